@@ -1,0 +1,113 @@
+// The engine's only door to the operating system's files. Everything that must survive a crash goes
+// through these interfaces, so that a test can put a file system behind them that tears writes, loses
+// unsynced pages, fails a sync or runs out of space. Hot paths do not pass here: they work on mappings.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/status.hpp"
+
+namespace dvec::base {
+
+// Which file this is, independent of its name: a copy has another identity, a rename keeps it.
+struct FileIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    bool operator==(const FileIdentity &) const = default;
+};
+
+enum class Access : std::uint8_t { read_only, read_write };
+
+// A shared mapping of the beginning of a file. Owns the mapping, not the file. The mapped length may
+// exceed the file's size, so that the file can grow without moving the mapping; touching a byte beyond
+// the file's size is fatal (SIGBUS), so users bound every access by the size known to be allocated.
+class Mapping {
+  public:
+    Mapping() noexcept = default;
+    Mapping(std::byte *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    Mapping(Mapping &&other) noexcept;
+    Mapping &operator=(Mapping &&other) noexcept;
+    Mapping(const Mapping &) = delete;
+    Mapping &operator=(const Mapping &) = delete;
+    ~Mapping();
+
+    std::byte *data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return data_ == nullptr; }
+
+    // Makes the mapping at least `size` bytes long. The address may change: pointers into the old
+    // range are invalid afterwards, and no other thread may be using them.
+    Status extend(std::size_t size);
+
+  private:
+    void release() noexcept;
+
+    std::byte *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+// An open file. Not thread safe beyond what pread and pwrite give.
+class File {
+  public:
+    virtual ~File() = default;
+
+    virtual Result<std::uint64_t> size() = 0;
+    virtual Result<FileIdentity> identity() = 0;
+
+    // Reads exactly `size` bytes; Code::corrupt when the file ends before.
+    virtual Status read(std::uint64_t offset, void *data, std::size_t size) = 0;
+    virtual Status write(std::uint64_t offset, const void *data, std::size_t size) = 0;
+
+    // Extends the file to at least `size` bytes with disk space behind every byte, which read as zero.
+    // Never shrinks. Code::no_space leaves the file usable at its former size.
+    virtual Status allocate(std::uint64_t size) = 0;
+    virtual Status truncate(std::uint64_t size) = 0;
+
+    // Returns once everything written to the file, through write() or any mapping of it, by any
+    // process, is on stable storage.
+    virtual Status sync() = 0;
+
+    // Maps the first `size` bytes, shared with every other mapping of the file.
+    virtual Result<Mapping> map(std::size_t size, Access access) = 0;
+
+    const std::string &path() const noexcept { return path_; }
+
+  protected:
+    explicit File(std::string path) : path_(std::move(path)) {}
+
+  private:
+    std::string path_;
+};
+
+enum class OpenMode : std::uint8_t {
+    read_only,   // must exist
+    read_write,  // must exist
+    create       // must not exist; read and write
+};
+
+// Names and folders. Files are created with mode 0600, folders with 0700.
+class FileSystem {
+  public:
+    virtual ~FileSystem() = default;
+
+    virtual Result<std::unique_ptr<File>> open(const std::string &path, OpenMode mode) = 0;
+    virtual Status make_directory(const std::string &path) = 0;
+    virtual Status rename(const std::string &from, const std::string &to) = 0;
+    virtual Status remove(const std::string &path) = 0;  // a file; Code::not_found when absent
+    // Removes a folder and the files in it. Folders inside it are not expected and make it fail.
+    virtual Status remove_directory(const std::string &path) = 0;
+    virtual Result<bool> exists(const std::string &path) = 0;
+    // The names in a folder, without "." and "..", in no order.
+    virtual Result<std::vector<std::string>> list(const std::string &path) = 0;
+    // Makes creations, renames and removals in the folder durable.
+    virtual Status sync_directory(const std::string &path) = 0;
+};
+
+// The real one. Stateless, usable from any thread, never destroyed.
+FileSystem &posix_file_system() noexcept;
+
+}  // namespace dvec::base
