@@ -57,6 +57,9 @@ class File {
 
     virtual Result<std::uint64_t> size() = 0;
     virtual Result<FileIdentity> identity() = 0;
+    // When contents or attributes last changed, in nanoseconds since 1970. Copying a file, or writing it
+    // in place with other bytes, gives it another; no tool can set it back.
+    virtual Result<std::uint64_t> change_time() = 0;
 
     // Reads exactly `size` bytes; Code::corrupt when the file ends before.
     virtual Status read(std::uint64_t offset, void *data, std::size_t size) = 0;
@@ -98,7 +101,8 @@ class FileSystem {
     virtual Status make_directory(const std::string &path) = 0;
     virtual Status rename(const std::string &from, const std::string &to) = 0;
     virtual Status remove(const std::string &path) = 0;  // a file; Code::not_found when absent
-    // Removes a folder and the files in it. Folders inside it are not expected and make it fail.
+    // Removes a folder and the files in it. Folders inside it are not expected and make it fail. A file
+    // or a symbolic link in its place is removed itself.
     virtual Status remove_directory(const std::string &path) = 0;
     virtual Result<bool> exists(const std::string &path) = 0;
     // The names in a folder, without "." and "..", in no order.

@@ -51,6 +51,13 @@ class PosixFile final : public File {
                             static_cast<std::uint64_t>(info.st_ino)};
     }
 
+    Result<std::uint64_t> change_time() override {
+        struct stat info;
+        if (::fstat(descriptor_, &info) != 0) return failure("stat file", path());
+        return static_cast<std::uint64_t>(info.st_ctim.tv_sec) * 1'000'000'000u +
+               static_cast<std::uint64_t>(info.st_ctim.tv_nsec);
+    }
+
     Status read(std::uint64_t offset, void *data, std::size_t size) override {
         auto *target = static_cast<std::byte *>(data);
         while (size > 0) {
@@ -160,6 +167,9 @@ class PosixFileSystem final : public FileSystem {
     }
 
     Status remove_directory(const std::string &path) override {
+        // What a symbolic link leads to is not ours to empty.
+        struct stat info;
+        if (::lstat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode)) return remove(path);
         auto names = list(path);
         if (!names.ok()) return std::move(names).status();
         for (const std::string &name : names.value()) DVEC_TRY(remove(path + "/" + name));

@@ -10,6 +10,7 @@ Status Status::from_errno(int error_number, const std::string &what) {
     Code code = Code::io_error;
     switch (error_number) {
         case ENOENT:
+        case ENOTDIR:
             code = Code::not_found;
             break;
         case EEXIST:
