@@ -1,0 +1,7 @@
+# The instruction sets of the distance kernels: one object per set, each compiled for it and nothing
+# else compiled for it. On other processors these files compile to an empty table.
+ifeq ($(shell uname -m),x86_64)
+isa_flags_avx2 := -mavx2 -mfma -mf16c
+isa_flags_avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq
+endif
+isa_flags = $(if $(filter src/engine/distance/%,$1),$(isa_flags_$(basename $(notdir $1))))

@@ -1,0 +1,271 @@
+// Kernels for x86-64 with AVX-512 F, BW, DQ and VL: sixteen floats to a register.
+//
+// Compiled with flags that only this file gets; kernel_table.hpp says what follows from that.
+#include "engine/distance/kernel_table.hpp"
+
+#if defined(__x86_64__)
+
+#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512VL__) || \
+    !defined(__AVX512DQ__) || !defined(__AVX2__) || !defined(__FMA__)
+#error "compile with -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma"
+#endif
+
+#include <immintrin.h>
+
+namespace dvec::distance {
+
+namespace {
+
+constexpr size_t width = 16;
+constexpr size_t block = 4 * width;
+constexpr size_t double_width = 8;
+
+struct SquaredDifference {
+    static __m512 add(__m512 sum, __m512 a, __m512 b) {
+        const __m512 difference = _mm512_sub_ps(a, b);
+        return _mm512_fmadd_ps(difference, difference, sum);
+    }
+
+    static float distance(float sum) {
+        return sum;
+    }
+};
+
+struct Product {
+    static __m512 add(__m512 sum, __m512 a, __m512 b) {
+        return _mm512_fmadd_ps(a, b, sum);
+    }
+
+    static float distance(float sum) {
+        return -sum;
+    }
+};
+
+struct AbsoluteDifference {
+    static __m512 add(__m512 sum, __m512 a, __m512 b) {
+        return _mm512_add_ps(sum, _mm512_abs_ps(_mm512_sub_ps(a, b)));
+    }
+
+    static float distance(float sum) {
+        return sum;
+    }
+};
+
+__m512 load(const float *a) {
+    return _mm512_loadu_ps(a);
+}
+
+// The mask of the first `count` lanes, for count below the width. Lanes masked off load as zero
+// without touching memory, so a vector may end at the edge of a mapping; zeros leave a sum alone.
+unsigned first_lanes(size_t count) {
+    return (1U << count) - 1;
+}
+
+__m512 load_first(const float *a, size_t count) {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>(first_lanes(count)), a);
+}
+
+__m256 load_first_half(const float *a, size_t count) {
+    return _mm256_maskz_loadu_ps(static_cast<__mmask8>(first_lanes(count)), a);
+}
+
+// Halves and conversions are taken in their zero-masking forms with every lane kept, which compile
+// to the plain ones. GCC 12's plain intrinsics, even the casts, read an undefined register and draw
+// warnings about it.
+__m512d widen(__m256 a) {
+    return _mm512_maskz_cvtps_pd(0xff, a);
+}
+
+float sum_of_lanes(__m512 a) {
+    const __m256 eight = _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, a, 0),
+                                       _mm512_maskz_extractf32x8_ps(0xff, a, 1));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+double sum_of_lanes(__m512d a) {
+    const __m256d four = _mm256_add_pd(_mm512_maskz_extractf64x4_pd(0xff, a, 0),
+                                       _mm512_maskz_extractf64x4_pd(0xff, a, 1));
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+// The sums of one pair of vectors. Four are in flight: a fused multiply-add takes four cycles, and
+// two loads a cycle feed one of them.
+template <typename Term>
+struct Sums {
+    __m512 sum0 = _mm512_setzero_ps();
+    __m512 sum1 = _mm512_setzero_ps();
+    __m512 sum2 = _mm512_setzero_ps();
+    __m512 sum3 = _mm512_setzero_ps();
+
+    void add_block(const float *a, const float *b) {
+        sum0 = Term::add(sum0, load(a), load(b));
+        sum1 = Term::add(sum1, load(a + width), load(b + width));
+        sum2 = Term::add(sum2, load(a + 2 * width), load(b + 2 * width));
+        sum3 = Term::add(sum3, load(a + 3 * width), load(b + 3 * width));
+    }
+
+    // Adds the last `count` elements, fewer than a block.
+    void add_rest(const float *a, const float *b, size_t count) {
+        if (count & (2 * width)) {
+            sum0 = Term::add(sum0, load(a), load(b));
+            sum1 = Term::add(sum1, load(a + width), load(b + width));
+            a += 2 * width;
+            b += 2 * width;
+        }
+        if (count & width) {
+            sum2 = Term::add(sum2, load(a), load(b));
+            a += width;
+            b += width;
+        }
+        if (const size_t last = count % width; last != 0) {
+            sum3 = Term::add(sum3, load_first(a, last), load_first(b, last));
+        }
+    }
+
+    float distance() const {
+        const __m512 sum01 = _mm512_add_ps(sum0, sum1);
+        const __m512 sum23 = _mm512_add_ps(sum2, sum3);
+        return Term::distance(sum_of_lanes(_mm512_add_ps(sum01, sum23)));
+    }
+};
+
+template <typename Term>
+float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
+    const float *a = static_cast<const float *>(a_bytes);
+    const float *b = static_cast<const float *>(b_bytes);
+    const size_t rest = dimensions % block;
+    const float *const blocks_end = a + (dimensions - rest);
+    Sums<Term> sums;
+    for (; a != blocks_end; a += block, b += block) {
+        sums.add_block(a, b);
+    }
+    if (rest != 0) {
+        sums.add_rest(a, b, rest);
+    }
+    return sums.distance();
+}
+
+// Sixteen sums and the query's four registers fit in the register file, and each vector's sums are
+// those that distance would form.
+template <typename Term>
+void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
+                    float *distances) {
+    const float *query = static_cast<const float *>(query_bytes);
+    const float *a = static_cast<const float *>(vectors[0]);
+    const float *b = static_cast<const float *>(vectors[1]);
+    const float *c = static_cast<const float *>(vectors[2]);
+    const float *d = static_cast<const float *>(vectors[3]);
+    const size_t rest = dimensions % block;
+    const size_t whole = dimensions - rest;
+    Sums<Term> a_sums;
+    Sums<Term> b_sums;
+    Sums<Term> c_sums;
+    Sums<Term> d_sums;
+    for (size_t i = 0; i != whole; i += block) {
+        a_sums.add_block(query + i, a + i);
+        b_sums.add_block(query + i, b + i);
+        c_sums.add_block(query + i, c + i);
+        d_sums.add_block(query + i, d + i);
+    }
+    if (rest != 0) {
+        a_sums.add_rest(query + whole, a + whole, rest);
+        b_sums.add_rest(query + whole, b + whole, rest);
+        c_sums.add_rest(query + whole, c + whole, rest);
+        d_sums.add_rest(query + whole, d + whole, rest);
+    }
+    distances[0] = a_sums.distance();
+    distances[1] = b_sums.distance();
+    distances[2] = c_sums.distance();
+    distances[3] = d_sums.distance();
+}
+
+// The three sums of a cosine, each kept in one register.
+struct CosineSums {
+    __m512 dot = _mm512_setzero_ps();
+    __m512 norm_a = _mm512_setzero_ps();
+    __m512 norm_b = _mm512_setzero_ps();
+
+    void add(__m512 a, __m512 b) {
+        dot = _mm512_fmadd_ps(a, b, dot);
+        norm_a = _mm512_fmadd_ps(a, a, norm_a);
+        norm_b = _mm512_fmadd_ps(b, b, norm_b);
+    }
+};
+
+CosineParts cosine_parts(const float *a, const float *b, size_t dimensions) {
+    CosineSums even;
+    CosineSums odd;
+    const float *const pairs_end = a + dimensions / (2 * width) * (2 * width);
+    for (; a != pairs_end; a += 2 * width, b += 2 * width) {
+        even.add(load(a), load(b));
+        odd.add(load(a + width), load(b + width));
+    }
+    if (dimensions & width) {
+        even.add(load(a), load(b));
+        a += width;
+        b += width;
+    }
+    if (const size_t last = dimensions % width; last != 0) {
+        odd.add(load_first(a, last), load_first(b, last));
+    }
+    return {sum_of_lanes(_mm512_add_ps(even.dot, odd.dot)),
+            sum_of_lanes(_mm512_add_ps(even.norm_a, odd.norm_a)),
+            sum_of_lanes(_mm512_add_ps(even.norm_b, odd.norm_b))};
+}
+
+__m512d add_squares(__m512d sum, __m256 a) {
+    const __m512d wide = widen(a);
+    return _mm512_fmadd_pd(wide, wide, sum);
+}
+
+double squared_norm(const float *a, size_t dimensions) {
+    __m512d even = _mm512_setzero_pd();
+    __m512d odd = _mm512_setzero_pd();
+    const float *const pairs_end = a + dimensions / (2 * double_width) * (2 * double_width);
+    for (; a != pairs_end; a += 2 * double_width) {
+        even = add_squares(even, _mm256_loadu_ps(a));
+        odd = add_squares(odd, _mm256_loadu_ps(a + double_width));
+    }
+    if (dimensions & double_width) {
+        even = add_squares(even, _mm256_loadu_ps(a));
+        a += double_width;
+    }
+    if (const size_t last = dimensions % double_width; last != 0) {
+        odd = add_squares(odd, load_first_half(a, last));
+    }
+    return sum_of_lanes(_mm512_add_pd(even, odd));
+}
+
+constexpr Kernel rows[] = {
+    {Element::float32, Metric::l2_squared, 32, distance<SquaredDifference>,
+     four_distances<SquaredDifference>, "float32 l2_squared avx512"},
+    {Element::float32, Metric::inner_product, 32, distance<Product>, four_distances<Product>,
+     "float32 inner_product avx512"},
+    {Element::float32, Metric::l1, 32, distance<AbsoluteDifference>,
+     four_distances<AbsoluteDifference>, "float32 l1 avx512"},
+};
+
+}  // namespace
+
+const KernelTable avx512_table = {
+    rows,
+    sizeof(rows) / sizeof(rows[0]),
+    distance<SquaredDifference>,
+    distance<Product>,
+    distance<AbsoluteDifference>,
+    cosine_parts,
+    squared_norm,
+};
+
+}  // namespace dvec::distance
+
+#else
+
+namespace dvec::distance {
+const KernelTable avx512_table = {};
+}
+
+#endif

@@ -1,0 +1,243 @@
+// Kernels for 64-bit ARM, whose base architecture includes NEON: four floats to a register.
+//
+// An instruction set's file all the same, and bound by the rules in kernel_table.hpp.
+#include "engine/distance/kernel_table.hpp"
+
+#if defined(__aarch64__)
+
+#include <arm_neon.h>
+
+namespace dvec::distance {
+
+namespace {
+
+constexpr size_t width = 4;
+constexpr size_t block = 4 * width;
+
+struct SquaredDifference {
+    static float32x4_t add(float32x4_t sum, float32x4_t a, float32x4_t b) {
+        const float32x4_t difference = vsubq_f32(a, b);
+        return vfmaq_f32(sum, difference, difference);
+    }
+
+    static float distance(float sum) {
+        return sum;
+    }
+};
+
+struct Product {
+    static float32x4_t add(float32x4_t sum, float32x4_t a, float32x4_t b) {
+        return vfmaq_f32(sum, a, b);
+    }
+
+    static float distance(float sum) {
+        return -sum;
+    }
+};
+
+struct AbsoluteDifference {
+    static float32x4_t add(float32x4_t sum, float32x4_t a, float32x4_t b) {
+        return vaddq_f32(sum, vabdq_f32(a, b));
+    }
+
+    static float distance(float sum) {
+        return sum;
+    }
+};
+
+float32x4_t load(const float *a) {
+    return vld1q_f32(a);
+}
+
+// The first `count` floats at `a` and zeros, for count from 1 to 3. Memory behind them is not
+// touched, so a vector may end at the edge of a mapping; zeros leave a sum alone.
+float32x4_t load_first(const float *a, size_t count) {
+    float32x4_t first = vdupq_n_f32(0);
+    if (count >= 2) {
+        first = vcombine_f32(vld1_f32(a), vdup_n_f32(0));
+        return count == 3 ? vld1q_lane_f32(a + 2, first, 2) : first;
+    }
+    return vld1q_lane_f32(a, first, 0);
+}
+
+float sum_of_lanes(float32x4_t a) {
+    return vaddvq_f32(a);
+}
+
+// The sums of one pair of vectors. Four are in flight, which hides the latency of the fused
+// multiply-add behind the loads.
+template <typename Term>
+struct Sums {
+    float32x4_t sum0 = vdupq_n_f32(0);
+    float32x4_t sum1 = vdupq_n_f32(0);
+    float32x4_t sum2 = vdupq_n_f32(0);
+    float32x4_t sum3 = vdupq_n_f32(0);
+
+    void add_block(const float *a, const float *b) {
+        sum0 = Term::add(sum0, load(a), load(b));
+        sum1 = Term::add(sum1, load(a + width), load(b + width));
+        sum2 = Term::add(sum2, load(a + 2 * width), load(b + 2 * width));
+        sum3 = Term::add(sum3, load(a + 3 * width), load(b + 3 * width));
+    }
+
+    // Adds the last `count` elements, fewer than a block.
+    void add_rest(const float *a, const float *b, size_t count) {
+        if (count & (2 * width)) {
+            sum0 = Term::add(sum0, load(a), load(b));
+            sum1 = Term::add(sum1, load(a + width), load(b + width));
+            a += 2 * width;
+            b += 2 * width;
+        }
+        if (count & width) {
+            sum2 = Term::add(sum2, load(a), load(b));
+            a += width;
+            b += width;
+        }
+        if (const size_t last = count % width; last != 0) {
+            sum3 = Term::add(sum3, load_first(a, last), load_first(b, last));
+        }
+    }
+
+    float distance() const {
+        const float32x4_t sum01 = vaddq_f32(sum0, sum1);
+        const float32x4_t sum23 = vaddq_f32(sum2, sum3);
+        return Term::distance(sum_of_lanes(vaddq_f32(sum01, sum23)));
+    }
+};
+
+template <typename Term>
+float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
+    const float *a = static_cast<const float *>(a_bytes);
+    const float *b = static_cast<const float *>(b_bytes);
+    const size_t rest = dimensions % block;
+    const float *const blocks_end = a + (dimensions - rest);
+    Sums<Term> sums;
+    for (; a != blocks_end; a += block, b += block) {
+        sums.add_block(a, b);
+    }
+    if (rest != 0) {
+        sums.add_rest(a, b, rest);
+    }
+    return sums.distance();
+}
+
+// Sixteen sums and the query's four registers fit in the register file, and each vector's sums are
+// those that distance would form.
+template <typename Term>
+void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
+                    float *distances) {
+    const float *query = static_cast<const float *>(query_bytes);
+    const float *a = static_cast<const float *>(vectors[0]);
+    const float *b = static_cast<const float *>(vectors[1]);
+    const float *c = static_cast<const float *>(vectors[2]);
+    const float *d = static_cast<const float *>(vectors[3]);
+    const size_t rest = dimensions % block;
+    const size_t whole = dimensions - rest;
+    Sums<Term> a_sums;
+    Sums<Term> b_sums;
+    Sums<Term> c_sums;
+    Sums<Term> d_sums;
+    for (size_t i = 0; i != whole; i += block) {
+        a_sums.add_block(query + i, a + i);
+        b_sums.add_block(query + i, b + i);
+        c_sums.add_block(query + i, c + i);
+        d_sums.add_block(query + i, d + i);
+    }
+    if (rest != 0) {
+        a_sums.add_rest(query + whole, a + whole, rest);
+        b_sums.add_rest(query + whole, b + whole, rest);
+        c_sums.add_rest(query + whole, c + whole, rest);
+        d_sums.add_rest(query + whole, d + whole, rest);
+    }
+    distances[0] = a_sums.distance();
+    distances[1] = b_sums.distance();
+    distances[2] = c_sums.distance();
+    distances[3] = d_sums.distance();
+}
+
+// The three sums of a cosine, each kept in one register.
+struct CosineSums {
+    float32x4_t dot = vdupq_n_f32(0);
+    float32x4_t norm_a = vdupq_n_f32(0);
+    float32x4_t norm_b = vdupq_n_f32(0);
+
+    void add(float32x4_t a, float32x4_t b) {
+        dot = vfmaq_f32(dot, a, b);
+        norm_a = vfmaq_f32(norm_a, a, a);
+        norm_b = vfmaq_f32(norm_b, b, b);
+    }
+};
+
+CosineParts cosine_parts(const float *a, const float *b, size_t dimensions) {
+    CosineSums even;
+    CosineSums odd;
+    const float *const pairs_end = a + dimensions / (2 * width) * (2 * width);
+    for (; a != pairs_end; a += 2 * width, b += 2 * width) {
+        even.add(load(a), load(b));
+        odd.add(load(a + width), load(b + width));
+    }
+    if (dimensions & width) {
+        even.add(load(a), load(b));
+        a += width;
+        b += width;
+    }
+    if (const size_t last = dimensions % width; last != 0) {
+        odd.add(load_first(a, last), load_first(b, last));
+    }
+    return {sum_of_lanes(vaddq_f32(even.dot, odd.dot)),
+            sum_of_lanes(vaddq_f32(even.norm_a, odd.norm_a)),
+            sum_of_lanes(vaddq_f32(even.norm_b, odd.norm_b))};
+}
+
+float64x2_t add_squares(float64x2_t sum, float32x2_t a) {
+    const float64x2_t wide = vcvt_f64_f32(a);
+    return vfmaq_f64(sum, wide, wide);
+}
+
+double squared_norm(const float *a, size_t dimensions) {
+    float64x2_t even = vdupq_n_f64(0);
+    float64x2_t odd = vdupq_n_f64(0);
+    const float *const fours_end = a + dimensions / width * width;
+    for (; a != fours_end; a += width) {
+        const float32x4_t four = load(a);
+        even = add_squares(even, vget_low_f32(four));
+        odd = add_squares(odd, vget_high_f32(four));
+    }
+    if (const size_t last = dimensions % width; last != 0) {
+        const float32x4_t four = load_first(a, last);
+        even = add_squares(even, vget_low_f32(four));
+        odd = add_squares(odd, vget_high_f32(four));
+    }
+    return vaddvq_f64(vaddq_f64(even, odd));
+}
+
+constexpr Kernel rows[] = {
+    {Element::float32, Metric::l2_squared, 32, distance<SquaredDifference>,
+     four_distances<SquaredDifference>, "float32 l2_squared neon"},
+    {Element::float32, Metric::inner_product, 32, distance<Product>, four_distances<Product>,
+     "float32 inner_product neon"},
+    {Element::float32, Metric::l1, 32, distance<AbsoluteDifference>,
+     four_distances<AbsoluteDifference>, "float32 l1 neon"},
+};
+
+}  // namespace
+
+const KernelTable neon_table = {
+    rows,
+    sizeof(rows) / sizeof(rows[0]),
+    distance<SquaredDifference>,
+    distance<Product>,
+    distance<AbsoluteDifference>,
+    cosine_parts,
+    squared_norm,
+};
+
+}  // namespace dvec::distance
+
+#else
+
+namespace dvec::distance {
+const KernelTable neon_table = {};
+}
+
+#endif
