@@ -1,0 +1,285 @@
+-- The install script of dvec 0.1.0: the vector type first, the index access method after it.
+--
+-- Names, signatures, labels and casts of the type are pgvector's, so that schemas and clients made
+-- for it need no change. Every function of the type is immutable, strict and parallel safe.
+
+\echo Use "CREATE EXTENSION dvec" to load this file. \quit
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type vector: storage, input and output
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE TYPE vector;
+
+CREATE FUNCTION vector_in(cstring, oid, integer) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_out(vector) RETURNS cstring
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_recv(internal, oid, integer) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_send(vector) RETURNS bytea
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_typmod_in(cstring[]) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+-- Embeddings do not compress, so external storage moves long ones out of line without trying.
+CREATE TYPE vector (
+    INPUT = vector_in,
+    OUTPUT = vector_out,
+    RECEIVE = vector_recv,
+    SEND = vector_send,
+    TYPMOD_IN = vector_typmod_in,
+    STORAGE = external
+);
+
+COMMENT ON TYPE vector IS 'vector of up to 16000 single-precision numbers';
+COMMENT ON FUNCTION vector_in(cstring, oid, integer) IS 'I/O';
+COMMENT ON FUNCTION vector_out(vector) IS 'I/O';
+COMMENT ON FUNCTION vector_recv(internal, oid, integer) IS 'I/O';
+COMMENT ON FUNCTION vector_send(vector) IS 'I/O';
+COMMENT ON FUNCTION vector_typmod_in(cstring[]) IS 'I/O typmod';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type vector: casts
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION vector(vector, integer, boolean) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_to_float4(vector, integer, boolean) RETURNS real[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_vector(integer[], integer, boolean) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_vector(real[], integer, boolean) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_vector(double precision[], integer, boolean) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_vector(numeric[], integer, boolean) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+-- Arrays become vectors on assignment only: were it implicit, array = array would be ambiguous.
+CREATE CAST (vector AS vector)
+    WITH FUNCTION vector(vector, integer, boolean) AS IMPLICIT;
+CREATE CAST (vector AS real[])
+    WITH FUNCTION vector_to_float4(vector, integer, boolean) AS IMPLICIT;
+CREATE CAST (integer[] AS vector)
+    WITH FUNCTION array_to_vector(integer[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (real[] AS vector)
+    WITH FUNCTION array_to_vector(real[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (double precision[] AS vector)
+    WITH FUNCTION array_to_vector(double precision[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (numeric[] AS vector)
+    WITH FUNCTION array_to_vector(numeric[], integer, boolean) AS ASSIGNMENT;
+
+COMMENT ON FUNCTION vector(vector, integer, boolean) IS 'check the dimensions of a vector';
+COMMENT ON FUNCTION vector_to_float4(vector, integer, boolean) IS 'convert vector to real[]';
+COMMENT ON FUNCTION array_to_vector(integer[], integer, boolean) IS 'convert integer[] to vector';
+COMMENT ON FUNCTION array_to_vector(real[], integer, boolean) IS 'convert real[] to vector';
+COMMENT ON FUNCTION array_to_vector(double precision[], integer, boolean)
+    IS 'convert double precision[] to vector';
+COMMENT ON FUNCTION array_to_vector(numeric[], integer, boolean) IS 'convert numeric[] to vector';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type vector: order and equality
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION vector_cmp(vector, vector) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_lt(vector, vector) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_le(vector, vector) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_eq(vector, vector) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_ne(vector, vector) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_ge(vector, vector) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_gt(vector, vector) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR < (
+    FUNCTION = vector_lt, LEFTARG = vector, RIGHTARG = vector,
+    COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+CREATE OPERATOR <= (
+    FUNCTION = vector_le, LEFTARG = vector, RIGHTARG = vector,
+    COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+CREATE OPERATOR = (
+    FUNCTION = vector_eq, LEFTARG = vector, RIGHTARG = vector,
+    COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel
+);
+CREATE OPERATOR <> (
+    FUNCTION = vector_ne, LEFTARG = vector, RIGHTARG = vector,
+    COMMUTATOR = <>, NEGATOR = =, RESTRICT = eqsel, JOIN = eqjoinsel
+);
+CREATE OPERATOR >= (
+    FUNCTION = vector_ge, LEFTARG = vector, RIGHTARG = vector,
+    COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+CREATE OPERATOR > (
+    FUNCTION = vector_gt, LEFTARG = vector, RIGHTARG = vector,
+    COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+
+CREATE OPERATOR CLASS vector_ops DEFAULT FOR TYPE vector USING btree AS
+    OPERATOR 1 <,
+    OPERATOR 2 <=,
+    OPERATOR 3 =,
+    OPERATOR 4 >=,
+    OPERATOR 5 >,
+    FUNCTION 1 vector_cmp(vector, vector);
+
+COMMENT ON FUNCTION vector_cmp(vector, vector) IS 'less-equal-greater';
+COMMENT ON FUNCTION vector_lt(vector, vector) IS 'implementation of < operator';
+COMMENT ON FUNCTION vector_le(vector, vector) IS 'implementation of <= operator';
+COMMENT ON FUNCTION vector_eq(vector, vector) IS 'implementation of = operator';
+COMMENT ON FUNCTION vector_ne(vector, vector) IS 'implementation of <> operator';
+COMMENT ON FUNCTION vector_ge(vector, vector) IS 'implementation of >= operator';
+COMMENT ON FUNCTION vector_gt(vector, vector) IS 'implementation of > operator';
+COMMENT ON OPERATOR <(vector, vector) IS 'less than';
+COMMENT ON OPERATOR <=(vector, vector) IS 'less than or equal';
+COMMENT ON OPERATOR =(vector, vector) IS 'equal';
+COMMENT ON OPERATOR <>(vector, vector) IS 'not equal';
+COMMENT ON OPERATOR >=(vector, vector) IS 'greater than or equal';
+COMMENT ON OPERATOR >(vector, vector) IS 'greater than';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type vector: distances
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION l2_distance(vector, vector) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION inner_product(vector, vector) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION cosine_distance(vector, vector) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION l1_distance(vector, vector) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+-- Support functions of operators and operator classes.
+CREATE FUNCTION vector_l2_squared_distance(vector, vector) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_negative_inner_product(vector, vector) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_spherical_distance(vector, vector) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+-- An index scan returns the smallest first, hence the negative inner product.
+CREATE OPERATOR <-> (
+    FUNCTION = l2_distance, LEFTARG = vector, RIGHTARG = vector, COMMUTATOR = <->
+);
+CREATE OPERATOR <#> (
+    FUNCTION = vector_negative_inner_product, LEFTARG = vector, RIGHTARG = vector,
+    COMMUTATOR = <#>
+);
+CREATE OPERATOR <=> (
+    FUNCTION = cosine_distance, LEFTARG = vector, RIGHTARG = vector, COMMUTATOR = <=>
+);
+CREATE OPERATOR <+> (
+    FUNCTION = l1_distance, LEFTARG = vector, RIGHTARG = vector, COMMUTATOR = <+>
+);
+
+COMMENT ON FUNCTION l2_distance(vector, vector) IS 'Euclidean distance';
+COMMENT ON FUNCTION inner_product(vector, vector) IS 'inner product';
+COMMENT ON FUNCTION cosine_distance(vector, vector) IS 'cosine distance';
+COMMENT ON FUNCTION l1_distance(vector, vector) IS 'taxicab distance';
+COMMENT ON FUNCTION vector_l2_squared_distance(vector, vector) IS 'squared Euclidean distance';
+COMMENT ON FUNCTION vector_negative_inner_product(vector, vector)
+    IS 'implementation of <#> operator';
+COMMENT ON FUNCTION vector_spherical_distance(vector, vector)
+    IS 'angle between unit vectors, as a fraction of a half turn';
+COMMENT ON OPERATOR <->(vector, vector) IS 'Euclidean distance';
+COMMENT ON OPERATOR <#>(vector, vector) IS 'negative inner product';
+COMMENT ON OPERATOR <=>(vector, vector) IS 'cosine distance';
+COMMENT ON OPERATOR <+>(vector, vector) IS 'taxicab distance';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type vector: arithmetic
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION vector_add(vector, vector) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_sub(vector, vector) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_mul(vector, vector) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_concat(vector, vector) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR + (
+    FUNCTION = vector_add, LEFTARG = vector, RIGHTARG = vector, COMMUTATOR = +
+);
+CREATE OPERATOR - (
+    FUNCTION = vector_sub, LEFTARG = vector, RIGHTARG = vector
+);
+CREATE OPERATOR * (
+    FUNCTION = vector_mul, LEFTARG = vector, RIGHTARG = vector, COMMUTATOR = *
+);
+CREATE OPERATOR || (
+    FUNCTION = vector_concat, LEFTARG = vector, RIGHTARG = vector
+);
+
+COMMENT ON FUNCTION vector_add(vector, vector) IS 'implementation of + operator';
+COMMENT ON FUNCTION vector_sub(vector, vector) IS 'implementation of - operator';
+COMMENT ON FUNCTION vector_mul(vector, vector) IS 'implementation of * operator';
+COMMENT ON FUNCTION vector_concat(vector, vector) IS 'implementation of || operator';
+COMMENT ON OPERATOR +(vector, vector) IS 'add element by element';
+COMMENT ON OPERATOR -(vector, vector) IS 'subtract element by element';
+COMMENT ON OPERATOR *(vector, vector) IS 'multiply element by element';
+COMMENT ON OPERATOR ||(vector, vector) IS 'concatenate';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type vector: functions of one vector
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION vector_dims(vector) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_norm(vector) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION l2_normalize(vector) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION subvector(vector, integer, integer) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION binary_quantize(vector) RETURNS bit
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+COMMENT ON FUNCTION vector_dims(vector) IS 'number of dimensions';
+COMMENT ON FUNCTION vector_norm(vector) IS 'Euclidean norm';
+COMMENT ON FUNCTION l2_normalize(vector) IS 'vector of the same direction with Euclidean norm 1';
+COMMENT ON FUNCTION subvector(vector, integer, integer)
+    IS 'elements from a position (the first is 1), as many as given';
+COMMENT ON FUNCTION binary_quantize(vector) IS 'one bit per element, set where it is positive';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type vector: aggregates
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION vector_accum(double precision[], vector) RETURNS double precision[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_combine(double precision[], double precision[]) RETURNS double precision[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_avg(double precision[]) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE AGGREGATE avg(vector) (
+    SFUNC = vector_accum,
+    STYPE = double precision[],
+    INITCOND = '{0}',
+    FINALFUNC = vector_avg,
+    COMBINEFUNC = vector_combine,
+    PARALLEL = SAFE
+);
+CREATE AGGREGATE sum(vector) (
+    SFUNC = vector_add,
+    STYPE = vector,
+    COMBINEFUNC = vector_add,
+    PARALLEL = SAFE
+);
+
+COMMENT ON FUNCTION vector_accum(double precision[], vector) IS 'aggregate transition function';
+COMMENT ON FUNCTION vector_combine(double precision[], double precision[])
+    IS 'aggregate combine function';
+COMMENT ON FUNCTION vector_avg(double precision[]) IS 'aggregate final function';
+COMMENT ON AGGREGATE avg(vector) IS 'the average of all vectors, element by element';
+COMMENT ON AGGREGATE sum(vector) IS 'the sum of all vectors, element by element';

@@ -1,0 +1,47 @@
+// Differences between the PostgreSQL major versions dvec builds on (15 and 16), and the only place
+// where a version is asked for. Reached through bridge/postgres.hpp, after postgres.h.
+#pragma once
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 170000
+#error "dvec builds on PostgreSQL 15 and 16"
+#endif
+
+// The VARDATA family of macros lived in postgres.h before it got a header of its own.
+#if PG_VERSION_NUM >= 160000
+extern "C" {
+#include "varatt.h"
+}
+#endif
+
+// Marks what the server looks up by name, so that it stays visible when everything else is hidden.
+// Before version 16 it was empty outside Windows.
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
+// Which file a relation is stored in. From version 16 on the parts and their names differ.
+extern "C" {
+#include "storage/backendid.h"
+#include "utils/rel.h"
+}
+namespace dvec::postgres::compat {
+
+struct FileName {
+    Oid tablespace;
+    Oid database;
+    Oid number;
+    int backend;  // of the session a temporary relation belongs to, else InvalidBackendId
+};
+
+inline FileName file_name(Relation relation) {
+#if PG_VERSION_NUM >= 160000
+    return {relation->rd_locator.spcOid, relation->rd_locator.dbOid, relation->rd_locator.relNumber,
+            relation->rd_backend};
+#else
+    return {relation->rd_node.spcNode, relation->rd_node.dbNode, relation->rd_node.relNode,
+            relation->rd_backend};
+#endif
+}
+
+}  // namespace dvec::postgres::compat

@@ -1,0 +1,59 @@
+// The border that PostgreSQL crosses when it calls C++.
+//
+// PostgreSQL reports errors by longjmp, C++ by exceptions. An exception that reaches a C frame ends
+// the server process; a longjmp past a living C++ object skips its destructor, which is undefined
+// and leaks. Two rules keep both from happening:
+//
+//   1. PostgreSQL calls C++ only through a guard: DVEC_FUNCTION for functions known to SQL,
+//      `guarded` for callbacks, hooks and worker entry points. The guard raises an exception as an
+//      ERROR after the unwinding is over.
+//   2. Code that may ereport, which is nearly all of the server's API, is called only where every
+//      object alive, up to the guard, is trivially destructible: pointers, numbers, plain structs,
+//      palloc'd memory. What must outlive such calls is held by pointer and released by the
+//      server's own means (PG_TRY, PG_ENSURE_ERROR_CLEANUP, a memory context callback).
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/postgres.hpp"
+
+namespace dvec::postgres {
+
+// Runs `body` and returns its result; what it throws is raised as an ERROR, a PendingError with all
+// it says. Lambdas that capture by reference or by plain value qualify as bodies.
+template <class Body>
+auto guarded(Body &&body) -> std::invoke_result_t<Body> {
+    static_assert(std::is_trivially_destructible_v<std::remove_reference_t<Body>>,
+                  "an ERROR in the body would skip the destructor of what it captures");
+    PendingError error;
+    try {
+        return std::forward<Body>(body)();
+    } catch (...) {
+        error = pending_exception();
+    }
+    raise_error(error);
+}
+
+}  // namespace dvec::postgres
+
+// Defines a function that SQL can call by `name` with LANGUAGE C; what follows in braces is its
+// body, with `fcinfo` in scope for the PG_GETARG and PG_RETURN macros:
+//
+//     DVEC_FUNCTION(vector_dims) {
+//         PG_RETURN_INT32(vector_argument(fcinfo, 0)->dimensions);
+//     }
+//
+// The server loads libraries into one global namespace, where another extension's function of the
+// same name may come first. So `name` is for the server's lookup; our own code never calls it.
+#define DVEC_FUNCTION(name)                                                              \
+    extern "C" {                                                                         \
+    PGDLLEXPORT Datum name(FunctionCallInfo fcinfo);                                     \
+    PG_FUNCTION_INFO_V1(name);                                                           \
+    }                                                                                    \
+    static Datum name##_body(FunctionCallInfo fcinfo);                                   \
+    extern "C" Datum name(FunctionCallInfo fcinfo) {                                     \
+        return ::dvec::postgres::guarded([fcinfo] { return name##_body(fcinfo); });      \
+    }                                                                                    \
+    static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)
