@@ -1,0 +1,299 @@
+// Appending to the log, and what makes its bytes durable.
+//
+// What holds between appends, and at every instant of one for a reader after a crash that spared
+// memory:
+//   - everything before `head` is records, segment_end records and rests too short for a header;
+//   - the four bytes at `head` are zero, or the magic of one finished record that its writer did
+//     not live to acknowledge; behind them in the segment may be remains of unfinished records,
+//     never a valid record (it would have to be written for exactly that position), and in later
+//     segments only zeros.
+#include "engine/log/writer.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+#include "engine/base/checksum.hpp"
+
+namespace dvec::log {
+
+namespace {
+
+void raise(std::atomic<Position> &watermark, Position position) noexcept {
+    Position current = watermark.load(std::memory_order_relaxed);
+    while (current < position &&
+           !watermark.compare_exchange_weak(current, position, std::memory_order_release,
+                                            std::memory_order_relaxed)) {
+    }
+}
+
+void store_magic(std::byte *place, std::uint32_t magic) noexcept {
+    std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t *>(place))
+        .store(magic, std::memory_order_release);
+}
+
+// The processor finishes a killed process's instructions in program order; what is left to prevent
+// is the compiler's moving later stores before the one just made.
+void keep_store_order() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+}  // namespace
+
+Draft::Draft(RecordType type, std::uint64_t lsn, std::span<const std::byte> first,
+             std::span<const std::byte> second) noexcept
+    : type_(type), lsn_(lsn), first_(first), second_(second) {
+    if (payload_bytes() > max_payload_bytes) return;
+    payload_crc_ = base::checksum(base::checksum(0, first.data(), first.size()), second.data(),
+                                  second.size());
+}
+
+std::size_t Draft::record_bytes() const noexcept { return log::record_bytes(payload_bytes()); }
+
+Writer::Writer(base::FileSystem &file_system, Geometry geometry, SharedState &state) noexcept
+    : file_system_(file_system),
+      geometry_(std::move(geometry)),
+      state_(state),
+      mapped_generation_(state.generation.load(std::memory_order_acquire)) {}
+
+base::Result<std::unique_ptr<Writer>> Writer::open(base::FileSystem &file_system, Geometry geometry,
+                                                   SharedState &state) {
+    return base::guarded([&]() -> base::Result<std::unique_ptr<Writer>> {
+        DVEC_TRY(validate(geometry));
+        return std::unique_ptr<Writer>(new Writer(file_system, std::move(geometry), state));
+    });
+}
+
+base::Status Writer::begin(Position start) {
+    return base::guarded([&]() -> base::Status {
+        const Position first = geometry_.place(start, geometry_.segment_bytes);
+        if (geometry_.segment_of(first) > max_segment_number)
+            return {base::Code::limit_exceeded, "the log's segment numbers have run out"};
+        DVEC_TRY(remove_segments_outside(first, first));
+        DVEC_TRY(file_system_.sync_directory(geometry_.directory));
+        set_state(first, first, 0);
+        state_.sync_failed.store(0, std::memory_order_release);
+        return {};
+    });
+}
+
+base::Status Writer::resume(const ReplayReport &report) {
+    return base::guarded([&]() -> base::Status {
+        if (state_.sync_failed.load(std::memory_order_acquire) != 0)
+            return {base::Code::io_error, "an earlier sync of the log failed"};
+        // Own mappings first: a segment behind the end loses its pages below.
+        mapped_ = {};
+        DVEC_TRY(remove_segments_outside(report.first, report.end));
+        DVEC_TRY(clear_behind(report.end));
+        DVEC_TRY(sync_all_segments());
+        DVEC_TRY(file_system_.sync_directory(geometry_.directory));
+        set_state(report.first, report.end, report.max_lsn);
+        return {};
+    });
+}
+
+// Zeroes the rest of the segment that `end` lies in, where remains of unfinished or torn records
+// may be. Afterwards the segment has its full size whatever happened to the file.
+base::Status Writer::clear_behind(Position end) {
+    const std::uint64_t offset = geometry_.offset_of(end);
+    if (offset == 0) return {};
+    const std::uint64_t segment = geometry_.segment_of(end);
+    auto file = file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
+    if (file.status().code() == base::Code::not_found)
+        return create_segment(file_system_, geometry_, segment);
+    if (!file.ok()) return std::move(file).status();
+    return write_zeros(*file.value(), offset, geometry_.segment_bytes);
+}
+
+base::Status Writer::remove_segments_outside(Position first, Position end) {
+    const auto segments = list_segments(file_system_, geometry_);
+    if (!segments.ok()) return segments.status();
+    for (const std::uint32_t segment : segments.value())
+        if (geometry_.start_of(segment) < first || geometry_.start_of(segment) >= end)
+            DVEC_TRY(remove_segment(file_system_, geometry_, segment));
+    return remove_unfinished_segment(file_system_, geometry_);
+}
+
+void Writer::set_state(Position first, Position end, std::uint64_t max_lsn) noexcept {
+    mapped_ = {};
+    state_.generation.fetch_add(1, std::memory_order_acq_rel);
+    state_.first.store(first, std::memory_order_release);
+    state_.synced.store(end, std::memory_order_release);
+    state_.max_lsn.store(max_lsn, std::memory_order_release);
+    state_.head.store(end, std::memory_order_release);
+    state_.ready_end.store(geometry_.place(end, geometry_.segment_bytes),
+                           std::memory_order_release);
+}
+
+base::Status Writer::prepare(std::size_t bytes) {
+    return base::guarded([&]() -> base::Status {
+        if (bytes > geometry_.segment_bytes)
+            return {base::Code::limit_exceeded,
+                    std::to_string(bytes) + " bytes are more than a log segment holds"};
+        const Position head = state_.head.load(std::memory_order_acquire);
+        const Position needed = geometry_.place(head, bytes) + bytes;
+        Position ready = state_.ready_end.load(std::memory_order_acquire);
+        while (ready < needed) {
+            const std::uint64_t segment = geometry_.segment_of(ready);
+            if (segment > max_segment_number)
+                return {base::Code::limit_exceeded, "the log's segment numbers have run out"};
+            DVEC_TRY(create_segment(file_system_, geometry_, segment));
+            ready = geometry_.start_of(segment + 1);
+            state_.ready_end.store(ready, std::memory_order_release);
+        }
+        return {};
+    });
+}
+
+base::Result<bool> Writer::fits(const Draft &draft) {
+    return base::guarded([&]() -> base::Result<bool> {
+        const std::size_t bytes = draft.record_bytes();
+        if (draft.payload_bytes() > max_payload_bytes || bytes > geometry_.segment_bytes)
+            return base::Status(base::Code::limit_exceeded,
+                                "a log record cannot hold " +
+                                    std::to_string(draft.payload_bytes()) + " bytes");
+        const Position head = state_.head.load(std::memory_order_relaxed);
+        const Position place = geometry_.place(head, bytes);
+        if (place + bytes > state_.ready_end.load(std::memory_order_acquire)) return false;
+
+        const std::uint32_t generation = state_.generation.load(std::memory_order_acquire);
+        if (generation != mapped_generation_) {
+            mapped_ = {};
+            mapped_generation_ = generation;
+        }
+        // A segment_end goes into the rest of the segment left.
+        if (place != head && geometry_.place(head, sizeof(RecordHeader)) == head)
+            DVEC_TRY(map_segment(geometry_.segment_of(head)));
+        DVEC_TRY(map_segment(geometry_.segment_of(place)));
+        return true;
+    });
+}
+
+base::Status Writer::map_segment(std::uint64_t number) {
+    MappedSegment &slot = mapped_[number % mapped_.size()];
+    if (slot.number == number) return {};
+    auto file = file_system_.open(geometry_.segment_path(number), base::OpenMode::read_write);
+    if (!file.ok()) return std::move(file).status();
+    const auto size = file.value()->size();
+    if (!size.ok()) return size.status();
+    if (size.value() < geometry_.segment_bytes)
+        return {base::Code::corrupt,
+                "log segment \"" + file.value()->path() + "\" is shorter than it was made"};
+    auto mapping = file.value()->map(geometry_.segment_bytes, base::Access::read_write);
+    if (!mapping.ok()) return std::move(mapping).status();
+    slot.mapping = std::move(mapping).value();
+    slot.number = number;
+    return {};
+}
+
+std::byte *Writer::address(Position position) const noexcept {
+    const MappedSegment &slot = mapped_[geometry_.segment_of(position) % mapped_.size()];
+    assert(slot.number == geometry_.segment_of(position));
+    return slot.mapping.data() + geometry_.offset_of(position);
+}
+
+Position Writer::append(const Draft &draft, std::uint32_t node) noexcept {
+    const std::size_t bytes = draft.record_bytes();
+    const Position head = state_.head.load(std::memory_order_relaxed);
+    const Position place = geometry_.place(head, bytes);
+    if (place != head) {
+        if (geometry_.place(head, sizeof(RecordHeader)) == head)
+            write_record(head, Draft(RecordType::segment_end, 0, {}), 0);
+        // Published on its own: were this writer killed with only the record behind it written, a
+        // shorter record could still go to the old head and leave a gap before that one.
+        state_.head.store(place, std::memory_order_release);
+    }
+    write_record(place, draft, node);
+    if (draft.lsn_ > state_.max_lsn.load(std::memory_order_relaxed))
+        state_.max_lsn.store(draft.lsn_, std::memory_order_release);
+    state_.head.store(place + bytes, std::memory_order_release);
+    return place + bytes;
+}
+
+void Writer::write_record(Position position, const Draft &draft, std::uint32_t node) noexcept {
+    const std::size_t bytes = draft.record_bytes();
+    RecordHeader header{.magic = 0,
+                        .length = static_cast<std::uint32_t>(draft.payload_bytes()),
+                        .crc = 0,
+                        .segment = static_cast<std::uint32_t>(geometry_.segment_of(position)),
+                        .type = static_cast<std::uint16_t>(draft.type_),
+                        .reserved = 0,
+                        .node = node,
+                        .lsn = draft.lsn_};
+    header.crc = record_crc(draft.payload_crc_, header, position, geometry_.identity);
+
+    std::byte *const begin = address(position);
+    std::byte *target = begin;
+    // A finished record whose writer died before acknowledging it may stand here: it goes as a
+    // whole.
+    store_magic(begin, 0);
+    keep_store_order();
+    const auto put = [&target](const void *data, std::size_t size) {
+        if (size != 0) std::memcpy(target, data, size);
+        target += size;
+    };
+    put(&header, sizeof(header));
+    put(draft.first_.data(), draft.first_.size());
+    put(draft.second_.data(), draft.second_.size());
+    std::memset(target, 0, static_cast<std::size_t>(begin + bytes - target));
+    if (geometry_.offset_of(position) + bytes < geometry_.segment_bytes)
+        store_magic(begin + bytes, 0);
+    store_magic(begin, record_magic);
+}
+
+base::Status Writer::sync() {
+    return base::guarded([&]() -> base::Status {
+        if (state_.sync_failed.load(std::memory_order_acquire) != 0)
+            return {base::Code::io_error, "an earlier sync of the log failed"};
+        // The kernel writes back every store made before the call, through whichever mapping:
+        // reading the head with acquire puts all stores of the records before it there.
+        const Position target = state_.head.load(std::memory_order_acquire);
+        const Position begin = state_.synced.load(std::memory_order_acquire);
+        if (begin >= target) return {};
+        for (std::uint64_t segment = geometry_.segment_of(begin);
+             geometry_.start_of(segment) < target; ++segment) {
+            base::Status status = sync_segment(segment);
+            // Its records were made unnecessary since, and the segment was discarded.
+            const bool discarded =
+                status.code() == base::Code::not_found &&
+                geometry_.start_of(segment) < state_.first.load(std::memory_order_acquire);
+            if (!status.ok() && !discarded) return status;
+        }
+        raise(state_.synced, target);
+        return {};
+    });
+}
+
+base::Status Writer::sync_segment(std::uint64_t segment) {
+    auto file =
+        file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
+    if (!file.ok()) return std::move(file).status();
+    base::Status status = file.value()->sync();
+    if (!status.ok()) state_.sync_failed.store(1, std::memory_order_release);
+    return status;
+}
+
+base::Status Writer::sync_all_segments() {
+    const auto segments = list_segments(file_system_, geometry_);
+    if (!segments.ok()) return segments.status();
+    for (const std::uint32_t segment : segments.value()) DVEC_TRY(sync_segment(segment));
+    return {};
+}
+
+base::Status Writer::discard_before(Position position) {
+    return base::guarded([&]() -> base::Status {
+        if (position > state_.head.load(std::memory_order_acquire))
+            return {base::Code::invalid_argument, "the log ends before the position to discard to"};
+        raise(state_.synced, position);
+        const Position first = geometry_.start_of(geometry_.segment_of(position));
+        const Position old_first = state_.first.load(std::memory_order_acquire);
+        // Moved before the files go, which tells a sync that missing them is right.
+        raise(state_.first, first);
+        for (std::uint64_t segment = geometry_.segment_of(old_first);
+             geometry_.start_of(segment) < first; ++segment)
+            DVEC_TRY(remove_segment(file_system_, geometry_, segment));
+        return {};
+    });
+}
+
+}  // namespace dvec::log
