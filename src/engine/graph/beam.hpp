@@ -1,0 +1,83 @@
+// The best nodes of a search so far, sorted, with a cursor on the first not yet expanded. One
+// sorted array does the work of the two priority queues of the textbook: a few hundred words stay
+// in the first-level cache, an insertion moves a part of them, and the result needs no sorting at
+// the end.
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <cstring>
+#include <vector>
+
+#include "engine/graph/candidate.hpp"
+
+namespace dvec::graph {
+
+class Beam {
+  public:
+    // Empties the beam and sets how many candidates it holds at most (>= 1).
+    void reset(std::size_t capacity) {
+        if (entries_.size() < capacity + 1) entries_.resize(capacity + 1);
+        capacity_ = capacity;
+        size_ = cursor_ = 0;
+    }
+
+    std::size_t size() const noexcept { return size_; }
+    bool full() const noexcept { return size_ == capacity_; }
+    Candidate operator[](std::size_t index) const noexcept { return entries_[index]; }
+    // Whether insert() would keep this one.
+    bool accepts(Candidate candidate) const noexcept {
+        return size_ < capacity_ || candidate < entries_[size_ - 1];
+    }
+
+    // Adds a candidate that it accepts and that is not in it. Returns the one that had to leave for
+    // it, `none` when there was room.
+    static constexpr Candidate none = ~Candidate{0};
+    Candidate insert(Candidate candidate) noexcept {
+        assert(accepts(candidate));
+        Candidate *data = entries_.data();
+        // Branch-free lower bound: where it goes is not predictable.
+        std::size_t position = 0;
+        for (std::size_t length = size_; length > 0;) {
+            const std::size_t half = length / 2;
+            const bool right = data[position + half] < candidate;
+            position += right ? length - half : 0;
+            length = half;
+        }
+        const Candidate last = size_ == capacity_ ? data[--size_] : none;
+        std::memmove(data + position + 1, data + position, (size_ - position) * sizeof(Candidate));
+        data[position] = candidate;
+        ++size_;
+        if (position < cursor_) cursor_ = position;
+        skip_expanded();
+        return last;
+    }
+
+    // The nearest not yet expanded, `none` when all are.
+    Candidate next() const noexcept { return cursor_ < size_ ? entries_[cursor_] : none; }
+    // Marks it, or takes it out of the beam.
+    void mark_next() noexcept {
+        entries_[cursor_] |= expanded_mark;
+        skip_expanded();
+    }
+    void remove_next() noexcept {
+        std::memmove(entries_.data() + cursor_, entries_.data() + cursor_ + 1,
+                     (size_ - cursor_ - 1) * sizeof(Candidate));
+        --size_;
+        skip_expanded();
+    }
+
+    std::size_t memory_bytes() const noexcept { return entries_.capacity() * sizeof(Candidate); }
+
+  private:
+    void skip_expanded() noexcept {
+        while (cursor_ < size_ && (entries_[cursor_] & expanded_mark) != 0) ++cursor_;
+    }
+
+    std::vector<Candidate> entries_;
+    std::size_t capacity_ = 0;
+    std::size_t size_ = 0;
+    std::size_t cursor_ = 0;  // everything before it is expanded
+};
+
+}  // namespace dvec::graph

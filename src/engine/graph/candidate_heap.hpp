@@ -1,0 +1,62 @@
+// Candidates set aside, of which the nearest may be wanted later, or never. Adding is an append;
+// order is made only when something is taken out, because most searches end without ever doing so.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "engine/graph/candidate.hpp"
+
+namespace dvec::graph {
+
+class CandidateHeap {
+  public:
+    // Empties it; memory beyond `keep` entries is given back.
+    void reset(std::size_t keep) {
+        entries_.clear();
+        if (entries_.capacity() > keep) entries_.shrink_to_fit();
+        ordered_ = 0;
+    }
+
+    bool empty() const noexcept { return entries_.empty(); }
+    std::size_t size() const noexcept { return entries_.size(); }
+    void add(Candidate candidate) { entries_.push_back(candidate); }
+
+    // The nearest; the heap must not be empty.
+    Candidate nearest() {
+        settle();
+        return entries_.front();
+    }
+    Candidate take_nearest() {
+        settle();
+        std::pop_heap(entries_.begin(), entries_.end(), std::greater<>());
+        const Candidate candidate = entries_.back();
+        entries_.pop_back();
+        ordered_ = entries_.size();
+        return candidate;
+    }
+
+    std::size_t memory_bytes() const noexcept { return entries_.capacity() * sizeof(Candidate); }
+
+  private:
+    // Makes a heap of all entries: one by one when few were added, at once when many.
+    void settle() {
+        if (entries_.size() - ordered_ > ordered_ / 8) {
+            std::make_heap(entries_.begin(), entries_.end(), std::greater<>());
+            ordered_ = entries_.size();
+        }
+        while (ordered_ < entries_.size()) {
+            ++ordered_;
+            std::push_heap(entries_.begin(),
+                           entries_.begin() + static_cast<std::ptrdiff_t>(ordered_),
+                           std::greater<>());
+        }
+    }
+
+    std::vector<Candidate> entries_;
+    std::size_t ordered_ = 0;  // the first so many are a heap
+};
+
+}  // namespace dvec::graph

@@ -1,0 +1,101 @@
+// Passes over the slots, in the order of memory.
+#include "engine/graph/exact_scan.hpp"
+
+#include <algorithm>
+
+namespace dvec::graph {
+
+using base::Code;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr std::size_t first_chunk = 4096;
+constexpr std::size_t largest_chunk = std::size_t{1} << 19;  // with its slack 8 MB
+
+// Calls `use` with the candidate of every live node of [first, last).
+template <class Use>
+Status measure_range(SearchContext &context, NodeId first, NodeId last, Use use) {
+    // Slots ahead of the one measured: their lines arrive while this one is computed.
+    constexpr NodeId ahead = 2;
+    const NodeStore &nodes = *context.nodes;
+    for (NodeId id = first; id < last; ++id) {
+        if ((id & 1023) == 0 && context.stop_requested())
+            return Status(Code::interrupted, "search was interrupted");
+        if (id + ahead < last) {
+            __builtin_prefetch(nodes.slot(id + ahead));
+            prefetch_lines(nodes.vector(id + ahead), context.vector_lines);
+        }
+        if (context.live(id)) use(context.measure(id));
+    }
+    return {};
+}
+
+}  // namespace
+
+Status scan_all(SearchContext &context, NodeId first, NodeId last, CandidateHeap &found) {
+    return measure_range(context, first, last,
+                         [&](Candidate candidate) { found.add(candidate); });
+}
+
+void ExactStream::start(Candidate after, Candidate until, const std::vector<NodeId> &except) {
+    chunk_.clear();
+    position_ = 0;
+    chunk_size_ = first_chunk;
+    after_ = after;
+    until_ = until;
+    except_ = &except;
+    last_chunk_ = false;
+}
+
+Result<std::optional<Candidate>> ExactStream::nearest(SearchContext &context) {
+    if (position_ == chunk_.size() && !last_chunk_) DVEC_TRY(fill(context));
+    if (position_ == chunk_.size()) return std::optional<Candidate>();
+    return std::optional<Candidate>(chunk_[position_]);
+}
+
+Status ExactStream::fill(SearchContext &context) {
+    if (!chunk_.empty()) {
+        after_ = chunk_.back();
+        chunk_size_ = std::min(chunk_size_ * 2, largest_chunk);
+    }
+    chunk_.clear();
+    position_ = 0;
+    // Twice as many are gathered as are kept, so that cutting back is paid by as many additions.
+    chunk_.reserve(2 * chunk_size_);
+    Candidate limit = until_;
+    bool cut = false;
+    const auto cut_back = [&] {
+        const auto middle = chunk_.begin() + static_cast<std::ptrdiff_t>(chunk_size_ - 1);
+        std::nth_element(chunk_.begin(), middle, chunk_.end());
+        limit = *middle;
+        chunk_.resize(chunk_size_);
+        cut = true;
+    };
+    const Status status =
+        measure_range(context, 0, context.marks.linked, [&](Candidate candidate) {
+            if (candidate <= after_ || candidate > limit ||
+                std::binary_search(except_->begin(), except_->end(), candidate_id(candidate)))
+                return;
+            chunk_.push_back(candidate);
+            if (chunk_.size() == 2 * chunk_size_) cut_back();
+        });
+    if (!status.ok()) {
+        // The pass must be made again from the same place, with the same size.
+        chunk_.clear();
+        return status;
+    }
+    if (chunk_.size() > chunk_size_) cut_back();
+    last_chunk_ = !cut;
+    std::sort(chunk_.begin(), chunk_.end());
+    return {};
+}
+
+void ExactStream::release_memory(std::size_t keep_entries) {
+    chunk_.clear();
+    if (chunk_.capacity() > keep_entries) chunk_.shrink_to_fit();
+    position_ = 0;
+}
+
+}  // namespace dvec::graph

@@ -1,0 +1,45 @@
+// The exact part of a search: measures every live slot of a range of ids. It serves the tail, where
+// there are no links yet, and completes a search that wants more than the graph gives.
+#pragma once
+
+#include <vector>
+
+#include "engine/base/status.hpp"
+#include "engine/graph/candidate_heap.hpp"
+#include "engine/graph/search_context.hpp"
+
+namespace dvec::graph {
+
+// Adds every live node of [first, last) to `found`. Code::interrupted leaves `found` incomplete.
+base::Status scan_all(SearchContext &context, NodeId first, NodeId last, CandidateHeap &found);
+
+// Streams the linked nodes whose candidates lie in an interval, nearest first, in bounded memory:
+// each pass over the slots keeps the nearest so many that were not streamed yet, each pass more of
+// them.
+class ExactStream {
+  public:
+    // Begins the interval (after, until]. Nodes in `except` (sorted by id) are left out; it must
+    // outlive the stream.
+    void start(Candidate after, Candidate until, const std::vector<NodeId> &except);
+
+    // The nearest node not yet taken, nullopt at the end. Makes passes when needed;
+    // Code::interrupted keeps the position.
+    base::Result<std::optional<Candidate>> nearest(SearchContext &context);
+    void take() noexcept { ++position_; }
+
+    void release_memory(std::size_t keep_entries);
+    std::size_t memory_bytes() const noexcept { return chunk_.capacity() * sizeof(Candidate); }
+
+  private:
+    base::Status fill(SearchContext &context);
+
+    std::vector<Candidate> chunk_;
+    std::size_t position_ = 0;
+    std::size_t chunk_size_ = 0;  // how many the next pass keeps
+    Candidate after_ = 0;
+    Candidate until_ = 0;
+    const std::vector<NodeId> *except_ = nullptr;
+    bool last_chunk_ = false;
+};
+
+}  // namespace dvec::graph

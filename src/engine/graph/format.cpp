@@ -1,0 +1,31 @@
+// The level function of the graph format.
+#include "engine/graph/format.hpp"
+
+namespace dvec::graph {
+
+namespace {
+
+// The finaliser of splitmix64 (Steele, Lea, Flood 2014): consecutive ids become independent-looking
+// 64-bit words.
+constexpr std::uint64_t scramble(std::uint64_t word) noexcept {
+    word += 0x9E3779B97F4A7C15u;
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9u;
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EBu;
+    return word ^ (word >> 31);
+}
+
+}  // namespace
+
+int node_level(NodeId id, std::uint32_t m) noexcept {
+    // With `word` uniform, P(level >= l) = P(word < 2^64 / M^l) = M^-l.
+    const std::uint64_t word = scramble(id);
+    std::uint64_t threshold = ~std::uint64_t{0} / m;
+    int level = 0;
+    while (word < threshold && level < max_level) {
+        ++level;
+        threshold /= m;
+    }
+    return level;
+}
+
+}  // namespace dvec::graph

@@ -1,0 +1,137 @@
+// The bytes of the two graph files, `nodes` and `upper`. Every process that opens an index maps
+// them, so this is at once the disk format and the shared-memory layout of the graph.
+//
+// nodes: a header page, then one slot of fixed stride per node id, each starting on a cache line:
+//
+//     [SlotHeader][level-0 links: 2M ids][padding][vector][padding]
+//     ^64-byte aligned                            ^64-byte aligned
+//
+// The state word, the count and the links share the slot's first lines, because a search that
+// expands a node needs all of them and nothing else; the vector starts on a line of its own for the
+// kernels.
+//
+// upper: a header page, then blocks of fixed size, each the link list of one node on one level >=
+// 1:
+//     [count][M ids][owner]
+// A node of level l owns l consecutive blocks, level 1 first; SlotHeader::upper says where, and the
+// owner word says the same backwards, so that a reference that survived a crash can be checked.
+//
+// Everything is little-endian. Link lists and counts are read by other processes while one process
+// writes them: each 32-bit word is loaded and stored atomically, and a reader takes any mixture of
+// an old and a new list for a list, checking each id against the bound it was given.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace dvec::graph {
+
+static_assert(std::endian::native == std::endian::little, "the file formats are little-endian");
+
+using NodeId = std::uint32_t;
+// Ids stay below 2^31: hnswlib sizes its visited lists with an int, and the searcher packs an id
+// and a mark into one 32-bit word.
+inline constexpr NodeId max_nodes = 0x7FFFFFF0u;
+
+inline constexpr std::size_t cache_line = 64;
+inline constexpr std::size_t file_header_bytes = 4096;
+inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::uint32_t nodes_magic = 0x4E435644;  // "DVCN"
+inline constexpr std::uint32_t upper_magic = 0x55435644;  // "DVCU"
+
+// A heap TID as PostgreSQL counts: block number and line pointer (1-based; 0 in no valid TID).
+struct Tid {
+    std::uint32_t block = 0;
+    std::uint16_t offset = 0;
+    bool operator==(const Tid &) const = default;
+};
+
+// What a slot's state word says besides the TID. A slot that was never written is all zero.
+enum SlotFlag : std::uint16_t {
+    slot_ready = 1,    // vector, TID and checksum are complete and will not change
+    slot_deleted = 2,  // the row is gone; the node still carries links through the graph
+    slot_hole = 4      // the id was given out, its payload did not survive: neither linked nor found
+};
+
+// The state word: TID and flags in one 64-bit atomic, so that a reader never pairs one row's TID
+// with another's flags. block << 32 | offset << 16 | flags.
+constexpr std::uint64_t pack_state(Tid tid, std::uint16_t flags) {
+    return std::uint64_t{tid.block} << 32 | std::uint64_t{tid.offset} << 16 | flags;
+}
+constexpr Tid state_tid(std::uint64_t state) {
+    return {static_cast<std::uint32_t>(state >> 32), static_cast<std::uint16_t>(state >> 16)};
+}
+constexpr std::uint16_t state_flags(std::uint64_t state) {
+    return static_cast<std::uint16_t>(state);
+}
+
+// Whether a state word is that of a row a search may return.
+constexpr bool is_live(std::uint64_t state) {
+    return (state & (slot_ready | slot_deleted | slot_hole)) == slot_ready;
+}
+
+struct SlotHeader {
+    std::atomic<std::uint64_t> state;
+    std::uint32_t checksum;            // CRC-32C of node id, TID and vector bytes
+    std::atomic<std::uint32_t> upper;  // 1 + index of its first block in `upper`; 0: it has none
+    std::uint32_t reserved;
+    // Followed at once by the level-0 ids. hnswlib expects exactly this: a count word, then the
+    // ids.
+    std::atomic<std::uint32_t> link_count;
+};
+static_assert(sizeof(SlotHeader) == 24);
+static_assert(offsetof(SlotHeader, link_count) == 20);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
+
+// First page of both files. The rest of the page is zero. Later versions keep these 32 bytes as
+// they are, so that damage and age can always be told apart.
+struct FileHeader {
+    std::uint32_t magic;
+    std::uint32_t version;
+    std::uint64_t identity;      // of the index this file belongs to
+    std::uint32_t record_bytes;  // stride of a slot, or size of a block
+    std::uint32_t m;             // links per node per level above 0
+    std::uint32_t vector_bytes;
+    std::uint32_t checksum;  // CRC-32C of the fields before
+};
+static_assert(sizeof(FileHeader) == 32);
+
+// Where the parts of a slot and of an upper block are, for one M and vector size.
+struct Layout {
+    std::uint32_t m = 0;             // 2..100
+    std::uint32_t vector_bytes = 0;  // of one encoded vector, without padding
+    std::uint32_t vector_offset = 0;
+    std::uint32_t stride = 0;
+    std::uint32_t upper_block_bytes = 0;
+
+    static constexpr Layout make(std::uint32_t m, std::uint32_t vector_bytes) {
+        constexpr auto round_up = [](std::size_t value, std::size_t to) {
+            return static_cast<std::uint32_t>((value + to - 1) / to * to);
+        };
+        Layout layout;
+        layout.m = m;
+        layout.vector_bytes = vector_bytes;
+        // One word is left after the ids of either kind of list, because hnswlib reads one id
+        // beyond a full list in order to prefetch it.
+        layout.vector_offset =
+            round_up(sizeof(SlotHeader) + sizeof(NodeId) * (2 * std::size_t{m} + 1), cache_line);
+        layout.stride = round_up(std::size_t{layout.vector_offset} + vector_bytes, cache_line);
+        layout.upper_block_bytes = round_up(sizeof(NodeId) * (std::size_t{m} + 2), 8);
+        return layout;
+    }
+    constexpr std::uint32_t level0_links() const { return 2 * m; }
+    constexpr std::uint32_t owner_word() const { return m + 1; }  // index in an upper block
+    bool operator==(const Layout &) const = default;
+};
+
+inline constexpr int max_level = 24;
+// The level of a node, 0..max_level: a pure function of its id, so that it needs no storage and
+// relinking after a crash gives the same tower. Geometric with ratio 1/M (Malkov & Yashunin 2018,
+// section 4: mL = 1/ln M). Integer arithmetic only: the same on every machine.
+int node_level(NodeId id, std::uint32_t m) noexcept;
+
+}  // namespace dvec::graph

@@ -1,0 +1,153 @@
+// The walk's inner loops. Everything read from link lists is treated as untrusted: counts are
+// clamped, ids and block references are checked against bounds, and an id at or beyond `linked` is
+// skipped.
+#include "engine/graph/graph_walk.hpp"
+
+#include <algorithm>
+
+namespace dvec::graph {
+
+using base::Code;
+using base::Status;
+
+namespace {
+
+// A beam wider than this costs more in moving entries than it saves in rounds.
+constexpr std::size_t usual_widest = 1024;
+constexpr std::size_t kept_set_aside = std::size_t{1} << 16;
+
+}  // namespace
+
+void GraphWalk::start(SearchContext &context, std::uint32_t ef) {
+    context_ = &context;
+    width_ = ef;
+    widest_ = std::max<std::size_t>(ef, usual_widest);
+    started_ = in_round_ = false;
+    beam_.reset(width_);
+    // A search visits some 16 new nodes per expansion and expands little more than ef.
+    visited_.reset(std::size_t{ef} * 32);
+    set_aside_.reset(kept_set_aside);
+    unseen_.resize(context.nodes->layout().level0_links());
+}
+
+Status GraphWalk::run_round() {
+    if (!in_round_) {
+        fill_beam();
+        in_round_ = true;
+    }
+    const NodeStore &nodes = *context_->nodes;
+    for (Candidate nearest; (nearest = beam_.next()) != Beam::none;) {
+        if (context_->stop_requested()) return Status(Code::interrupted, "search was interrupted");
+        const NodeId id = candidate_id(nearest);
+        ++context_->statistics.expanded;
+        if ((state_flags(nodes.slot(id)->state.load(std::memory_order_relaxed)) &
+             (slot_deleted | slot_hole)) == 0)
+            beam_.mark_next();
+        else
+            replace_dead();
+        expand(id);
+    }
+    in_round_ = false;
+    return {};
+}
+
+void GraphWalk::fill_beam() {
+    if (!started_) {
+        started_ = true;
+        const Candidate entry = context_->measure(descend());
+        visited_.reserve(1);
+        visited_.insert(candidate_id(entry));
+        beam_.insert(entry);
+        return;
+    }
+    ++context_->statistics.rounds;
+    width_ = std::min(width_ * 2, widest_);
+    beam_.reset(width_);
+    while (!beam_.full() && !set_aside_.empty()) beam_.insert(set_aside_.take_nearest());
+}
+
+// A dead node leads on to others but is no result: its place goes to the best one set aside.
+void GraphWalk::replace_dead() {
+    beam_.remove_next();
+    if (!set_aside_.empty()) beam_.insert(set_aside_.take_nearest());
+}
+
+void GraphWalk::offer(Candidate candidate) {
+    if (!beam_.accepts(candidate)) {
+        set_aside_.add(candidate);
+        return;
+    }
+    const Candidate evicted = beam_.insert(candidate);
+    if (evicted != Beam::none) set_aside_.add(evicted);
+}
+
+void GraphWalk::expand(NodeId id) {
+    SearchContext &context = *context_;
+    const NodeStore &nodes = *context.nodes;
+    const std::uint32_t linked = context.marks.linked;
+    const std::atomic<NodeId> *links = nodes.links(id);
+    const std::uint32_t count = std::min(nodes.slot(id)->link_count.load(std::memory_order_acquire),
+                                         nodes.layout().level0_links());
+    visited_.reserve(count);
+    NodeId *unseen = unseen_.data();
+    std::size_t unseen_count = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const NodeId neighbour = links[i].load(std::memory_order_relaxed);
+        if (neighbour >= linked || !visited_.insert(neighbour)) continue;
+        unseen[unseen_count++] = neighbour;
+        prefetch_lines(nodes.vector(neighbour), context.vector_lines);
+    }
+    for (std::size_t i = 0; i < unseen_count; ++i) offer(context.measure(unseen[i]));
+    if (const Candidate next = beam_.next(); next != Beam::none)
+        prefetch_lines(reinterpret_cast<const std::byte *>(nodes.slot(candidate_id(next))),
+                       nodes.layout().vector_offset / cache_line);
+}
+
+// From the entry point down the upper levels to where level 0 begins.
+NodeId GraphWalk::descend() const noexcept {
+    NodeId at = context_->marks.entry_point.id;
+    for (int level = std::min(context_->marks.entry_point.level, max_level); level > 0; --level)
+        at = descend_level(at, level);
+    return at;
+}
+
+// Greedy: to a neighbour that is nearer, until none is. Distances fall at every step, so it ends,
+// even on a list that changes meanwhile.
+NodeId GraphWalk::descend_level(NodeId from, int level) const noexcept {
+    const NodeStore &nodes = *context_->nodes;
+    const Layout &layout = nodes.layout();
+    Candidate nearest = context_->measure(from);
+    for (bool moved = true; moved;) {
+        moved = false;
+        const NodeId at = candidate_id(nearest);
+        const std::uint32_t reference = nodes.slot(at)->upper.load(std::memory_order_acquire);
+        const std::uint64_t block = std::uint64_t{reference} + static_cast<unsigned>(level) - 2;
+        if (reference == 0 || block >= nodes.mapped_upper_blocks() ||
+            node_level(at, layout.m) < level)
+            break;
+        const auto *words = nodes.upper_block(static_cast<std::uint32_t>(block));
+        const std::uint32_t count = std::min(words[0].load(std::memory_order_acquire), layout.m);
+        for (std::uint32_t i = 1; i <= count; ++i) {
+            const NodeId id = words[i].load(std::memory_order_relaxed);
+            if (id < context_->marks.linked)
+                prefetch_lines(nodes.vector(id), context_->vector_lines);
+        }
+        for (std::uint32_t i = 1; i <= count; ++i) {
+            const NodeId id = words[i].load(std::memory_order_relaxed);
+            if (id >= context_->marks.linked) continue;
+            const Candidate candidate = context_->measure(id);
+            if (candidate < nearest) {
+                nearest = candidate;
+                moved = true;
+            }
+        }
+    }
+    return candidate_id(nearest);
+}
+
+std::size_t GraphWalk::memory_bytes() const noexcept {
+    return beam_.memory_bytes() + visited_.memory_bytes() + set_aside_.memory_bytes() +
+           unseen_.capacity() * sizeof(NodeId);
+}
+
+}  // namespace dvec::graph

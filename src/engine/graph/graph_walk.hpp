@@ -1,0 +1,54 @@
+// The approximate part of a search: best-first walk over the links (Malkov & Yashunin 2018,
+// algorithm 2) in rounds that can go on where the last one stopped.
+//
+// A round ends when every candidate in the beam is expanded; the beam then holds its results. What
+// did not fit, or had to leave, is set aside and becomes the beam of the next round.
+#pragma once
+
+#include <vector>
+
+#include "engine/base/status.hpp"
+#include "engine/graph/beam.hpp"
+#include "engine/graph/candidate_heap.hpp"
+#include "engine/graph/search_context.hpp"
+#include "engine/graph/visited_set.hpp"
+
+namespace dvec::graph {
+
+class GraphWalk {
+  public:
+    // Begins at the entry point of context.marks. `context` must outlive the walk.
+    void start(SearchContext &context, std::uint32_t ef);
+
+    // Runs the next round to its end. Code::interrupted leaves the walk where it is: calling again
+    // goes on. Must not be called when exhausted().
+    base::Status run_round();
+    // Whether nothing was set aside: every node that links lead to has been in a beam.
+    bool exhausted() const noexcept { return started_ && !in_round_ && set_aside_.empty(); }
+
+    // The results of the last round, nearest first, marks and all. A node is in the results of at
+    // most one round. Rounds after the first may find nodes nearer than results of earlier ones.
+    const Beam &results() const noexcept { return beam_; }
+
+    std::size_t memory_bytes() const noexcept;
+
+  private:
+    NodeId descend() const noexcept;
+    NodeId descend_level(NodeId from, int level) const noexcept;
+    void fill_beam();
+    void expand(NodeId id);
+    void offer(Candidate candidate);
+    void replace_dead();
+
+    SearchContext *context_ = nullptr;
+    Beam beam_;
+    VisitedSet visited_;
+    CandidateHeap set_aside_;
+    std::vector<NodeId> unseen_;  // scratch of expand()
+    std::size_t width_ = 0;       // of the next round's beam
+    std::size_t widest_ = 0;
+    bool started_ = false;
+    bool in_round_ = false;
+};
+
+}  // namespace dvec::graph

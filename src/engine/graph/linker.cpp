@@ -1,0 +1,539 @@
+// Construction of the graph. hnswlib's class is made to work on the mapped files instead of memory
+// of its own: its members are public, so the derived class points them at the slots, and gives them
+// back empty before hnswlib's destructor would free them.
+#include "engine/graph/linker.hpp"
+
+#include <hnswlib/hnswlib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine/graph/reselection.hpp"
+#include "engine/graph/thread_pool.hpp"
+
+namespace dvec::graph {
+
+namespace {
+
+// hnswlib is a template over its distance type. A type of this file keeps every instantiation
+// private to this file: another hnswlib in the same process, of another version, cannot be mixed up
+// with it.
+struct Distance {
+    float value;
+
+    friend bool operator<(Distance a, Distance b) { return a.value < b.value; }
+    friend bool operator>(Distance a, Distance b) { return a.value > b.value; }
+    friend Distance operator-(Distance a) { return {-a.value}; }
+};
+
+}  // namespace
+
+}  // namespace dvec::graph
+
+template <>
+struct std::numeric_limits<dvec::graph::Distance> {
+    static constexpr dvec::graph::Distance max() { return {std::numeric_limits<float>::max()}; }
+};
+
+// hnswlib keeps a delete mark inside the count word and reads it without the node's lock. Here the
+// state word says what is deleted, and a deleted node goes on carrying links, so the answer is
+// always no; the read, which would race with the count's writers and cost a cache line per
+// candidate, is gone.
+template <>
+inline bool hnswlib::HierarchicalNSW<dvec::graph::Distance>::isMarkedDeleted(
+    hnswlib::tableint) const {
+    return false;
+}
+
+namespace dvec::graph {
+
+using base::Code;
+using base::Result;
+using base::Status;
+
+namespace {
+
+using Graph = hnswlib::HierarchicalNSW<Distance>;
+using Found = std::pair<Distance, hnswlib::tableint>;
+using Queue = std::priority_queue<Found, std::vector<Found>, Graph::CompareByFirst>;
+using LinkWord = std::atomic<std::uint32_t>;
+
+// The parameter hnswlib hands to every distance call.
+struct Measure {
+    distance::DistanceFunction function;
+    std::size_t dimensions;
+
+    float operator()(const void *a, const void *b) const {
+        const float value = function(a, b, dimensions);
+        // Not a number is unordered, which no queue survives: such pairs are infinitely far apart.
+        return std::isnan(value) ? std::numeric_limits<float>::infinity() : value;
+    }
+    static Distance call(const void *a, const void *b, const void *self) {
+        return {(*static_cast<const Measure *>(self))(a, b)};
+    }
+};
+
+// Upstream keeps the pool in a unique_ptr, 0.6.2 in a plain pointer that its destructor deletes.
+template <class Owner>
+void replace_pool(Owner &owner, std::unique_ptr<hnswlib::VisitedListPool> pool) {
+    if constexpr (std::is_pointer_v<Owner>) {
+        delete owner;
+        owner = pool.release();
+    } else {
+        owner = std::move(pool);
+    }
+}
+
+// Below this many nodes per thread, waking a thread costs more than it brings.
+constexpr std::uint32_t nodes_per_thread = 4;
+
+}  // namespace
+
+class Linker::Construction final : private Graph {
+  public:
+    Construction(NodeStore &nodes, const Params &params)
+        : Graph(nullptr),
+          nodes_(nodes),
+          measure_{params.kernel.distance, params.dimensions},
+          empty_tower_(std::size_t{max_level} * nodes.layout().upper_block_bytes) {
+        // hnswlib's constructor leaves these as they come; its destructor frees them.
+        data_level0_memory_ = nullptr;
+        linkLists_ = nullptr;
+        visited_list_pool_ = nullptr;
+        cur_element_count = 0;
+
+        const Layout &layout = nodes.layout();
+        M_ = maxM_ = layout.m;
+        maxM0_ = layout.level0_links();
+        ef_construction_ = std::max(params.ef_construction, layout.m);
+        size_data_per_element_ = layout.stride;
+        size_links_per_element_ = layout.upper_block_bytes;
+        offsetLevel0_ = offsetof(SlotHeader, link_count);
+        offsetData_ = layout.vector_offset;
+        data_size_ = layout.vector_bytes;
+        fstdistfunc_ = &Measure::call;
+        dist_func_param_ = &measure_;
+        pool_ = std::make_unique<ThreadPool>(std::max(params.threads, 1u) - 1);
+        scratch_.resize(pool_->helpers() + 1);
+    }
+
+    ~Construction() override {
+        data_level0_memory_ = nullptr;
+        linkLists_ = nullptr;
+    }
+
+    Status adopt();
+    Status link(NodeId end, const std::atomic<bool> &stop);
+
+  private:
+    // The neighbours chosen for a new node on one level, nearest first in each part.
+    struct Selection {
+        std::vector<NodeId> ids;
+        std::size_t diverse = 0;  // the first so many are the heuristic's; the others fill up
+    };
+    // Memory of one thread, kept from node to node.
+    struct Scratch {
+        std::vector<Found> usable;          // farthest first
+        std::vector<Selection> selections;  // per level
+        std::vector<NodeId> list;
+        Reselection reselection;
+    };
+
+    Status follow_capacity();
+    Status await_payloads(NodeId first, NodeId end, const std::atomic<bool> &stop);
+    Status prepare_towers(NodeId first, NodeId end);
+    void forget(NodeId first, NodeId end);
+    void give_tower(NodeId id, std::uint32_t block);
+    void work(Scratch &scratch, const std::atomic<bool> &stop);
+    void link_node(NodeId id, Scratch &scratch);
+    NodeId descend(NodeId from, NodeId id, int level) const;
+    NodeId find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch);
+    void store_own_links(NodeId id, int level, const Selection &selection, Scratch &scratch);
+    void link_back(NodeId neighbour, NodeId id, int level, Scratch &scratch);
+    void reselect(NodeId node, NodeId added, int level, Scratch &scratch);
+
+    float between(NodeId a, NodeId b) const { return measure_(nodes_.vector(a), nodes_.vector(b)); }
+    std::uint32_t list_limit(int level) const {
+        return static_cast<std::uint32_t>(level == 0 ? maxM0_ : maxM_);
+    }
+    // The count word of a node's list on one level; the ids follow it.
+    LinkWord *list(NodeId id, int level) const {
+        return level == 0 ? &nodes_.slot(id)->link_count
+                          : reinterpret_cast<LinkWord *>(get_linklist(id, level));
+    }
+    // Whether `id`, met in a list of `level`, is a node that `self` may be linked to. Stale links
+    // lead to nodes that are not linked yet, were passed over, or lie beyond the batch.
+    bool linkable(NodeId id, NodeId self, int level) const {
+        return id < end_ && id != self && element_levels_[id] >= level;
+    }
+    // The same for a node about to get a new link: holes among the nodes linked earlier are known
+    // only by their state word, a cache line that reselecting old links can do without.
+    bool usable(NodeId id, NodeId self, int level) const {
+        return linkable(id, self, level) &&
+               (state_flags(nodes_.state(id)) & (slot_ready | slot_hole)) == slot_ready;
+    }
+
+    NodeStore &nodes_;
+    Measure measure_;
+    // What linkLists_ points to for nodes without blocks: every list empty, at any level.
+    std::vector<char> empty_tower_;
+    std::vector<char *> towers_;  // linkLists_: per node, its first upper block
+    // Per node, how many entries at the head of its level-0 list were kept together by an earlier
+    // selection. Guarded by the node's lock. Zero is always true, so it need not survive.
+    std::vector<std::uint8_t> settled_;
+    InboundCounts inbound_;
+    std::unique_ptr<ThreadPool> pool_;
+    std::vector<Scratch> scratch_;
+
+    // hnswlib's element_levels_ holds the level of every linked node and of those of the current
+    // batch that will be linked; -1 for all others.
+    NodeId end_ = 0;        // of the current batch
+    NodeId tried_end_ = 0;  // ids below may have links left from a batch that was stopped
+    std::atomic<std::uint64_t> entry_{0};
+    std::atomic<std::uint32_t> next_{0};
+    std::mutex failure_mutex_;
+    Status failure_;
+    std::atomic<bool> failed_{false};
+};
+
+// Takes over the graph that is there: towers and levels of the linked nodes.
+Status Linker::Construction::adopt() {
+    const SharedState &shared = nodes_.shared();
+    const NodeId linked = shared.linked.load(std::memory_order_acquire);
+    const auto entry = EntryPoint::unpack(shared.entry_point.load(std::memory_order_acquire));
+    DVEC_TRY(follow_capacity());
+    if (linked > nodes_.mapped_slots())
+        return Status(Code::corrupt, "more nodes are linked than there are slots");
+    const std::uint32_t blocks = std::min(shared.upper_allocated.load(std::memory_order_acquire),
+                                          nodes_.mapped_upper_blocks());
+    for (NodeId id = 0; id < linked; ++id) {
+        int level = node_level(id, nodes_.layout().m);
+        if (level > 0) {
+            if (const auto block = nodes_.owned_upper_blocks(id, blocks))
+                towers_[id] = reinterpret_cast<char *>(nodes_.upper_block(*block));
+            else
+                level = 0;
+        }
+        element_levels_[id] = level;
+        inbound_.assume_many(id);
+    }
+    if (entry.level >= 0 && (entry.id >= linked || element_levels_[entry.id] != entry.level))
+        return Status(Code::corrupt, "the entry point is not a linked node");
+    entry_.store(EntryPoint::pack(entry), std::memory_order_relaxed);
+    return {};
+}
+
+// Brings this process's view up to the files' current size.
+Status Linker::Construction::follow_capacity() {
+    const char *blocks_before = reinterpret_cast<char *>(nodes_.upper_block(0));
+    DVEC_TRY(nodes_.refresh());
+    data_level0_memory_ = reinterpret_cast<char *>(nodes_.slot(0));
+    if (const auto moved = reinterpret_cast<char *>(nodes_.upper_block(0)) - blocks_before;
+        moved != 0)
+        for (char *&tower : towers_)
+            if (tower != empty_tower_.data()) tower += moved;
+
+    const std::size_t capacity = nodes_.mapped_slots();
+    if (capacity > max_elements_ || towers_.empty()) {
+        auto pool = std::make_unique<hnswlib::VisitedListPool>(1, static_cast<int>(capacity));
+        std::vector<std::mutex> locks(capacity);
+        element_levels_.resize(capacity, -1);
+        towers_.resize(capacity, empty_tower_.data());
+        settled_.resize(capacity, 0);
+        inbound_.resize(capacity);
+        link_list_locks_.swap(locks);
+        replace_pool(visited_list_pool_, std::move(pool));
+        max_elements_ = capacity;
+    }
+    linkLists_ = towers_.data();
+    return {};
+}
+
+Status Linker::Construction::link(NodeId end, const std::atomic<bool> &stop) {
+    SharedState &shared = nodes_.shared();
+    const NodeId first = shared.linked.load(std::memory_order_relaxed);
+    if (end > shared.allocated.load(std::memory_order_acquire))
+        return Status(Code::invalid_argument, "cannot link ids that are not allocated");
+    if (end <= first) return {};
+    DVEC_TRY(follow_capacity());
+    DVEC_TRY(await_payloads(first, end, stop));
+    DVEC_TRY(prepare_towers(first, end));
+    forget(end, tried_end_);
+    tried_end_ = end_ = end;
+
+    // Not the one a stopped batch may have left: that node's links are gone.
+    entry_.store(shared.entry_point.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    next_.store(first, std::memory_order_relaxed);
+    failed_.store(false, std::memory_order_relaxed);
+    failure_ = Status();
+    pool_->run((end - first) / nodes_per_thread,
+               [&](unsigned worker) { work(scratch_[worker], stop); });
+    if (!failure_.ok()) return failure_;
+    if (next_.load(std::memory_order_relaxed) < end)
+        return Status(Code::interrupted, "linking was stopped");
+
+    // In this order: Watermarks::load relies on it.
+    shared.linked.store(end, std::memory_order_release);
+    shared.entry_point.store(entry_.load(std::memory_order_relaxed), std::memory_order_release);
+    return {};
+}
+
+// Waits until every id of the batch has its payload or is known to have none, and fixes for the
+// whole batch which ones are linked: a node deleted later in the batch is linked like any other.
+Status Linker::Construction::await_payloads(NodeId first, NodeId end,
+                                            const std::atomic<bool> &stop) {
+    for (NodeId id = first; id < end; ++id) {
+        std::uint16_t flags;
+        for (unsigned tries = 0;
+             ((flags = state_flags(nodes_.state(id))) & (slot_ready | slot_hole)) == 0; ++tries) {
+            if (stop.load(std::memory_order_relaxed))
+                return Status(Code::interrupted, "linking was stopped");
+            // An inserter publishes within a microsecond unless it lost its processor.
+            if (tries < 100)
+                std::this_thread::yield();
+            else
+                std::this_thread::sleep_for(std::chrono::microseconds(100));
+        }
+        element_levels_[id] =
+            (flags & (slot_deleted | slot_hole)) != 0 ? -1 : node_level(id, nodes_.layout().m);
+    }
+    return {};
+}
+
+// Gives every node of the batch empty lists on all its levels. All that can fail comes first.
+Status Linker::Construction::prepare_towers(NodeId first, NodeId end) {
+    SharedState &shared = nodes_.shared();
+    std::uint32_t allocated = shared.upper_allocated.load(std::memory_order_relaxed);
+    const std::uint32_t reusable = std::min(allocated, nodes_.mapped_upper_blocks());
+    std::uint32_t fresh = 0;
+    for (NodeId id = first; id < end; ++id)
+        if (element_levels_[id] > 0 && !nodes_.owned_upper_blocks(id, reusable))
+            fresh += static_cast<std::uint32_t>(element_levels_[id]);
+    if (fresh > 0) {
+        DVEC_TRY(nodes_.reserve_upper_blocks(fresh));
+        DVEC_TRY(follow_capacity());
+    }
+    for (NodeId id = first; id < end; ++id) {
+        nodes_.slot(id)->link_count.store(0, std::memory_order_relaxed);
+        settled_[id] = 0;
+        inbound_.begin_at_zero(id);
+        if (element_levels_[id] <= 0) {
+            // Blocks it had before a crash may be given to another node.
+            if (auto &upper = nodes_.slot(id)->upper; upper.load(std::memory_order_relaxed) != 0)
+                upper.store(0, std::memory_order_relaxed);
+            continue;
+        }
+        if (const auto block = nodes_.owned_upper_blocks(id, reusable)) {
+            give_tower(id, *block);
+        } else {
+            give_tower(id, allocated);
+            allocated += static_cast<std::uint32_t>(element_levels_[id]);
+        }
+    }
+    shared.upper_allocated.store(allocated, std::memory_order_release);
+    return {};
+}
+
+void Linker::Construction::give_tower(NodeId id, std::uint32_t block) {
+    const auto blocks = static_cast<std::uint32_t>(element_levels_[id]);
+    for (std::uint32_t index = block; index < block + blocks; ++index) {
+        LinkWord *words = nodes_.upper_block(index);
+        words[0].store(0, std::memory_order_relaxed);
+        words[nodes_.layout().owner_word()].store(id + 1, std::memory_order_relaxed);
+    }
+    nodes_.slot(id)->upper.store(block + 1, std::memory_order_release);
+    towers_[id] = reinterpret_cast<char *>(nodes_.upper_block(block));
+}
+
+// Takes nodes of an earlier, longer, stopped batch out of the graph again, so that searches for
+// candidates are not led on among nodes that cannot be used.
+void Linker::Construction::forget(NodeId first, NodeId end) {
+    for (NodeId id = first; id < end; ++id) {
+        nodes_.slot(id)->link_count.store(0, std::memory_order_relaxed);
+        element_levels_[id] = -1;
+        towers_[id] = empty_tower_.data();
+    }
+}
+
+void Linker::Construction::work(Scratch &scratch, const std::atomic<bool> &stop) {
+    Status status = base::guarded([&]() -> Status {
+        // An id is taken only to be finished, so the batch is complete when all were taken.
+        while (!stop.load(std::memory_order_relaxed) && !failed_.load(std::memory_order_relaxed)) {
+            const NodeId id = next_.fetch_add(1, std::memory_order_relaxed);
+            if (id >= end_) break;
+            if (element_levels_[id] >= 0) link_node(id, scratch);
+        }
+        return {};
+    });
+    if (status.ok()) return;
+    failed_.store(true, std::memory_order_relaxed);
+    const std::lock_guard lock(failure_mutex_);
+    failure_ = std::move(status);
+}
+
+// First all candidates, from the top level down, then all connections, from level 0 up: whoever
+// finds the node on a level finds it connected on every level below. No lock is held while another
+// is taken, except `global`, which only nodes that raise the top level hold, and nobody takes under
+// another lock.
+void Linker::Construction::link_node(NodeId id, Scratch &scratch) {
+    const int level = element_levels_[id];
+    std::unique_lock<std::mutex> top(global, std::defer_lock);
+    auto entry = EntryPoint::unpack(entry_.load(std::memory_order_acquire));
+    if (level > entry.level) {
+        top.lock();
+        entry = EntryPoint::unpack(entry_.load(std::memory_order_acquire));
+        if (level <= entry.level) top.unlock();
+    }
+
+    const int shared_levels = std::min(level, entry.level) + 1;
+    if (scratch.selections.size() < static_cast<std::size_t>(shared_levels))
+        scratch.selections.resize(static_cast<std::size_t>(shared_levels));
+    NodeId near = entry.id;
+    for (int above = entry.level; above > level; --above) near = descend(near, id, above);
+    for (int at = shared_levels - 1; at >= 0; --at) near = find_neighbours(near, id, at, scratch);
+
+    for (int at = 0; at < shared_levels; ++at) {
+        const Selection &selection = scratch.selections[static_cast<std::size_t>(at)];
+        store_own_links(id, at, selection, scratch);
+        for (const NodeId neighbour : selection.ids) link_back(neighbour, id, at, scratch);
+    }
+    if (level > entry.level)
+        entry_.store(EntryPoint::pack({id, level}), std::memory_order_release);
+}
+
+// Greedy walk on one level to the node nearest to `id`. Reads lists as the searcher does, without
+// locks.
+NodeId Linker::Construction::descend(NodeId from, NodeId id, int level) const {
+    float nearest = between(from, id);
+    for (bool moved = true; moved;) {
+        moved = false;
+        const LinkWord *words = list(from, level);
+        const auto count =
+            std::min(words[0].load(std::memory_order_acquire), list_limit(level));
+        for (std::uint32_t i = 1; i <= count; ++i) {
+            const NodeId candidate = words[i].load(std::memory_order_relaxed);
+            if (!usable(candidate, id, level)) continue;
+            const float measured = between(candidate, id);
+            if (measured < nearest) {
+                nearest = measured;
+                from = candidate;
+                moved = true;
+            }
+        }
+    }
+    return from;
+}
+
+// Fills scratch.selections[level]; returns where the search on the next level starts.
+//
+// hnswlib's heuristic keeps only candidates that lie in different directions, often far fewer than
+// M. The nearest of the others fill the selection up to M, as Malkov & Yashunin's algorithm 4
+// allows: on clustered data the few diverse links leave parts of the graph that hardly anything
+// leads to.
+NodeId Linker::Construction::find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch) {
+    Queue found = searchBaseLayer(from, nodes_.vector(id), level);
+    auto &candidates = scratch.usable;
+    candidates.clear();
+    for (; !found.empty(); found.pop())
+        if (usable(found.top().second, id, level)) candidates.push_back(found.top());
+    Selection &selection = scratch.selections[static_cast<std::size_t>(level)];
+    auto &ids = selection.ids;
+    ids.clear();
+    selection.diverse = 0;
+    if (candidates.empty()) {
+        // All that was near was stale. Any link is better than none, and leads on.
+        if (usable(from, id, level)) ids.push_back(from);
+        return from;
+    }
+
+    Queue queue(Graph::CompareByFirst(), candidates);
+    getNeighborsByHeuristic2(queue, M_);
+    for (; !queue.empty(); queue.pop()) ids.push_back(queue.top().second);
+    std::reverse(ids.begin(), ids.end());
+    // With fewer than M candidates the heuristic returns all of them uncompared.
+    selection.diverse = candidates.size() < M_ ? 0 : ids.size();
+    for (auto next = candidates.rbegin(); next != candidates.rend() && ids.size() < M_; ++next)
+        if (std::find(ids.begin(), ids.end(), next->second) == ids.end())
+            ids.push_back(next->second);
+    return candidates.back().second;
+}
+
+// Through a stale link other threads may have found this node early and linked themselves to it:
+// such links are kept, behind the selected ones.
+void Linker::Construction::store_own_links(NodeId id, int level, const Selection &selection,
+                                           Scratch &scratch) {
+    const std::lock_guard lock(link_list_locks_[id]);
+    LinkWord *words = list(id, level);
+    auto &links = scratch.list;
+    links = selection.ids;
+    const std::uint32_t existing = words[0].load(std::memory_order_relaxed);
+    for (std::uint32_t i = 1; i <= existing && links.size() < list_limit(level); ++i) {
+        const NodeId other = words[i].load(std::memory_order_relaxed);
+        if (std::find(links.begin(), links.end(), other) == links.end()) links.push_back(other);
+    }
+    for (std::size_t i = 0; i < links.size(); ++i)
+        words[i + 1].store(links[i], std::memory_order_relaxed);
+    words[0].store(static_cast<std::uint32_t>(links.size()), std::memory_order_release);
+    if (level > 0) return;
+    settled_[id] = static_cast<std::uint8_t>(selection.diverse);
+    for (const NodeId target : selection.ids) inbound_.add(target);
+}
+
+void Linker::Construction::link_back(NodeId neighbour, NodeId id, int level, Scratch &scratch) {
+    const std::lock_guard lock(link_list_locks_[neighbour]);
+    LinkWord *words = list(neighbour, level);
+    const std::uint32_t limit = list_limit(level);
+    const std::uint32_t count = std::min(words[0].load(std::memory_order_relaxed), limit);
+    // A link from before a crash may be there already.
+    for (std::uint32_t i = 1; i <= count; ++i)
+        if (words[i].load(std::memory_order_relaxed) == id) return;
+    if (level == 0) inbound_.add(id);
+    if (count < limit) {
+        words[count + 1].store(id, std::memory_order_relaxed);
+        words[0].store(count + 1, std::memory_order_release);
+    } else {
+        reselect(neighbour, id, level, scratch);
+    }
+}
+
+void Linker::Construction::reselect(NodeId node, NodeId added, int level, Scratch &scratch) {
+    LinkWord *words = list(node, level);
+    const std::uint32_t limit = list_limit(level);
+    const std::uint32_t settled = level == 0 ? settled_[node] : 0;
+    for (std::uint32_t i = 1; i <= limit; ++i)
+        __builtin_prefetch(nodes_.vector(words[i].load(std::memory_order_relaxed)));
+    Reselection &reselection = scratch.reselection;
+    reselection.begin(limit);
+    reselection.add({between(node, added), added, false});
+    for (std::uint32_t i = 1; i <= limit; ++i) {
+        const NodeId other = words[i].load(std::memory_order_relaxed);
+        if (linkable(other, node, level))
+            reselection.add({between(node, other), other, i <= settled});
+    }
+    reselection.keep_diverse([this](NodeId a, NodeId b) { return between(a, b); });
+    if (level == 0) reselection.spare_orphans(inbound_);
+    const std::uint32_t count = reselection.store(words);
+    if (level == 0) settled_[node] = static_cast<std::uint8_t>(count);
+}
+
+Linker::Linker(std::unique_ptr<Construction> construction)
+    : construction_(std::move(construction)) {}
+Linker::~Linker() = default;
+
+Result<std::unique_ptr<Linker>> Linker::create(NodeStore &nodes, const Params &params) {
+    return base::guarded([&]() -> Result<std::unique_ptr<Linker>> {
+        auto construction = std::make_unique<Construction>(nodes, params);
+        DVEC_TRY(construction->adopt());
+        return std::unique_ptr<Linker>(new Linker(std::move(construction)));
+    });
+}
+
+Status Linker::link(NodeId end, const std::atomic<bool> &stop) {
+    return base::guarded([&] { return construction_->link(end, stop); });
+}
+
+}  // namespace dvec::graph

@@ -1,0 +1,57 @@
+// Links nodes into the graph: hnswlib's construction over mapped memory. This is the only part of
+// dvec that includes hnswlib (in linker.cpp): hnswlib finds the candidates (searchBaseLayer) and
+// selects neighbours (getNeighborsByHeuristic2); connecting is done here, because every link and
+// count must be stored atomically for the lock-free readers in other processes.
+//
+// One linker per index at a time. Algorithm: Malkov & Yashunin, "Efficient and robust approximate
+// nearest neighbor search using Hierarchical Navigable Small World graphs", 2018
+// (arXiv:1603.09320).
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "engine/base/status.hpp"
+#include "engine/distance/kernel.hpp"
+#include "engine/graph/node_store.hpp"
+
+namespace dvec::graph {
+
+class Linker {
+  public:
+    struct Params {
+        distance::Kernel kernel;
+        std::uint32_t dimensions = 0;
+        std::uint32_t ef_construction = 64;
+        unsigned threads = 1;  // total, including the calling thread
+    };
+
+    // `nodes` is used by this linker alone (its mapping is refreshed here) and must outlive it.
+    // Memory: about 60 bytes per node of capacity for locks and arrays plus its visited lists (two
+    // bytes per node and thread). Touches the slot of every node above level 0, one in M.
+    //
+    // The links of the nodes below SharedState::linked must be sound: hnswlib follows them
+    // unchecked. After a crash sanitize_links (sanitize.hpp) makes them so. Code::corrupt when the
+    // entry point is not one of the linked nodes.
+    static base::Result<std::unique_ptr<Linker>> create(NodeStore &nodes, const Params &params);
+    ~Linker();
+
+    // Links the ids from SharedState::linked up to `end` (at most `allocated`) by all threads, and
+    // publishes `linked` and the entry point when all are done. Waits for slots not ready yet.
+    // Holes and nodes deleted before their turn are passed over. Links these ids had from an
+    // earlier attempt are discarded; their blocks in `upper` are used again.
+    //
+    // Stops early, having published nothing of this batch, with Code::interrupted when `stop`
+    // becomes true: links already stored point to ids >= linked, which readers ignore, and the same
+    // or another batch can be linked later. Code::no_space (for `upper`) before anything was
+    // changed.
+    base::Status link(NodeId end, const std::atomic<bool> &stop);
+
+  private:
+    class Construction;
+    explicit Linker(std::unique_ptr<Construction> construction);
+
+    std::unique_ptr<Construction> construction_;
+};
+
+}  // namespace dvec::graph

@@ -1,0 +1,276 @@
+// Growing, mapping and checking the two graph files, and the life of one slot's payload.
+#include "engine/graph/node_store.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "engine/base/checksum.hpp"
+
+namespace dvec::graph {
+
+using base::Code;
+using base::File;
+using base::Mapping;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
+
+std::string nodes_path(const std::string &directory) { return directory + "/nodes"; }
+std::string upper_path(const std::string &directory) { return directory + "/upper"; }
+
+FileHeader make_header(const NodeStore::Params &params, std::uint32_t magic) {
+    FileHeader header{};
+    header.magic = magic;
+    header.version = format_version;
+    header.identity = params.identity;
+    header.record_bytes =
+        magic == nodes_magic ? params.layout.stride : params.layout.upper_block_bytes;
+    header.m = params.layout.m;
+    header.vector_bytes = params.layout.vector_bytes;
+    header.checksum = base::checksum(0, &header, offsetof(FileHeader, checksum));
+    return header;
+}
+
+Status create_file(base::FileSystem &file_system, const std::string &path,
+                   const FileHeader &header) {
+    auto file = file_system.open(path, base::OpenMode::create);
+    if (!file.ok()) return std::move(file).status();
+    DVEC_TRY(file.value()->allocate(file_header_bytes));
+    return file.value()->write(0, &header, sizeof(header));
+}
+
+// The file's size when its header is sound and as expected.
+Result<std::uint64_t> check_header(File &file, const FileHeader &expected) {
+    auto size = file.size();
+    if (!size.ok()) return size;
+    FileHeader header;
+    if (size.value() < file_header_bytes)
+        return Status(Code::corrupt, "file \"" + file.path() + "\" is too short");
+    DVEC_TRY(file.read(0, &header, sizeof(header)));
+    if (header.magic != expected.magic ||
+        header.checksum != base::checksum(0, &header, offsetof(FileHeader, checksum)))
+        return Status(Code::corrupt, "file \"" + file.path() + "\" has a damaged header");
+    if (header.version != expected.version)
+        return Status(Code::unsupported, "file \"" + file.path() + "\" has format version " +
+                                             std::to_string(header.version));
+    if (std::memcmp(&header, &expected, sizeof(header)) != 0)
+        return Status(Code::mismatch, "file \"" + file.path() + "\" belongs to another index");
+    return size;
+}
+
+std::uint64_t records_in(std::uint64_t file_bytes, std::uint32_t record_bytes,
+                         std::uint64_t limit) {
+    return std::min((file_bytes - file_header_bytes) / record_bytes, limit);
+}
+
+std::uint64_t bytes_for(std::uint64_t records, std::uint32_t record_bytes) {
+    return file_header_bytes + records * record_bytes;
+}
+
+void raise_to(std::atomic<std::uint32_t> &mark, std::uint64_t value) {
+    auto current = mark.load(std::memory_order_relaxed);
+    const auto wanted = static_cast<std::uint32_t>(value);
+    while (current < wanted && !mark.compare_exchange_weak(current, wanted)) {
+    }
+}
+
+// What one file's growth needs to know.
+struct Growth {
+    File &file;
+    std::atomic<std::uint32_t> &capacity;
+    std::uint64_t needed;  // records that must fit
+    std::uint32_t record_bytes;
+    std::uint64_t limit;  // records that may ever fit
+};
+
+// Ample steps keep the file in few extents and calls rare. When the disk cannot take an ample step
+// it may still take what is really needed.
+Status grow(const Growth &growth) {
+    if (growth.needed <= growth.capacity.load(std::memory_order_relaxed)) return {};
+    if (growth.needed > growth.limit)
+        return Status(Code::limit_exceeded,
+                      "file \"" + growth.file.path() + "\" cannot hold more records");
+    auto size = growth.file.size();
+    if (!size.ok()) return std::move(size).status();
+    const std::uint64_t exact = bytes_for(growth.needed, growth.record_bytes);
+    const std::uint64_t step =
+        std::max(mebibyte, std::min(size.value() / 4, 256 * mebibyte));
+    const std::uint64_t ample = std::max(
+        exact, std::min(size.value() + step, bytes_for(growth.limit, growth.record_bytes)));
+    Status status = growth.file.allocate(ample);
+    if (status.code() == Code::no_space && exact < ample) status = growth.file.allocate(exact);
+    DVEC_TRY(std::move(status));
+    size = growth.file.size();
+    if (!size.ok()) return std::move(size).status();
+    raise_to(growth.capacity, records_in(size.value(), growth.record_bytes, growth.limit));
+    return {};
+}
+
+// Makes `map` cover `bytes` of `file`, with room to grow before it has to move again.
+Status cover(File &file, Mapping &map, std::uint64_t bytes) {
+    auto size = file.size();
+    if (!size.ok()) return std::move(size).status();
+    if (size.value() < bytes)
+        return Status(Code::corrupt, "file \"" + file.path() + "\" is shorter than its capacity");
+    if (map.size() >= bytes) return {};
+    const std::uint64_t generous =
+        (2 * bytes + 16 * mebibyte) / file_header_bytes * file_header_bytes;
+    if (!map.empty()) return map.extend(generous);
+    auto fresh = file.map(generous, base::Access::read_write);
+    if (!fresh.ok()) return std::move(fresh).status();
+    map = std::move(fresh).value();
+    return {};
+}
+
+// A block may be named by 1 + its index in 32 bits.
+constexpr std::uint64_t max_upper_blocks = 0xFFFFFFF0u;
+
+}  // namespace
+
+Status NodeStore::create_files(base::FileSystem &file_system, const Params &params) {
+    return base::guarded([&]() -> Status {
+        DVEC_TRY(create_file(file_system, nodes_path(params.directory),
+                             make_header(params, nodes_magic)));
+        return create_file(file_system, upper_path(params.directory),
+                           make_header(params, upper_magic));
+    });
+}
+
+Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system,
+                                                   const Params &params, SharedState &state) {
+    return base::guarded([&]() -> Result<std::unique_ptr<NodeStore>> {
+        std::unique_ptr<NodeStore> store(new NodeStore(params.layout, state));
+        auto open_checked = [&](const std::string &path, std::uint32_t magic,
+                                std::unique_ptr<File> &file) -> Result<std::uint64_t> {
+            auto opened = file_system.open(path, base::OpenMode::read_write);
+            if (!opened.ok()) return std::move(opened).status();
+            file = std::move(opened).value();
+            return check_header(*file, make_header(params, magic));
+        };
+        const auto nodes_size =
+            open_checked(nodes_path(params.directory), nodes_magic, store->nodes_file_);
+        if (!nodes_size.ok()) return nodes_size.status();
+        const auto upper_size =
+            open_checked(upper_path(params.directory), upper_magic, store->upper_file_);
+        if (!upper_size.ok()) return upper_size.status();
+        raise_to(state.capacity, records_in(nodes_size.value(), params.layout.stride, max_nodes));
+        raise_to(state.upper_capacity,
+                 records_in(upper_size.value(), params.layout.upper_block_bytes, max_upper_blocks));
+        DVEC_TRY(store->refresh());
+        return store;
+    });
+}
+
+Status NodeStore::reserve_slots(std::uint32_t extra) {
+    return base::guarded([&] {
+        return grow({*nodes_file_, state_.capacity,
+                     std::uint64_t{state_.allocated.load(std::memory_order_relaxed)} + extra,
+                     layout_.stride, max_nodes});
+    });
+}
+
+Status NodeStore::reserve_upper_blocks(std::uint32_t extra) {
+    return base::guarded([&] {
+        return grow({*upper_file_, state_.upper_capacity,
+                     std::uint64_t{state_.upper_allocated.load(std::memory_order_relaxed)} + extra,
+                     layout_.upper_block_bytes, max_upper_blocks});
+    });
+}
+
+Status NodeStore::refresh() {
+    return base::guarded([&]() -> Status {
+        // The first call maps the headers even when there is no capacity yet.
+        const auto slots = state_.capacity.load(std::memory_order_acquire);
+        if (nodes_map_.empty() || slots > mapped_slots_) {
+            DVEC_TRY(cover(*nodes_file_, nodes_map_, bytes_for(slots, layout_.stride)));
+            slots_ = nodes_map_.data() + file_header_bytes;
+            mapped_slots_ = slots;
+        }
+        const auto blocks = state_.upper_capacity.load(std::memory_order_acquire);
+        if (upper_map_.empty() || blocks > mapped_blocks_) {
+            DVEC_TRY(cover(*upper_file_, upper_map_, bytes_for(blocks, layout_.upper_block_bytes)));
+            blocks_ = upper_map_.data() + file_header_bytes;
+            mapped_blocks_ = blocks;
+        }
+        return {};
+    });
+}
+
+std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {
+    // No padding: every byte of the array is written.
+    const std::uint32_t head[3] = {id, tid.block, tid.offset};
+    return base::checksum(base::checksum(0, head, sizeof(head)), vector(id), layout_.vector_bytes);
+}
+
+void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
+    SlotHeader *header = slot(id);
+    // Not ready from the first store on, whatever the slot said before.
+    header->state.store(pack_state(tid, 0), std::memory_order_relaxed);
+    header->link_count.store(0, std::memory_order_relaxed);
+    header->reserved = 0;
+    std::memcpy(slot_bytes(id) + layout_.vector_offset, vector, layout_.vector_bytes);
+    header->checksum = payload_checksum(id, tid);
+}
+
+void NodeStore::publish(NodeId id) noexcept {
+    slot(id)->state.fetch_or(slot_ready, std::memory_order_release);
+}
+
+bool NodeStore::mark_hole(NodeId id) noexcept {
+    auto &word = slot(id)->state;
+    const std::uint64_t before =
+        word.exchange(pack_state({}, slot_hole), std::memory_order_acq_rel);
+    if ((before & (slot_deleted | slot_hole)) == 0)
+        state_.deleted.fetch_add(1, std::memory_order_relaxed);
+    return (before & slot_hole) == 0;
+}
+
+bool NodeStore::mark_deleted(NodeId id) noexcept {
+    auto &word = slot(id)->state;
+    std::uint64_t current = word.load(std::memory_order_relaxed);
+    do {
+        if ((current & (slot_deleted | slot_hole)) != 0) return false;
+    } while (!word.compare_exchange_weak(current, current | slot_deleted,
+                                         std::memory_order_acq_rel, std::memory_order_relaxed));
+    state_.deleted.fetch_add(1, std::memory_order_relaxed);
+    return true;
+}
+
+bool NodeStore::payload_intact(NodeId id) const noexcept {
+    return slot(id)->checksum == payload_checksum(id, state_tid(state(id)));
+}
+
+std::optional<std::uint32_t> NodeStore::owned_upper_blocks(NodeId id,
+                                                           std::uint32_t limit) const noexcept {
+    const std::uint32_t reference = slot(id)->upper.load(std::memory_order_acquire);
+    const auto level = static_cast<std::uint32_t>(node_level(id, layout_.m));
+    if (reference == 0 || level == 0 || reference - 1 >= limit || limit - (reference - 1) < level)
+        return std::nullopt;
+    for (std::uint32_t block = reference - 1; block < reference - 1 + level; ++block)
+        if (upper_block(block)[layout_.owner_word()].load(std::memory_order_relaxed) != id + 1)
+            return std::nullopt;
+    return reference - 1;
+}
+
+Status NodeStore::sync() {
+    return base::guarded([&]() -> Status {
+        DVEC_TRY(nodes_file_->sync());
+        return upper_file_->sync();
+    });
+}
+
+Result<std::uint64_t> NodeStore::disk_bytes() {
+    return base::guarded([&]() -> Result<std::uint64_t> {
+        auto nodes_size = nodes_file_->size();
+        if (!nodes_size.ok()) return nodes_size;
+        auto upper_size = upper_file_->size();
+        if (!upper_size.ok()) return upper_size;
+        return nodes_size.value() + upper_size.value();
+    });
+}
+
+}  // namespace dvec::graph

@@ -1,0 +1,124 @@
+// The mapped graph files of one index, as seen by one party: a backend, the linking worker, a
+// builder. Each party has its own NodeStore and so its own mapping, even inside one process; what
+// they share is the bytes and a SharedState. Nothing here links or searches: this is storage.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/base/file.hpp"
+#include "engine/graph/format.hpp"
+#include "engine/graph/shared_state.hpp"
+
+namespace dvec::graph {
+
+class NodeStore {
+  public:
+    struct Params {
+        std::string directory;
+        std::uint64_t identity = 0;
+        Layout layout;
+    };
+
+    // Creates both files, empty and with their header pages, in an existing folder.
+    static base::Status create_files(base::FileSystem &file_system, const Params &params);
+
+    // Opens and maps both files. The headers must match `params`: Code::mismatch when the identity
+    // or shape differs, Code::corrupt when a header is damaged, Code::unsupported for a newer
+    // version. `state` is shared with the other parties and must outlive the store; its capacities
+    // may be raised to what the files' sizes allow (opening is the moment to learn them), nothing
+    // else is changed.
+    static base::Result<std::unique_ptr<NodeStore>> open(base::FileSystem &file_system,
+                                                         const Params &params, SharedState &state);
+
+    // Makes disk space for `extra` more slots beyond `allocated` (or blocks beyond
+    // `upper_allocated`), growing in large steps. Not to be run by two parties at once: the caller
+    // serialises (slots and blocks are independent of each other). No slot is allocated, no mapping
+    // changes: refresh() before the new slots are used. Code::no_space changes nothing;
+    // Code::limit_exceeded beyond max_nodes.
+    base::Status reserve_slots(std::uint32_t extra);
+    base::Status reserve_upper_blocks(std::uint32_t extra);
+
+    // Makes this party's mapping cover the current capacity. When it has to move, pointers obtained
+    // before are invalid after; when the capacity has not changed, nothing is written and nothing
+    // moves. Must be called before ids are used that were allocated since the last call.
+    // Code::corrupt when a file is shorter than the shared capacity says.
+    base::Status refresh();
+
+    // Writes the payload of a new node: vector and checksum, empty links, TID. The slot is then
+    // complete except for the ready flag, which publish() sets (release). `vector` has
+    // layout().vector_bytes. Written over a node from before a crash, it leaves the reference to
+    // upper blocks, which the linker reuses when they are really this node's.
+    void write_payload(NodeId id, Tid tid, const void *vector) noexcept;
+    void publish(NodeId id) noexcept;
+    // Marks an id that has no payload (lost in a crash), or a node whose row is gone. Idempotent;
+    // returns whether this call made the change. A node counts once into SharedState::deleted,
+    // whatever it is marked first.
+    bool mark_hole(NodeId id) noexcept;
+    bool mark_deleted(NodeId id) noexcept;
+
+    // The slot's state word, acquire: when it says ready, the payload may be read.
+    std::uint64_t state(NodeId id) const noexcept {
+        return slot(id)->state.load(std::memory_order_acquire);
+    }
+    const std::byte *vector(NodeId id) const noexcept {
+        return slot_bytes(id) + layout_.vector_offset;
+    }
+    // Whether the stored checksum fits id, TID and vector.
+    bool payload_intact(NodeId id) const noexcept;
+
+    SlotHeader *slot(NodeId id) const noexcept {
+        return reinterpret_cast<SlotHeader *>(slot_bytes(id));
+    }
+    // Level 0: 2M ids after link_count.
+    std::atomic<NodeId> *links(NodeId id) const noexcept {
+        return reinterpret_cast<std::atomic<NodeId> *>(slot_bytes(id) + sizeof(SlotHeader));
+    }
+    // A block of `upper`: the count word, M ids, the owner word (1 + node id).
+    std::atomic<std::uint32_t> *upper_block(std::uint32_t index) const noexcept {
+        return reinterpret_cast<std::atomic<std::uint32_t> *>(
+            blocks_ + std::size_t{index} * layout_.upper_block_bytes);
+    }
+    // The first of a node's blocks when its reference lies, with all blocks of its level, below
+    // `limit` and they name the node as their owner; nothing otherwise.
+    std::optional<std::uint32_t> owned_upper_blocks(NodeId id, std::uint32_t limit) const noexcept;
+
+    // How many slots and blocks this mapping covers. Ids and block numbers read from disk are
+    // checked against these before use.
+    std::uint32_t mapped_slots() const noexcept { return mapped_slots_; }
+    std::uint32_t mapped_upper_blocks() const noexcept { return mapped_blocks_; }
+
+    // Flushes both files.
+    base::Status sync();
+
+    const Layout &layout() const noexcept { return layout_; }
+    SharedState &shared() const noexcept { return state_; }
+    // Of `nodes`.
+    base::Result<base::FileIdentity> file_identity() { return nodes_file_->identity(); }
+    base::Result<std::uint64_t> file_change_time() { return nodes_file_->change_time(); }
+    // Bytes of disk taken by both files.
+    base::Result<std::uint64_t> disk_bytes();
+
+  private:
+    NodeStore(const Layout &layout, SharedState &state) : layout_(layout), state_(state) {}
+
+    std::byte *slot_bytes(NodeId id) const noexcept {
+        return slots_ + std::size_t{id} * layout_.stride;
+    }
+    std::uint32_t payload_checksum(NodeId id, Tid tid) const noexcept;
+
+    const Layout layout_;
+    SharedState &state_;
+    std::unique_ptr<base::File> nodes_file_;
+    std::unique_ptr<base::File> upper_file_;
+    base::Mapping nodes_map_;
+    base::Mapping upper_map_;
+    std::byte *slots_ = nullptr;   // slot 0, inside nodes_map_
+    std::byte *blocks_ = nullptr;  // block 0, inside upper_map_
+    std::uint32_t mapped_slots_ = 0;
+    std::uint32_t mapped_blocks_ = 0;
+};
+
+}  // namespace dvec::graph

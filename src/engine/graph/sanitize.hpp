@@ -1,0 +1,31 @@
+// Makes the links of a graph sound whose files cannot be trusted: after a crash of the machine, a
+// restore, or damage. Searches survive any bytes in a link list, but hnswlib follows links
+// unchecked, so this runs before a linker is created; it also saves searches from following links
+// to nowhere.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "engine/base/status.hpp"
+#include "engine/graph/node_store.hpp"
+
+namespace dvec::graph {
+
+struct SanitizeReport {
+    std::uint64_t repairs =
+        0;  // links dropped, counts, block references and entry points corrected
+    std::uint64_t isolated = 0;  // live linked nodes left without any link on level 0
+    bool operator==(const SanitizeReport &) const = default;
+};
+
+// Walks the slots below SharedState::linked and leaves every list without duplicates and with links
+// only to other linked nodes that have a payload and the list's level. References to upper blocks
+// that are out of bounds or belong to another node are cleared (the node then counts as one of
+// level 0), and an entry point that is no such node is replaced by the highest that is. Sound lists
+// are not written. Must run alone on the index, with the mapping refreshed. Reads every slot's
+// first lines; memory: one bit per node. Code::interrupted when `stop` becomes true (running it
+// again is safe); Code::corrupt when `linked` exceeds the mapping.
+base::Result<SanitizeReport> sanitize_links(NodeStore &nodes, const std::atomic<bool> &stop);
+
+}  // namespace dvec::graph

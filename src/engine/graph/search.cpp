@@ -1,0 +1,235 @@
+// Joins the parts of a search into one ordered stream: the walk over the linked nodes, then their
+// exact completion, merged all the while with the tail.
+#include "engine/graph/search.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "engine/graph/exact_scan.hpp"
+#include "engine/graph/graph_walk.hpp"
+
+namespace dvec::graph {
+
+using base::Code;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr std::size_t kept_entries = std::size_t{1} << 16;
+
+// The query on cache lines of its own, as the kernels like it.
+class AlignedCopy {
+  public:
+    const std::byte *assign(const void *data, std::size_t size) {
+        if (size > size_) {
+            bytes_.reset();
+            bytes_.reset(static_cast<std::byte *>(
+                ::operator new(size, std::align_val_t{cache_line})));
+            size_ = size;
+        }
+        std::memcpy(bytes_.get(), data, size);
+        return bytes_.get();
+    }
+    std::size_t memory_bytes() const noexcept { return size_; }
+
+  private:
+    struct Free {
+        void operator()(std::byte *bytes) const {
+            ::operator delete(bytes, std::align_val_t{cache_line});
+        }
+    };
+    std::unique_ptr<std::byte, Free> bytes_;
+    std::size_t size_ = 0;
+};
+
+}  // namespace
+
+class Search::Progress {
+  public:
+    Status start(const NodeStore &nodes, const Watermarks &marks, const void *query,
+                 const Params &params);
+    Result<std::optional<Hit>> next();
+
+    const SearchStatistics &statistics() const noexcept { return context_.statistics; }
+    std::size_t memory_bytes() const noexcept {
+        return sizeof(*this) + query_.memory_bytes() + walk_.memory_bytes() +
+               exact_.memory_bytes() + tail_.memory_bytes() + returned_.capacity() * sizeof(NodeId);
+    }
+
+  private:
+    // Where the linked nodes come from.
+    enum class Phase {
+        idle,    // nothing started
+        walk,    // the rounds over the graph
+        beyond,  // exact: farther than the last hit of the walk
+        missed,  // exact: nearer than that, but never returned
+        done
+    };
+    using Head = std::optional<Candidate>;
+
+    Result<Head> linked_head();
+    Result<Head> walk_head();
+    Head tail_head();
+    void complete_exactly();
+
+    SearchContext context_;
+    AlignedCopy query_;
+    GraphWalk walk_;
+    ExactStream exact_;
+    CandidateHeap tail_;
+    std::uint64_t exact_after_ = 0;
+    Phase phase_ = Phase::idle;
+    std::size_t position_ = 0;  // in the results of the walk's last round
+    bool walked_ = false;       // there are such results
+    // The farthest hit the walk has returned, and all of them: what exact completion must not
+    // repeat.
+    Candidate horizon_ = 0;
+    std::vector<NodeId> returned_;
+};
+
+Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, const void *query,
+                               const Params &params) {
+    phase_ = Phase::idle;
+    if (marks.allocated > nodes.mapped_slots() || marks.linked > marks.allocated)
+        return Status(Code::invalid_argument, "the mapping does not cover the ids to search");
+    const Layout &layout = nodes.layout();
+    context_ = SearchContext();
+    context_.nodes = &nodes;
+    context_.marks = marks;
+    // No way into the graph: then all of it is scanned.
+    if (marks.entry_point.level < 0 || marks.entry_point.id >= marks.linked)
+        context_.marks.linked = 0;
+    context_.function = params.kernel.distance;
+    context_.dimensions = params.dimensions;
+    context_.query = query_.assign(query, layout.vector_bytes);
+    context_.interrupted = params.interrupted;
+    context_.next_poll = SearchContext::poll_interval;
+    context_.vector_lines = std::min<std::size_t>(
+        (layout.vector_bytes + cache_line - 1) / cache_line, SearchContext::most_vector_lines);
+
+    exact_after_ = params.exact_after;
+    position_ = 0;
+    walked_ = false;
+    horizon_ = 0;
+    returned_.clear();
+    exact_.release_memory(kept_entries);
+    tail_.reset(kept_entries);
+    DVEC_TRY(scan_all(context_, context_.marks.linked, marks.allocated, tail_));
+    context_.statistics.tail = marks.allocated - context_.marks.linked;
+    walk_.start(context_, std::max(params.ef, 1u));
+    phase_ = context_.marks.linked > 0 ? Phase::walk : Phase::done;
+    return {};
+}
+
+Result<std::optional<Hit>> Search::Progress::next() {
+    for (;;) {
+        auto linked = linked_head();
+        if (!linked.ok()) return std::move(linked).status();
+        const Head head = linked.value();
+        const Head tail = tail_head();
+        if (!head && !tail) {
+            if (phase_ != Phase::beyond) return std::optional<Hit>();
+            // Only now: everything in order has been returned.
+            phase_ = Phase::missed;
+            exact_.start(0, horizon_, returned_);
+            continue;
+        }
+        const bool from_tail = !head || (tail && *tail < *head);
+        const Candidate nearest = from_tail ? *tail : *head;
+        const NodeId id = candidate_id(nearest);
+        if (from_tail) {
+            tail_.take_nearest();
+        } else if (phase_ == Phase::walk) {
+            ++position_;
+            horizon_ = nearest;
+            returned_.push_back(id);
+        } else {
+            exact_.take();
+        }
+        const std::uint64_t state = context_.nodes->state(id);
+        return std::optional<Hit>(Hit{id, state_tid(state), candidate_distance(nearest)});
+    }
+}
+
+// The nearest linked node to return next that is still live; nullopt when the phase has no more.
+Result<Search::Progress::Head> Search::Progress::linked_head() {
+    if (phase_ == Phase::walk) {
+        auto head = walk_head();
+        if (!head.ok() || head.value()) return head;
+        complete_exactly();
+    }
+    if (phase_ != Phase::beyond && phase_ != Phase::missed) return Head();
+    for (;; exact_.take()) {
+        auto head = exact_.nearest(context_);
+        if (!head.ok() || (head.value() && context_.live(candidate_id(*head.value())))) return head;
+        if (!head.value()) {
+            if (phase_ == Phase::missed) phase_ = Phase::done;
+            return head;
+        }
+    }
+}
+
+// As above, from the walk alone; nullopt when it is exhausted or has returned enough.
+Result<Search::Progress::Head> Search::Progress::walk_head() {
+    for (;;) {
+        const Beam &results = walk_.results();
+        for (; walked_ && position_ < results.size(); ++position_) {
+            const Candidate candidate = unmarked(results[position_]);
+            // A later round may find what an earlier one missed: too late for its place in the
+            // order.
+            if (candidate > horizon_ && context_.live(candidate_id(candidate)))
+                return Head(candidate);
+        }
+        if (walked_ && (walk_.exhausted() || returned_.size() >= exact_after_)) return Head();
+        walked_ = false;
+        DVEC_TRY(walk_.run_round());
+        walked_ = true;
+        position_ = 0;
+    }
+}
+
+Search::Progress::Head Search::Progress::tail_head() {
+    for (; !tail_.empty(); tail_.take_nearest())
+        if (const Candidate nearest = tail_.nearest(); context_.live(candidate_id(nearest)))
+            return nearest;
+    return Head();
+}
+
+void Search::Progress::complete_exactly() {
+    context_.statistics.exact = true;
+    phase_ = Phase::beyond;
+    std::sort(returned_.begin(), returned_.end());
+    exact_.start(horizon_, Beam::none, returned_);
+}
+
+Search::Search() = default;
+Search::~Search() = default;
+
+Status Search::start(const NodeStore &nodes, const Watermarks &marks, const void *query,
+                     const Params &params) {
+    return base::guarded([&]() -> Status {
+        if (!progress_) progress_ = std::make_unique<Progress>();
+        return progress_->start(nodes, marks, query, params);
+    });
+}
+
+Result<std::optional<Hit>> Search::next() {
+    return base::guarded([&]() -> Result<std::optional<Hit>> {
+        if (!progress_) return std::optional<Hit>();
+        return progress_->next();
+    });
+}
+
+const SearchStatistics &Search::statistics() const noexcept {
+    static constexpr SearchStatistics nothing;
+    return progress_ ? progress_->statistics() : nothing;
+}
+
+std::size_t Search::memory_bytes() const noexcept {
+    return progress_ ? progress_->memory_bytes() : 0;
+}
+
+}  // namespace dvec::graph

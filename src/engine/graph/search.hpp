@@ -1,0 +1,73 @@
+// Finds nearest nodes without locks, while other processes insert and one links. Results come in
+// order of distance, one at a time, for as long as the caller asks: the search is resumable and
+// complete.
+//
+// Linked nodes are found by walking the graph in rounds (graph_walk.hpp), the tail by an exact scan
+// when the search begins, and whatever the walk leaves out by an exact scan when the caller asks
+// that far.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "engine/base/status.hpp"
+#include "engine/distance/kernel.hpp"
+#include "engine/graph/node_store.hpp"
+
+namespace dvec::graph {
+
+struct Hit {
+    NodeId id;
+    Tid tid;
+    float distance;  // as the kernel gives it
+};
+
+// Counters of one search, for tests, benchmarks and EXPLAIN.
+struct SearchStatistics {
+    std::uint64_t distances = 0;  // kernel calls
+    std::uint64_t expanded = 0;   // nodes whose links were read
+    std::uint64_t tail = 0;       // tail slots scanned
+    std::uint32_t rounds = 0;     // times the beam was refilled after it ran out
+    bool exact = false;           // the exact completion was entered
+};
+
+class Search {
+  public:
+    struct Params {
+        distance::Kernel kernel;
+        std::uint32_t dimensions = 0;
+        std::uint32_t ef = 40;
+        // After this many hits the rest is found by an exact scan instead of more rounds of graph
+        // search.
+        std::uint64_t exact_after = 20000;
+        // Polled every few thousand distances; when it returns true the search returns
+        // Code::interrupted. Must not throw or jump.
+        bool (*interrupted)() = nullptr;
+    };
+
+    Search();
+    ~Search();
+
+    // Begins a search over the ids below `marks`. `query` has layout().vector_bytes and is copied.
+    // `nodes` must outlive the search; its mapping must cover marks.allocated
+    // (Code::invalid_argument otherwise) and not be refreshed to cover less, but it may be moved by
+    // refresh() between calls. A finished or abandoned search can be started again: scratch memory
+    // is kept and reused.
+    base::Status start(const NodeStore &nodes, const Watermarks &marks, const void *query,
+                       const Params &params);
+
+    // The next live hit; nullopt when every live node below the watermarks has been returned, each
+    // exactly once. Hits come in order of distance, ties in order of id, with one exception: what
+    // the walk over the graph had missed and is nearer than hits already returned comes at the very
+    // end, in order among itself. After Code::interrupted the search may be abandoned or continued.
+    base::Result<std::optional<Hit>> next();
+
+    const SearchStatistics &statistics() const noexcept;
+    std::size_t memory_bytes() const noexcept;
+
+  private:
+    class Progress;
+    std::unique_ptr<Progress> progress_;  // null until the first start()
+};
+
+}  // namespace dvec::graph
