@@ -1,0 +1,126 @@
+// The adding thread and the linker each have their own mapping of the files, as two processes would;
+// growing a file under one never moves memory under the other.
+#include "engine/store/builder.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "engine/base/signals.hpp"
+#include "engine/store/index.hpp"
+
+namespace dvec::store {
+
+using base::Code;
+using base::Result;
+using base::Status;
+using graph::NodeId;
+
+namespace {
+
+// Nodes of one linking batch. Batches grow with the graph: while it is small, nodes linked at the same
+// time would miss each other as neighbours.
+NodeId batch_size(NodeId linked) { return std::clamp<NodeId>(linked / 8, 1, 4096); }
+
+constexpr auto idle_wait = std::chrono::milliseconds(1);
+
+std::string parent_of(const std::string &directory) {
+    const auto slash = directory.rfind('/');
+    return slash == std::string::npos ? "." : directory.substr(0, slash + 1);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Builder>> Builder::create(base::FileSystem &file_system,
+                                                 const Description &description, unsigned threads) {
+    return base::guarded([&]() -> Result<std::unique_ptr<Builder>> {
+        auto kernel = known_kernel(description);
+        if (!kernel.ok()) return std::move(kernel).status();
+        std::unique_ptr<Builder> builder(new Builder(file_system, description));
+        DVEC_TRY(builder->make_files(kernel.value(), std::max(threads, 1u)));
+        const base::SignalsBlocked blocked;
+        builder->driver_ = std::thread([raw = builder.get()] { raw->drive(); });
+        return builder;
+    });
+}
+
+Status Builder::make_files(const distance::Kernel &kernel, unsigned threads) {
+    const graph::NodeStore::Params params = node_store_params(description_, kernel);
+    DVEC_TRY(file_system_.make_directory(description_.directory));
+    DVEC_TRY(graph::NodeStore::create_files(file_system_, params));
+    for (auto *store : {&nodes_, &linker_nodes_}) {
+        auto opened = graph::NodeStore::open(file_system_, params, state_.graph);
+        if (!opened.ok()) return std::move(opened).status();
+        *store = std::move(opened).value();
+    }
+    graph::Linker::Params linker_params;
+    linker_params.kernel = kernel;
+    linker_params.dimensions = description_.dimensions;
+    linker_params.ef_construction = description_.ef_construction;
+    linker_params.threads = threads;
+    auto linker = graph::Linker::create(*linker_nodes_, linker_params);
+    if (!linker.ok()) return std::move(linker).status();
+    linker_ = std::move(linker).value();
+    return {};
+}
+
+Builder::~Builder() {
+    stop_.store(true);
+    if (driver_.joinable()) driver_.join();
+}
+
+Status Builder::add(graph::Tid tid, const void *vector) {
+    return base::guarded([&]() -> Status {
+        if (done()) return driver_status_.ok() ? Status(Code::internal, "linking ended early")
+                                               : driver_status_;
+        const NodeId id = state_.graph.allocated.load(std::memory_order_relaxed);
+        if (id >= graph::max_nodes)
+            return Status(Code::limit_exceeded, "index has reached its maximum of " +
+                                                    std::to_string(graph::max_nodes) + " entries");
+        if (id >= nodes_->mapped_slots() || id >= state_.graph.capacity.load()) {
+            DVEC_TRY(nodes_->reserve_slots(1));
+            DVEC_TRY(nodes_->refresh());
+        }
+        nodes_->write_payload(id, tid, vector);
+        nodes_->publish(id);
+        state_.graph.allocated.store(id + 1, std::memory_order_release);
+        return {};
+    });
+}
+
+void Builder::drive() {
+    driver_status_ = link_all();
+    driver_done_.store(true, std::memory_order_release);
+}
+
+Status Builder::link_all() {
+    while (!stop_.load(std::memory_order_relaxed)) {
+        // Read before `allocated`: once adding ended, what is allocated is all there will be.
+        const bool more_to_come = adding_.load(std::memory_order_acquire);
+        const NodeId linked = state_.graph.linked.load(std::memory_order_relaxed);
+        const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);
+        if (linked < allocated) {
+            DVEC_TRY(linker_->link(std::min(allocated, linked + batch_size(linked)), stop_));
+        } else if (more_to_come) {
+            std::this_thread::sleep_for(idle_wait);
+        } else {
+            return {};
+        }
+    }
+    return Status(Code::interrupted, std::string());
+}
+
+Status Builder::complete(WalFlusher &wal) {
+    return base::guarded([&]() -> Status {
+        DVEC_TRY(driver_status_);
+        linker_.reset();
+        auto file = CheckpointFile::create(file_system_, description_.directory);
+        if (!file.ok()) return std::move(file).status();
+        DVEC_TRY(linker_nodes_->refresh());
+        DVEC_TRY(take_checkpoint(file_system_, description_, state_, Locks{append_, grow_},
+                                 *linker_nodes_, wal, CheckpointKind::clean));
+        DVEC_TRY(file_system_.sync_directory(description_.directory));
+        return file_system_.sync_directory(parent_of(description_.directory));
+    });
+}
+
+}  // namespace dvec::store

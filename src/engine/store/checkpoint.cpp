@@ -1,0 +1,92 @@
+// A record is trusted only when magic and CRC fit; which of two is current is the serial's word alone.
+#include "engine/store/checkpoint.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+
+#include "engine/base/checksum.hpp"
+
+namespace dvec::store {
+
+using base::Code;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr unsigned blocks = 2;
+
+std::string path_in(const std::string &directory) { return directory + "/checkpoint"; }
+
+std::uint32_t checksum_of(const CheckpointRecord &record) {
+    return base::checksum(0, &record, offsetof(CheckpointRecord, checksum));
+}
+
+}  // namespace
+
+Result<CheckpointFile> CheckpointFile::create(base::FileSystem &file_system,
+                                              const std::string &directory) {
+    return base::guarded([&]() -> Result<CheckpointFile> {
+        auto file = file_system.open(path_in(directory), base::OpenMode::create);
+        if (!file.ok()) return std::move(file).status();
+        DVEC_TRY(file.value()->allocate(blocks * checkpoint_block_bytes));
+        return CheckpointFile(std::move(file).value());
+    });
+}
+
+Result<CheckpointFile> CheckpointFile::open(base::FileSystem &file_system,
+                                            const std::string &directory) {
+    return base::guarded([&]() -> Result<CheckpointFile> {
+        auto file = file_system.open(path_in(directory), base::OpenMode::read_write);
+        if (!file.ok()) return std::move(file).status();
+        return CheckpointFile(std::move(file).value());
+    });
+}
+
+Result<std::optional<CheckpointRecord>> CheckpointFile::read_block(unsigned block) {
+    CheckpointRecord record;
+    const Status status = file_->read(block * checkpoint_block_bytes, &record, sizeof record);
+    if (status.code() == Code::corrupt) return std::optional<CheckpointRecord>();  // file too short
+    if (!status.ok()) return status;
+    if (record.magic != checkpoint_magic || record.checksum != checksum_of(record))
+        return std::optional<CheckpointRecord>();
+    return std::optional(record);
+}
+
+Result<CheckpointRecord> CheckpointFile::read() {
+    return base::guarded([&]() -> Result<CheckpointRecord> {
+        std::optional<CheckpointRecord> current;
+        for (unsigned block = 0; block < blocks; ++block) {
+            auto record = read_block(block);
+            if (!record.ok()) return std::move(record).status();
+            if (record.value() && (!current || record.value()->serial > current->serial))
+                current = record.value();
+        }
+        if (!current)
+            return Status(Code::corrupt, "file \"" + file_->path() + "\" holds no valid checkpoint");
+        if (current->version > checkpoint_version)
+            return Status(Code::unsupported, "file \"" + file_->path() + "\" has format version " +
+                                                 std::to_string(current->version));
+        return *current;
+    });
+}
+
+Status CheckpointFile::write(CheckpointRecord record) {
+    return base::guarded([&]() -> Status {
+        const auto current = read();
+        if (!current.ok() && current.status().code() != Code::corrupt) return current.status();
+        record.magic = checkpoint_magic;
+        record.version = checkpoint_version;
+        record.serial = current.ok() ? current.value().serial + 1 : 1;
+        record.checksum = checksum_of(record);
+
+        std::array<std::byte, checkpoint_block_bytes> block{};
+        std::memcpy(block.data(), &record, sizeof record);
+        DVEC_TRY(file_->write(record.serial % blocks * checkpoint_block_bytes, block.data(),
+                              block.size()));
+        return file_->sync();
+    });
+}
+
+}  // namespace dvec::store

@@ -1,0 +1,109 @@
+// The order is the whole point: note how far nodes and log have come (one moment, under the append
+// lock); make the nodes durable; make PostgreSQL's WAL durable as far as those nodes go; only then
+// replace the checkpoint record. A crash anywhere in between leaves the former record, whose log is
+// still there, since the log is cut by the caller afterwards.
+#include "engine/store/checkpointer.hpp"
+
+#include <mutex>
+
+namespace dvec::store {
+
+using base::Status;
+
+namespace {
+
+// What must be read in one moment.
+struct Mark {
+    std::uint32_t nodes;
+    std::uint32_t deleted;
+    log::Position position;
+    std::uint64_t max_lsn;
+};
+
+Mark mark(SharedState &state, Locks locks) {
+    const std::lock_guard hold(locks.append);
+    return {state.graph.allocated.load(), state.graph.deleted.load(), state.log.head.load(),
+            state.log.max_lsn.load()};
+}
+
+CheckpointRecord record_of(const Description &description, const SharedState &state,
+                           const Mark &mark) {
+    CheckpointRecord record;
+    record.owner_identity = description.owner.identity;
+    record.owner_system = description.owner.system;
+    record.owner_database = description.owner.database;
+    record.owner_relation = description.owner.relation;
+    record.element = static_cast<std::uint8_t>(description.element);
+    record.metric = static_cast<std::uint8_t>(description.metric);
+    record.dimensions = description.dimensions;
+    record.m = description.m;
+    record.ef_construction = description.ef_construction;
+    record.segment_bytes = description.segment_bytes;
+    record.log_position = mark.position;
+    record.max_lsn = mark.max_lsn;
+    record.nodes = mark.nodes;
+    record.deleted = mark.deleted;
+    record.entry_point = state.graph.entry_point.load();
+    record.linked = state.graph.linked.load();
+    record.server_start = state.server_start.load();
+    record.upper_blocks = state.graph.upper_allocated.load();
+    return record;
+}
+
+}  // namespace
+
+Status take_checkpoint(base::FileSystem &file_system, const Description &description,
+                       SharedState &state, Locks locks, graph::NodeStore &nodes, WalFlusher &wal,
+                       CheckpointKind kind) {
+    return base::guarded([&]() -> Status {
+        const Mark now = mark(state, locks);
+        CheckpointRecord record = record_of(description, state, now);
+        DVEC_TRY(nodes.sync());
+        DVEC_TRY(wal.flush(now.max_lsn));
+
+        auto identity = nodes.file_identity();
+        if (!identity.ok()) return std::move(identity).status();
+        record.boot = current_boot(file_system);
+        record.nodes_device = identity.value().device;
+        record.nodes_inode = identity.value().inode;
+        if (kind == CheckpointKind::clean) {
+            auto change_time = nodes.file_change_time();
+            if (!change_time.ok()) return std::move(change_time).status();
+            record.nodes_change_time = change_time.value();
+            record.clean = 1;
+        }
+
+        // The checkpoint file has several writers (a backend leaving the clean state is one).
+        const std::lock_guard hold(locks.grow);
+        auto file = CheckpointFile::open(file_system, description.directory);
+        if (!file.ok()) return std::move(file).status();
+        DVEC_TRY(file.value().write(record));
+        state.checkpoint_position.store(now.position);
+        state.checkpoint_serial.fetch_add(1);
+        state.clean.store(record.clean, std::memory_order_release);
+        return {};
+    });
+}
+
+Status leave_clean_state(base::FileSystem &file_system, const Description &description,
+                         SharedState &state, Locks locks) {
+    return base::guarded([&]() -> Status {
+        if (state.clean.load(std::memory_order_acquire) == 0) return {};
+        const std::lock_guard hold(locks.grow);
+        if (state.clean.load(std::memory_order_acquire) == 0) return {};
+        auto file = CheckpointFile::open(file_system, description.directory);
+        if (!file.ok()) return std::move(file).status();
+        auto record = file.value().read();
+        if (!record.ok()) return std::move(record).status();
+        record.value().clean = 0;
+        record.value().nodes_change_time = 0;
+        record.value().server_start = state.server_start.load();
+        // The clean files may have been written on an earlier boot; what follows is written on this one.
+        record.value().boot = current_boot(file_system);
+        DVEC_TRY(file.value().write(record.value()));
+        state.clean.store(0, std::memory_order_release);
+        return {};
+    });
+}
+
+}  // namespace dvec::store

@@ -1,0 +1,41 @@
+// What one index is: fixed when it is created, kept in PostgreSQL's own metapage, and repeated in the
+// sidecar's checkpoint so that a folder found on disk can prove whose it is.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/distance/kernel.hpp"
+#include "engine/graph/format.hpp"
+
+namespace dvec::store {
+
+// Whose sidecar a folder is. All of it must match, or the folder belongs to something else: a copied
+// database, a reused file number, a restored backup of another cluster.
+struct Owner {
+    std::uint64_t identity = 0;  // random, made by CREATE INDEX, never 0
+    std::uint64_t system = 0;    // the cluster's system identifier
+    std::uint32_t database = 0;
+    std::uint32_t relation = 0;  // the index's file number
+    bool operator==(const Owner &) const = default;
+};
+
+// Everything about an index but where it is. Plain data: it can live in shared memory.
+struct Shape {
+    Owner owner;
+    distance::Element element = distance::Element::float32;
+    distance::Metric metric = distance::Metric::l2_squared;
+    std::uint32_t dimensions = 0;
+    std::uint32_t m = 16;
+    std::uint32_t ef_construction = 64;
+    std::uint64_t segment_bytes = std::uint64_t{16} << 20;  // of a log segment
+
+    // The kernel row; nullptr when this build does not know the pair.
+    const distance::Kernel *kernel() const noexcept { return distance::find_kernel(element, metric); }
+};
+
+struct Description : Shape {
+    std::string directory;
+};
+
+}  // namespace dvec::store

@@ -1,0 +1,187 @@
+// Writing a row is one short critical section under the append lock: copy the payload into its slot,
+// copy the record into the log, publish the slot, move `allocated`. Everything that can fail (disk
+// space, mappings, a new log segment) happens before, outside of it; when others used up the room in
+// between, the section is left untouched and the preparation repeated.
+//
+// Holding one lock across slot and log makes ids appear in the log in order and every id below
+// `allocated` complete, which the linker, the tail scan and replay all rely on.
+#include "engine/store/index.hpp"
+
+#include <array>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <span>
+
+#include "engine/store/checkpointer.hpp"
+#include "engine/store/payload.hpp"
+
+namespace dvec::store {
+
+using base::Code;
+using base::Result;
+using base::Status;
+using graph::NodeId;
+
+graph::NodeStore::Params node_store_params(const Description &description,
+                                           const distance::Kernel &kernel) {
+    const auto bytes = static_cast<std::uint32_t>(kernel.vector_bytes(description.dimensions));
+    return {description.directory, description.owner.identity,
+            graph::Layout::make(description.m, bytes)};
+}
+
+log::Geometry log_geometry(const Description &description) {
+    return {description.directory, description.segment_bytes, description.owner.identity};
+}
+
+Result<distance::Kernel> known_kernel(const Description &description) {
+    const distance::Kernel *kernel = description.kernel();
+    if (kernel == nullptr)
+        return Status(Code::unsupported, "unknown element type or metric");
+    return *kernel;
+}
+
+Result<std::unique_ptr<Index>> Index::open(base::FileSystem &file_system,
+                                           const Description &description, SharedState &state,
+                                           Locks locks) {
+    return base::guarded([&]() -> Result<std::unique_ptr<Index>> {
+        auto kernel = known_kernel(description);
+        if (!kernel.ok()) return std::move(kernel).status();
+        std::unique_ptr<Index> index(new Index(file_system, description, state, locks));
+        index->kernel_ = kernel.value();
+        auto nodes = graph::NodeStore::open(
+            file_system, node_store_params(description, kernel.value()), state.graph);
+        if (!nodes.ok()) return std::move(nodes).status();
+        index->nodes_ = std::move(nodes).value();
+        return index;
+    });
+}
+
+Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const void *vector) {
+    return base::guarded([&]() -> Result<NodeId> {
+        DVEC_TRY(ready_to_write());
+        const PayloadHead head = make_payload_head(tid);
+        const log::Draft draft(log::RecordType::insert, lsn, std::as_bytes(std::span(&head, 1)),
+                               {static_cast<const std::byte *>(vector), vector_bytes()});
+        for (;;) {
+            auto id = try_insert(draft, tid, vector);
+            if (!id.ok()) return std::move(id).status();
+            if (id.value()) return *id.value();
+            DVEC_TRY(make_room(draft.record_bytes()));
+        }
+    });
+}
+
+// The critical section. No id means no room: prepare and come again.
+Result<std::optional<NodeId>> Index::try_insert(const log::Draft &draft, graph::Tid tid,
+                                                const void *vector) {
+    const std::lock_guard hold(locks_.append);
+    const NodeId id = state_.graph.allocated.load(std::memory_order_relaxed);
+    if (id >= state_.graph.capacity.load(std::memory_order_acquire) || id >= nodes_->mapped_slots())
+        return std::optional<NodeId>();
+    const auto fits = log_->fits(draft);
+    if (!fits.ok()) return fits.status();
+    if (!fits.value()) return std::optional<NodeId>();
+
+    nodes_->write_payload(id, tid, vector);
+    log_->append(draft, id);
+    nodes_->publish(id);
+    state_.graph.allocated.store(id + 1, std::memory_order_release);
+    return std::optional(id);
+}
+
+Status Index::make_room(std::size_t log_bytes) {
+    {
+        const std::lock_guard hold(locks_.grow);
+        const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);
+        if (allocated >= graph::max_nodes)
+            return Status(Code::limit_exceeded, "index has reached its maximum of " +
+                                                    std::to_string(graph::max_nodes) + " entries");
+        DVEC_TRY(nodes_->reserve_slots(1));
+        DVEC_TRY(log_->prepare(log_bytes));
+    }
+    return nodes_->refresh();
+}
+
+Status Index::open_log() {
+    if (log_) return {};
+    auto writer = log::Writer::open(file_system_, log_geometry(description_), state_.log);
+    if (!writer.ok()) return std::move(writer).status();
+    log_ = std::move(writer).value();
+    return {};
+}
+
+Status Index::ready_to_write() {
+    DVEC_TRY(open_log());
+    if (state_.clean.load(std::memory_order_acquire) == 0) return {};
+    {
+        // Before the clean state is left, so that recovery can tell a log that is gone from one that was
+        // never begun.
+        const std::lock_guard hold(locks_.grow);
+        DVEC_TRY(log_->prepare(1));
+    }
+    return leave_clean_state(file_system_, description_, state_, locks_);
+}
+
+Status Index::remove(NodeId id, std::uint64_t lsn) {
+    return base::guarded([&]() -> Status {
+        if (id >= state_.graph.allocated.load(std::memory_order_acquire))
+            return Status(Code::invalid_argument,
+                          "index has no entry " + std::to_string(id) + " to be removed");
+        DVEC_TRY(nodes_->refresh());
+        DVEC_TRY(ready_to_write());
+        const log::Draft draft(log::RecordType::remove, lsn, {});
+        for (;;) {
+            {
+                const std::lock_guard hold(locks_.append);
+                if (graph::state_flags(nodes_->state(id)) & (graph::slot_deleted | graph::slot_hole))
+                    return {};
+                const auto fits = log_->fits(draft);
+                if (!fits.ok()) return fits.status();
+                if (fits.value()) {
+                    nodes_->mark_deleted(id);
+                    log_->append(draft, id);
+                    return {};
+                }
+            }
+            const std::lock_guard hold(locks_.grow);
+            DVEC_TRY(log_->prepare(draft.record_bytes()));
+        }
+    });
+}
+
+Status Index::sync_log() {
+    return base::guarded([&]() -> Status {
+        DVEC_TRY(open_log());
+        return log_->sync();
+    });
+}
+
+Status Index::search(graph::Search &search, const void *query, const SearchParams &params) {
+    return base::guarded([&]() -> Status {
+        const auto marks = graph::Watermarks::load(state_.graph);
+        DVEC_TRY(nodes_->refresh());
+        graph::Search::Params search_params;
+        search_params.kernel = kernel_;
+        search_params.dimensions = description_.dimensions;
+        search_params.ef = params.ef;
+        search_params.exact_after = params.exact_after;
+        search_params.interrupted = params.interrupted;
+        return search.start(*nodes_, marks, query, search_params);
+    });
+}
+
+Result<std::uint32_t> Index::refresh() {
+    return base::guarded([&]() -> Result<std::uint32_t> {
+        const std::uint32_t allocated = state_.graph.allocated.load(std::memory_order_acquire);
+        DVEC_TRY(nodes_->refresh());
+        return allocated;
+    });
+}
+
+std::uint32_t Index::tail() const noexcept {
+    const auto marks = graph::Watermarks::load(state_.graph);
+    return marks.allocated - marks.linked;
+}
+
+}  // namespace dvec::store

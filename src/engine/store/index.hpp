@@ -1,0 +1,85 @@
+// One open index as a party that uses it sees it: a backend that inserts, deletes and searches. Joins
+// the graph's storage and the log, which do not know each other. Each process (and in a unit test each
+// thread) has its own Index; what they share is the files and a SharedState.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "engine/base/file.hpp"
+#include "engine/graph/node_store.hpp"
+#include "engine/graph/search.hpp"
+#include "engine/log/writer.hpp"
+#include "engine/store/description.hpp"
+#include "engine/store/shared_state.hpp"
+
+namespace dvec::store {
+
+// One thread at a time per object.
+class Index {
+  public:
+    // Opens the files of an index whose shared state is set up (by recover(), or by Builder). All
+    // references must outlive the index. `locks` may be taken by any call that writes.
+    static base::Result<std::unique_ptr<Index>> open(base::FileSystem &file_system,
+                                                     const Description &description,
+                                                     SharedState &state, Locks locks);
+
+    // Adds a row: from the moment this returns every search that starts finds it. `vector` has
+    // vector_bytes() bytes, encoded as the kernel wants it; `lsn` is the end of the row's heap insert in
+    // PostgreSQL's WAL, or 0 when it has none. All or nothing: on error no id was used.
+    base::Result<graph::NodeId> insert(graph::Tid tid, std::uint64_t lsn, const void *vector);
+
+    // Marks a node deleted and logs it. `lsn`: the caller's WAL must be flushed up to it before. Deleting
+    // a deleted node is a no-op. Durable only after sync_log(). Code::invalid_argument for an id that is
+    // not in use.
+    base::Status remove(graph::NodeId id, std::uint64_t lsn);
+
+    // Makes all logged so far durable.
+    base::Status sync_log();
+
+    // Prepares `search` for the rows present now. `query` as for insert().
+    struct SearchParams {
+        std::uint32_t ef = 40;
+        std::uint64_t exact_after = 20000;
+        bool (*interrupted)() = nullptr;
+    };
+    base::Status search(graph::Search &search, const void *query, const SearchParams &params);
+
+    // Ids below are in use; each is ready or a hole. Makes them readable through nodes().
+    base::Result<std::uint32_t> refresh();
+    const graph::NodeStore &nodes() const noexcept { return *nodes_; }
+
+    const Description &description() const noexcept { return description_; }
+    SharedState &state() const noexcept { return state_; }
+    std::size_t vector_bytes() const noexcept { return nodes_->layout().vector_bytes; }
+
+    // Length of the tail: rows that searches scan because they are not linked yet.
+    std::uint32_t tail() const noexcept;
+
+  private:
+    Index(base::FileSystem &file_system, const Description &description, SharedState &state,
+          Locks locks)
+        : file_system_(file_system), description_(description), state_(state), locks_(locks) {}
+
+    base::Result<std::optional<graph::NodeId>> try_insert(const log::Draft &draft, graph::Tid tid,
+                                                          const void *vector);
+    base::Status make_room(std::size_t log_bytes);
+    base::Status open_log();
+    base::Status ready_to_write();
+
+    base::FileSystem &file_system_;
+    Description description_;
+    SharedState &state_;
+    Locks locks_;
+    distance::Kernel kernel_{};
+    std::unique_ptr<graph::NodeStore> nodes_;
+    std::unique_ptr<log::Writer> log_;  // opened by the first write
+};
+
+// The graph's view of a description.
+graph::NodeStore::Params node_store_params(const Description &description, const distance::Kernel &);
+log::Geometry log_geometry(const Description &description);
+base::Result<distance::Kernel> known_kernel(const Description &description);
+
+}  // namespace dvec::store

@@ -1,0 +1,87 @@
+// Everything here is called from one thread; the linker's own threads live inside link().
+#include "engine/store/maintainer.hpp"
+
+#include <algorithm>
+
+#include "engine/store/index.hpp"
+
+namespace dvec::store {
+
+using base::Result;
+using base::Status;
+
+Maintainer::~Maintainer() = default;
+
+Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_system,
+                                                     const Description &description,
+                                                     SharedState &state, Locks locks,
+                                                     unsigned threads) {
+    return base::guarded([&]() -> Result<std::unique_ptr<Maintainer>> {
+        auto kernel = known_kernel(description);
+        if (!kernel.ok()) return std::move(kernel).status();
+        std::unique_ptr<Maintainer> maintainer(
+            new Maintainer(file_system, description, state, locks, threads));
+        maintainer->kernel_ = kernel.value();
+        auto nodes = graph::NodeStore::open(
+            file_system, node_store_params(description, kernel.value()), state.graph);
+        if (!nodes.ok()) return std::move(nodes).status();
+        maintainer->nodes_ = std::move(nodes).value();
+        auto log = log::Writer::open(file_system, log_geometry(description), state.log);
+        if (!log.ok()) return std::move(log).status();
+        maintainer->log_ = std::move(log).value();
+        return maintainer;
+    });
+}
+
+Status Maintainer::need_linker() {
+    if (linker_) return {};
+    graph::Linker::Params params;
+    params.kernel = kernel_;
+    params.dimensions = description_.dimensions;
+    params.ef_construction = description_.ef_construction;
+    params.threads = threads_;
+    auto linker = graph::Linker::create(*nodes_, params);
+    if (!linker.ok()) return std::move(linker).status();
+    linker_ = std::move(linker).value();
+    return {};
+}
+
+bool Maintainer::has_tail() const noexcept {
+    return state_.graph.linked.load() < state_.graph.allocated.load();
+}
+
+Status Maintainer::link(std::uint32_t limit, const std::atomic<bool> &stop) {
+    return base::guarded([&]() -> Status {
+        if (!has_tail()) return {};
+        DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
+        DVEC_TRY(need_linker());
+        const std::uint32_t linked = state_.graph.linked.load();
+        const std::uint32_t allocated = state_.graph.allocated.load(std::memory_order_acquire);
+        return linker_->link(linked + std::min(limit, allocated - linked), stop);
+    });
+}
+
+Status Maintainer::sync_log() {
+    return base::guarded([&]() -> Status { return log_->sync(); });
+}
+
+std::uint64_t Maintainer::unsynced_log_bytes() const noexcept {
+    // `synced` first: it never passes the head, which only grows.
+    const std::uint64_t synced = state_.log.synced.load(std::memory_order_acquire);
+    return state_.log.head.load(std::memory_order_acquire) - synced;
+}
+
+std::uint64_t Maintainer::replay_bytes() const noexcept {
+    const std::uint64_t position = state_.checkpoint_position.load(std::memory_order_acquire);
+    return state_.log.head.load(std::memory_order_acquire) - position;
+}
+
+Status Maintainer::checkpoint(WalFlusher &wal, CheckpointKind kind) {
+    return base::guarded([&]() -> Status {
+        DVEC_TRY(log_->sync());
+        DVEC_TRY(take_checkpoint(file_system_, description_, state_, locks_, *nodes_, wal, kind));
+        return log_->discard_before(state_.checkpoint_position.load());
+    });
+}
+
+}  // namespace dvec::store

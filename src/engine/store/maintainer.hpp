@@ -1,0 +1,68 @@
+// The one party per index that works behind the others: links the tail, syncs the log, takes
+// checkpoints and cuts the log. In the server this is the background worker.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "engine/base/file.hpp"
+#include "engine/graph/linker.hpp"
+#include "engine/graph/node_store.hpp"
+#include "engine/log/writer.hpp"
+#include "engine/store/checkpointer.hpp"
+#include "engine/store/description.hpp"
+#include "engine/store/shared_state.hpp"
+
+namespace dvec::store {
+
+class Maintainer {
+  public:
+    // Opens the files of an index whose shared state is set up. All references must outlive it.
+    static base::Result<std::unique_ptr<Maintainer>> open(base::FileSystem &file_system,
+                                                          const Description &description,
+                                                          SharedState &state, Locks locks,
+                                                          unsigned threads);
+    ~Maintainer();
+
+    // Links at most `limit` nodes of the tail. Code::interrupted when `stop` became true.
+    base::Status link(std::uint32_t limit, const std::atomic<bool> &stop);
+    bool has_tail() const noexcept;
+
+    base::Status sync_log();
+    std::uint64_t unsynced_log_bytes() const noexcept;
+    // Log bytes a crash would have to replay.
+    std::uint64_t replay_bytes() const noexcept;
+
+    // Takes a checkpoint and removes the log before it.
+    base::Status checkpoint(WalFlusher &wal, CheckpointKind kind);
+
+    // Frees the linker's memory (about 64 bytes per node); the next link() builds it again.
+    void relax() noexcept { linker_.reset(); }
+
+    const Description &description() const noexcept { return description_; }
+    SharedState &state() const noexcept { return state_; }
+
+  private:
+    Maintainer(base::FileSystem &file_system, const Description &description, SharedState &state,
+               Locks locks, unsigned threads)
+        : file_system_(file_system),
+          description_(description),
+          state_(state),
+          locks_(locks),
+          threads_(threads) {}
+
+    base::Status need_linker();
+
+    base::FileSystem &file_system_;
+    Description description_;
+    SharedState &state_;
+    Locks locks_;
+    unsigned threads_;
+    distance::Kernel kernel_{};
+    std::unique_ptr<graph::NodeStore> nodes_;
+    std::unique_ptr<log::Writer> log_;
+    std::unique_ptr<graph::Linker> linker_;
+};
+
+}  // namespace dvec::store

@@ -1,0 +1,37 @@
+// Everything the processes that use one index share from moment to moment, and the locks they take.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "engine/base/mutex.hpp"
+#include "engine/graph/shared_state.hpp"
+#include "engine/log/shared_state.hpp"
+
+namespace dvec::store {
+
+// All zero before the index is opened or created.
+struct SharedState {
+    graph::SharedState graph;
+    log::SharedState log;
+
+    // 1 while the checkpoint on disk says "clean": nothing was written since. The first writer clears
+    // it on disk, durably, before it writes anything else.
+    std::atomic<std::uint32_t> clean;
+
+    // The server start that uses the index (WalHistory::current_start); part of every checkpoint.
+    std::atomic<std::uint64_t> server_start;
+
+    // Of the last checkpoint: where its log begins, when nothing older is needed.
+    std::atomic<std::uint64_t> checkpoint_position;
+    std::atomic<std::uint64_t> checkpoint_serial;
+};
+
+// Order when both are needed: grow before append. `append` is held for the copy of one record;
+// `grow` while files are extended or the checkpoint file is written.
+struct Locks {
+    base::Mutex &append;
+    base::Mutex &grow;
+};
+
+}  // namespace dvec::store
