@@ -283,3 +283,115 @@ COMMENT ON FUNCTION vector_combine(double precision[], double precision[])
 COMMENT ON FUNCTION vector_avg(double precision[]) IS 'aggregate final function';
 COMMENT ON AGGREGATE avg(vector) IS 'the average of all vectors, element by element';
 COMMENT ON AGGREGATE sum(vector) IS 'the sum of all vectors, element by element';
+
+
+-- ---------------------------------------------------------------------------------------------------
+-- The access method
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION hnswhandler(internal) RETURNS index_am_handler
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+
+CREATE ACCESS METHOD hnsw TYPE INDEX HANDLER hnswhandler;
+
+COMMENT ON ACCESS METHOD hnsw IS 'approximate nearest neighbor index on a memory-mapped sidecar';
+
+CREATE FUNCTION hnsw_vector_l2_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_vector_ip_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_vector_cosine_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_vector_l1_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+
+CREATE OPERATOR CLASS vector_l2_ops
+    FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_vector_l2_support(internal);
+
+CREATE OPERATOR CLASS vector_ip_ops
+    FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_vector_ip_support(internal);
+
+CREATE OPERATOR CLASS vector_cosine_ops
+    FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_vector_cosine_support(internal);
+
+CREATE OPERATOR CLASS vector_l1_ops
+    FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_vector_l1_support(internal);
+
+
+-- ---------------------------------------------------------------------------------------------------
+-- Monitoring
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION dvec_simd() RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION dvec_simd() IS 'the instruction set that distances are computed with';
+
+CREATE FUNCTION dvec_index_states(
+    OUT tablespace oid,
+    OUT database oid,
+    OUT file_number oid,
+    OUT backend integer,
+    OUT state text,
+    OUT nodes bigint,
+    OUT deleted bigint,
+    OUT tail bigint,
+    OUT bytes bigint,
+    OUT log_bytes bigint,
+    OUT unsynced_log_bytes bigint,
+    OUT checkpoints bigint,
+    OUT last_checkpoint timestamptz,
+    OUT scans bigint,
+    OUT opened_by text,
+    OUT opening_time interval,
+    OUT replayed_records bigint,
+    OUT dropped_records bigint,
+    OUT damaged_records bigint
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 100;
+
+COMMENT ON FUNCTION dvec_index_states() IS
+    'the indexes in use since the server started, in all databases, by the file they are stored in';
+
+-- The hnsw indexes of this database. One that was not used since the server started is 'closed'.
+CREATE VIEW dvec_indexes AS
+SELECT
+    index.oid::regclass AS index,
+    definition.indrelid::regclass AS "table",
+    coalesce(states.state, 'closed') AS state,
+    states.nodes,
+    states.deleted,
+    states.tail,
+    states.bytes,
+    states.log_bytes,
+    states.unsynced_log_bytes,
+    states.checkpoints,
+    states.last_checkpoint,
+    states.scans,
+    states.opened_by,
+    states.opening_time,
+    states.replayed_records,
+    states.dropped_records,
+    states.damaged_records
+FROM pg_class AS index
+JOIN pg_am AS method ON method.oid = index.relam AND method.amname = 'hnsw'
+JOIN pg_index AS definition ON definition.indexrelid = index.oid
+JOIN pg_database AS this ON this.datname = current_database()
+LEFT JOIN dvec_index_states() AS states
+    ON states.database = this.oid
+    AND states.file_number = pg_relation_filenode(index.oid)
+    AND states.tablespace = CASE index.reltablespace
+        WHEN 0 THEN this.dattablespace ELSE index.reltablespace END
+WHERE index.relkind = 'i';
+
+COMMENT ON VIEW dvec_indexes IS 'the hnsw indexes of this database and the state of their files';
+
+GRANT SELECT ON dvec_indexes TO PUBLIC;

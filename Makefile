@@ -1,0 +1,65 @@
+# dvec: a PostgreSQL extension built with PGXS. Two commands matter to a newcomer:
+#
+#   make demo     install what is needed, build, start a private server, answer real queries
+#   make check    install what is needed, build, run every test
+#
+# For packagers: `make` and `make install` are the usual PGXS pair and touch nothing else.
+# All products except dvec.so go under build/.
+
+PG_CONFIG ?= pg_config
+JOBS ?= $(shell nproc)
+
+# These goals run before anything is installed, or on their own; PGXS, which has a `check` that only
+# says no, is left out for them.
+ifneq ($(filter check demo dependencies,$(MAKECMDGOALS)),)
+
+.PHONY: check demo dependencies
+
+check: dependencies
+	$(MAKE) -j$(JOBS) prefix layout units
+	$(MAKE) unit regress pgtap cluster fuzz
+
+demo: dependencies
+	$(MAKE) -j$(JOBS) prefix
+	demo/run
+
+dependencies:
+	scripts/install-dependencies
+
+else
+
+MODULE_big = dvec
+EXTENSION = dvec
+DATA = $(wildcard sql/dvec--*.sql)
+DOCS = README.md
+
+SOURCES := $(shell find src -name '*.cpp')
+OBJS = $(SOURCES:src/%.cpp=build/obj/%.o)
+
+# Only what a C++20 build needs on top of the server's own flags. Every object carries just the
+# baseline instruction set of the platform; the kernels that go beyond it are compiled by their own
+# rule in mk/engine.mk and chosen at run time.
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CXXFLAGS = -std=c++20 -Wextra -Wshadow -Wno-unused-parameter -Wno-missing-field-initializers \
+	-Wno-register -Wno-volatile -Wno-clobbered -fvisibility=hidden -fvisibility-inlines-hidden -MMD -MP
+SHLIB_LINK = -lstdc++ -lisal -lpthread
+
+# The just-in-time compiler has nothing to inline from a C++ index, and bitcode would need clang.
+override with_llvm = no
+
+EXTRA_CLEAN = build
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+include mk/engine.mk
+include mk/test.mk
+
+build/obj/%.o: src/%.cpp
+	@mkdir -p $(@D)
+	@echo "CXX $<"
+	@$(CXX) $(CXXFLAGS) $(CPPFLAGS) $(CFLAGS_SL) $(call isa_flags,$<) -c -o $@ $<
+
+-include $(OBJS:.o=.d)
+
+endif

@@ -1,0 +1,85 @@
+# Every test of the project. `make check` runs them all; each part also runs alone:
+#
+#   make layout      the arrows between folders, server headers, symbols of the kernel objects
+#   make unit        engine units: plain, then address+undefined, then thread sanitizer
+#   make regress     pg_regress (test/sql against expected/)
+#   make pgtap       catalog contracts
+#   make cluster     pytest against private clusters: crash, recovery, DDL, concurrency
+#   make fuzz        each parser for FUZZ_SECONDS
+
+.PHONY: layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster fuzz bench
+
+layout: $(OBJS)
+	scripts/check-layout
+
+# --- A private prefix: the server's own binaries with dvec installed beside them ---
+# PostgreSQL finds its library and share folders relative to its executable, so a copied executable in
+# a tree of links gives a server that has dvec, without root and without touching the system.
+prefix: all
+	scripts/make-prefix build/prefix
+
+# --- Engine units ---
+UNIT_SOURCES := $(shell find test/unit -name '*.cpp')
+ENGINE_SOURCES := $(filter src/engine/%,$(SOURCES))
+UNIT_FLAGS = -std=c++20 -g -Wall -Wextra -Wshadow -Isrc -I. -MMD -MP $(UNIT_EXTRA)
+UNIT_LIBS = -lgtest -lgtest_main -lisal -lpthread
+
+unit_flags_plain := -O2
+unit_flags_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+unit_flags_tsan := -O1 -fsanitize=thread
+
+define unit_flavour
+build/unit-$1/%.o: %.cpp
+	@mkdir -p $$(@D)
+	@echo "CXX $1 $$<"
+	@$$(CXX) $$(UNIT_FLAGS) $$(unit_flags_$1) $$(call isa_flags,$$<) -c -o $$@ $$<
+
+build/unit-$1/units: $$(patsubst %.cpp,build/unit-$1/%.o,$$(ENGINE_SOURCES) $$(UNIT_SOURCES))
+	@echo "LINK $$@"
+	@$$(CXX) $$(unit_flags_$1) -o $$@ $$^ $$(UNIT_LIBS)
+
+unit-$1: build/unit-$1/units
+	$$< --gtest_brief=1 $$(if $$(FILTER),--gtest_filter='$$(FILTER)')
+
+-include $$(patsubst %.cpp,build/unit-$1/%.d,$$(ENGINE_SOURCES) $$(UNIT_SOURCES))
+endef
+$(foreach flavour,plain asan tsan,$(eval $(call unit_flavour,$(flavour))))
+
+unit: unit-plain unit-asan unit-tsan
+
+units: $(foreach flavour,plain asan tsan,build/unit-$(flavour)/units)
+
+# --- SQL ---
+SQL_TESTS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+
+regress: prefix
+	scripts/run-regress $(SQL_TESTS)
+
+pgtap: prefix
+	scripts/run-pgtap test/pgtap
+
+cluster: prefix
+	scripts/unprivileged /usr/bin/python3 -m pytest -q -p no:cacheprovider test/cluster $(PYTEST_ARGS)
+
+# --- Fuzzers ---
+FUZZ_SECONDS ?= 60
+FUZZERS = $(patsubst test/fuzz/%.cpp,build/fuzz/%,$(wildcard test/fuzz/*_fuzzer.cpp))
+
+build/fuzz/%: test/fuzz/%.cpp $(ENGINE_SOURCES)
+	@mkdir -p $(@D)
+	clang++-14 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-Isrc -I. -o $@ $< $(filter-out src/engine/distance/avx%,$(ENGINE_SOURCES)) \
+		$(FUZZ_KERNELS) -lisal -lpthread
+
+fuzz: $(FUZZERS)
+	scripts/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)
+
+# --- Benchmarks: measured by hand, never part of check ---
+BENCH_FLAGS = -std=c++20 -O3 -march=native -Wall -Wextra -Isrc -I. -MMD -MP
+BENCHES = $(patsubst %.cpp,build/%,$(wildcard bench/*/*_benchmark.cpp))
+
+build/bench/%: bench/%.cpp $(ENGINE_SOURCES:%.cpp=build/unit-plain/%.o)
+	@mkdir -p $(@D)
+	$(CXX) $(BENCH_FLAGS) -o $@ $^ -lbenchmark -lisal -lpthread
+
+bench: $(BENCHES)

@@ -1,0 +1,193 @@
+// The calling process scans the heap and copies vectors into the mapped files; the engine's threads link
+// them as they come. The threads know nothing of PostgreSQL. They must be stopped on every way out of
+// here, an ERROR as well as the end of the process, before the memory they use is gone.
+#include "postgres/am/build.hpp"
+
+#include "engine/store/builder.hpp"
+#include "postgres/am/metapage.hpp"
+#include "postgres/am/opclass.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/worker/wal.hpp"
+
+extern "C" {
+#include "catalog/storage.h"
+#include "commands/progress.h"
+#include "nodes/execnodes.h"
+#include "pgstat.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+constexpr const char *root_directory = "dvec";
+
+// Phases in pg_stat_progress_create_index, beside the server's own "initializing".
+enum Phase : int64 { phase_load = PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1, phase_link, phase_sync };
+
+struct Build {
+    store::Builder *builder;  // owned; freed by stop_build
+    Relation index;
+    const IndexSupport *support;
+    int dimensions;
+    double index_tuples;
+    MemoryContext row_context;  // reset for every row
+};
+
+void stop_build(int, Datum argument) {
+    auto *build = reinterpret_cast<Build *>(DatumGetPointer(argument));
+    delete build->builder;
+    build->builder = nullptr;
+}
+
+// A folder that is there belongs to an earlier life of this file number, or cannot be believed.
+base::Status clear_folder(const std::string &directory) {
+    base::FileSystem &files = base::posix_file_system();
+    auto root = files.make_directory(root_directory);
+    if (!root.ok() && root.code() != base::Code::already_exists) return root;
+    auto exists = files.exists(directory);
+    if (!exists.ok()) return std::move(exists).status();
+    return exists.value() ? files.remove_directory(directory) : base::Status();
+}
+
+store::Builder *start_builder(const store::Shape &shape, const IndexFile &file) {
+    const auto threads = static_cast<unsigned>(max_parallel_maintenance_workers) + 1;
+    return value_or_raise([&]() -> base::Result<store::Builder *> {
+        return base::guarded([&]() -> base::Result<store::Builder *> {
+            const store::Description description{shape, index_directory(file)};
+            const FolderCreation no_sweep;
+            DVEC_TRY(clear_folder(description.directory));
+            auto builder = store::Builder::create(base::posix_file_system(), description, threads);
+            if (!builder.ok()) return std::move(builder).status();
+            return builder.value().release();
+        });
+    });
+}
+
+void add_row(Build *build, ItemPointer tid, Datum value) {
+    const void *bytes = encode_row(*build->support, build->dimensions, value);
+    if (bytes == nullptr) return;
+    const graph::Tid engine_tid{ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)};
+    ok_or_raise([&] { return build->builder->add(engine_tid, bytes); });
+    build->index_tuples += 1;
+    pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
+}
+
+void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
+    if (isnull[0]) return;
+    guarded([=] {
+        auto *build = static_cast<Build *>(state);
+        const MemoryContext caller = MemoryContextSwitchTo(build->row_context);
+        add_row(build, tid, values[0]);
+        MemoryContextSwitchTo(caller);
+        MemoryContextReset(build->row_context);
+    });
+}
+
+double scan_heap(Build *build, Relation heap, IndexInfo *index_info, Rows rows) {
+    if (rows == Rows::visible)
+        return table_index_build_scan(heap, build->index, index_info, true, true, take_row, build,
+                                      nullptr);
+    return heap->rd_tableam->index_build_range_scan(heap, build->index, index_info, true, true,
+                                                    false, 0, InvalidBlockNumber, take_row, build,
+                                                    nullptr);
+}
+
+void wait_for_linking(Build *build) {
+    build->builder->finish_adding();
+    while (!build->builder->done()) {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+                        PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+        pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
+    }
+}
+
+void enter_phase(Phase phase) {
+    pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
+}
+
+double fill(Build *build, Relation heap, IndexInfo *index_info, Rows rows) {
+    enter_phase(phase_load);
+    pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
+                                 heap->rd_rel->reltuples > 0
+                                     ? static_cast<int64>(heap->rd_rel->reltuples)
+                                     : 0);
+    const double heap_tuples = scan_heap(build, heap, index_info, rows);
+    enter_phase(phase_link);
+    pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, build->builder->added());
+    wait_for_linking(build);
+    enter_phase(phase_sync);
+    // No entry may be ahead of its row: a crash must not take back what the files say.
+    flush_wal();
+    ok_or_raise([&] {
+        ServerWalFlusher wal;
+        return build->builder->complete(wal);
+    });
+    return heap_tuples;
+}
+
+}  // namespace
+
+BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
+                          const store::Shape &shape, Rows rows) {
+    Build build{};
+    build.index = index;
+    build.support = index_support(index);
+    build.dimensions = static_cast<int>(shape.dimensions);
+    build.row_context = AllocSetContextCreate(CurrentMemoryContext, "dvec build row",
+                                              ALLOCSET_DEFAULT_SIZES);
+    build.builder = start_builder(shape, compat::file_name(index));
+
+    BuildResult result{};
+    PG_ENSURE_ERROR_CLEANUP(stop_build, PointerGetDatum(&build));
+    { result.heap_tuples = fill(&build, heap, index_info, rows); }
+    PG_END_ENSURE_ERROR_CLEANUP(stop_build, PointerGetDatum(&build));
+    stop_build(0, PointerGetDatum(&build));
+    MemoryContextDelete(build.row_context);
+    result.index_tuples = build.index_tuples;
+    return result;
+}
+
+IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_info) {
+    return guarded([=] {
+        require_registry();
+        // The file's number may be that of an index dropped not long ago.
+        forget_index(compat::file_name(index));
+        const Metapage metapage = new_metapage(index, WithIdentity::yes);
+        const BuildResult built = build_sidecar(heap, index, index_info,
+                                                shape_of(index, metapage), Rows::visible);
+        // Last, so that an index whose sidecar was not completed has no metapage that names one.
+        write_metapage(index, MAIN_FORKNUM, metapage);
+        auto *result = static_cast<IndexBuildResult *>(palloc0(sizeof(IndexBuildResult)));
+        result->heap_tuples = built.heap_tuples;
+        result->index_tuples = built.index_tuples;
+        return result;
+    });
+}
+
+void build_empty_index(Relation index) {
+    guarded([=] {
+        require_registry();
+        write_metapage(index, INIT_FORKNUM, new_metapage(index, WithIdentity::no));
+    });
+}
+
+char *build_phase_name(int64 phase) {
+    switch (phase) {
+        case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+            return pstrdup("initializing");
+        case phase_load:
+            return pstrdup("loading tuples");
+        case phase_link:
+            return pstrdup("linking nodes");
+        case phase_sync:
+            return pstrdup("syncing files");
+        default:
+            return nullptr;
+    }
+}
+
+}  // namespace dvec::postgres

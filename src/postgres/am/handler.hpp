@@ -1,0 +1,9 @@
+// The hnsw index access method as a whole.
+#pragma once
+
+namespace dvec::postgres {
+
+// Options, settings and the planner hook; called when the library is loaded.
+void access_method_init();
+
+}  // namespace dvec::postgres

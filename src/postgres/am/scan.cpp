@@ -1,0 +1,137 @@
+// SELECT ... ORDER BY column <-> query: rows in order of distance, one at a time, for as long as the
+// executor asks. The search runs in this process on the mapped files, without locks.
+#include <optional>
+
+#include "postgres/am/access.hpp"
+#include "postgres/am/opclass.hpp"
+#include "postgres/am/options.hpp"
+#include "postgres/am/phases.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/guard.hpp"
+
+extern "C" {
+#include "access/relscan.h"
+#include "pgstat.h"
+#include "utils/snapmgr.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// What a scan keeps between calls; owned by the scan's memory context, which runs its destructor.
+struct Scan {
+    graph::Search search;
+    OpenIndex *open = nullptr;  // pinned while a search is under way
+    MemoryContext query_context = nullptr;  // of the encoded query, until the search has copied it
+    bool started = false;
+
+    ~Scan() { release(); }
+
+    void release() noexcept {
+        if (open != nullptr) unpin(open);
+        open = nullptr;
+        started = false;
+    }
+};
+
+Scan *scan_of(IndexScanDesc descriptor) { return static_cast<Scan *>(descriptor->opaque); }
+
+// Scans end with their portal even when end_scan is never called: the memory goes with the context.
+void destroy_scan(void *scan) { delete static_cast<Scan *>(scan); }
+
+Scan *new_scan() {
+    auto *callback = static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback)));
+    MemoryContext query_context =
+        AllocSetContextCreate(CurrentMemoryContext, "dvec query", ALLOCSET_SMALL_SIZES);
+    auto *scan = new Scan;
+    scan->query_context = query_context;
+    callback->func = destroy_scan;
+    callback->arg = scan;
+    MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+    return scan;
+}
+
+bool interrupted() { return InterruptPending && (QueryCancelPending || ProcDiePending); }
+
+void check_can_search(IndexScanDesc descriptor) {
+    if (descriptor->numberOfOrderBys == 0)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("cannot scan hnsw index without order")));
+    // Rows vacuum removed while the scan goes on may be replaced by others under the same TID; only an
+    // MVCC snapshot is sure not to see those.
+    if (!IsMVCCSnapshot(descriptor->xs_snapshot))
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("non-MVCC snapshots are not supported with hnsw")));
+}
+
+// A NULL query is as far from every row: any vector will do.
+const void *query_bytes(IndexScanDesc descriptor, const OpenIndex &open) {
+    const ScanKey key = &descriptor->orderByData[0];
+    if (key->sk_flags & SK_ISNULL) return palloc0(open.index->vector_bytes());
+    return encode_query(*index_support(descriptor->indexRelation),
+                        static_cast<int>(open.entry->shape.dimensions), key->sk_argument);
+}
+
+void start(IndexScanDesc descriptor) {
+    Scan *scan = scan_of(descriptor);
+    check_can_search(descriptor);
+    pgstat_count_index_scan(descriptor->indexRelation);
+    OpenIndex *open = open_relation(descriptor->indexRelation);
+    const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
+    const void *query = query_bytes(descriptor, *open);
+    MemoryContextSwitchTo(caller);
+
+    store::Index::SearchParams params;
+    params.ef = static_cast<uint32>(ef_search);
+    params.exact_after = static_cast<uint64>(max_scan_tuples);
+    params.interrupted = interrupted;
+    ok_or_raise([&] { return open->index->search(scan->search, query, params); });
+    MemoryContextReset(scan->query_context);
+    pin(open);
+    scan->open = open;
+    scan->started = true;
+    open->entry->scans.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+IndexScanDesc begin_scan(Relation index, int key_count, int order_by_count) {
+    return guarded([=] {
+        IndexScanDesc descriptor = RelationGetIndexScan(index, key_count, order_by_count);
+        descriptor->opaque = new_scan();
+        return descriptor;
+    });
+}
+
+void rescan(IndexScanDesc descriptor, ScanKey keys, int, ScanKey order_bys, int) {
+    guarded([=] {
+        scan_of(descriptor)->release();
+        if (keys != nullptr && descriptor->numberOfKeys > 0)
+            std::memmove(descriptor->keyData, keys,
+                         sizeof(ScanKeyData) * static_cast<Size>(descriptor->numberOfKeys));
+        if (order_bys != nullptr && descriptor->numberOfOrderBys > 0)
+            std::memmove(descriptor->orderByData, order_bys,
+                         sizeof(ScanKeyData) * static_cast<Size>(descriptor->numberOfOrderBys));
+    });
+}
+
+bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
+    return guarded([=] {
+        Scan *scan = scan_of(descriptor);
+        if (!scan->started) start(descriptor);
+        const std::optional<graph::Hit> hit =
+            value_or_raise([&] { return scan->search.next(); });
+        if (!hit) return false;
+        ItemPointerSet(&descriptor->xs_heaptid, hit->tid.block, hit->tid.offset);
+        descriptor->xs_recheck = false;
+        descriptor->xs_recheckorderby = false;
+        return true;
+    });
+}
+
+void end_scan(IndexScanDesc descriptor) {
+    guarded([=] { scan_of(descriptor)->release(); });
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,102 @@
+// VACUUM: mark the nodes of dead rows deleted. They keep their place in the graph, since others are
+// reached through them, but no search returns them any more.
+#include <algorithm>
+
+#include "postgres/am/access.hpp"
+#include "postgres/am/phases.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/worker/wal.hpp"
+
+extern "C" {
+#include "storage/bufmgr.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+constexpr uint32 nodes_between_delays = 1024;
+
+// A row is removable because its deletion committed, which with asynchronous commit may not be durable
+// yet. It must be before its entry goes: else a crash would bring back a row that the index has lost.
+class WalFlushedOnce {
+  public:
+    void ensure() {
+        if (!flushed_) flush_wal();
+        flushed_ = true;
+    }
+
+  private:
+    bool flushed_ = false;
+};
+
+uint32 readable_nodes(OpenIndex *open) {
+    return value_or_raise([&] { return open->index->refresh(); });
+}
+
+void remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDeleteCallback is_dead,
+                 void *callback_state) {
+    const uint32 end = readable_nodes(open);
+    WalFlushedOnce wal;
+    stats->num_index_tuples = 0;
+    for (uint32 id = 0; id < end; ++id) {
+        if (id % nodes_between_delays == 0) vacuum_delay_point();
+        const uint64 state = open->index->nodes().state(id);
+        if (!graph::is_live(state)) continue;
+        const graph::Tid engine_tid = graph::state_tid(state);
+        ItemPointerData tid;
+        ItemPointerSet(&tid, engine_tid.block, engine_tid.offset);
+        if (!is_dead(&tid, callback_state)) {
+            stats->num_index_tuples += 1;
+            continue;
+        }
+        wal.ensure();
+        ok_or_raise([&] { return open->index->remove(id, 0); });
+        stats->tuples_removed += 1;
+    }
+    // Durable before vacuum frees the line pointers for new rows.
+    if (stats->tuples_removed > 0) sync_log(open);
+}
+
+double count_live(OpenIndex *open) {
+    const graph::SharedState &graph = open->entry->shared.graph;
+    const uint32 allocated = graph.allocated.load();
+    return allocated - std::min(allocated, graph.deleted.load());
+}
+
+IndexBulkDeleteResult *make_stats(IndexBulkDeleteResult *stats, Relation index) {
+    if (stats == nullptr)
+        stats = static_cast<IndexBulkDeleteResult *>(palloc0(sizeof(IndexBulkDeleteResult)));
+    stats->num_pages = RelationGetNumberOfBlocks(index);
+    return stats;
+}
+
+}  // namespace
+
+IndexBulkDeleteResult *bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+                                   IndexBulkDeleteCallback is_dead, void *callback_state) {
+    return guarded([=] {
+        OpenIndex *open = open_relation(info->index);
+        IndexBulkDeleteResult *result = make_stats(stats, info->index);
+        pin(open);
+        PG_TRY();
+        { remove_dead(open, result, is_dead, callback_state); }
+        PG_FINALLY();
+        { unpin(open); }
+        PG_END_TRY();
+        return result;
+    });
+}
+
+IndexBulkDeleteResult *vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats) {
+    if (info->analyze_only) return stats;
+    return guarded([=] {
+        const bool counted = stats != nullptr;
+        IndexBulkDeleteResult *result = make_stats(stats, info->index);
+        if (!counted) result->num_index_tuples = count_live(open_relation(info->index));
+        return result;
+    });
+}
+
+}  // namespace dvec::postgres

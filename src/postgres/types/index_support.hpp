@@ -1,0 +1,27 @@
+// What an hnsw operator class tells the access method: how its values become the bytes that the
+// engine stores and measures. Support function 1 of the class returns a pointer to one of these
+// constants; its argument means nothing.
+#pragma once
+
+#include "engine/distance/kernel.hpp"
+#include "postgres/bridge/postgres.hpp"
+
+namespace dvec::postgres {
+
+struct IndexSupport {
+    distance::Element element;
+    distance::Metric metric;
+    int max_dimensions;
+
+    // A value as the kernel of `element` and `metric` reads it.
+    struct Encoded {
+        int dimensions;
+        // The value's own bytes, or palloc'd in the current memory context. Null for a row that has no
+        // place in such an index (a zero vector has no direction); never null for a query.
+        const void *bytes;
+    };
+    enum class Use : unsigned char { row, query };
+    Encoded (*encode)(Datum value, Use use);
+};
+
+}  // namespace dvec::postgres

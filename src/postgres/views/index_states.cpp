@@ -1,0 +1,142 @@
+// dvec_index_states(): the registry as rows. The view dvec_indexes joins it to the catalog.
+#include "postgres/bridge/guard.hpp"
+#include "postgres/worker/registry.hpp"
+
+extern "C" {
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+constexpr int columns = 19;
+
+const char *state_name(IndexState state) {
+    switch (state) {
+        case IndexState::closed:
+            return "closed";
+        case IndexState::opening:
+            return "opening";
+        case IndexState::ready:
+            return "ready";
+    }
+    return "unknown";
+}
+
+const char *opening_name(OpeningRecord::Kind kind) {
+    switch (kind) {
+        case OpeningRecord::Kind::none:
+            return nullptr;
+        case OpeningRecord::Kind::clean:
+            return "clean start";
+        case OpeningRecord::Kind::replayed:
+            return "replay";
+        case OpeningRecord::Kind::rebuilt:
+            return "rebuild";
+    }
+    return nullptr;
+}
+
+// What the row of one index shows, copied out of the registry under its lock.
+struct Snapshot {
+    IndexFile file;
+    IndexState state;
+    OpeningRecord opening;
+    int64 nodes, deleted, tail;
+    int64 bytes, log_bytes, unsynced;
+    int64 checkpoints, scans;
+    TimestampTz last_checkpoint;
+};
+
+Snapshot take_snapshot(const IndexEntry &entry) {
+    Snapshot row{};
+    row.file = entry.file;
+    row.state = entry.state.load();
+    row.opening = entry.opening;
+    const graph::SharedState &graph = entry.shared.graph;
+    // `linked` first: it never passes `allocated`, which only grows.
+    const int64 linked = graph.linked.load();
+    row.nodes = graph.allocated.load();
+    row.tail = row.nodes - linked;
+    row.deleted = graph.deleted.load();
+    const auto layout = graph::Layout::make(
+        entry.shape.m,
+        static_cast<uint32>(entry.shape.kernel() == nullptr
+                                ? 0
+                                : entry.shape.kernel()->vector_bytes(entry.shape.dimensions)));
+    row.bytes = static_cast<int64>(graph.capacity.load()) * layout.stride +
+                static_cast<int64>(graph.upper_capacity.load()) * layout.upper_block_bytes;
+    const log::SharedState &log = entry.shared.log;
+    row.unsynced = static_cast<int64>(log.head.load() - log.synced.load());
+    row.log_bytes = static_cast<int64>(log.ready_end.load() - log.first.load());
+    row.checkpoints = static_cast<int64>(entry.checkpoints.load());
+    row.scans = static_cast<int64>(entry.scans.load());
+    row.last_checkpoint = static_cast<TimestampTz>(entry.last_checkpoint_time.load());
+    return row;
+}
+
+Datum interval_of_milliseconds(int64 milliseconds) {
+    auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
+    interval->time = milliseconds * 1000;
+    return IntervalPGetDatum(interval);
+}
+
+void put(ReturnSetInfo *result, const Snapshot &row) {
+    Datum values[columns];
+    bool nulls[columns] = {};
+    int column = 0;
+    const auto number = [&](int64 value) { values[column++] = Int64GetDatum(value); };
+    const auto text = [&](const char *value) {
+        nulls[column] = value == nullptr;
+        values[column++] = value == nullptr ? Datum{0} : CStringGetTextDatum(value);
+    };
+    values[column++] = ObjectIdGetDatum(row.file.tablespace);
+    values[column++] = ObjectIdGetDatum(row.file.database);
+    values[column++] = ObjectIdGetDatum(row.file.number);
+    nulls[column] = row.file.backend == InvalidBackendId;
+    values[column++] = Int32GetDatum(row.file.backend);
+    text(state_name(row.state));
+    number(row.nodes);
+    number(row.deleted);
+    number(row.tail);
+    number(row.bytes);
+    number(row.log_bytes);
+    number(row.unsynced);
+    number(row.checkpoints);
+    nulls[column] = row.last_checkpoint == 0;
+    values[column++] = TimestampTzGetDatum(row.last_checkpoint);
+    number(row.scans);
+    text(opening_name(row.opening.kind));
+    values[column++] = interval_of_milliseconds(row.opening.milliseconds);
+    number(row.opening.log_records);
+    number(row.opening.dropped_records);
+    number(row.opening.damaged_records);
+    Assert(column == columns);
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+bool copy_entry(const IndexEntry &entry, Snapshot *row) {
+    LWLockAcquire(&registry()->lock, LW_SHARED);
+    const bool used = entry.used;
+    if (used) *row = take_snapshot(entry);
+    LWLockRelease(&registry()->lock);
+    return used;
+}
+
+}  // namespace
+
+DVEC_FUNCTION(dvec_index_states) {
+    InitMaterializedSRF(fcinfo, 0);
+    if (registry() == nullptr) return Datum{0};
+    auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    for (const IndexEntry &entry : known_entries()) {
+        Snapshot row;
+        if (copy_entry(entry, &row)) put(result, row);
+    }
+    return Datum{0};
+}
+
+}  // namespace dvec::postgres

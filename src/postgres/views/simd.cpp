@@ -1,0 +1,15 @@
+// dvec_simd(): which instruction set this session measures distances with.
+#include "engine/distance/isa.hpp"
+#include "postgres/bridge/guard.hpp"
+
+extern "C" {
+#include "utils/builtins.h"
+}
+
+namespace dvec::postgres {
+
+DVEC_FUNCTION(dvec_simd) {
+    PG_RETURN_TEXT_P(cstring_to_text(distance::isa_name(distance::active_isa())));
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,207 @@
+// Each index in use has a Ward here while it is ready: the engine's Maintainer for it, and when what is
+// due. A ward is dropped as soon as the registry says that its index is another or gone.
+#include "postgres/worker/caretaker.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine/store/maintainer.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/worker/open_index.hpp"
+#include "postgres/worker/registry.hpp"
+#include "postgres/worker/settings.hpp"
+#include "postgres/worker/wal.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// A bounded piece of linking, so that other indexes and the flushes get their turn.
+constexpr uint32 nodes_per_turn = 2048;
+// After a failure an index is left alone for this long.
+constexpr long retry_ms = 5000;
+// Linking memory of an index that had no new rows for this long is given back.
+constexpr long relax_after_ms = 30000;
+constexpr long longest_sleep_ms = 5000;
+
+struct Ward {
+    IndexEntry *entry = nullptr;
+    uint64 generation = 0;
+    std::unique_ptr<EntryLock> append_lock;
+    std::unique_ptr<EntryLock> grow_lock;
+    std::unique_ptr<store::Maintainer> maintainer;
+    TimestampTz last_flush = 0;
+    TimestampTz last_checkpoint = 0;
+    TimestampTz last_link = 0;
+    TimestampTz retry_at = 0;
+};
+
+std::vector<Ward> &wards() {
+    static auto *list = new std::vector<Ward>;
+    return *list;
+}
+
+bool in_use(const IndexEntry &entry, uint64 generation) {
+    return entry.state.load(std::memory_order_acquire) == IndexState::ready &&
+           entry.generation.load(std::memory_order_acquire) == generation;
+}
+
+// Whether an index is ready that has no ward yet.
+bool is_new(const IndexEntry &entry) {
+    const uint64 generation = entry.generation.load(std::memory_order_acquire);
+    return in_use(entry, generation) &&
+           std::none_of(wards().begin(), wards().end(), [&](const Ward &ward) {
+               return ward.entry == &entry && ward.generation == generation;
+           });
+}
+
+// Milliseconds from now until `since` + `interval`, at least 0.
+long until(TimestampTz since, long interval, TimestampTz now) {
+    return std::max(0L, interval - TimestampDifferenceMilliseconds(since, now));
+}
+
+void take_in(IndexEntry *entry, uint64 generation, TimestampTz now) {
+    Ward ward;
+    ward.entry = entry;
+    ward.generation = generation;
+    ward.append_lock = std::make_unique<EntryLock>(&entry->append_lock);
+    ward.grow_lock = std::make_unique<EntryLock>(&entry->grow_lock);
+    ward.last_flush = ward.last_checkpoint = ward.last_link = now;
+    wards().push_back(std::move(ward));
+}
+
+void drop_wards_not_in_use() {
+    std::erase_if(wards(),
+                  [](const Ward &ward) { return !in_use(*ward.entry, ward.generation); });
+}
+
+void take_in_new(TimestampTz now) {
+    for (IndexEntry &entry : known_entries())
+        if (is_new(entry)) take_in(&entry, entry.generation.load(), now);
+}
+
+enum class FailedSync : unsigned char { possible, impossible };
+
+// Reports a failure; returns whether there was none.
+bool settle(Ward &ward, const base::Status &status, FailedSync failed_sync, TimestampTz now) {
+    if (status.ok()) return true;
+    // An index that was dropped or built anew meanwhile has taken its files with it.
+    if (status.code() == base::Code::interrupted || !in_use(*ward.entry, ward.generation))
+        return false;
+    report(WARNING, pending_error(status));
+    ward.retry_at = TimestampTzPlusMilliseconds(now, retry_ms);
+    if (failed_sync == FailedSync::possible && status.code() == base::Code::io_error)
+        give_up(ward.entry, ward.generation);
+    return false;
+}
+
+base::Status open_files(Ward &ward) {
+    auto maintainer = store::Maintainer::open(
+        base::posix_file_system(), describe(*ward.entry), ward.entry->shared,
+        {*ward.append_lock, *ward.grow_lock}, static_cast<unsigned>(settings::link_threads));
+    if (!maintainer.ok()) return std::move(maintainer).status();
+    ward.maintainer = std::move(maintainer).value();
+    return {};
+}
+
+// Whether the ward's index is open and may be worked on.
+bool ready_to_care(Ward &ward, TimestampTz now) {
+    if (ward.retry_at > now) return false;
+    return ward.maintainer || settle(ward, open_files(ward), FailedSync::impossible, now);
+}
+
+void flush_when_due(Ward &ward, TimestampTz now) {
+    const uint64 unsynced = ward.maintainer->unsynced_log_bytes();
+    if (unsynced == 0) {
+        ward.last_flush = now;
+        return;
+    }
+    if (unsynced < static_cast<uint64>(settings::log_flush_threshold_kb) * 1024 &&
+        until(ward.last_flush, settings::log_flush_interval_ms, now) > 0)
+        return;
+    if (settle(ward, ward.maintainer->sync_log(), FailedSync::possible, now))
+        ConditionVariableBroadcast(&ward.entry->progress);
+    ward.last_flush = now;
+}
+
+bool checkpoint_due(const Ward &ward, TimestampTz now) {
+    const uint64 replay = ward.maintainer->replay_bytes();
+    if (replay == 0) return false;
+    return replay >= static_cast<uint64>(settings::checkpoint_size_kb) * 1024 ||
+           until(ward.last_checkpoint, settings::checkpoint_timeout_s * 1000L, now) == 0;
+}
+
+bool checkpoint(Ward &ward, store::CheckpointKind kind, TimestampTz now) {
+    ServerWalFlusher wal;
+    ward.last_checkpoint = now;
+    if (!settle(ward, ward.maintainer->checkpoint(wal, kind), FailedSync::possible, now))
+        return false;
+    ward.entry->checkpoints.fetch_add(1);
+    ward.entry->last_checkpoint_time.store(static_cast<uint64>(now));
+    return true;
+}
+
+// Links a piece of the tail. Returns whether there is more.
+bool link_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
+    if (!ward.maintainer->has_tail()) {
+        if (until(ward.last_link, relax_after_ms, now) == 0) ward.maintainer->relax();
+        return false;
+    }
+    ward.last_link = now;
+    if (!settle(ward, ward.maintainer->link(nodes_per_turn, stop), FailedSync::impossible, now))
+        return false;
+    ConditionVariableBroadcast(&ward.entry->progress);
+    return ward.maintainer->has_tail();
+}
+
+// Cares for one index; returns the milliseconds until it needs care again.
+long care_for(Ward &ward, const std::atomic<bool> &stop) {
+    EntryLock care_lock(&ward.entry->care_lock);
+    const std::lock_guard hold(care_lock);
+    const TimestampTz now = GetCurrentTimestamp();
+    if (!in_use(*ward.entry, ward.generation)) return 0;
+    if (!ready_to_care(ward, now))
+        return TimestampDifferenceMilliseconds(now, ward.retry_at) + 1;
+    flush_when_due(ward, now);
+    if (checkpoint_due(ward, now)) checkpoint(ward, store::CheckpointKind::running, now);
+    if (!stop.load() && link_some(ward, stop, now)) return 0;
+    return ward.maintainer->unsynced_log_bytes() > 0
+               ? until(ward.last_flush, settings::log_flush_interval_ms, now) + 1
+               : longest_sleep_ms;
+}
+
+}  // namespace
+
+long care_for_all(const std::atomic<bool> &stop) {
+    drop_wards_not_in_use();
+    take_in_new(GetCurrentTimestamp());
+    long sleep = longest_sleep_ms;
+    for (Ward &ward : wards()) sleep = std::min(sleep, care_for(ward, stop));
+    return sleep;
+}
+
+bool caretaker_has_urgent_work() {
+    const auto entries = known_entries();
+    if (std::any_of(entries.begin(), entries.end(), is_new)) return true;
+    const TimestampTz now = GetCurrentTimestamp();
+    return std::any_of(wards().begin(), wards().end(), [now](const Ward &ward) {
+        return ward.retry_at <= now && (!ward.maintainer || ward.maintainer->has_tail());
+    });
+}
+
+void close_all_clean() {
+    drop_wards_not_in_use();
+    const TimestampTz now = GetCurrentTimestamp();
+    take_in_new(now);
+    for (Ward &ward : wards())
+        if (ward.entry->shared.clean.load() == 0 && ready_to_care(ward, now))
+            checkpoint(ward, store::CheckpointKind::clean, now);
+}
+
+}  // namespace dvec::postgres

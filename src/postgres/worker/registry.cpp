@@ -1,0 +1,164 @@
+// The table is small and changes rarely (an index is opened once per server start), so looking an entry
+// up is a walk over it; backends remember what they found.
+#include "postgres/worker/registry.hpp"
+
+#include <new>
+
+#include "postgres/worker/server_starts.hpp"
+#include "postgres/worker/settings.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+constexpr const char *shared_memory_name = "dvec registry";
+constexpr const char *tranche_name = "dvec";
+
+Registry *the_registry = nullptr;
+shmem_request_hook_type previous_request_hook = nullptr;
+shmem_startup_hook_type previous_startup_hook = nullptr;
+int tranche_id = 0;
+
+Size registry_bytes() {
+    return add_size(offsetof(Registry, entries),
+                    mul_size(sizeof(IndexEntry), settings::max_indexes));
+}
+
+void request_memory() {
+    if (previous_request_hook) previous_request_hook();
+    RequestAddinShmemSpace(add_size(registry_bytes(), 64));
+}
+
+void make_registry(Registry *table) {
+    std::memset(static_cast<void *>(table), 0, registry_bytes());
+    tranche_id = LWLockNewTrancheId();
+    table->capacity = settings::max_indexes;
+    LWLockInitialize(&table->lock, tranche_id);
+    LWLockInitialize(&table->folder_lock, tranche_id);
+    LWLockInitialize(&table->starts_lock, tranche_id);
+    for (int i = 0; i < table->capacity; ++i) {
+        LWLockInitialize(&table->entries[i].append_lock, tranche_id);
+        LWLockInitialize(&table->entries[i].grow_lock, tranche_id);
+        LWLockInitialize(&table->entries[i].care_lock, tranche_id);
+        ConditionVariableInit(&table->entries[i].state_changed);
+        ConditionVariableInit(&table->entries[i].progress);
+    }
+}
+
+// Runs in the postmaster, and after a crash again: everything is forgotten then, and the indexes are
+// recovered when they are next used. Backends inherit the pointer by fork.
+void start_registry() {
+    if (previous_startup_hook) previous_startup_hook();
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    bool found;
+    auto *memory = ShmemInitStruct(shared_memory_name, registry_bytes(), &found);
+    the_registry = static_cast<Registry *>(memory);
+    if (!found) {
+        make_registry(the_registry);
+        the_registry->server_start = note_server_start();
+    }
+    LWLockRelease(AddinShmemInitLock);
+    LWLockRegisterTranche(the_registry->lock.tranche, tranche_name);
+}
+
+bool same_file(const IndexFile &a, const IndexFile &b) {
+    return a.number == b.number && a.database == b.database && a.tablespace == b.tablespace &&
+           a.backend == b.backend;
+}
+
+}  // namespace
+
+void registry_init() {
+    previous_request_hook = shmem_request_hook;
+    shmem_request_hook = request_memory;
+    previous_startup_hook = shmem_startup_hook;
+    shmem_startup_hook = start_registry;
+}
+
+Registry *registry() noexcept { return the_registry; }
+
+Registry *require_registry() {
+    if (the_registry == nullptr)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("dvec must be loaded via \"shared_preload_libraries\" to use hnsw indexes"),
+                 errhint("Add dvec to shared_preload_libraries in postgresql.conf and restart the "
+                         "server.")));
+    return the_registry;
+}
+
+std::span<IndexEntry> known_entries() noexcept {
+    const int end = the_registry->used_end.load(std::memory_order_acquire);
+    return {the_registry->entries, static_cast<std::size_t>(end)};
+}
+
+IndexEntry *find_entry(const IndexFile &file) noexcept {
+    for (IndexEntry &entry : known_entries())
+        if (entry.used && same_file(entry.file, file)) return &entry;
+    return nullptr;
+}
+
+IndexEntry *make_entry(const IndexFile &file) {
+    for (int i = 0; i < the_registry->capacity; ++i) {
+        IndexEntry &entry = the_registry->entries[i];
+        if (entry.used) continue;
+        entry.used = true;
+        entry.file = file;
+        entry.state.store(IndexState::closed);
+        entry.generation.store(the_registry->last_generation.fetch_add(1) + 1);
+        if (i >= the_registry->used_end.load())
+            the_registry->used_end.store(i + 1, std::memory_order_release);
+        return &entry;
+    }
+    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                    errmsg("too many dvec indexes in use"),
+                    errdetail("The server keeps track of %d indexes.", the_registry->capacity),
+                    errhint("Increase dvec.max_indexes and restart the server.")));
+}
+
+void free_entry(IndexEntry *entry) noexcept {
+    entry->used = false;
+    entry->state.store(IndexState::closed);
+    entry->generation.store(the_registry->last_generation.fetch_add(1) + 1);
+    ConditionVariableBroadcast(&entry->state_changed);
+}
+
+void forget_index(const IndexFile &file) noexcept {
+    LWLockAcquire(&the_registry->lock, LW_SHARED);
+    IndexEntry *entry = find_entry(file);
+    LWLockRelease(&the_registry->lock);
+    if (entry == nullptr) return;
+    LWLockAcquire(&entry->care_lock, LW_EXCLUSIVE);
+    LWLockAcquire(&the_registry->lock, LW_EXCLUSIVE);
+    if (find_entry(file) == entry) free_entry(entry);
+    LWLockRelease(&the_registry->lock);
+    LWLockRelease(&entry->care_lock);
+}
+
+void set_state(IndexEntry *entry, IndexState state) {
+    LWLockAcquire(&the_registry->lock, LW_EXCLUSIVE);
+    entry->state.store(state);
+    LWLockRelease(&the_registry->lock);
+    ConditionVariableBroadcast(&entry->state_changed);
+}
+
+void wake_worker() noexcept {
+    if (the_registry->worker_sleeps.load(std::memory_order_acquire) == 0) return;
+    if (the_registry->worker_sleeps.exchange(0) == 0) return;
+    if (Latch *latch = the_registry->worker_latch.load()) SetLatch(latch);
+}
+
+bool worker_runs() noexcept { return the_registry->worker_latch.load() != nullptr; }
+
+std::string index_directory(const IndexFile &file) {
+    std::string name = "dvec/" + std::to_string(file.tablespace) + "_" +
+                       std::to_string(file.database) + "_";
+    if (file.backend != InvalidBackendId) name += "t" + std::to_string(file.backend) + "_";
+    return name + std::to_string(file.number);
+}
+
+store::Description describe(const IndexEntry &entry) {
+    return {entry.shape, index_directory(entry.file)};
+}
+
+}  // namespace dvec::postgres

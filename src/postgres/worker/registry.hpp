@@ -1,0 +1,141 @@
+// The table of indexes in use, in the server's shared memory: what the backends and the worker share
+// about each, and in which state it is. An entry is made when an index is opened for the first time
+// since the server started and freed when its files are gone.
+//
+// Locking: Registry::lock protects which entry belongs to which index and every change of state. An
+// entry's own locks are taken after it, never the other way round.
+#pragma once
+
+#include <atomic>
+#include <span>
+
+#include "engine/store/description.hpp"
+#include "engine/store/shared_state.hpp"
+#include "postgres/bridge/shared_memory.hpp"
+
+namespace dvec::postgres {
+
+// The index's storage, as PostgreSQL names it.
+using IndexFile = compat::FileName;
+
+enum class IndexState : uint32 {
+    closed,   // not opened since the server started, or given up: the next user opens it
+    opening,  // one process is reading the log or rebuilding; the others wait
+    ready
+};
+
+// What opening an index has cost and found; shown by the view.
+struct OpeningRecord {
+    enum class Kind : uint32 { none, clean, replayed, rebuilt };
+    Kind kind;
+    int64 milliseconds;
+    int64 log_records;
+    int64 dropped_records;
+    int64 damaged_records;
+};
+
+struct IndexEntry {
+    bool used;
+    IndexFile file;
+    // Never the same for two indexes or two openings of one: what a backend cached belongs to this entry
+    // only while the generation is the one it saw.
+    std::atomic<uint64> generation;
+    std::atomic<IndexState> state;
+    ConditionVariable state_changed;
+    ConditionVariable progress;  // the worker linked or flushed something
+    LWLock append_lock;
+    LWLock grow_lock;
+    // Held by the worker while it works on the index's files, and by whoever replaces them. Taken before
+    // Registry::lock.
+    LWLock care_lock;
+
+    // Written while opening, constant while ready.
+    store::Shape shape;
+
+    // A rebuild reads the rows of running transactions too. They add their own rows later and must not
+    // add one twice: a transaction older than `rebuilt_before_xid` looks among the ids below
+    // `rebuilt_nodes` first. 0: no rebuild since the server started.
+    std::atomic<uint64> rebuilt_before_xid;
+    std::atomic<uint32> rebuilt_nodes;
+
+    OpeningRecord opening;
+    std::atomic<uint64> scans;
+    std::atomic<uint64> checkpoints;
+    std::atomic<uint64> last_checkpoint_time;  // TimestampTz
+
+    store::SharedState shared;
+};
+
+struct Registry {
+    LWLock lock;
+    // Held shared while an index's folder is created, exclusively while the sweep decides that one is
+    // an orphan and moves it away.
+    LWLock folder_lock;
+    LWLock starts_lock;                    // of the file of server starts
+    uint64 server_start;                   // see server_starts.hpp
+    std::atomic<bool> recovery_end_noted;
+    std::atomic<uint64> last_generation;
+    std::atomic<Latch *> worker_latch;  // null while no worker runs
+    std::atomic<uint32> worker_sleeps;
+    // Processes that have opened an index. The worker outlives them at shutdown.
+    std::atomic<uint32> users;
+    int capacity;
+    // Entries from here on were never used: new ones are made at the lowest free place.
+    std::atomic<int> used_end;
+    IndexEntry entries[FLEXIBLE_ARRAY_MEMBER];
+};
+
+// Reserves shared memory; called while the server loads its preloaded libraries.
+void registry_init();
+
+// The table; null when dvec was not preloaded.
+Registry *registry() noexcept;
+// The table; raises 55000 with a hint when dvec was not preloaded.
+Registry *require_registry();
+
+// The entries that have ever been used; those in use say so.
+std::span<IndexEntry> known_entries() noexcept;
+
+// Under Registry::lock. The entry of an index, or null.
+IndexEntry *find_entry(const IndexFile &file) noexcept;
+// Under Registry::lock, exclusively. A new, closed entry; raises when the table is full.
+IndexEntry *make_entry(const IndexFile &file);
+// Under Registry::lock, exclusively. Forgets an index.
+void free_entry(IndexEntry *entry) noexcept;
+// Forgets what is known of the index that was in `file`, if anything: it is gone. When this returns the
+// worker does not touch its files any more.
+void forget_index(const IndexFile &file) noexcept;
+
+// Changes the state under Registry::lock and wakes who waits for it.
+void set_state(IndexEntry *entry, IndexState state);
+
+// Tells the worker that there is something to do, unless it is awake anyway.
+void wake_worker() noexcept;
+bool worker_runs() noexcept;
+
+// "dvec/<tablespace>_<database>_<number>", relative to the data directory, where every server process
+// stays. Temporary relations have "t<backend>_" before the number.
+std::string index_directory(const IndexFile &file);
+store::Description describe(const IndexEntry &entry);
+
+// Keeps the sweep from judging folders while one is created. No ERROR may be raised while alive.
+class FolderCreation {
+  public:
+    FolderCreation() noexcept { LWLockAcquire(&registry()->folder_lock, LW_SHARED); }
+    ~FolderCreation() { LWLockRelease(&registry()->folder_lock); }
+    FolderCreation(const FolderCreation &) = delete;
+    FolderCreation &operator=(const FolderCreation &) = delete;
+};
+
+// An entry's lock as the engine wants it.
+class EntryLock final : public base::Mutex {
+  public:
+    explicit EntryLock(LWLock *lock) noexcept : lock_(lock) {}
+    void lock() override { LWLockAcquire(lock_, LW_EXCLUSIVE); }
+    void unlock() override { LWLockRelease(lock_); }
+
+  private:
+    LWLock *lock_;
+};
+
+}  // namespace dvec::postgres

@@ -1,0 +1,148 @@
+// The file is small and written whole, under another name first, so that it is either the former one or
+// the new one. Only the latest starts are kept; an index that was last used before is rebuilt.
+#include "postgres/worker/server_starts.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include "engine/base/checksum.hpp"
+#include "engine/base/file.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/worker/registry.hpp"
+#include "postgres/worker/wal.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+constexpr const char *directory = "dvec";
+constexpr const char *path = "dvec/starts";
+constexpr const char *new_path = "dvec/starts.new";
+
+constexpr uint32 starts_magic = 0x53435644;  // "DVCS"
+constexpr uint32 starts_version = 1;
+constexpr std::size_t most_starts = 1024;
+
+// As they stand in the file, little-endian: a header, then the starts in order.
+struct StartsHeader {
+    uint32 magic;
+    uint32 version;
+    uint32 count;
+    uint32 checksum;  // CRC-32C of the starts
+};
+struct ServerStart {
+    uint64 number;
+    uint64 recovery_end;  // an LSN, or one of:
+    static constexpr uint64 none = 0;
+    static constexpr uint64 unknown = store::WalHistory::nothing_lost;
+};
+static_assert(sizeof(StartsHeader) == 16 && sizeof(ServerStart) == 16);
+
+using Starts = std::vector<ServerStart>;
+
+// A file that is missing or damaged is an empty history.
+base::Result<Starts> read_starts() {
+    auto file = base::posix_file_system().open(path, base::OpenMode::read_only);
+    if (!file.ok()) {
+        if (file.status().code() == base::Code::not_found) return Starts();
+        return std::move(file).status();
+    }
+    StartsHeader header;
+    if (!file.value()->read(0, &header, sizeof header).ok() || header.magic != starts_magic ||
+        header.version != starts_version || header.count > most_starts)
+        return Starts();
+    Starts starts(header.count);
+    const std::size_t bytes = starts.size() * sizeof(ServerStart);
+    if (!file.value()->read(sizeof header, starts.data(), bytes).ok() ||
+        base::checksum(0, starts.data(), bytes) != header.checksum)
+        return Starts();
+    return starts;
+}
+
+base::Status write_starts(const Starts &starts) {
+    base::FileSystem &files = base::posix_file_system();
+    base::Status removed = files.remove(new_path);
+    if (!removed.ok() && removed.code() != base::Code::not_found) return removed;
+    auto file = files.open(new_path, base::OpenMode::create);
+    if (!file.ok()) return std::move(file).status();
+    const std::size_t bytes = starts.size() * sizeof(ServerStart);
+    const StartsHeader header{starts_magic, starts_version, static_cast<uint32>(starts.size()),
+                              base::checksum(0, starts.data(), bytes)};
+    DVEC_TRY(file.value()->write(0, &header, sizeof header));
+    DVEC_TRY(file.value()->write(sizeof header, starts.data(), bytes));
+    DVEC_TRY(file.value()->sync());
+    DVEC_TRY(files.rename(new_path, path));
+    return files.sync_directory(directory);
+}
+
+base::Status add_start(uint64 number) {
+    const base::Status made = base::posix_file_system().make_directory(directory);
+    if (!made.ok() && made.code() != base::Code::already_exists) return made;
+    auto starts = read_starts();
+    if (!starts.ok()) return std::move(starts).status();
+    Starts &list = starts.value();
+    if (list.size() >= most_starts)
+        list.erase(list.begin(), list.end() - static_cast<std::ptrdiff_t>(most_starts - 1));
+    list.push_back({number, ServerStart::unknown});
+    return write_starts(list);
+}
+
+base::Status set_recovery_end(uint64 number, uint64 end) {
+    auto starts = read_starts();
+    if (!starts.ok()) return std::move(starts).status();
+    for (ServerStart &start : starts.value())
+        if (start.number == number) start.recovery_end = end;
+    return write_starts(starts.value());
+}
+
+uint64 random_number() noexcept {
+    uint64 number = 0;
+    return pg_strong_random(&number, sizeof number) ? number : 0;
+}
+
+}  // namespace
+
+uint64 note_server_start() noexcept {
+    const uint64 number = random_number();
+    if (number == 0) return 0;
+    const PendingError error = pending_error(base::guarded([&] { return add_start(number); }));
+    report(LOG, error);
+    return error ? 0 : number;
+}
+
+void note_recovery_end() {
+    Registry *table = registry();
+    if (table->recovery_end_noted.load(std::memory_order_acquire)) return;
+    const uint64 end = wal_recovery_end();
+    PendingError error;
+    {
+        EntryLock lock(&table->starts_lock);
+        const std::lock_guard hold(lock);
+        if (table->recovery_end_noted.load()) return;
+        error = pending_error(
+            base::guarded([&] { return set_recovery_end(table->server_start, end); }));
+        table->recovery_end_noted.store(true, std::memory_order_release);
+    }
+    report(WARNING, error);
+}
+
+std::uint64_t ServerStarts::current_start() const noexcept { return registry()->server_start; }
+
+std::optional<std::uint64_t> ServerStarts::surviving_end(std::uint64_t start) const noexcept {
+    if (start == 0) return std::nullopt;
+    const auto starts = base::guarded([] { return read_starts(); });
+    if (!starts.ok()) return std::nullopt;
+    const Starts &list = starts.value();
+    auto at = std::find_if(list.begin(), list.end(),
+                           [start](const ServerStart &past) { return past.number == start; });
+    if (at == list.end()) return std::nullopt;
+    std::uint64_t lowest = nothing_lost;
+    for (++at; at != list.end(); ++at) {
+        if (at->recovery_end == ServerStart::unknown) return std::nullopt;
+        if (at->recovery_end != ServerStart::none) lowest = std::min(lowest, at->recovery_end);
+    }
+    return lowest;
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,144 @@
+// PostgreSQL keeps a dropped relation's file (empty) until its next checkpoint, so that the file's number
+// is not used again before; a folder therefore outlives its index until then.
+//
+// A number can be reused between our look at the relation file and the removal of the folder. Whoever
+// creates a folder does so with the relation file in place and under a shared folder_lock, so moving the
+// folder out of the way happens under the exclusive lock, after a second look.
+#include "postgres/worker/sweep.hpp"
+
+#include <charconv>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+#include "engine/base/file.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/worker/registry.hpp"
+
+extern "C" {
+#include "common/relpath.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+constexpr const char *root = "dvec";
+constexpr std::string_view trash_prefix = "trash.";
+
+bool parse_number(std::string_view *text, Oid *number) {
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *number);
+    if (error != std::errc{}) return false;
+    text->remove_prefix(static_cast<std::size_t>(end - text->data()));
+    return true;
+}
+
+bool skip(std::string_view *text, char c) {
+    if (text->empty() || text->front() != c) return false;
+    text->remove_prefix(1);
+    return true;
+}
+
+// The inverse of index_directory; nothing for a name it would not give.
+std::optional<IndexFile> parse_name(std::string_view name) {
+    IndexFile file{};
+    file.backend = InvalidBackendId;
+    std::string_view rest = name;
+    if (!parse_number(&rest, &file.tablespace) || !skip(&rest, '_') ||
+        !parse_number(&rest, &file.database) || !skip(&rest, '_'))
+        return std::nullopt;
+    if (skip(&rest, 't')) {
+        Oid backend = 0;
+        if (!parse_number(&rest, &backend) || !skip(&rest, '_')) return std::nullopt;
+        file.backend = static_cast<int>(backend);
+    }
+    if (!parse_number(&rest, &file.number) || !rest.empty()) return std::nullopt;
+    return file;
+}
+
+// GetRelationPath may raise (out of memory only) and is called with nothing alive but plain data.
+struct RelationPath {
+    char text[MAXPGPATH];
+};
+
+RelationPath relation_path(const IndexFile &file) {
+    RelationPath result;
+    char *path = GetRelationPath(file.database, file.tablespace, file.number, file.backend,
+                                 MAIN_FORKNUM);
+    strlcpy(result.text, path, sizeof result.text);
+    pfree(path);
+    return result;
+}
+
+bool relation_exists(const IndexFile &file) {
+    const RelationPath path = relation_path(file);
+    // Anything but a plain "no such file" leaves the folder alone.
+    return access(path.text, F_OK) == 0 || errno != ENOENT;
+}
+
+// Moves the folder away unless its relation is there. `trash` gets the new path.
+base::Status move_orphan(const std::string &directory, const IndexFile &file, std::string *trash) {
+    EntryLock folder_lock(&registry()->folder_lock);
+    const std::lock_guard hold(folder_lock);
+    if (relation_exists(file)) return {};
+    const std::string target =
+        std::string(root) + "/" + std::string(trash_prefix) + directory.substr(strlen(root) + 1);
+    forget_index(file);
+    DVEC_TRY(base::posix_file_system().rename(directory, target));
+    *trash = target;
+    return {};
+}
+
+// A symbolic link is none: what it leads to belongs to somebody else.
+bool is_folder(const std::string &path) {
+    struct stat info;
+    return lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+base::Status sweep_one(const std::string &name) {
+    base::FileSystem &files = base::posix_file_system();
+    std::string path = std::string(root) + "/" + name;
+    if (!is_folder(path)) return {};
+    if (!std::string_view(name).starts_with(trash_prefix)) {
+        const auto file = parse_name(name);
+        if (!file || relation_exists(*file)) return {};
+        std::string trash;
+        DVEC_TRY(move_orphan(path, *file, &trash));
+        if (trash.empty()) return {};
+        path = trash;
+    }
+    return files.remove_directory(path);
+}
+
+// Entries whose folder never came to be, or is gone already.
+void forget_entries_without_relation() {
+    Registry *table = registry();
+    for (IndexEntry &entry : known_entries()) {
+        LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+        if (entry.used && entry.state.load() != IndexState::opening &&
+            !relation_exists(entry.file))
+            free_entry(&entry);
+        LWLockRelease(&table->lock);
+    }
+}
+
+}  // namespace
+
+void sweep() {
+    {
+        auto names = base::posix_file_system().list(root);
+        if (names.ok()) {
+            for (const std::string &name : names.value())
+                report(WARNING, pending_error(base::guarded([&] { return sweep_one(name); })));
+        } else if (names.status().code() != base::Code::not_found) {
+            report(WARNING, pending_error(names.status()));
+        }
+    }
+    forget_entries_without_relation();
+}
+
+}  // namespace dvec::postgres
