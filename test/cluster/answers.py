@@ -1,0 +1,82 @@
+"""Asking an index, and checking its answers against the table itself."""
+
+import collections
+
+import vectors
+
+
+def force_index(connection, ef_search=200):
+    """From now on the session orders by the index wherever one fits."""
+    connection.execute("SET enable_seqscan = off")
+    connection.execute("SET enable_bitmapscan = off")
+    connection.execute(f"SET hnsw.ef_search = {ef_search}")
+
+
+def check_plan(connection, query, parameters=None):
+    """The query must be answered by an hnsw index: otherwise it would test nothing."""
+    plan = "\n".join(row[0] for row in connection.execute("EXPLAIN (COSTS off) " + query, parameters))
+    assert "Order By:" in plan and "Index Scan" in plan, f"no index in the plan of {query}:\n{plan}"
+
+
+def nearest(connection, table, query, limit, operator="<->"):
+    """Ids and distances through the index."""
+    statement = (f"SELECT id, v {operator} %(q)s::vector FROM {table} "
+                 f"ORDER BY v {operator} %(q)s::vector LIMIT {limit}")
+    parameters = {"q": vectors.text(query)}
+    return connection.execute(statement, parameters).fetchall()
+
+
+def ids_by_index(connection, table, query, operator="<->"):
+    """All ids the index returns, in its order."""
+    statement = f"SELECT id FROM {table} ORDER BY v {operator} %s::vector"
+    parameters = [vectors.text(query)]
+    check_plan(connection, statement, parameters)
+    return [row[0] for row in connection.execute(statement, parameters)]
+
+
+def ids_in_table(connection, table):
+    """The truth, read from the heap."""
+    with connection.transaction():
+        connection.execute("SET LOCAL enable_seqscan = on")
+        connection.execute("SET LOCAL enable_indexscan = off")
+        return [row[0] for row in connection.execute(f"SELECT id FROM {table}")]
+
+
+def check_complete(connection, table, query, operator="<->"):
+    """Every visible row comes out of the index once, and nothing else. Nobody may write meanwhile.
+    Returns how many there are."""
+    force_index(connection)
+    from_index = collections.Counter(ids_by_index(connection, table, query, operator))
+    from_heap = collections.Counter(ids_in_table(connection, table))
+    missing = from_heap - from_index
+    too_many = from_index - from_heap
+    state = connection.execute("SELECT * FROM dvec_indexes WHERE \"table\" = %s::regclass",
+                               [table]).fetchall()
+    assert not missing and not too_many, (
+        f"{table}: {len(missing)} of {len(from_heap)} rows missing, e.g. {sorted(missing)[:20]}; "
+        f"{len(too_many)} too many, e.g. {sorted(too_many.items())[:20]}; {state}")
+    return sum(from_heap.values())
+
+
+def check_own_neighbours(connection, table):
+    """Every row is the first answer to its own vector, but for the few that a graph search may miss
+    by its nature. Vectors must be distinct, ids too."""
+    force_index(connection)
+    statement = f"""
+        SELECT a.id, n.id, n.d FROM {table} a CROSS JOIN LATERAL
+            (SELECT b.id, b.v <-> a.v AS d FROM {table} b ORDER BY b.v <-> a.v LIMIT 1) n
+        WHERE n.id IS DISTINCT FROM a.id"""
+    check_plan(connection, statement)
+    wrong = connection.execute(statement).fetchall()
+    [[rows]] = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+    assert len(wrong) <= rows / 500, (
+        f"{table}: {len(wrong)} of {rows} rows not found as their own neighbour: {wrong[:10]}")
+
+
+def index_state(connection, index):
+    """The row of dvec_indexes, as a dictionary."""
+    cursor = connection.execute("SELECT * FROM dvec_indexes WHERE index = %s::regclass", [index])
+    names = [column.name for column in cursor.description]
+    rows = cursor.fetchall()
+    assert len(rows) == 1, f"{len(rows)} rows for {index} in dvec_indexes"
+    return dict(zip(names, rows[0]))

@@ -1,0 +1,101 @@
+-- What administrators and clients may rely on about indexes: the access method, its operator classes,
+-- settings, views and functions.
+BEGIN;
+SELECT no_plan();
+
+SELECT has_extension('dvec');
+
+SELECT set_eq(
+    $$SELECT amname::text, amtype::text, amhandler::text FROM pg_am WHERE amname = 'hnsw'$$,
+    $$VALUES ('hnsw', 'i', 'hnswhandler')$$, 'the access method exists');
+SELECT set_eq(
+    $$SELECT p, pg_indexam_has_property(pg_am.oid, p) FROM pg_am,
+        unnest(ARRAY['can_order', 'can_unique', 'can_multi_col', 'can_exclude', 'can_include']) p
+      WHERE amname = 'hnsw'$$,
+    $$VALUES ('can_order', false), ('can_unique', false), ('can_multi_col', false),
+             ('can_exclude', true), ('can_include', false)$$,
+    'what hnsw can and cannot do');
+
+PREPARE classes AS
+    SELECT c.opcname::text, c.opcintype::regtype::text, c.opcdefault, o.amopstrategy::int,
+        o.amopopr::regoperator::text, o.amoppurpose::text, f.opfname::text, p.amprocnum::int,
+        p.amproc::text
+    FROM pg_opclass c
+    JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'hnsw'
+    JOIN pg_amop o ON o.amopfamily = c.opcfamily
+    JOIN pg_opfamily f ON f.oid = o.amopsortfamily
+    JOIN pg_amproc p ON p.amprocfamily = c.opcfamily;
+SELECT set_eq('classes', $$VALUES
+    ('vector_l2_ops', 'vector', false, 1, '<->(vector,vector)', 'o', 'float_ops', 1,
+     'hnsw_vector_l2_support'),
+    ('vector_ip_ops', 'vector', false, 1, '<#>(vector,vector)', 'o', 'float_ops', 1,
+     'hnsw_vector_ip_support'),
+    ('vector_cosine_ops', 'vector', false, 1, '<=>(vector,vector)', 'o', 'float_ops', 1,
+     'hnsw_vector_cosine_support'),
+    ('vector_l1_ops', 'vector', false, 1, '<+>(vector,vector)', 'o', 'float_ops', 1,
+     'hnsw_vector_l1_support')$$,
+    'four operator classes, none of them the default');
+SELECT ok(amvalidate(c.oid), c.opcname || ' is valid')
+FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod WHERE m.amname = 'hnsw' ORDER BY c.opcname;
+-- amvalidate can say no.
+CREATE OPERATOR CLASS without_support FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops;
+CREATE OPERATOR CLASS without_distance FOR TYPE vector USING hnsw AS
+    FUNCTION 1 hnsw_vector_l2_support(internal);
+SET LOCAL client_min_messages = error;
+SELECT ok(NOT amvalidate(oid), opcname || ' is not valid') FROM pg_opclass WHERE opcname ~ '^without_';
+RESET client_min_messages;
+
+SELECT set_eq(
+    $$SELECT p.oid::regprocedure::text, provolatile::text, proisstrict, proparallel::text
+      FROM pg_proc p WHERE proname ~ '^dvec_' ORDER BY proname$$,
+    $$VALUES ('dvec_index_states()', 'v', true, 'r'), ('dvec_simd()', 'v', true, 's')$$,
+    'functions of monitoring');
+SELECT ok(dvec_simd() IN ('scalar', 'neon', 'avx2', 'avx512'), 'dvec_simd() names an instruction set');
+-- An argument of type internal keeps SQL from calling these.
+SELECT function_returns('hnsw_vector_l2_support', ARRAY['internal'], 'internal');
+SELECT function_returns('hnswhandler', ARRAY['internal'], 'index_am_handler');
+
+SELECT has_view('dvec_indexes');
+SELECT columns_are('dvec_indexes', ARRAY['index', 'table', 'state', 'nodes', 'deleted', 'tail', 'bytes',
+    'log_bytes', 'unsynced_log_bytes', 'checkpoints', 'last_checkpoint', 'scans', 'opened_by',
+    'opening_time', 'replayed_records', 'dropped_records', 'damaged_records']);
+CREATE ROLE nobody_in_particular;
+SELECT table_privs_are('dvec_indexes', 'nobody_in_particular', ARRAY['SELECT']);
+SELECT ok(has_function_privilege('nobody_in_particular', 'dvec_index_states()', 'EXECUTE'),
+    'everybody may look');
+
+-- Settings: default, smallest, largest, who may change them when.
+SELECT set_eq(
+    $$SELECT name, boot_val, coalesce(unit, '') AS unit, coalesce(min_val, '') AS least,
+             coalesce(max_val, '') AS most, context
+      FROM pg_settings WHERE name ~ '^(hnsw|dvec)\.' AND name NOT LIKE 'dvec.log%'$$,
+    $$VALUES
+    ('hnsw.ef_search', '40', '', '1', '1000', 'user'),
+    ('hnsw.max_scan_tuples', '20000', '', '1', '2147483647', 'user'),
+    ('dvec.checkpoint_size', '262144', 'kB', '1024', '2097151', 'sighup'),
+    ('dvec.checkpoint_timeout', '300', 's', '1', '86400', 'sighup'),
+    ('dvec.link_threads', '2', '', '1', '64', 'sighup'),
+    ('dvec.max_indexes', '1024', '', '8', '1048576', 'postmaster'),
+    ('dvec.simd', 'auto', '', '', '', 'superuser'),
+    ('dvec.sweep_interval', '60', 's', '1', '86400', 'sighup'),
+    ('dvec.tail_limit', '16384', 'kB', '64', '2097151', 'sighup')$$,
+    'settings of searches, of the worker and of the registry');
+SELECT set_eq(
+    $$SELECT name, boot_val, coalesce(unit, '') AS unit, context FROM pg_settings WHERE name LIKE 'dvec.log%'$$,
+    $$VALUES
+    ('dvec.log_flush_threshold', '256', 'kB', 'sighup'),
+    ('dvec.log_buffer_limit', '1024', 'kB', 'sighup'),
+    ('dvec.log_flush_interval', '200', 'ms', 'sighup'),
+    ('dvec.log_segment_size', '4096', 'kB', 'superuser')$$,
+    'settings of the sidecar log');
+
+-- Progress of a build has names.
+SELECT is(
+    ARRAY(SELECT pg_indexam_progress_phasename(pg_am.oid, phase) FROM generate_series(0, 5) phase),
+    ARRAY[NULL, 'initializing', 'loading tuples', 'linking nodes', 'syncing files', NULL],
+    'phases of CREATE INDEX')
+FROM pg_am WHERE amname = 'hnsw';
+
+SELECT * FROM finish();
+ROLLBACK;
