@@ -52,7 +52,7 @@ struct Tid {
 enum SlotFlag : std::uint16_t {
     slot_ready = 1,    // vector, TID and checksum are complete and will not change
     slot_deleted = 2,  // the row is gone; the node still carries links through the graph
-    slot_hole = 4      // the id was given out, its payload did not survive: neither linked nor found
+    slot_hole = 4      // given out, but the payload did not survive: neither linked nor found
 };
 
 // The state word: TID and flags in one 64-bit atomic, so that a reader never pairs one row's TID

@@ -1,5 +1,5 @@
-// Who stays in a full link list that gets one more: the choice and the rewriting of the list. Used by
-// the linker under the lock of the list's node.
+// Who stays in a full link list that gets one more: the choice and the rewriting of the list. Used
+// by the linker under the lock of the list's node.
 #pragma once
 
 #include <algorithm>
@@ -11,9 +11,9 @@
 
 namespace dvec::graph {
 
-// Per node, how many level-0 links lead to it, as far as one linker has seen. It serves only to spare
-// a node's last link, so it may be too high, as it is for nodes linked before. Any thread; resize()
-// and the like alone.
+// Per node, how many level-0 links lead to it, as far as one linker has seen. It serves only to
+// spare a node's last link, so it may be too high, as it is for nodes linked before. Any thread;
+// resize() and the like alone.
 class InboundCounts {
   public:
     void resize(std::size_t nodes) { counts_.resize(nodes, 0); }
@@ -24,8 +24,8 @@ class InboundCounts {
     void add(NodeId id) noexcept {
         std::atomic_ref(counts_[id]).fetch_add(1, std::memory_order_relaxed);
     }
-    // Gives up one link to a node; false, and nothing done, when it is the last. Of two threads that
-    // hold the last two, one is told so.
+    // Gives up one link to a node; false, and nothing done, when it is the last. Of two threads
+    // that hold the last two, one is told so.
     bool release(NodeId id) noexcept {
         std::atomic_ref count(counts_[id]);
         const std::uint32_t before = count.fetch_sub(1, std::memory_order_relaxed);
@@ -59,10 +59,10 @@ class Reselection {
     }
     void add(const Member &member) { members_.push_back(member); }
 
-    // The rule of hnswlib's heuristic (Malkov & Yashunin 2018, algorithm 4): from the nearest on, keep
-    // who is nearer to the node than to everyone kept so far. Two settled members need no comparison;
-    // as most members of a full list are settled, that saves most distances. `between` gives the
-    // distance of two ids.
+    // The rule of hnswlib's heuristic (Malkov & Yashunin 2018, algorithm 4): from the nearest on,
+    // keep who is nearer to the node than to everyone kept so far. Two settled members need no
+    // comparison; as most members of a full list are settled, that saves most distances. `between`
+    // gives the distance of two ids.
     template <class Between>
     void keep_diverse(Between between) {
         std::sort(members_.begin(), members_.end());
@@ -76,14 +76,14 @@ class Reselection {
         }
     }
 
-    // A node to which no link leads is found by no walk. So the last link to a node is kept after all,
-    // in place of another's that is not the last when there is no room. Gives up the inbound links of
-    // the members that are not kept.
+    // A node to which no link leads is found by no walk. So the last link to a node is kept after
+    // all, in place of another's that is not the last when there is no room. Gives up the inbound
+    // links of the members that are not kept.
     void spare_orphans(InboundCounts &inbound);
 
-    // Makes the kept members the list whose count word is `words` and which is full. Ids that stay keep
-    // their place, so that concurrent readers see as little change as possible and few cache lines are
-    // written. Returns the new count.
+    // Makes the kept members the list whose count word is `words` and which is full. Ids that stay
+    // keep their place, so that concurrent readers see as little change as possible and few cache
+    // lines are written. Returns the new count.
     std::uint32_t store(std::atomic<std::uint32_t> *words);
 
     const std::vector<Member> &kept() const noexcept { return kept_; }
