@@ -1,0 +1,145 @@
+// Everything at once, as in a server: inserters, one linker with its threads, deletions, and
+// searches that take no lock. Once with a mapping per party, as processes have; once all on one
+// mapping, where the thread sanitizer can see a race.
+#include <thread>
+
+#include "test/unit/graph/graph_fixture.hpp"
+
+namespace dvec::graph {
+namespace {
+
+constexpr ClusteredShape shape{32, 20, 8, 0.05f};
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::uint32_t total = 2500;
+#else
+constexpr std::uint32_t total = 12000;
+#endif
+
+class ConcurrencyTest : public GraphTest {
+  protected:
+    // Searches until all is linked, comparing each answer with the exact scan of the same ids.
+    struct Searcher {
+        std::size_t wanted = 0;
+        std::size_t found = 0;
+        std::size_t searches = 0;
+        std::size_t wrong = 0;  // hits out of order, twice, or beyond the watermarks
+
+        double recall() const { return static_cast<double>(found) / static_cast<double>(wanted); }
+    };
+
+    void insert_all(NodeStore &nodes, const std::vector<float> &data) {
+        for (NodeId id = 0; id < total; ++id) {
+            if (!capacity_is_fixed_) {
+                ASSERT_TRUE(nodes.reserve_slots(1).ok());
+                ASSERT_TRUE(nodes.refresh().ok());
+            }
+            // As several inserters would leave it: the id is given out before the slot is ready.
+            state_.allocated.store(id + 1, std::memory_order_release);
+            if (id % 64 == 0) std::this_thread::yield();
+            nodes.write_payload(id, tid_of(id), &data[std::size_t{id} * shape.dimensions]);
+            nodes.publish(id);
+            if (id % 50 == 49) nodes.mark_deleted(id - 7);
+            // Not so fast that there is nothing left to link meanwhile.
+            while (id - std::min(id, state_.linked.load()) > 600) std::this_thread::yield();
+        }
+    }
+
+    void link_until_done(NodeStore &nodes) {
+        auto linker = Linker::create(nodes, {kernel_, shape.dimensions, 64, 2});
+        ASSERT_TRUE(linker.ok());
+        while (state_.linked.load() < total) {
+            const NodeId end = std::min(state_.allocated.load(std::memory_order_acquire),
+                                        state_.linked.load() + 97);
+            const base::Status status = linker.value()->link(end, never_stop);
+            ASSERT_TRUE(status.ok()) << status.message();
+        }
+    }
+
+    void search_until_done(NodeStore &nodes, const std::vector<float> &queries, Searcher &result) {
+        Search search;
+        const std::size_t query_count = queries.size() / shape.dimensions;
+        while (state_.linked.load() < total || result.searches < 20) {
+            const float *query = &queries[result.searches % query_count * shape.dimensions];
+            const Watermarks marks = Watermarks::load(state_);
+            if (!capacity_is_fixed_) {
+                ASSERT_TRUE(nodes.refresh().ok());
+            }
+            ASSERT_TRUE(search.start(nodes, marks, query, search_params(100)).ok());
+            std::vector<Hit> hits;
+            while (hits.size() < 10) {
+                auto hit = search.next();
+                ASSERT_TRUE(hit.ok());
+                if (!hit.value()) break;
+                if (hit.value()->id >= marks.allocated ||
+                    (!hits.empty() && hit.value()->distance < hits.back().distance))
+                    ++result.wrong;
+                hits.push_back(*hit.value());
+            }
+            compare(nodes, marks, query, hits, result);
+            ++result.searches;
+        }
+    }
+
+    // Against what is live now: a node that became ready or deleted since then may differ, so only
+    // nodes below the watermarks that the search could have seen are demanded.
+    void compare(const NodeStore &nodes, const Watermarks &marks, const float *query,
+                 const std::vector<Hit> &hits, Searcher &result) const {
+        std::vector<std::pair<float, NodeId>> truth;
+        for (NodeId id = 0; id < marks.linked; ++id)
+            if ((nodes.state(id) & (slot_ready | slot_deleted)) == slot_ready)
+                truth.emplace_back(kernel_.distance(query, nodes.vector(id), shape.dimensions), id);
+        std::sort(truth.begin(), truth.end());
+        if (truth.empty() || hits.empty()) return;
+        for (const auto &[distance, id] : truth) {
+            if (hits.size() == 10 && distance > hits.back().distance) break;
+            ++result.wanted;
+            result.found += std::any_of(hits.begin(), hits.end(),
+                                        [wanted = id](const Hit &hit) { return hit.id == wanted; });
+        }
+    }
+
+    void run(NodeStore &inserting, NodeStore &linking, NodeStore &searching,
+             NodeStore &searching_too) {
+        const auto data = ClusteredData(1, shape).make(total);
+        const auto queries = ClusteredData(2, shape).make(100);
+        Searcher one, two;
+        std::thread inserter([&] { insert_all(inserting, data); });
+        std::thread linker([&] { link_until_done(linking); });
+        std::thread searcher([&] { search_until_done(searching, queries, one); });
+        search_until_done(searching_too, queries, two);
+        inserter.join();
+        linker.join();
+        searcher.join();
+        for (const Searcher &result : {one, two}) {
+            EXPECT_GE(result.recall(), 0.98) << result.wanted << " wanted";
+            EXPECT_EQ(result.wrong, 0u);
+            EXPECT_GE(result.searches, 20u);
+        }
+        EXPECT_EQ(state_.linked.load(), total);
+        ASSERT_TRUE(nodes_->refresh().ok());
+        expect_sound_links();
+    }
+
+    bool capacity_is_fixed_ = false;
+};
+
+TEST_F(ConcurrencyTest, EachPartyWithAMappingOfItsOwn) {
+    create(shape.dimensions);
+    const auto inserting = open_store(state_);
+    const auto linking = open_store(state_);
+    const auto searching = open_store(state_);
+    const auto searching_too = open_store(state_);
+    run(*inserting, *linking, *searching, *searching_too);
+}
+
+TEST_F(ConcurrencyTest, AllOnOneMapping) {
+    create(shape.dimensions);
+    ASSERT_TRUE(nodes_->reserve_slots(total).ok());
+    ASSERT_TRUE(nodes_->reserve_upper_blocks(total).ok());
+    ASSERT_TRUE(nodes_->refresh().ok());
+    capacity_is_fixed_ = true;
+    run(*nodes_, *nodes_, *nodes_, *nodes_);
+}
+
+}  // namespace
+}  // namespace dvec::graph

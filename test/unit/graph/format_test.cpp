@@ -1,0 +1,73 @@
+// The layout of slots and blocks, and the level function.
+#include "engine/graph/format.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+
+namespace dvec::graph {
+namespace {
+
+TEST(LayoutTest, PartsAreAlignedAndDoNotOverlap) {
+    for (std::uint32_t m = 2; m <= 100; ++m) {
+        for (const std::uint32_t bytes : {4u, 12u, 512u, 3072u, 64000u}) {
+            const Layout layout = Layout::make(m, bytes);
+            EXPECT_EQ(layout.vector_offset % cache_line, 0u);
+            EXPECT_EQ(layout.stride % cache_line, 0u);
+            // One word beyond the ids belongs to the list: hnswlib reads it.
+            EXPECT_GE(layout.vector_offset, sizeof(SlotHeader) + 4 * (2 * m + 1));
+            EXPECT_LT(layout.vector_offset, sizeof(SlotHeader) + 4 * (2 * m + 1) + cache_line);
+            EXPECT_GE(layout.stride, layout.vector_offset + bytes);
+            EXPECT_LT(layout.stride, layout.vector_offset + bytes + cache_line);
+            EXPECT_EQ(layout.upper_block_bytes % 8, 0u);
+            EXPECT_GE(layout.upper_block_bytes, 4 * (layout.owner_word() + 1));
+            EXPECT_GT(layout.owner_word(), m);
+        }
+    }
+}
+
+TEST(LayoutTest, BytesOnDiskStayWhatTheyAre) {
+    const Layout layout = Layout::make(16, 512);
+    EXPECT_EQ(layout.vector_offset, 192u);
+    EXPECT_EQ(layout.stride, 704u);
+    EXPECT_EQ(layout.upper_block_bytes, 72u);
+    EXPECT_EQ(pack_state({0x11223344, 0x5566}, slot_ready), 0x1122334455660001u);
+    EXPECT_EQ(state_tid(0x1122334455660001u), (Tid{0x11223344, 0x5566}));
+    EXPECT_EQ(state_flags(0x1122334455660005u), slot_ready | slot_hole);
+}
+
+// Levels of existing indexes depend on these values: they may never change.
+TEST(NodeLevelTest, IsFixedForever) {
+    std::uint64_t sum = 0;
+    for (NodeId id = 0; id < 10000; ++id)
+        sum = sum * 31 + static_cast<std::uint64_t>(node_level(id, 16));
+    EXPECT_EQ(sum, 13376868736239548693u);
+}
+
+TEST(NodeLevelTest, IsGeometricWithRatioM) {
+    constexpr NodeId nodes = 1000000;
+    for (const std::uint32_t m : {2u, 16u, 100u}) {
+        std::array<std::uint32_t, max_level + 1> at_least{};
+        for (NodeId id = 0; id < nodes; ++id) {
+            const int level = node_level(id, m);
+            ASSERT_GE(level, 0);
+            ASSERT_LE(level, max_level);
+            for (int l = 0; l <= level; ++l) ++at_least[static_cast<std::size_t>(l)];
+        }
+        double expected = nodes;
+        for (std::size_t l = 1; l <= 4 && expected / m > 20; ++l) {
+            expected /= m;
+            EXPECT_NEAR(at_least[l], expected, 5 * std::sqrt(expected))
+                << "m " << m << " level " << l;
+        }
+    }
+}
+
+TEST(NodeLevelTest, IsNeverBeyondTheMaximum) {
+    for (NodeId id = max_nodes - 100000; id < max_nodes; ++id)
+        ASSERT_LE(node_level(id, 2), max_level);
+}
+
+}  // namespace
+}  // namespace dvec::graph

@@ -1,0 +1,223 @@
+// What the graph's tests share: an index's two files in a folder of their own, nodes with known
+// vectors, and the plain truth to compare with.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "engine/distance/kernel.hpp"
+#include "engine/graph/linker.hpp"
+#include "engine/graph/node_store.hpp"
+#include "engine/graph/search.hpp"
+#include "test/unit/graph/clustered_data.hpp"
+#include "test/unit/support/faulty_file_system.hpp"
+#include "test/unit/support/temp_directory.hpp"
+
+namespace dvec::graph {
+
+inline const std::atomic<bool> never_stop{false};
+
+class GraphTest : public ::testing::Test {
+  protected:
+    static constexpr std::uint64_t identity = 0x1234567890ABCDEF;
+
+    // Files for float vectors; `dimensions` and `m` hold for the test.
+    void create(std::uint32_t dimensions, std::uint32_t m = 16) {
+        dimensions_ = dimensions;
+        kernel_ = *distance::find_kernel(distance::Element::float32, distance::Metric::l2_squared);
+        params_ = {directory_.path(), identity,
+                   Layout::make(m, static_cast<std::uint32_t>(kernel_.vector_bytes(dimensions)))};
+        const base::Status status = NodeStore::create_files(files_, params_);
+        ASSERT_TRUE(status.ok()) << status.message();
+        nodes_ = open_store(state_);
+    }
+
+    std::unique_ptr<NodeStore> open_store(SharedState &state) {
+        auto opened = NodeStore::open(files_, params_, state);
+        EXPECT_TRUE(opened.ok()) << opened.status().message();
+        return opened.ok() ? std::move(opened).value() : nullptr;
+    }
+
+    // Adds ready nodes with these vectors, one after another; TIDs follow the ids.
+    void add(const std::vector<float> &vectors) {
+        const auto count = static_cast<std::uint32_t>(vectors.size() / dimensions_);
+        ASSERT_TRUE(nodes_->reserve_slots(count).ok());
+        ASSERT_TRUE(nodes_->refresh().ok());
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const NodeId id = state_.allocated.load();
+            nodes_->write_payload(id, tid_of(id), &vectors[std::size_t{i} * dimensions_]);
+            nodes_->publish(id);
+            state_.allocated.store(id + 1);
+        }
+    }
+
+    static Tid tid_of(NodeId id) { return {id / 7, static_cast<std::uint16_t>(id % 7 + 1)}; }
+
+    std::unique_ptr<Linker> make_linker(unsigned threads = 2, std::uint32_t ef_construction = 64) {
+        auto linker = Linker::create(*nodes_, {kernel_, dimensions_, ef_construction, threads});
+        EXPECT_TRUE(linker.ok()) << linker.status().message();
+        return linker.ok() ? std::move(linker).value() : nullptr;
+    }
+
+    void link_all(unsigned threads = 2) {
+        const auto linker = make_linker(threads);
+        ASSERT_NE(linker, nullptr);
+        const base::Status status = linker->link(state_.allocated.load(), never_stop);
+        ASSERT_TRUE(status.ok()) << status.message();
+    }
+
+    Search::Params search_params(std::uint32_t ef) const {
+        Search::Params params;
+        params.kernel = kernel_;
+        params.dimensions = dimensions_;
+        params.ef = ef;
+        return params;
+    }
+
+    // The first `count` hits, or all there are.
+    std::vector<Hit> search(const float *query, std::uint32_t ef, std::size_t count) {
+        Search search;
+        return search_with(search, query, search_params(ef), count);
+    }
+
+    std::vector<Hit> search_with(Search &search, const float *query, const Search::Params &params,
+                                 std::size_t count) {
+        const base::Status status =
+            search.start(*nodes_, Watermarks::load(state_), query, params);
+        EXPECT_TRUE(status.ok()) << status.message();
+        std::vector<Hit> hits;
+        while (hits.size() < count) {
+            auto hit = search.next();
+            EXPECT_TRUE(hit.ok()) << hit.status().message();
+            if (!hit.ok() || !hit.value()) break;
+            hits.push_back(*hit.value());
+        }
+        return hits;
+    }
+
+    bool live(NodeId id) const { return is_live(nodes_->state(id)); }
+
+    // Every live node of [first, last) by distance, ties by id.
+    std::vector<std::pair<float, NodeId>> exact(const float *query, NodeId first,
+                                                NodeId last) const {
+        std::vector<std::pair<float, NodeId>> found;
+        for (NodeId id = first; id < last; ++id)
+            if (live(id))
+                found.emplace_back(kernel_.distance(query, nodes_->vector(id), dimensions_), id);
+        std::sort(found.begin(), found.end());
+        return found;
+    }
+
+    // Of the k nearest, the share that a search with this ef returns first. By distance, so that
+    // equal vectors count as each other.
+    double recall(const std::vector<float> &queries, std::uint32_t ef, std::size_t k) {
+        std::size_t wanted = 0;
+        std::size_t found = 0;
+        for (std::size_t q = 0; q < queries.size() / dimensions_; ++q) {
+            const float *query = &queries[q * dimensions_];
+            const auto truth = exact(query, 0, state_.allocated.load());
+            const std::size_t count = std::min(k, truth.size());
+            wanted += count;
+            for (const Hit &hit : search(query, ef, count))
+                if (hit.distance <= truth[count - 1].first) ++found;
+        }
+        return static_cast<double>(found) / static_cast<double>(wanted);
+    }
+
+    // A node's list on one level, as it stands.
+    std::vector<NodeId> links(NodeId id, int level = 0) const {
+        std::vector<NodeId> list;
+        const std::atomic<std::uint32_t> *words = list_words(id, level);
+        if (words == nullptr) return list;
+        for (std::uint32_t i = 1; i <= words[0].load(); ++i) list.push_back(words[i].load());
+        return list;
+    }
+
+    std::atomic<std::uint32_t> *list_words(NodeId id, int level) const {
+        if (level == 0) return &nodes_->slot(id)->link_count;
+        const std::uint32_t reference = nodes_->slot(id)->upper.load();
+        if (reference == 0) return nullptr;
+        return nodes_->upper_block(reference - 1 + static_cast<std::uint32_t>(level) - 1);
+    }
+
+    // What must hold for the links of every linked node, whatever happened before.
+    void expect_sound_links() const {
+        const NodeId linked = state_.linked.load();
+        const std::uint32_t m = params_.layout.m;
+        std::set<std::uint32_t> blocks_seen;
+        for (NodeId id = 0; id < linked; ++id) {
+            const int level = node_level(id, m);
+            const std::uint32_t reference = nodes_->slot(id)->upper.load();
+            if (level == 0 || reference == 0) {
+                EXPECT_TRUE(level == 0 || !live(id)) << "no tower of node " << id;
+                expect_sound_list(id, 0);
+                continue;
+            }
+            for (int at = 0; at <= level; ++at) expect_sound_list(id, at);
+            for (std::uint32_t block = reference - 1;
+                 block < reference - 1 + static_cast<std::uint32_t>(level); ++block) {
+                EXPECT_LT(block, state_.upper_allocated.load());
+                EXPECT_TRUE(blocks_seen.insert(block).second)
+                    << "block " << block << " owned twice";
+            }
+        }
+    }
+
+    void expect_sound_list(NodeId id, int level) const {
+        const std::uint32_t m = params_.layout.m;
+        std::vector<NodeId> list = links(id, level);
+        EXPECT_LE(list.size(), level == 0 ? 2 * m : m);
+        for (const NodeId target : list) {
+            EXPECT_LT(target, state_.linked.load()) << "of node " << id;
+            EXPECT_NE(target, id);
+            EXPECT_GE(node_level(target, m), level);
+            EXPECT_EQ(state_flags(nodes_->state(target)) & slot_hole, 0);
+        }
+        std::sort(list.begin(), list.end());
+        EXPECT_EQ(std::adjacent_find(list.begin(), list.end()), list.end())
+            << "node " << id << " has a link twice on level " << level;
+    }
+
+    // Nearly all: the heuristic may cut off a pair of nodes that lead only to each other.
+    void expect_reachable(std::size_t live_nodes) const {
+        const std::size_t reached = reachable();
+        EXPECT_LE(reached, live_nodes);
+        EXPECT_GE(reached, live_nodes - live_nodes / 1000 - 2);
+    }
+
+    // How many linked nodes the level-0 links lead to from the entry point.
+    std::size_t reachable() const {
+        const auto entry = EntryPoint::unpack(state_.entry_point.load());
+        if (entry.level < 0) return 0;
+        std::vector<bool> seen(state_.linked.load(), false);
+        std::vector<NodeId> open{entry.id};
+        seen[entry.id] = true;
+        std::size_t count = 0;
+        while (!open.empty()) {
+            const NodeId id = open.back();
+            open.pop_back();
+            ++count;
+            for (const NodeId next : links(id))
+                if (!seen[next]) {
+                    seen[next] = true;
+                    open.push_back(next);
+                }
+        }
+        return count;
+    }
+
+    test::TempDirectory directory_;
+    test::FaultyFileSystem files_;
+    SharedState state_{};
+    NodeStore::Params params_;
+    distance::Kernel kernel_{};
+    std::uint32_t dimensions_ = 0;
+    std::unique_ptr<NodeStore> nodes_;
+};
+
+}  // namespace dvec::graph

@@ -1,0 +1,232 @@
+// The two files: creation, opening, recognition of foreign and damaged ones, growth, and the life
+// of a slot's payload.
+#include "engine/graph/node_store.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include "engine/base/checksum.hpp"
+#include "test/unit/graph/graph_fixture.hpp"
+
+namespace dvec::graph {
+namespace {
+
+using base::Code;
+using test::Operation;
+using test::Persistence;
+
+class NodeStoreTest : public GraphTest {
+  protected:
+    Code open_code(const NodeStore::Params &params) {
+        SharedState state{};
+        return NodeStore::open(files_, params, state).status().code();
+    }
+    void flip(const char *name, std::size_t at, char bits = 1) {
+        auto bytes = test::read_bytes(directory_.file(name));
+        bytes[at] = static_cast<char>(bytes[at] ^ bits);
+        test::write_bytes(directory_.file(name), bytes);
+    }
+};
+
+TEST_F(NodeStoreTest, BeginsEmptyAndRefusesToOverwrite) {
+    create(8);
+    EXPECT_EQ(state_.capacity.load(), 0u);
+    EXPECT_EQ(nodes_->mapped_slots(), 0u);
+    EXPECT_EQ(nodes_->disk_bytes().value(), 2 * file_header_bytes);
+    EXPECT_EQ(NodeStore::create_files(files_, params_).code(), Code::already_exists);
+}
+
+TEST_F(NodeStoreTest, KeepsPayloadsAcrossReopening) {
+    create(8);
+    const auto data = ClusteredData(1, {8, 4, 2, 0.1f}).make(100);
+    add(data);
+    nodes_->mark_deleted(17);
+    ASSERT_TRUE(nodes_->sync().ok());
+    nodes_.reset();
+
+    SharedState fresh{};
+    const auto again = open_store(fresh);
+    ASSERT_NE(again, nullptr);
+    EXPECT_EQ(fresh.capacity.load(), state_.capacity.load());
+    EXPECT_EQ(fresh.allocated.load(), 0u) << "opening learns capacities and nothing else";
+    for (NodeId id = 0; id < 100; ++id) {
+        EXPECT_EQ(state_tid(again->state(id)), tid_of(id));
+        EXPECT_EQ(state_flags(again->state(id)), id == 17 ? slot_ready | slot_deleted : slot_ready);
+        EXPECT_EQ(std::memcmp(again->vector(id), &data[id * 8], 32), 0);
+        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(again->vector(id)) % cache_line, 0u);
+        EXPECT_TRUE(again->payload_intact(id));
+    }
+}
+
+TEST_F(NodeStoreTest, TellsForeignDamagedAndNewerFilesApart) {
+    create(8);
+    nodes_.reset();
+    EXPECT_EQ(open_code(params_), Code::ok);
+    auto other = params_;
+    other.identity ^= 1;
+    EXPECT_EQ(open_code(other), Code::mismatch);
+    other = params_;
+    other.layout = Layout::make(17, 32);
+    EXPECT_EQ(open_code(other), Code::mismatch);
+    other.layout = Layout::make(16, 36);
+    EXPECT_EQ(open_code(other), Code::mismatch);
+    other = params_;
+    other.directory += "x";
+    EXPECT_EQ(open_code(other), Code::not_found);
+
+    for (const char *name : {"nodes", "upper"}) {
+        for (std::size_t at = 0; at < sizeof(FileHeader); ++at) {
+            flip(name, at);
+            EXPECT_EQ(open_code(params_), Code::corrupt) << name << " byte " << at;
+            flip(name, at);
+        }
+        auto bytes = test::read_bytes(directory_.file(name));
+        const auto sound = bytes;
+        bytes.resize(file_header_bytes - 1);
+        test::write_bytes(directory_.file(name), bytes);
+        EXPECT_EQ(open_code(params_), Code::corrupt);
+        bytes.clear();
+        test::write_bytes(directory_.file(name), bytes);
+        EXPECT_EQ(open_code(params_), Code::corrupt);
+
+        bytes = sound;
+        FileHeader header;
+        std::memcpy(&header, bytes.data(), sizeof(header));
+        ++header.version;
+        header.checksum = base::checksum(0, &header, offsetof(FileHeader, checksum));
+        std::memcpy(bytes.data(), &header, sizeof(header));
+        test::write_bytes(directory_.file(name), bytes);
+        EXPECT_EQ(open_code(params_), Code::unsupported);
+        test::write_bytes(directory_.file(name), sound);
+    }
+    EXPECT_EQ(open_code(params_), Code::ok);
+}
+
+TEST_F(NodeStoreTest, GrowsInLargeStepsAndKeepsWhatItHolds) {
+    create(128);
+    const auto data = ClusteredData(1).make(20000);
+    std::uint32_t steps = 0;
+    for (std::size_t i = 0; i < 20000; ++i) {
+        const std::uint32_t before = state_.capacity.load();
+        add({data.begin() + static_cast<std::ptrdiff_t>(i * 128),
+             data.begin() + static_cast<std::ptrdiff_t>((i + 1) * 128)});
+        steps += state_.capacity.load() != before;
+    }
+    EXPECT_LE(steps, 12u);
+    EXPECT_GE(nodes_->mapped_slots(), 20000u);
+    for (NodeId id = 0; id < 20000; id += 111) EXPECT_TRUE(nodes_->payload_intact(id));
+    // The space is really there: not one byte beyond the file is counted.
+    EXPECT_GE(nodes_->disk_bytes().value(),
+              file_header_bytes * 2 + std::uint64_t{state_.capacity.load()} * 704);
+}
+
+TEST_F(NodeStoreTest, OneCallReservesAllThatIsAsked) {
+    create(128);
+    ASSERT_TRUE(nodes_->reserve_slots(50000).ok());
+    EXPECT_GE(state_.capacity.load(), 50000u);
+    EXPECT_EQ(nodes_->mapped_slots(), 0u) << "only refresh() changes a mapping";
+    ASSERT_TRUE(nodes_->refresh().ok());
+    EXPECT_EQ(nodes_->mapped_slots(), state_.capacity.load());
+    state_.allocated.store(1);
+    EXPECT_EQ(nodes_->reserve_slots(max_nodes).code(), Code::limit_exceeded);
+}
+
+TEST_F(NodeStoreTest, OtherPartiesSeeGrowthAfterRefresh) {
+    create(8);
+    const auto reader = open_store(state_);
+    add(ClusteredData(1, {8, 4, 2, 0.1f}).make(1000));
+    EXPECT_LT(reader->mapped_slots(), 1000u);
+    ASSERT_TRUE(reader->refresh().ok());
+    const auto *address = reader->slot(0);
+    EXPECT_GE(reader->mapped_slots(), 1000u);
+    EXPECT_EQ(reader->state(999), nodes_->state(999));
+    ASSERT_TRUE(reader->refresh().ok());
+    EXPECT_EQ(reader->slot(0), address);
+}
+
+TEST_F(NodeStoreTest, FullDiskChangesNothing) {
+    create(8);
+    add(ClusteredData(1, {8, 4, 2, 0.1f}).make(10));
+    const std::uint32_t capacity = state_.capacity.load();
+    const std::uint32_t upper_capacity = state_.upper_capacity.load();
+    files_.plan().fail(Operation::allocate, 1, ENOSPC, Persistence::forever);
+    EXPECT_EQ(nodes_->reserve_slots(capacity).code(), Code::no_space);
+    EXPECT_EQ(nodes_->reserve_upper_blocks(upper_capacity + 1).code(), Code::no_space);
+    EXPECT_EQ(state_.capacity.load(), capacity);
+    EXPECT_EQ(state_.upper_capacity.load(), upper_capacity);
+    EXPECT_TRUE(nodes_->reserve_slots(1).ok()) << "what is there needs no disk";
+    files_.plan().heal();
+    EXPECT_TRUE(nodes_->reserve_slots(capacity).ok());
+}
+
+TEST_F(NodeStoreTest, TakesWhatIsNeededWhenAnAmpleStepDoesNotFit) {
+    create(8);
+    files_.plan().fail(Operation::allocate, 1, ENOSPC);
+    ASSERT_TRUE(nodes_->reserve_slots(100).ok());
+    EXPECT_GE(state_.capacity.load(), 100u);
+    EXPECT_LT(state_.capacity.load(), 200u);
+}
+
+TEST_F(NodeStoreTest, AFileShorterThanItsCapacityIsNotMapped) {
+    create(8);
+    ASSERT_TRUE(nodes_->reserve_slots(100).ok());
+    state_.capacity.store(state_.capacity.load() + 1000000);
+    EXPECT_EQ(nodes_->refresh().code(), Code::corrupt);
+}
+
+TEST_F(NodeStoreTest, MarksCountOnce) {
+    create(8);
+    add(ClusteredData(1, {8, 4, 2, 0.1f}).make(4));
+    EXPECT_TRUE(nodes_->mark_deleted(1));
+    EXPECT_FALSE(nodes_->mark_deleted(1));
+    EXPECT_EQ(state_tid(nodes_->state(1)), tid_of(1)) << "a deleted node keeps its TID";
+    EXPECT_TRUE(nodes_->mark_hole(2));
+    EXPECT_FALSE(nodes_->mark_hole(2));
+    EXPECT_FALSE(nodes_->mark_deleted(2));
+    EXPECT_TRUE(nodes_->mark_hole(1));
+    EXPECT_EQ(state_.deleted.load(), 2u);
+    EXPECT_EQ(state_flags(nodes_->state(2)), slot_hole) << "a hole is not ready";
+}
+
+TEST_F(NodeStoreTest, RewritingASlotStartsItsLifeAgain) {
+    create(8);
+    const auto data = ClusteredData(1, {8, 4, 2, 0.1f}).make(2);
+    add(data);
+    nodes_->slot(1)->link_count.store(3);
+    nodes_->slot(1)->upper.store(9);
+    nodes_->write_payload(1, {77, 5}, data.data());
+    EXPECT_EQ(state_flags(nodes_->state(1)), 0) << "not ready before it is published";
+    EXPECT_EQ(nodes_->slot(1)->link_count.load(), 0u);
+    EXPECT_EQ(nodes_->slot(1)->upper.load(), 9u);
+    nodes_->publish(1);
+    EXPECT_EQ(state_tid(nodes_->state(1)), (Tid{77, 5}));
+    EXPECT_TRUE(nodes_->payload_intact(1));
+}
+
+TEST_F(NodeStoreTest, ChecksumCoversVectorIdAndTid) {
+    create(8);
+    const std::vector<float> twice{1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8};
+    add(twice);
+    EXPECT_NE(nodes_->slot(0)->checksum, nodes_->slot(1)->checksum);
+    auto *bytes = const_cast<std::byte *>(nodes_->vector(0));
+    for (std::size_t at = 0; at < 32; ++at) {
+        bytes[at] ^= std::byte{16};
+        EXPECT_FALSE(nodes_->payload_intact(0));
+        bytes[at] ^= std::byte{16};
+    }
+    EXPECT_TRUE(nodes_->payload_intact(0));
+    nodes_->slot(0)->state.store(pack_state({0, 2}, slot_ready));
+    EXPECT_FALSE(nodes_->payload_intact(0));
+}
+
+TEST_F(NodeStoreTest, FailedSyncIsReported) {
+    create(8);
+    for (const std::uint64_t nth : {1, 2}) {
+        files_.plan().fail(Operation::sync, nth, EIO);
+        EXPECT_EQ(nodes_->sync().code(), Code::io_error);
+        EXPECT_TRUE(nodes_->sync().ok());
+    }
+}
+
+}  // namespace
+}  // namespace dvec::graph

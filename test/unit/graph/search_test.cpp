@@ -1,0 +1,343 @@
+// The stream of hits: complete, ordered, nothing twice, nothing dead, whatever part of the index
+// the nodes are in and whatever is in the link lists.
+#include "engine/graph/search.hpp"
+
+#include <cmath>
+#include <random>
+
+#include "test/unit/graph/graph_fixture.hpp"
+
+namespace dvec::graph {
+namespace {
+
+using base::Code;
+
+constexpr ClusteredShape shape{16, 10, 4, 0.1f};
+
+class SearchTest : public GraphTest {
+  protected:
+    void link_first(NodeId end) {
+        const auto linker = make_linker();
+        ASSERT_TRUE(linker->link(end, never_stop).ok());
+    }
+
+    // Every live node once, in order but for a last part, itself in order, of late ones.
+    void expect_complete(const std::vector<Hit> &hits, const float *query, std::size_t most_late) {
+        std::vector<bool> seen(state_.allocated.load(), false);
+        for (const Hit &hit : hits) {
+            ASSERT_LT(hit.id, seen.size());
+            EXPECT_FALSE(seen[hit.id]) << hit.id << " came twice";
+            seen[hit.id] = true;
+            EXPECT_TRUE(live(hit.id));
+            EXPECT_EQ(hit.tid, tid_of(hit.id));
+            EXPECT_EQ(hit.distance, kernel_.distance(query, nodes_->vector(hit.id), dimensions_));
+        }
+        for (NodeId id = 0; id < seen.size(); ++id) EXPECT_EQ(seen[id], live(id)) << id;
+        std::size_t descents = 0;
+        std::size_t late = 0;
+        for (std::size_t i = 1; i < hits.size(); ++i) {
+            const bool ordered = std::pair(hits[i - 1].distance, hits[i - 1].id) <
+                                 std::pair(hits[i].distance, hits[i].id);
+            if (!ordered) {
+                ++descents;
+                late = hits.size() - i;
+            }
+        }
+        EXPECT_LE(descents, 1u);
+        EXPECT_LE(late, most_late);
+    }
+};
+
+TEST_F(SearchTest, EmptyIndexHasNoHits) {
+    create(16);
+    const std::vector<float> query(16, 0);
+    EXPECT_TRUE(search(query.data(), 10, 10).empty());
+    Search never_started;
+    EXPECT_FALSE(never_started.next().value());
+    EXPECT_EQ(never_started.memory_bytes(), 0u);
+    EXPECT_EQ(never_started.statistics().distances, 0u);
+}
+
+TEST_F(SearchTest, OneNodeIsFoundInTailAndGraph) {
+    create(16);
+    const auto data = ClusteredData(1, shape).make(1);
+    add(data);
+    ASSERT_EQ(search(data.data(), 1, 5).size(), 1u);
+    link_all();
+    ASSERT_EQ(search(data.data(), 1, 5).size(), 1u);
+}
+
+TEST_F(SearchTest, TailIsExact) {
+    create(16);
+    add(ClusteredData(1, shape).make(1000));
+    for (NodeId id = 0; id < 1000; id += 9) nodes_->mark_deleted(id);
+    for (NodeId id = 4; id < 1000; id += 11) nodes_->mark_hole(id);
+    const auto query = ClusteredData(2, shape).make(1);
+    const auto truth = exact(query.data(), 0, 1000);
+    const auto hits = search(query.data(), 1, 2000);
+    ASSERT_EQ(hits.size(), truth.size());
+    for (std::size_t i = 0; i < hits.size(); ++i) {
+        EXPECT_EQ(hits[i].id, truth[i].second);
+        EXPECT_EQ(hits[i].distance, truth[i].first);
+    }
+}
+
+TEST_F(SearchTest, SlotsNotReadyAreNotFound) {
+    create(16);
+    const auto data = ClusteredData(1, shape).make(20);
+    add(data);
+    nodes_->write_payload(7, tid_of(7), &data[7 * 16]);
+    EXPECT_EQ(search(data.data(), 10, 100).size(), 19u);
+    nodes_->publish(7);
+    EXPECT_EQ(search(data.data(), 10, 100).size(), 20u);
+}
+
+TEST_F(SearchTest, GraphAndTailComeMergedAndComplete) {
+    create(16);
+    add(ClusteredData(1, shape).make(4000));
+    link_first(3000);
+    for (NodeId id = 0; id < 4000; id += 13) nodes_->mark_deleted(id);
+    for (NodeId id = 3001; id < 4000; id += 17) nodes_->mark_hole(id);
+    const auto queries = ClusteredData(2, shape).make(5);
+    Search search;
+    for (std::size_t q = 0; q < 5; ++q) {
+        const float *query = &queries[q * 16];
+        const auto hits = search_with(search, query, search_params(20), 10000);
+        expect_complete(hits, query, 200);
+        EXPECT_TRUE(search.statistics().exact);
+        EXPECT_GT(search.statistics().rounds, 2u);
+        EXPECT_EQ(search.statistics().tail, 1000u);
+        const auto truth = exact(query, 0, 4000);
+        std::size_t right = 0;
+        for (std::size_t i = 0; i < 500; ++i) right += hits[i].distance <= truth[499].first;
+        EXPECT_GE(right, 475u) << "rounds after the first find what is near, too";
+    }
+}
+
+TEST_F(SearchTest, ExactCompletionTakesOverWhereTold) {
+    create(16);
+    add(ClusteredData(1, shape).make(7000));
+    link_all();
+    const auto query = ClusteredData(2, shape).make(1);
+    for (const std::uint64_t limit : {0, 100, 4000}) {
+        SCOPED_TRACE(limit);
+        Search search;
+        auto params = search_params(20);
+        params.exact_after = limit;
+        // More than a first chunk of the exact scan, so that it makes several passes.
+        const auto hits = search_with(search, query.data(), params, 20000);
+        expect_complete(hits, query.data(), limit == 0 ? 0 : 200);
+        // Everything the walk did not return is in exact order.
+        if (limit == 0) {
+            const auto truth = exact(query.data(), 0, 7000);
+            for (std::size_t i = 0; i < truth.size(); ++i) ASSERT_EQ(hits[i].id, truth[i].second);
+        }
+    }
+}
+
+TEST_F(SearchTest, FewHitsCostFewDistances) {
+    create(16);
+    add(ClusteredData(1, shape).make(6000));
+    link_all();
+    Search search;
+    search_with(search, ClusteredData(2, shape).make(1).data(), search_params(20), 10);
+    EXPECT_FALSE(search.statistics().exact);
+    EXPECT_EQ(search.statistics().rounds, 0u);
+    EXPECT_LT(search.statistics().distances, 1500u);
+    EXPECT_LE(search.statistics().expanded, 60u);
+    EXPECT_LT(search.memory_bytes(), 200000u);
+}
+
+TEST_F(SearchTest, UnreachableNodesAreFoundInTheEnd) {
+    create(16);
+    add(ClusteredData(1, shape).make(500));
+    link_all();
+    // Cut the graph off behind its entry point.
+    const auto entry = EntryPoint::unpack(state_.entry_point.load());
+    for (int level = 0; level <= entry.level; ++level) list_words(entry.id, level)->store(0);
+    const float *query = reinterpret_cast<const float *>(nodes_->vector(entry.id));
+    const auto hits = search(query, 10, 1000);
+    EXPECT_EQ(hits.size(), 500u);
+    expect_complete(hits, query, 0);
+}
+
+TEST_F(SearchTest, EqualDistancesComeByIdAndAllOfThem) {
+    create(16);
+    std::vector<float> data(16 * 700, 0.25f);
+    add(data);
+    link_first(600);
+    const auto hits = search(data.data(), 10, 1000);
+    ASSERT_EQ(hits.size(), 700u);
+    expect_complete(hits, data.data(), 700);
+}
+
+TEST_F(SearchTest, DeletedNodesTakeNoPlaceInTheBeam) {
+    create(16);
+    add(ClusteredData(1, shape).make(4000));
+    link_all();
+    std::mt19937 random(5);
+    for (NodeId id = 0; id < 4000; ++id)
+        if (random() % 10 < 8) nodes_->mark_deleted(id);
+    EXPECT_GE(recall(ClusteredData(2, shape).make(30), 40, 10), 0.95);
+    const auto query = ClusteredData(2, shape).make(1);
+    Search one_round;
+    EXPECT_EQ(search_with(one_round, query.data(), search_params(40), 40).size(), 40u);
+    EXPECT_EQ(one_round.statistics().rounds, 0u);
+    expect_complete(search(query.data(), 40, 10000), query.data(), 200);
+}
+
+TEST_F(SearchTest, DeletionsDuringASearchAreRespected) {
+    create(16);
+    add(ClusteredData(1, shape).make(3000));
+    link_first(2000);
+    const auto query = ClusteredData(2, shape).make(1);
+    Search search;
+    ASSERT_TRUE(
+        search.start(*nodes_, Watermarks::load(state_), query.data(), search_params(20)).ok());
+    std::vector<bool> seen(3000, false);
+    std::mt19937 random(6);
+    std::size_t count = 0;
+    for (;; ++count) {
+        auto hit = search.next();
+        ASSERT_TRUE(hit.ok());
+        if (!hit.value()) break;
+        ASSERT_TRUE(live(hit.value()->id));
+        ASSERT_FALSE(seen[hit.value()->id]);
+        seen[hit.value()->id] = true;
+        nodes_->mark_deleted(static_cast<NodeId>(random() % 3000));
+    }
+    for (NodeId id = 0; id < 3000; ++id) EXPECT_TRUE(seen[id] || !live(id));
+    EXPECT_LT(count, 3000u);
+}
+
+TEST_F(SearchTest, WatermarksFixWhatIsSeen) {
+    create(16);
+    const auto data = ClusteredData(1, shape).make(1000);
+    add(data);
+    link_first(500);
+    const Watermarks marks = Watermarks::load(state_);
+    Search search;
+    ASSERT_TRUE(search.start(*nodes_, marks, data.data(), search_params(20)).ok());
+    add(data);
+    link_first(1800);
+    ASSERT_TRUE(nodes_->reserve_slots(200000).ok());
+    ASSERT_TRUE(nodes_->refresh().ok());  // the mapping may move under the search
+    std::size_t count = 0;
+    for (;; ++count) {
+        auto hit = search.next();
+        ASSERT_TRUE(hit.ok());
+        if (!hit.value()) break;
+        EXPECT_LT(hit.value()->id, 1000u);
+    }
+    EXPECT_EQ(count, 1000u);
+}
+
+TEST_F(SearchTest, RefusesWatermarksBeyondTheMapping) {
+    create(16);
+    add(ClusteredData(1, shape).make(10));
+    Watermarks marks = Watermarks::load(state_);
+    const std::vector<float> query(16, 0);
+    Search search;
+    marks.allocated = nodes_->mapped_slots() + 1;
+    EXPECT_EQ(search.start(*nodes_, marks, query.data(), search_params(5)).code(),
+              Code::invalid_argument);
+    EXPECT_FALSE(search.next().value());
+    marks.allocated = 5;
+    marks.linked = 6;
+    EXPECT_EQ(search.start(*nodes_, marks, query.data(), search_params(5)).code(),
+              Code::invalid_argument);
+}
+
+int polls_left = 0;
+bool stop_soon() { return polls_left-- == 0; }
+
+TEST_F(SearchTest, InterruptedSearchCanGoOn) {
+    create(16);
+    add(ClusteredData(1, shape).make(6000));
+    link_first(5000);
+    const auto query = ClusteredData(2, shape).make(1);
+    auto params = search_params(20);
+    params.exact_after = 2000;
+    params.interrupted = stop_soon;
+    Search search;
+    polls_left = 0;
+    ASSERT_EQ(search.start(*nodes_, {0, 6000, {}}, query.data(), params).code(), Code::interrupted);
+    polls_left = 1000;
+    ASSERT_TRUE(search.start(*nodes_, Watermarks::load(state_), query.data(), params).ok());
+    std::vector<Hit> hits;
+    int interruptions = 0;
+    for (;;) {
+        polls_left = static_cast<int>(hits.size() % 5);
+        auto hit = search.next();
+        if (!hit.ok()) {
+            ASSERT_EQ(hit.status().code(), Code::interrupted);
+            ASSERT_LT(++interruptions, 1000);
+            polls_left = 1000;
+            hit = search.next();
+            ASSERT_TRUE(hit.ok());
+        }
+        if (!hit.value()) break;
+        hits.push_back(*hit.value());
+    }
+    EXPECT_GT(interruptions, 1);
+    expect_complete(hits, query.data(), 200);
+}
+
+TEST_F(SearchTest, DistancesThatAreNotNumbersComeLast) {
+    create(16);
+    auto data = ClusteredData(1, shape).make(300);
+    add(data);
+    link_first(200);
+    std::vector<float> query(data.begin(), data.begin() + 16);
+    // Vectors damaged after linking, as no check of the type would let them in.
+    for (const NodeId id : {5u, 150u, 250u})
+        reinterpret_cast<float *>(const_cast<std::byte *>(nodes_->vector(id)))[3] = std::nanf("");
+    const auto hits = search(query.data(), 10, 1000);
+    ASSERT_EQ(hits.size(), 300u);
+    for (std::size_t i = 0; i < 297; ++i) EXPECT_FALSE(std::isnan(hits[i].distance));
+    for (std::size_t i = 297; i < 300; ++i) EXPECT_TRUE(std::isnan(hits[i].distance));
+}
+
+TEST_F(SearchTest, SurvivesAnyBytesInTheLinkLists) {
+    create(16);
+    add(ClusteredData(1, shape).make(2000));
+    link_first(1500);
+    std::mt19937 random(7);
+    const auto query = ClusteredData(2, shape).make(1);
+    for (int round = 0; round < 30; ++round) {
+        for (int damage = 0; damage < 200; ++damage) {
+            const NodeId id = random() % 2000;
+            auto *words = list_words(id, 0);
+            const std::uint32_t value = random() % 2 ? random() : random() % 3000;
+            if (random() % 4 == 0)
+                nodes_->slot(id)->upper.store(random() % 2 ? value : random() % 200);
+            else
+                words[random() % 33].store(value);
+            if (state_.upper_allocated.load() > 0)
+                nodes_->upper_block(random() % state_.upper_allocated.load())[random() % 18].store(
+                    value);
+        }
+        const auto hits = search(query.data(), 20, 3000);
+        ASSERT_EQ(hits.size(), 2000u);
+        expect_complete(hits, query.data(), 2000);
+        state_.entry_point.store(EntryPoint::pack(
+            {static_cast<NodeId>(random() % 1500), static_cast<int>(random() % 30)}));
+    }
+}
+
+TEST_F(SearchTest, AnImpossibleEntryPointMeansAnExactScan) {
+    create(16);
+    add(ClusteredData(1, shape).make(300));
+    link_first(200);
+    const auto query = ClusteredData(2, shape).make(1);
+    for (const EntryPoint entry : {EntryPoint{200, 0}, EntryPoint{0xFFFFFFFF, 3}}) {
+        state_.entry_point.store(EntryPoint::pack(entry));
+        const auto hits = search(query.data(), 10, 1000);
+        const auto truth = exact(query.data(), 0, 300);
+        ASSERT_EQ(hits.size(), truth.size());
+        for (std::size_t i = 0; i < truth.size(); ++i) EXPECT_EQ(hits[i].id, truth[i].second);
+    }
+}
+
+}  // namespace
+}  // namespace dvec::graph
