@@ -1,5 +1,5 @@
-// The module's entry: what happens when the server loads dvec. Each line hands over to the part that
-// knows; nothing is decided here.
+// The module's entry: what happens when the server loads dvec. Each line hands over to the part
+// that knows; nothing is decided here.
 #include "postgres/am/handler.hpp"
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/worker/registry.hpp"
@@ -17,7 +17,8 @@ void _PG_init(void) {
     access_method_init();
     // Shared memory and workers can only be had while the server starts. Without them the types and
     // the exact search work, and using an index says what to set.
-    if (!process_shared_preload_libraries_in_progress) return;
+    if (!process_shared_preload_libraries_in_progress)
+        return;
     registry_init();
     worker_init();
 }

@@ -52,7 +52,8 @@ constexpr std::size_t ef_steps[] = {10, 20, 40, 60, 80, 120, 160, 240, 400};
 }
 
 void check(const base::Status &status) {
-    if (!status.ok()) fail(status.message());
+    if (!status.ok())
+        fail(status.message());
 }
 
 double seconds_since(Clock::time_point start) {
@@ -79,7 +80,8 @@ Answers exact_answers(const Setup &setup, const std::vector<float> &data,
                                  setup.dimensions),
                         static_cast<NodeId>(i)};
         std::partial_sort(found.begin(), found.begin() + k, found.end());
-        for (std::size_t i = 0; i < k; ++i) answers[q].push_back(found[i].second);
+        for (std::size_t i = 0; i < k; ++i)
+            answers[q].push_back(found[i].second);
     }
     return answers;
 }
@@ -129,7 +131,8 @@ void build_bare(const Setup &setup, const std::vector<float> &data,
             for (std::size_t i; (i = next.fetch_add(1)) < setup.nodes;)
                 bare.addPoint(&data[i * setup.dimensions], i);
         });
-    for (std::thread &thread : threads) thread.join();
+    for (std::thread &thread : threads)
+        thread.join();
 }
 
 void run(const Setup &setup, const std::string &directory) {
@@ -196,7 +199,8 @@ void run(const Setup &setup, const std::string &directory) {
             check(search.start(nodes, marks, query(q),
                                {kernel, static_cast<std::uint32_t>(setup.dimensions),
                                 static_cast<std::uint32_t>(ef)}));
-            for (std::size_t i = 0; i < k; ++i) found.push_back(search.next().value()->id);
+            for (std::size_t i = 0; i < k; ++i)
+                found.push_back(search.next().value()->id);
             distances += search.statistics().distances;
         });
         bare.setEf(ef);
@@ -232,7 +236,8 @@ int main(int argc, char **argv) {
     const char *base_directory = std::getenv("TMPDIR");
     std::string directory =
         std::string(base_directory != nullptr ? base_directory : "/tmp") + "/dvec_bench_XXXXXX";
-    if (::mkdtemp(directory.data()) == nullptr) fail("could not make a directory");
+    if (::mkdtemp(directory.data()) == nullptr)
+        fail("could not make a directory");
     run(setup, directory);
     check(base::posix_file_system().remove_directory(directory));
 }

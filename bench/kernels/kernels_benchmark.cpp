@@ -38,14 +38,12 @@ constexpr std::size_t lengths[] = {32, 64, 100, 128, 256, 384, 512, 768, 1024, 1
 constexpr std::size_t streamed_lengths[] = {128, 768, 2048};
 
 struct Free {
-    void operator()(float *memory) const {
-        std::free(memory);
-    }
+    void operator()(float *memory) const { std::free(memory); }
 };
 
 // A query and vectors of one length, each aligned as the slots of an index are.
 class Vectors {
-public:
+  public:
     Vectors(std::size_t dimensions, std::size_t bytes) {
         const std::size_t slot_bytes =
             (dimensions * sizeof(float) + slot_alignment - 1) / slot_alignment * slot_alignment;
@@ -58,19 +56,15 @@ public:
         std::generate_n(memory_.get(), (count_ + 1) * stride_, [&] { return uniform(random); });
     }
 
-    std::size_t count() const {
-        return count_;
-    }
+    std::size_t count() const { return count_; }
 
-    const float *query() const {
-        return memory_.get();
-    }
+    const float *query() const { return memory_.get(); }
 
     const float *operator[](std::size_t index) const {
         return memory_.get() + (index + 1) * stride_;
     }
 
-private:
+  private:
     std::unique_ptr<float, Free> memory_;
     std::size_t stride_ = 0;
     std::size_t count_ = 0;
@@ -107,9 +101,7 @@ struct HnswlibCall {
     hnswlib::DISTFUNC<float> function;
     std::size_t dimensions;
 
-    float operator()(const float *a, const float *b) const {
-        return function(a, b, &dimensions);
-    }
+    float operator()(const float *a, const float *b) const { return function(a, b, &dimensions); }
 };
 
 // Results are added up rather than stored each: with a store behind every call the fastest kernel
@@ -149,8 +141,8 @@ void run_streamed(benchmark::State &state, const Call &call) {
         }
     }
     benchmark::DoNotOptimize(total);
-    state.SetBytesProcessed(static_cast<std::int64_t>(
-        state.iterations() * vectors.count() * call.dimensions * sizeof(float)));
+    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * vectors.count() *
+                                                      call.dimensions * sizeof(float)));
 }
 
 // Both forms of a row, each taking one query and four vectors.

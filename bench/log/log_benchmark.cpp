@@ -25,10 +25,12 @@ class Log {
         const char *chosen = std::getenv("TMPDIR");
         std::string pattern = chosen != nullptr ? chosen : "/tmp";
         pattern += "/dvec-bench-XXXXXX";
-        if (::mkdtemp(pattern.data()) == nullptr) std::abort();
+        if (::mkdtemp(pattern.data()) == nullptr)
+            std::abort();
         geometry_ = {.directory = pattern, .segment_bytes = segment_bytes, .identity = 1};
         auto opened = log::Writer::open(base::posix_file_system(), geometry_, state_);
-        if (!opened.ok()) std::abort();
+        if (!opened.ok())
+            std::abort();
         writer_ = std::move(opened).value();
     }
     Log(const Log &) = delete;
@@ -47,10 +49,13 @@ class Log {
     void make_room(std::uint64_t kept_bytes) {
         const log::Position head = state_.head;
         if (head > kept_bytes) {
-            if (!writer_->sync().ok()) std::abort();
-            if (!writer_->discard_before(head - kept_bytes).ok()) std::abort();
+            if (!writer_->sync().ok())
+                std::abort();
+            if (!writer_->discard_before(head - kept_bytes).ok())
+                std::abort();
         }
-        if (!writer_->prepare(segment_bytes).ok()) std::abort();
+        if (!writer_->prepare(segment_bytes).ok())
+            std::abort();
     }
 
     log::Writer &writer() { return *writer_; }
@@ -80,7 +85,8 @@ void append_prepared(benchmark::State &state) {
             state.PauseTiming();
             log.make_room(0);
             state.ResumeTiming();
-            if (!log.ready(draft)) std::abort();
+            if (!log.ready(draft))
+                std::abort();
         }
         benchmark::DoNotOptimize(log.writer().append(draft, node++));
     }
@@ -100,7 +106,8 @@ void append_whole(benchmark::State &state) {
             state.PauseTiming();
             log.make_room(0);
             state.ResumeTiming();
-            if (!log.ready(draft)) std::abort();
+            if (!log.ready(draft))
+                std::abort();
         }
         benchmark::DoNotOptimize(log.writer().append(draft, node++));
     }
@@ -126,8 +133,10 @@ void replay(benchmark::State &state) {
     const log::Draft draft(log::RecordType::insert, 1, row_id, payload);
     std::uint64_t written = 0;
     for (std::uint32_t node = 0; written < std::uint64_t{128} << 20; ++node) {
-        if (!log.ready(draft)) log.make_room(std::uint64_t{1} << 40);
-        if (!log.ready(draft)) std::abort();
+        if (!log.ready(draft))
+            log.make_room(std::uint64_t{1} << 40);
+        if (!log.ready(draft))
+            std::abort();
         log.writer().append(draft, node);
         written += draft.record_bytes();
     }
@@ -138,7 +147,8 @@ void replay(benchmark::State &state) {
                                             ++records;
                                             return {};
                                         });
-        if (!report.ok() || !report.value().damage.empty()) std::abort();
+        if (!report.ok() || !report.value().damage.empty())
+            std::abort();
     }
     state.SetItemsProcessed(static_cast<std::int64_t>(records));
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(written));

@@ -24,14 +24,15 @@ using namespace dvec;
 
 constexpr std::uint64_t segment_bytes = 4096;
 constexpr std::uint64_t identity = 77;
-constexpr std::uint8_t flag_seal = 1;        // complete the headers' segment numbers and CRCs
+constexpr std::uint8_t flag_seal = 1;         // complete the headers' segment numbers and CRCs
 constexpr std::uint8_t flag_far_segment = 2;  // the last file has the highest number there is
 constexpr std::size_t script_bytes = 4;
 
 using Bytes = std::vector<std::uint8_t>;
 
 void require(bool promise) {
-    if (!promise) std::abort();
+    if (!promise)
+        std::abort();
 }
 
 class MemoryFile final : public base::File {
@@ -44,7 +45,8 @@ class MemoryFile final : public base::File {
     base::Status read(std::uint64_t offset, void *data, std::size_t size) override {
         if (offset > bytes_.size() || size > bytes_.size() - offset)
             return {base::Code::corrupt, "the end"};
-        if (size != 0) std::memcpy(data, bytes_.data() + offset, size);
+        if (size != 0)
+            std::memcpy(data, bytes_.data() + offset, size);
         return {};
     }
     base::Status write(std::uint64_t, const void *, std::size_t) override { return refuse(); }
@@ -68,12 +70,14 @@ class MemoryFileSystem final : public base::FileSystem {
                                                    base::OpenMode mode) override {
         require(mode == base::OpenMode::read_only);
         const auto found = files.find(path.substr(path.rfind('/') + 1));
-        if (found == files.end()) return base::Status(base::Code::not_found, path);
+        if (found == files.end())
+            return base::Status(base::Code::not_found, path);
         return std::unique_ptr<base::File>(std::make_unique<MemoryFile>(path, found->second));
     }
     base::Result<std::vector<std::string>> list(const std::string &) override {
         std::vector<std::string> names;
-        for (const auto &[name, bytes] : files) names.push_back(name);
+        for (const auto &[name, bytes] : files)
+            names.push_back(name);
         return names;
     }
     base::Result<bool> exists(const std::string &) override { return refuse(); }
@@ -93,7 +97,8 @@ void seal_headers(Bytes &bytes, std::uint32_t segment) {
         log::RecordHeader header;
         std::memcpy(&header, bytes.data() + offset, sizeof(header));
         const std::size_t room = bytes.size() - offset - sizeof(header);
-        if (header.magic != log::record_magic || header.length > room) continue;
+        if (header.magic != log::record_magic || header.length > room)
+            continue;
         header.segment = segment;
         header.crc = log::record_crc(
             base::checksum(0, bytes.data() + offset + sizeof(header), header.length), header,
@@ -111,13 +116,15 @@ void check_report(const log::ReplayReport &report, std::uint64_t delivered, log:
         require(damage.offset < segment_bytes);
         require(!damage.reason.empty());
     }
-    if (report.broken_tail) require(report.broken_tail->offset < segment_bytes);
+    if (report.broken_tail)
+        require(report.broken_tail->offset < segment_bytes);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-    if (size < script_bytes) return 0;
+    if (size < script_bytes)
+        return 0;
     const std::uint8_t flags = data[0];
     const log::Position from = data[1] % 8 * segment_bytes + data[2] % 128 * 32;
     const std::uint8_t present = data[3];
@@ -128,7 +135,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     const log::Geometry geometry{
         .directory = "log", .segment_bytes = segment_bytes, .identity = identity};
     for (std::uint32_t bit = 0; bit < 8; ++bit) {
-        if ((present >> bit & 1) == 0) continue;
+        if ((present >> bit & 1) == 0)
+            continue;
         const bool far = bit == 7 && (flags & flag_far_segment) != 0;
         const std::uint32_t segment =
             far ? static_cast<std::uint32_t>(log::max_segment_number) : bit;
@@ -136,7 +144,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         // All but the last file have their full size as long as the input lasts.
         Bytes bytes(cursor, cursor + std::min<std::size_t>(left, segment_bytes));
         cursor += bytes.size();
-        if ((flags & flag_seal) != 0) seal_headers(bytes, segment);
+        if ((flags & flag_seal) != 0)
+            seal_headers(bytes, segment);
         file_system.files["log." + std::to_string(segment)] = std::move(bytes);
     }
 
@@ -150,7 +159,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             require(geometry.segment_of(record.position) == geometry.segment_of(behind_last - 1));
             require(record.type == log::RecordType::insert ||
                     record.type == log::RecordType::remove);
-            for (const std::byte byte : record.payload) sum += static_cast<unsigned>(byte);
+            for (const std::byte byte : record.payload)
+                sum += static_cast<unsigned>(byte);
             ++delivered;
             return {};
         });

@@ -1,5 +1,6 @@
 // CRC-32C, the checksum of every record and node, computed by ISA-L (hardware accelerated where the
-// processor can). A checksum can be built from parts: checksum(checksum(0, a), b) == checksum(0, ab).
+// processor can). A checksum can be built from parts: checksum(checksum(0, a), b) == checksum(0,
+// ab).
 #pragma once
 
 #include <cstddef>

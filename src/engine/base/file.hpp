@@ -1,6 +1,7 @@
 // The engine's only door to the operating system's files. Everything that must survive a crash goes
-// through these interfaces, so that a test can put a file system behind them that tears writes, loses
-// unsynced pages, fails a sync or runs out of space. Hot paths do not pass here: they work on mappings.
+// through these interfaces, so that a test can put a file system behind them that tears writes,
+// loses unsynced pages, fails a sync or runs out of space. Hot paths do not pass here: they work on
+// mappings.
 #pragma once
 
 #include <cstddef>
@@ -22,9 +23,10 @@ struct FileIdentity {
 
 enum class Access : std::uint8_t { read_only, read_write };
 
-// A shared mapping of the beginning of a file. Owns the mapping, not the file. The mapped length may
-// exceed the file's size, so that the file can grow without moving the mapping; touching a byte beyond
-// the file's size is fatal (SIGBUS), so users bound every access by the size known to be allocated.
+// A shared mapping of the beginning of a file. Owns the mapping, not the file. The mapped length
+// may exceed the file's size, so that the file can grow without moving the mapping; touching a byte
+// beyond the file's size is fatal (SIGBUS), so users bound every access by the size known to be
+// allocated.
 class Mapping {
   public:
     Mapping() noexcept = default;
@@ -57,16 +59,16 @@ class File {
 
     virtual Result<std::uint64_t> size() = 0;
     virtual Result<FileIdentity> identity() = 0;
-    // When contents or attributes last changed, in nanoseconds since 1970. Copying a file, or writing it
-    // in place with other bytes, gives it another; no tool can set it back.
+    // When contents or attributes last changed, in nanoseconds since 1970. Copying a file, or
+    // writing it in place with other bytes, gives it another; no tool can set it back.
     virtual Result<std::uint64_t> change_time() = 0;
 
     // Reads exactly `size` bytes; Code::corrupt when the file ends before.
     virtual Status read(std::uint64_t offset, void *data, std::size_t size) = 0;
     virtual Status write(std::uint64_t offset, const void *data, std::size_t size) = 0;
 
-    // Extends the file to at least `size` bytes with disk space behind every byte, which read as zero.
-    // Never shrinks. Code::no_space leaves the file usable at its former size.
+    // Extends the file to at least `size` bytes with disk space behind every byte, which read as
+    // zero. Never shrinks. Code::no_space leaves the file usable at its former size.
     virtual Status allocate(std::uint64_t size) = 0;
     virtual Status truncate(std::uint64_t size) = 0;
 
@@ -101,8 +103,8 @@ class FileSystem {
     virtual Status make_directory(const std::string &path) = 0;
     virtual Status rename(const std::string &from, const std::string &to) = 0;
     virtual Status remove(const std::string &path) = 0;  // a file; Code::not_found when absent
-    // Removes a folder and the files in it. Folders inside it are not expected and make it fail. A file
-    // or a symbolic link in its place is removed itself.
+    // Removes a folder and the files in it. Folders inside it are not expected and make it fail. A
+    // file or a symbolic link in its place is removed itself.
     virtual Status remove_directory(const std::string &path) = 0;
     virtual Result<bool> exists(const std::string &path) = 0;
     // The names in a folder, without "." and "..", in no order.

@@ -27,7 +27,8 @@ Status failure(const char *action, const std::string &path) {
 template <class Call>
 auto retried(Call call) {
     auto result = call();
-    while (result == -1 && errno == EINTR) result = call();
+    while (result == -1 && errno == EINTR)
+        result = call();
     return result;
 }
 
@@ -40,20 +41,23 @@ class PosixFile final : public File {
 
     Result<std::uint64_t> size() override {
         struct stat info;
-        if (::fstat(descriptor_, &info) != 0) return failure("stat file", path());
+        if (::fstat(descriptor_, &info) != 0)
+            return failure("stat file", path());
         return static_cast<std::uint64_t>(info.st_size);
     }
 
     Result<FileIdentity> identity() override {
         struct stat info;
-        if (::fstat(descriptor_, &info) != 0) return failure("stat file", path());
+        if (::fstat(descriptor_, &info) != 0)
+            return failure("stat file", path());
         return FileIdentity{static_cast<std::uint64_t>(info.st_dev),
                             static_cast<std::uint64_t>(info.st_ino)};
     }
 
     Result<std::uint64_t> change_time() override {
         struct stat info;
-        if (::fstat(descriptor_, &info) != 0) return failure("stat file", path());
+        if (::fstat(descriptor_, &info) != 0)
+            return failure("stat file", path());
         return static_cast<std::uint64_t>(info.st_ctim.tv_sec) * 1'000'000'000u +
                static_cast<std::uint64_t>(info.st_ctim.tv_nsec);
     }
@@ -63,9 +67,11 @@ class PosixFile final : public File {
         while (size > 0) {
             const ssize_t count = retried(
                 [&] { return ::pread(descriptor_, target, size, static_cast<off_t>(offset)); });
-            if (count < 0) return failure("read file", path());
+            if (count < 0)
+                return failure("read file", path());
             if (count == 0)
-                return Status(Code::corrupt, quoted("read file", path()) + ": unexpected end of file");
+                return Status(Code::corrupt,
+                              quoted("read file", path()) + ": unexpected end of file");
             target += count;
             offset += static_cast<std::uint64_t>(count);
             size -= static_cast<std::size_t>(count);
@@ -78,7 +84,8 @@ class PosixFile final : public File {
         while (size > 0) {
             const ssize_t count = retried(
                 [&] { return ::pwrite(descriptor_, source, size, static_cast<off_t>(offset)); });
-            if (count < 0) return failure("write file", path());
+            if (count < 0)
+                return failure("write file", path());
             source += count;
             offset += static_cast<std::uint64_t>(count);
             size -= static_cast<std::size_t>(count);
@@ -88,8 +95,10 @@ class PosixFile final : public File {
 
     Status allocate(std::uint64_t size) override {
         auto current = this->size();
-        if (!current.ok()) return std::move(current).status();
-        if (current.value() >= size) return {};
+        if (!current.ok())
+            return std::move(current).status();
+        if (current.value() >= size)
+            return {};
         // posix_fallocate returns its error instead of setting errno.
         int error_number;
         do {
@@ -97,8 +106,8 @@ class PosixFile final : public File {
                                              static_cast<off_t>(size - current.value()));
         } while (error_number == EINTR);
         if (error_number != 0) {
-            // A half-done extension is given back, so that the space is free for others and the next
-            // attempt starts from the same size.
+            // A half-done extension is given back, so that the space is free for others and the
+            // next attempt starts from the same size.
             if (::ftruncate(descriptor_, static_cast<off_t>(current.value())) != 0)
                 return failure("truncate file", path());
             return Status::from_errno(error_number, quoted("extend file", path()));
@@ -122,7 +131,8 @@ class PosixFile final : public File {
     Result<Mapping> map(std::size_t size, Access access) override {
         const int protection = access == Access::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
         void *address = ::mmap(nullptr, size, protection, MAP_SHARED, descriptor_, 0);
-        if (address == MAP_FAILED) return failure("map file", path());
+        if (address == MAP_FAILED)
+            return failure("map file", path());
         return Mapping(static_cast<std::byte *>(address), size);
     }
 
@@ -152,35 +162,44 @@ class PosixFileSystem final : public FileSystem {
     }
 
     Status make_directory(const std::string &path) override {
-        if (::mkdir(path.c_str(), 0700) != 0) return failure("create directory", path);
+        if (::mkdir(path.c_str(), 0700) != 0)
+            return failure("create directory", path);
         return {};
     }
 
     Status rename(const std::string &from, const std::string &to) override {
-        if (::rename(from.c_str(), to.c_str()) != 0) return failure("rename file", from);
+        if (::rename(from.c_str(), to.c_str()) != 0)
+            return failure("rename file", from);
         return {};
     }
 
     Status remove(const std::string &path) override {
-        if (::unlink(path.c_str()) != 0) return failure("remove file", path);
+        if (::unlink(path.c_str()) != 0)
+            return failure("remove file", path);
         return {};
     }
 
     Status remove_directory(const std::string &path) override {
         // What a symbolic link leads to is not ours to empty.
         struct stat info;
-        if (::lstat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode)) return remove(path);
+        if (::lstat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode))
+            return remove(path);
         auto names = list(path);
-        if (!names.ok()) return std::move(names).status();
-        for (const std::string &name : names.value()) DVEC_TRY(remove(path + "/" + name));
-        if (::rmdir(path.c_str()) != 0) return failure("remove directory", path);
+        if (!names.ok())
+            return std::move(names).status();
+        for (const std::string &name : names.value())
+            DVEC_TRY(remove(path + "/" + name));
+        if (::rmdir(path.c_str()) != 0)
+            return failure("remove directory", path);
         return {};
     }
 
     Result<bool> exists(const std::string &path) override {
         struct stat info;
-        if (::stat(path.c_str(), &info) == 0) return true;
-        if (errno == ENOENT || errno == ENOTDIR) return false;
+        if (::stat(path.c_str(), &info) == 0)
+            return true;
+        if (errno == ENOENT || errno == ENOTDIR)
+            return false;
         return failure("stat file", path);
     }
 
@@ -189,24 +208,28 @@ class PosixFileSystem final : public FileSystem {
             void operator()(DIR *directory) const { ::closedir(directory); }
         };
         const std::unique_ptr<DIR, Closer> directory(::opendir(path.c_str()));
-        if (!directory) return failure("open directory", path);
+        if (!directory)
+            return failure("open directory", path);
         std::vector<std::string> names;
         for (;;) {
             errno = 0;
             const dirent *entry = ::readdir(directory.get());
             if (entry == nullptr) {
-                if (errno != 0) return failure("read directory", path);
+                if (errno != 0)
+                    return failure("read directory", path);
                 return names;
             }
             std::string name = entry->d_name;
-            if (name != "." && name != "..") names.push_back(std::move(name));
+            if (name != "." && name != "..")
+                names.push_back(std::move(name));
         }
     }
 
     Status sync_directory(const std::string &path) override {
         const int descriptor =
             retried([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
-        if (descriptor < 0) return failure("open directory", path);
+        if (descriptor < 0)
+            return failure("open directory", path);
         const int outcome = retried([&] { return ::fsync(descriptor); });
         const Status status = outcome == 0 ? Status() : failure("sync directory", path);
         ::close(descriptor);
@@ -231,13 +254,16 @@ Mapping &Mapping::operator=(Mapping &&other) noexcept {
 Mapping::~Mapping() { release(); }
 
 void Mapping::release() noexcept {
-    if (data_ != nullptr) ::munmap(data_, size_);
+    if (data_ != nullptr)
+        ::munmap(data_, size_);
 }
 
 Status Mapping::extend(std::size_t size) {
-    if (size <= size_) return {};
+    if (size <= size_)
+        return {};
     void *address = ::mremap(data_, size_, size, MREMAP_MAYMOVE);
-    if (address == MAP_FAILED) return Status::from_errno(errno, "could not extend a file mapping");
+    if (address == MAP_FAILED)
+        return Status::from_errno(errno, "could not extend a file mapping");
     data_ = static_cast<std::byte *>(address);
     size_ = size;
     return {};

@@ -1,5 +1,6 @@
-// Threads inside a server process must never run its signal handlers: those belong to the process's one
-// PostgreSQL thread. A new thread inherits the mask of its creator, so creation happens under this.
+// Threads inside a server process must never run its signal handlers: those belong to the process's
+// one PostgreSQL thread. A new thread inherits the mask of its creator, so creation happens under
+// this.
 #pragma once
 
 #include <pthread.h>

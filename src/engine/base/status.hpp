@@ -1,6 +1,6 @@
-// How the engine reports failure. The engine runs inside a database server whose own error mechanism
-// jumps over C++ frames, so nothing in the engine throws across a public interface: every operation
-// that can fail returns a Status, or a Result that carries a value or a Status.
+// How the engine reports failure. The engine runs inside a database server whose own error
+// mechanism jumps over C++ frames, so nothing in the engine throws across a public interface: every
+// operation that can fail returns a Status, or a Result that carries a value or a Status.
 #pragma once
 
 #include <cassert>
@@ -24,9 +24,9 @@ enum class Code : unsigned char {
     mismatch,          // a file is sound but belongs to something else
     unsupported,       // a format version or option this build does not know
     out_of_memory,
-    interrupted,       // the caller asked a long operation to stop
-    limit_exceeded,    // a documented maximum was reached
-    internal           // a broken invariant: a bug
+    interrupted,     // the caller asked a long operation to stop
+    limit_exceeded,  // a documented maximum was reached
+    internal         // a broken invariant: a bug
 };
 
 // The outcome of an operation. Copyable, cheap when ok (no allocation).
@@ -56,8 +56,8 @@ class [[nodiscard]] Result {
     Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }
 
     bool ok() const noexcept { return value_.has_value(); }
-    const Status &status() const & noexcept { return status_; }
-    Status status() && noexcept { return std::move(status_); }
+    const Status &status() const &noexcept { return status_; }
+    Status status() &&noexcept { return std::move(status_); }
 
     // The value; only when ok().
     T &value() & {
@@ -79,7 +79,8 @@ class [[nodiscard]] Result {
 };
 
 // Runs `body` (which returns a Status or a Result) and turns what the standard library and hnswlib
-// throw into a Status. Every public engine function that may allocate or calls hnswlib is wrapped in it.
+// throw into a Status. Every public engine function that may allocate or calls hnswlib is wrapped
+// in it.
 template <class Body>
 auto guarded(Body &&body) noexcept -> std::invoke_result_t<Body> {
     try {
@@ -98,8 +99,8 @@ auto guarded(Body &&body) noexcept -> std::invoke_result_t<Body> {
 }  // namespace dvec::base
 
 // Returns from the enclosing function when `expression` yields a Status that is not ok.
-#define DVEC_TRY(expression)                                   \
-    do {                                                       \
+#define DVEC_TRY(expression)                                    \
+    do {                                                        \
         if (auto dvec_status = (expression); !dvec_status.ok()) \
-            return dvec_status;                                \
+            return dvec_status;                                 \
     } while (0)

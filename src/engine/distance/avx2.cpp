@@ -18,9 +18,7 @@ namespace {
 constexpr size_t width = 8;
 constexpr size_t block = 4 * width;
 
-__m256 absolute(__m256 a) {
-    return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a);
-}
+__m256 absolute(__m256 a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
 
 struct SquaredDifference {
     static __m256 add(__m256 sum, __m256 a, __m256 b) {
@@ -28,19 +26,13 @@ struct SquaredDifference {
         return _mm256_fmadd_ps(difference, difference, sum);
     }
 
-    static float distance(float sum) {
-        return sum;
-    }
+    static float distance(float sum) { return sum; }
 };
 
 struct Product {
-    static __m256 add(__m256 sum, __m256 a, __m256 b) {
-        return _mm256_fmadd_ps(a, b, sum);
-    }
+    static __m256 add(__m256 sum, __m256 a, __m256 b) { return _mm256_fmadd_ps(a, b, sum); }
 
-    static float distance(float sum) {
-        return -sum;
-    }
+    static float distance(float sum) { return -sum; }
 };
 
 struct AbsoluteDifference {
@@ -48,14 +40,10 @@ struct AbsoluteDifference {
         return _mm256_add_ps(sum, absolute(_mm256_sub_ps(a, b)));
     }
 
-    static float distance(float sum) {
-        return sum;
-    }
+    static float distance(float sum) { return sum; }
 };
 
-__m256 load(const float *a) {
-    return _mm256_loadu_ps(a);
-}
+__m256 load(const float *a) { return _mm256_loadu_ps(a); }
 
 // The first `count` floats at `a` and zeros, for count below the width. Memory behind them is not
 // touched, so a vector may end at the edge of a mapping; zeros leave a sum alone.

@@ -26,19 +26,13 @@ struct SquaredDifference {
         return _mm512_fmadd_ps(difference, difference, sum);
     }
 
-    static float distance(float sum) {
-        return sum;
-    }
+    static float distance(float sum) { return sum; }
 };
 
 struct Product {
-    static __m512 add(__m512 sum, __m512 a, __m512 b) {
-        return _mm512_fmadd_ps(a, b, sum);
-    }
+    static __m512 add(__m512 sum, __m512 a, __m512 b) { return _mm512_fmadd_ps(a, b, sum); }
 
-    static float distance(float sum) {
-        return -sum;
-    }
+    static float distance(float sum) { return -sum; }
 };
 
 struct AbsoluteDifference {
@@ -46,20 +40,14 @@ struct AbsoluteDifference {
         return _mm512_add_ps(sum, _mm512_abs_ps(_mm512_sub_ps(a, b)));
     }
 
-    static float distance(float sum) {
-        return sum;
-    }
+    static float distance(float sum) { return sum; }
 };
 
-__m512 load(const float *a) {
-    return _mm512_loadu_ps(a);
-}
+__m512 load(const float *a) { return _mm512_loadu_ps(a); }
 
 // The mask of the first `count` lanes, for count below the width. Lanes masked off load as zero
 // without touching memory, so a vector may end at the edge of a mapping; zeros leave a sum alone.
-unsigned first_lanes(size_t count) {
-    return (1U << count) - 1;
-}
+unsigned first_lanes(size_t count) { return (1U << count) - 1; }
 
 __m512 load_first(const float *a, size_t count) {
     return _mm512_maskz_loadu_ps(static_cast<__mmask16>(first_lanes(count)), a);
@@ -72,9 +60,7 @@ __m256 load_first_half(const float *a, size_t count) {
 // Halves and conversions are taken in their zero-masking forms with every lane kept, which compile
 // to the plain ones. GCC 12's plain intrinsics, even the casts, read an undefined register and draw
 // warnings about it.
-__m512d widen(__m256 a) {
-    return _mm512_maskz_cvtps_pd(0xff, a);
-}
+__m512d widen(__m256 a) { return _mm512_maskz_cvtps_pd(0xff, a); }
 
 float sum_of_lanes(__m512 a) {
     const __m256 eight = _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, a, 0),

@@ -9,9 +9,7 @@ namespace dvec::distance {
 
 namespace {
 
-constexpr std::uint32_t bit(unsigned position) {
-    return std::uint32_t{1} << position;
-}
+constexpr std::uint32_t bit(unsigned position) { return std::uint32_t{1} << position; }
 
 constexpr std::uint32_t leaf1_fma = bit(12);
 constexpr std::uint32_t leaf1_osxsave = bit(27);
@@ -80,13 +78,13 @@ CpuRegisters read_cpu_registers() {
 
 bool x86_allows(Isa isa, const CpuRegisters &registers) {
     switch (isa) {
-    case Isa::avx2:
-        return allows_avx2(registers);
-    case Isa::avx512:
-        return allows_avx512(registers);
-    case Isa::scalar:
-    case Isa::neon:
-        break;
+        case Isa::avx2:
+            return allows_avx2(registers);
+        case Isa::avx512:
+            return allows_avx512(registers);
+        case Isa::scalar:
+        case Isa::neon:
+            break;
     }
     return false;
 }
@@ -94,17 +92,17 @@ bool x86_allows(Isa isa, const CpuRegisters &registers) {
 bool cpu_allows(Isa isa) {
     static const CpuRegisters registers = read_cpu_registers();
     switch (isa) {
-    case Isa::scalar:
-        return true;
-    case Isa::neon:
+        case Isa::scalar:
+            return true;
+        case Isa::neon:
 #if defined(__aarch64__)
-        return true;  // NEON is part of the base architecture
+            return true;  // NEON is part of the base architecture
 #else
-        return false;
+            return false;
 #endif
-    case Isa::avx2:
-    case Isa::avx512:
-        break;
+        case Isa::avx2:
+        case Isa::avx512:
+            break;
     }
     return x86_allows(isa, registers);
 }

@@ -37,9 +37,7 @@ constexpr bool choices_are_indexed_by_isa() {
 }
 static_assert(choices_are_indexed_by_isa());
 
-const Choice &choice_of(Isa isa) {
-    return choices[static_cast<std::size_t>(isa)];
-}
+const Choice &choice_of(Isa isa) { return choices[static_cast<std::size_t>(isa)]; }
 
 // Null until first use. Constant-initialised, as are all tables it may point to, so static
 // initialisers of other files may call in here, and a relaxed load suffices for every reader.
@@ -107,9 +105,7 @@ Isa best_isa() {
     return best;
 }
 
-Isa active_isa() {
-    return active_choice().isa;
-}
+Isa active_isa() { return active_choice().isa; }
 
 bool select_isa(Isa isa) {
     if (!isa_supported(isa)) {
@@ -119,9 +115,7 @@ bool select_isa(Isa isa) {
     return true;
 }
 
-const char *isa_name(Isa isa) {
-    return choice_of(isa).name;
-}
+const char *isa_name(Isa isa) { return choice_of(isa).name; }
 
 std::optional<Isa> parse_isa(std::string_view name) {
     for (const Choice &choice : choices) {

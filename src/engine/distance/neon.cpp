@@ -20,9 +20,7 @@ struct SquaredDifference {
         return vfmaq_f32(sum, difference, difference);
     }
 
-    static float distance(float sum) {
-        return sum;
-    }
+    static float distance(float sum) { return sum; }
 };
 
 struct Product {
@@ -30,9 +28,7 @@ struct Product {
         return vfmaq_f32(sum, a, b);
     }
 
-    static float distance(float sum) {
-        return -sum;
-    }
+    static float distance(float sum) { return -sum; }
 };
 
 struct AbsoluteDifference {
@@ -40,14 +36,10 @@ struct AbsoluteDifference {
         return vaddq_f32(sum, vabdq_f32(a, b));
     }
 
-    static float distance(float sum) {
-        return sum;
-    }
+    static float distance(float sum) { return sum; }
 };
 
-float32x4_t load(const float *a) {
-    return vld1q_f32(a);
-}
+float32x4_t load(const float *a) { return vld1q_f32(a); }
 
 // The first `count` floats at `a` and zeros, for count from 1 to 3. Memory behind them is not
 // touched, so a vector may end at the edge of a mapping; zeros leave a sum alone.
@@ -60,9 +52,7 @@ float32x4_t load_first(const float *a, size_t count) {
     return vld1q_lane_f32(a, first, 0);
 }
 
-float sum_of_lanes(float32x4_t a) {
-    return vaddvq_f32(a);
-}
+float sum_of_lanes(float32x4_t a) { return vaddvq_f32(a); }
 
 // The sums of one pair of vectors. Four are in flight, which hides the latency of the fused
 // multiply-add behind the loads.

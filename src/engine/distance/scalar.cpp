@@ -18,35 +18,23 @@ struct SquaredDifference {
         return difference * difference;
     }
 
-    static float distance(float sum) {
-        return sum;
-    }
+    static float distance(float sum) { return sum; }
 };
 
 struct Product {
-    static float of(float a, float b) {
-        return a * b;
-    }
+    static float of(float a, float b) { return a * b; }
 
-    static float distance(float sum) {
-        return -sum;
-    }
+    static float distance(float sum) { return -sum; }
 };
 
 struct WideProduct {
-    static double of(float a, float b) {
-        return static_cast<double>(a) * static_cast<double>(b);
-    }
+    static double of(float a, float b) { return static_cast<double>(a) * static_cast<double>(b); }
 };
 
 struct AbsoluteDifference {
-    static float of(float a, float b) {
-        return __builtin_fabsf(a - b);
-    }
+    static float of(float a, float b) { return __builtin_fabsf(a - b); }
 
-    static float distance(float sum) {
-        return sum;
-    }
+    static float distance(float sum) { return sum; }
 };
 
 template <typename Term, typename Real = float>

@@ -17,7 +17,8 @@ class Beam {
   public:
     // Empties the beam and sets how many candidates it holds at most (>= 1).
     void reset(std::size_t capacity) {
-        if (entries_.size() < capacity + 1) entries_.resize(capacity + 1);
+        if (entries_.size() < capacity + 1)
+            entries_.resize(capacity + 1);
         capacity_ = capacity;
         size_ = cursor_ = 0;
     }
@@ -48,7 +49,8 @@ class Beam {
         std::memmove(data + position + 1, data + position, (size_ - position) * sizeof(Candidate));
         data[position] = candidate;
         ++size_;
-        if (position < cursor_) cursor_ = position;
+        if (position < cursor_)
+            cursor_ = position;
         skip_expanded();
         return last;
     }
@@ -71,7 +73,8 @@ class Beam {
 
   private:
     void skip_expanded() noexcept {
-        while (cursor_ < size_ && (entries_[cursor_] & expanded_mark) != 0) ++cursor_;
+        while (cursor_ < size_ && (entries_[cursor_] & expanded_mark) != 0)
+            ++cursor_;
     }
 
     std::vector<Candidate> entries_;

@@ -22,7 +22,8 @@ inline Candidate make_candidate(float distance, NodeId id) noexcept {
     constexpr std::uint32_t sign = 0x80000000u;
     // Adding zero turns -0 into +0: the two are equal and must not differ here.
     std::uint32_t bits = std::bit_cast<std::uint32_t>(distance + 0.0f);
-    if (distance != distance) bits = 0x7FC00000u;
+    if (distance != distance)
+        bits = 0x7FC00000u;
     bits ^= (bits & sign) != 0 ? 0xFFFFFFFFu : sign;
     return Candidate{bits} << 32 | std::uint64_t{id} << 1;
 }

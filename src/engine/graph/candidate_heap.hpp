@@ -16,7 +16,8 @@ class CandidateHeap {
     // Empties it; memory beyond `keep` entries is given back.
     void reset(std::size_t keep) {
         entries_.clear();
-        if (entries_.capacity() > keep) entries_.shrink_to_fit();
+        if (entries_.capacity() > keep)
+            entries_.shrink_to_fit();
         ordered_ = 0;
     }
 

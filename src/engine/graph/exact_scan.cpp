@@ -27,7 +27,8 @@ Status measure_range(SearchContext &context, NodeId first, NodeId last, Use use)
             __builtin_prefetch(nodes.slot(id + ahead));
             prefetch_lines(nodes.vector(id + ahead), context.vector_lines);
         }
-        if (context.live(id)) use(context.measure(id));
+        if (context.live(id))
+            use(context.measure(id));
     }
     return {};
 }
@@ -35,8 +36,7 @@ Status measure_range(SearchContext &context, NodeId first, NodeId last, Use use)
 }  // namespace
 
 Status scan_all(SearchContext &context, NodeId first, NodeId last, CandidateHeap &found) {
-    return measure_range(context, first, last,
-                         [&](Candidate candidate) { found.add(candidate); });
+    return measure_range(context, first, last, [&](Candidate candidate) { found.add(candidate); });
 }
 
 void ExactStream::start(Candidate after, Candidate until, const std::vector<NodeId> &except) {
@@ -50,8 +50,10 @@ void ExactStream::start(Candidate after, Candidate until, const std::vector<Node
 }
 
 Result<std::optional<Candidate>> ExactStream::nearest(SearchContext &context) {
-    if (position_ == chunk_.size() && !last_chunk_) DVEC_TRY(fill(context));
-    if (position_ == chunk_.size()) return std::optional<Candidate>();
+    if (position_ == chunk_.size() && !last_chunk_)
+        DVEC_TRY(fill(context));
+    if (position_ == chunk_.size())
+        return std::optional<Candidate>();
     return std::optional<Candidate>(chunk_[position_]);
 }
 
@@ -73,20 +75,21 @@ Status ExactStream::fill(SearchContext &context) {
         chunk_.resize(chunk_size_);
         cut = true;
     };
-    const Status status =
-        measure_range(context, 0, context.marks.linked, [&](Candidate candidate) {
-            if (candidate <= after_ || candidate > limit ||
-                std::binary_search(except_->begin(), except_->end(), candidate_id(candidate)))
-                return;
-            chunk_.push_back(candidate);
-            if (chunk_.size() == 2 * chunk_size_) cut_back();
-        });
+    const Status status = measure_range(context, 0, context.marks.linked, [&](Candidate candidate) {
+        if (candidate <= after_ || candidate > limit ||
+            std::binary_search(except_->begin(), except_->end(), candidate_id(candidate)))
+            return;
+        chunk_.push_back(candidate);
+        if (chunk_.size() == 2 * chunk_size_)
+            cut_back();
+    });
     if (!status.ok()) {
         // The pass must be made again from the same place, with the same size.
         chunk_.clear();
         return status;
     }
-    if (chunk_.size() > chunk_size_) cut_back();
+    if (chunk_.size() > chunk_size_)
+        cut_back();
     last_chunk_ = !cut;
     std::sort(chunk_.begin(), chunk_.end());
     return {};
@@ -94,7 +97,8 @@ Status ExactStream::fill(SearchContext &context) {
 
 void ExactStream::release_memory(std::size_t keep_entries) {
     chunk_.clear();
-    if (chunk_.capacity() > keep_entries) chunk_.shrink_to_fit();
+    if (chunk_.capacity() > keep_entries)
+        chunk_.shrink_to_fit();
     position_ = 0;
 }
 

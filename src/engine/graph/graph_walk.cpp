@@ -37,7 +37,8 @@ Status GraphWalk::run_round() {
     }
     const NodeStore &nodes = *context_->nodes;
     for (Candidate nearest; (nearest = beam_.next()) != Beam::none;) {
-        if (context_->stop_requested()) return Status(Code::interrupted, "search was interrupted");
+        if (context_->stop_requested())
+            return Status(Code::interrupted, "search was interrupted");
         const NodeId id = candidate_id(nearest);
         ++context_->statistics.expanded;
         if ((state_flags(nodes.slot(id)->state.load(std::memory_order_relaxed)) &
@@ -63,13 +64,15 @@ void GraphWalk::fill_beam() {
     ++context_->statistics.rounds;
     width_ = std::min(width_ * 2, widest_);
     beam_.reset(width_);
-    while (!beam_.full() && !set_aside_.empty()) beam_.insert(set_aside_.take_nearest());
+    while (!beam_.full() && !set_aside_.empty())
+        beam_.insert(set_aside_.take_nearest());
 }
 
 // A dead node leads on to others but is no result: its place goes to the best one set aside.
 void GraphWalk::replace_dead() {
     beam_.remove_next();
-    if (!set_aside_.empty()) beam_.insert(set_aside_.take_nearest());
+    if (!set_aside_.empty())
+        beam_.insert(set_aside_.take_nearest());
 }
 
 void GraphWalk::offer(Candidate candidate) {
@@ -78,7 +81,8 @@ void GraphWalk::offer(Candidate candidate) {
         return;
     }
     const Candidate evicted = beam_.insert(candidate);
-    if (evicted != Beam::none) set_aside_.add(evicted);
+    if (evicted != Beam::none)
+        set_aside_.add(evicted);
 }
 
 void GraphWalk::expand(NodeId id) {
@@ -93,11 +97,13 @@ void GraphWalk::expand(NodeId id) {
     std::size_t unseen_count = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
         const NodeId neighbour = links[i].load(std::memory_order_relaxed);
-        if (neighbour >= linked || !visited_.insert(neighbour)) continue;
+        if (neighbour >= linked || !visited_.insert(neighbour))
+            continue;
         unseen[unseen_count++] = neighbour;
         prefetch_lines(nodes.vector(neighbour), context.vector_lines);
     }
-    for (std::size_t i = 0; i < unseen_count; ++i) offer(context.measure(unseen[i]));
+    for (std::size_t i = 0; i < unseen_count; ++i)
+        offer(context.measure(unseen[i]));
     if (const Candidate next = beam_.next(); next != Beam::none)
         prefetch_lines(reinterpret_cast<const std::byte *>(nodes.slot(candidate_id(next))),
                        nodes.layout().vector_offset / cache_line);
@@ -134,7 +140,8 @@ NodeId GraphWalk::descend_level(NodeId from, int level) const noexcept {
         }
         for (std::uint32_t i = 1; i <= count; ++i) {
             const NodeId id = words[i].load(std::memory_order_relaxed);
-            if (id >= context_->marks.linked) continue;
+            if (id >= context_->marks.linked)
+                continue;
             const Candidate candidate = context_->measure(id);
             if (candidate < nearest) {
                 nearest = candidate;

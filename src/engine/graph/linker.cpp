@@ -235,7 +235,8 @@ Status Linker::Construction::follow_capacity() {
     if (const auto moved = reinterpret_cast<char *>(nodes_.upper_block(0)) - blocks_before;
         moved != 0)
         for (char *&tower : towers_)
-            if (tower != empty_tower_.data()) tower += moved;
+            if (tower != empty_tower_.data())
+                tower += moved;
 
     const std::size_t capacity = nodes_.mapped_slots();
     if (capacity > max_elements_ || towers_.empty()) {
@@ -258,7 +259,8 @@ Status Linker::Construction::link(NodeId end, const std::atomic<bool> &stop) {
     const NodeId first = shared.linked.load(std::memory_order_relaxed);
     if (end > shared.allocated.load(std::memory_order_acquire))
         return Status(Code::invalid_argument, "cannot link ids that are not allocated");
-    if (end <= first) return {};
+    if (end <= first)
+        return {};
     DVEC_TRY(follow_capacity());
     DVEC_TRY(await_payloads(first, end, stop));
     DVEC_TRY(prepare_towers(first, end));
@@ -272,7 +274,8 @@ Status Linker::Construction::link(NodeId end, const std::atomic<bool> &stop) {
     failure_ = Status();
     pool_->run((end - first) / nodes_per_thread,
                [&](unsigned worker) { work(scratch_[worker], stop); });
-    if (!failure_.ok()) return failure_;
+    if (!failure_.ok())
+        return failure_;
     if (next_.load(std::memory_order_relaxed) < end)
         return Status(Code::interrupted, "linking was stopped");
 
@@ -364,12 +367,15 @@ void Linker::Construction::work(Scratch &scratch, const std::atomic<bool> &stop)
         // An id is taken only to be finished, so the batch is complete when all were taken.
         while (!stop.load(std::memory_order_relaxed) && !failed_.load(std::memory_order_relaxed)) {
             const NodeId id = next_.fetch_add(1, std::memory_order_relaxed);
-            if (id >= end_) break;
-            if (element_levels_[id] >= 0) link_node(id, scratch);
+            if (id >= end_)
+                break;
+            if (element_levels_[id] >= 0)
+                link_node(id, scratch);
         }
         return {};
     });
-    if (status.ok()) return;
+    if (status.ok())
+        return;
     failed_.store(true, std::memory_order_relaxed);
     const std::lock_guard lock(failure_mutex_);
     failure_ = std::move(status);
@@ -386,20 +392,24 @@ void Linker::Construction::link_node(NodeId id, Scratch &scratch) {
     if (level > entry.level) {
         top.lock();
         entry = EntryPoint::unpack(entry_.load(std::memory_order_acquire));
-        if (level <= entry.level) top.unlock();
+        if (level <= entry.level)
+            top.unlock();
     }
 
     const int shared_levels = std::min(level, entry.level) + 1;
     if (scratch.selections.size() < static_cast<std::size_t>(shared_levels))
         scratch.selections.resize(static_cast<std::size_t>(shared_levels));
     NodeId near = entry.id;
-    for (int above = entry.level; above > level; --above) near = descend(near, id, above);
-    for (int at = shared_levels - 1; at >= 0; --at) near = find_neighbours(near, id, at, scratch);
+    for (int above = entry.level; above > level; --above)
+        near = descend(near, id, above);
+    for (int at = shared_levels - 1; at >= 0; --at)
+        near = find_neighbours(near, id, at, scratch);
 
     for (int at = 0; at < shared_levels; ++at) {
         const Selection &selection = scratch.selections[static_cast<std::size_t>(at)];
         store_own_links(id, at, selection, scratch);
-        for (const NodeId neighbour : selection.ids) link_back(neighbour, id, at, scratch);
+        for (const NodeId neighbour : selection.ids)
+            link_back(neighbour, id, at, scratch);
     }
     if (level > entry.level)
         entry_.store(EntryPoint::pack({id, level}), std::memory_order_release);
@@ -412,11 +422,11 @@ NodeId Linker::Construction::descend(NodeId from, NodeId id, int level) const {
     for (bool moved = true; moved;) {
         moved = false;
         const LinkWord *words = list(from, level);
-        const auto count =
-            std::min(words[0].load(std::memory_order_acquire), list_limit(level));
+        const auto count = std::min(words[0].load(std::memory_order_acquire), list_limit(level));
         for (std::uint32_t i = 1; i <= count; ++i) {
             const NodeId candidate = words[i].load(std::memory_order_relaxed);
-            if (!usable(candidate, id, level)) continue;
+            if (!usable(candidate, id, level))
+                continue;
             const float measured = between(candidate, id);
             if (measured < nearest) {
                 nearest = measured;
@@ -439,20 +449,23 @@ NodeId Linker::Construction::find_neighbours(NodeId from, NodeId id, int level, 
     auto &candidates = scratch.usable;
     candidates.clear();
     for (; !found.empty(); found.pop())
-        if (usable(found.top().second, id, level)) candidates.push_back(found.top());
+        if (usable(found.top().second, id, level))
+            candidates.push_back(found.top());
     Selection &selection = scratch.selections[static_cast<std::size_t>(level)];
     auto &ids = selection.ids;
     ids.clear();
     selection.diverse = 0;
     if (candidates.empty()) {
         // All that was near was stale. Any link is better than none, and leads on.
-        if (usable(from, id, level)) ids.push_back(from);
+        if (usable(from, id, level))
+            ids.push_back(from);
         return from;
     }
 
     Queue queue(Graph::CompareByFirst(), candidates);
     getNeighborsByHeuristic2(queue, M_);
-    for (; !queue.empty(); queue.pop()) ids.push_back(queue.top().second);
+    for (; !queue.empty(); queue.pop())
+        ids.push_back(queue.top().second);
     std::reverse(ids.begin(), ids.end());
     // With fewer than M candidates the heuristic returns all of them uncompared.
     selection.diverse = candidates.size() < M_ ? 0 : ids.size();
@@ -473,14 +486,17 @@ void Linker::Construction::store_own_links(NodeId id, int level, const Selection
     const std::uint32_t existing = words[0].load(std::memory_order_relaxed);
     for (std::uint32_t i = 1; i <= existing && links.size() < list_limit(level); ++i) {
         const NodeId other = words[i].load(std::memory_order_relaxed);
-        if (std::find(links.begin(), links.end(), other) == links.end()) links.push_back(other);
+        if (std::find(links.begin(), links.end(), other) == links.end())
+            links.push_back(other);
     }
     for (std::size_t i = 0; i < links.size(); ++i)
         words[i + 1].store(links[i], std::memory_order_relaxed);
     words[0].store(static_cast<std::uint32_t>(links.size()), std::memory_order_release);
-    if (level > 0) return;
+    if (level > 0)
+        return;
     settled_[id] = static_cast<std::uint8_t>(selection.diverse);
-    for (const NodeId target : selection.ids) inbound_.add(target);
+    for (const NodeId target : selection.ids)
+        inbound_.add(target);
 }
 
 void Linker::Construction::link_back(NodeId neighbour, NodeId id, int level, Scratch &scratch) {
@@ -490,8 +506,10 @@ void Linker::Construction::link_back(NodeId neighbour, NodeId id, int level, Scr
     const std::uint32_t count = std::min(words[0].load(std::memory_order_relaxed), limit);
     // A link from before a crash may be there already.
     for (std::uint32_t i = 1; i <= count; ++i)
-        if (words[i].load(std::memory_order_relaxed) == id) return;
-    if (level == 0) inbound_.add(id);
+        if (words[i].load(std::memory_order_relaxed) == id)
+            return;
+    if (level == 0)
+        inbound_.add(id);
     if (count < limit) {
         words[count + 1].store(id, std::memory_order_relaxed);
         words[0].store(count + 1, std::memory_order_release);
@@ -515,9 +533,11 @@ void Linker::Construction::reselect(NodeId node, NodeId added, int level, Scratc
             reselection.add({between(node, other), other, i <= settled});
     }
     reselection.keep_diverse([this](NodeId a, NodeId b) { return between(a, b); });
-    if (level == 0) reselection.spare_orphans(inbound_);
+    if (level == 0)
+        reselection.spare_orphans(inbound_);
     const std::uint32_t count = reselection.store(words);
-    if (level == 0) settled_[node] = static_cast<std::uint8_t>(count);
+    if (level == 0)
+        settled_[node] = static_cast<std::uint8_t>(count);
 }
 
 Linker::Linker(std::unique_ptr<Construction> construction)

@@ -38,7 +38,8 @@ FileHeader make_header(const NodeStore::Params &params, std::uint32_t magic) {
 Status create_file(base::FileSystem &file_system, const std::string &path,
                    const FileHeader &header) {
     auto file = file_system.open(path, base::OpenMode::create);
-    if (!file.ok()) return std::move(file).status();
+    if (!file.ok())
+        return std::move(file).status();
     DVEC_TRY(file.value()->allocate(file_header_bytes));
     return file.value()->write(0, &header, sizeof(header));
 }
@@ -46,7 +47,8 @@ Status create_file(base::FileSystem &file_system, const std::string &path,
 // The file's size when its header is sound and as expected.
 Result<std::uint64_t> check_header(File &file, const FileHeader &expected) {
     auto size = file.size();
-    if (!size.ok()) return size;
+    if (!size.ok())
+        return size;
     FileHeader header;
     if (size.value() < file_header_bytes)
         return Status(Code::corrupt, "file \"" + file.path() + "\" is too short");
@@ -90,22 +92,25 @@ struct Growth {
 // Ample steps keep the file in few extents and calls rare. When the disk cannot take an ample step
 // it may still take what is really needed.
 Status grow(const Growth &growth) {
-    if (growth.needed <= growth.capacity.load(std::memory_order_relaxed)) return {};
+    if (growth.needed <= growth.capacity.load(std::memory_order_relaxed))
+        return {};
     if (growth.needed > growth.limit)
         return Status(Code::limit_exceeded,
                       "file \"" + growth.file.path() + "\" cannot hold more records");
     auto size = growth.file.size();
-    if (!size.ok()) return std::move(size).status();
+    if (!size.ok())
+        return std::move(size).status();
     const std::uint64_t exact = bytes_for(growth.needed, growth.record_bytes);
-    const std::uint64_t step =
-        std::max(mebibyte, std::min(size.value() / 4, 256 * mebibyte));
+    const std::uint64_t step = std::max(mebibyte, std::min(size.value() / 4, 256 * mebibyte));
     const std::uint64_t ample = std::max(
         exact, std::min(size.value() + step, bytes_for(growth.limit, growth.record_bytes)));
     Status status = growth.file.allocate(ample);
-    if (status.code() == Code::no_space && exact < ample) status = growth.file.allocate(exact);
+    if (status.code() == Code::no_space && exact < ample)
+        status = growth.file.allocate(exact);
     DVEC_TRY(std::move(status));
     size = growth.file.size();
-    if (!size.ok()) return std::move(size).status();
+    if (!size.ok())
+        return std::move(size).status();
     raise_to(growth.capacity, records_in(size.value(), growth.record_bytes, growth.limit));
     return {};
 }
@@ -113,15 +118,19 @@ Status grow(const Growth &growth) {
 // Makes `map` cover `bytes` of `file`, with room to grow before it has to move again.
 Status cover(File &file, Mapping &map, std::uint64_t bytes) {
     auto size = file.size();
-    if (!size.ok()) return std::move(size).status();
+    if (!size.ok())
+        return std::move(size).status();
     if (size.value() < bytes)
         return Status(Code::corrupt, "file \"" + file.path() + "\" is shorter than its capacity");
-    if (map.size() >= bytes) return {};
+    if (map.size() >= bytes)
+        return {};
     const std::uint64_t generous =
         (2 * bytes + 16 * mebibyte) / file_header_bytes * file_header_bytes;
-    if (!map.empty()) return map.extend(generous);
+    if (!map.empty())
+        return map.extend(generous);
     auto fresh = file.map(generous, base::Access::read_write);
-    if (!fresh.ok()) return std::move(fresh).status();
+    if (!fresh.ok())
+        return std::move(fresh).status();
     map = std::move(fresh).value();
     return {};
 }
@@ -147,16 +156,19 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
         auto open_checked = [&](const std::string &path, std::uint32_t magic,
                                 std::unique_ptr<File> &file) -> Result<std::uint64_t> {
             auto opened = file_system.open(path, base::OpenMode::read_write);
-            if (!opened.ok()) return std::move(opened).status();
+            if (!opened.ok())
+                return std::move(opened).status();
             file = std::move(opened).value();
             return check_header(*file, make_header(params, magic));
         };
         const auto nodes_size =
             open_checked(nodes_path(params.directory), nodes_magic, store->nodes_file_);
-        if (!nodes_size.ok()) return nodes_size.status();
+        if (!nodes_size.ok())
+            return nodes_size.status();
         const auto upper_size =
             open_checked(upper_path(params.directory), upper_magic, store->upper_file_);
-        if (!upper_size.ok()) return upper_size.status();
+        if (!upper_size.ok())
+            return upper_size.status();
         raise_to(state.capacity, records_in(nodes_size.value(), params.layout.stride, max_nodes));
         raise_to(state.upper_capacity,
                  records_in(upper_size.value(), params.layout.upper_block_bytes, max_upper_blocks));
@@ -233,9 +245,10 @@ bool NodeStore::mark_deleted(NodeId id) noexcept {
     auto &word = slot(id)->state;
     std::uint64_t current = word.load(std::memory_order_relaxed);
     do {
-        if ((current & (slot_deleted | slot_hole)) != 0) return false;
-    } while (!word.compare_exchange_weak(current, current | slot_deleted,
-                                         std::memory_order_acq_rel, std::memory_order_relaxed));
+        if ((current & (slot_deleted | slot_hole)) != 0)
+            return false;
+    } while (!word.compare_exchange_weak(current, current | slot_deleted, std::memory_order_acq_rel,
+                                         std::memory_order_relaxed));
     state_.deleted.fetch_add(1, std::memory_order_relaxed);
     return true;
 }
@@ -266,9 +279,11 @@ Status NodeStore::sync() {
 Result<std::uint64_t> NodeStore::disk_bytes() {
     return base::guarded([&]() -> Result<std::uint64_t> {
         auto nodes_size = nodes_file_->size();
-        if (!nodes_size.ok()) return nodes_size;
+        if (!nodes_size.ok())
+            return nodes_size;
         auto upper_size = upper_file_->size();
-        if (!upper_size.ok()) return upper_size;
+        if (!upper_size.ok())
+            return upper_size;
         return nodes_size.value() + upper_size.value();
     });
 }

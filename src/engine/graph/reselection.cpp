@@ -19,15 +19,18 @@ void Reselection::spare_orphans(InboundCounts &inbound) {
             kept_.push_back(member);
             continue;
         }
-        while (farthest > 0 && !inbound.release(kept_[farthest - 1].id)) --farthest;
-        if (farthest == 0) break;
+        while (farthest > 0 && !inbound.release(kept_[farthest - 1].id))
+            --farthest;
+        if (farthest == 0)
+            break;
         kept_[--farthest] = member;
     }
 }
 
 std::uint32_t Reselection::store(std::atomic<std::uint32_t> *words) {
     missing_.clear();
-    for (const Member &member : kept_) missing_.push_back(member.id);
+    for (const Member &member : kept_)
+        missing_.push_back(member.id);
     auto count = static_cast<std::uint32_t>(limit_);
     for (std::uint32_t i = 1; i <= count;) {
         const NodeId other = words[i].load(std::memory_order_relaxed);
@@ -41,7 +44,8 @@ std::uint32_t Reselection::store(std::atomic<std::uint32_t> *words) {
             --count;
         }
     }
-    for (const NodeId other : missing_) words[++count].store(other, std::memory_order_relaxed);
+    for (const NodeId other : missing_)
+        words[++count].store(other, std::memory_order_relaxed);
     words[0].store(count, std::memory_order_release);
     return count;
 }

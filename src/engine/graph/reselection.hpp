@@ -29,7 +29,8 @@ class InboundCounts {
     bool release(NodeId id) noexcept {
         std::atomic_ref count(counts_[id]);
         const std::uint32_t before = count.fetch_sub(1, std::memory_order_relaxed);
-        if (before > 1) return true;
+        if (before > 1)
+            return true;
         count.fetch_add(1, std::memory_order_relaxed);
         return before == 0;  // a stale link that was never counted
     }
@@ -67,12 +68,14 @@ class Reselection {
     void keep_diverse(Between between) {
         std::sort(members_.begin(), members_.end());
         for (const Member &member : members_) {
-            if (kept_.size() == limit_) break;
+            if (kept_.size() == limit_)
+                break;
             const bool crowded = std::any_of(kept_.begin(), kept_.end(), [&](const Member &other) {
                 return !(member.settled && other.settled) &&
                        between(other.id, member.id) < member.distance;
             });
-            if (!crowded) kept_.push_back(member);
+            if (!crowded)
+                kept_.push_back(member);
         }
     }
 

@@ -24,11 +24,13 @@ class Sanitizer {
 
     Result<SanitizeReport> run(const std::atomic<bool> &stop) {
         for (NodeId id = 0; id < linked_; ++id) {
-            if (stopped(id, stop)) return Status(Code::interrupted, "checking links was stopped");
+            if (stopped(id, stop))
+                return Status(Code::interrupted, "checking links was stopped");
             inspect(id);
         }
         for (NodeId id = 0; id < linked_; ++id) {
-            if (stopped(id, stop)) return Status(Code::interrupted, "checking links was stopped");
+            if (stopped(id, stop))
+                return Status(Code::interrupted, "checking links was stopped");
             repair_lists(id);
         }
         repair_entry_point();
@@ -42,13 +44,13 @@ class Sanitizer {
 
     // The highest level on which the node has a list; -1 for a slot without payload.
     int level(NodeId id) const {
-        if (!has_payload_[id]) return -1;
+        if (!has_payload_[id])
+            return -1;
         return nodes_.owned_upper_blocks(id, blocks_) ? node_level(id, nodes_.layout().m) : 0;
     }
 
     void inspect(NodeId id) {
-        has_payload_[id] =
-            (state_flags(nodes_.state(id)) & (slot_ready | slot_hole)) == slot_ready;
+        has_payload_[id] = (state_flags(nodes_.state(id)) & (slot_ready | slot_hole)) == slot_ready;
         auto &reference = nodes_.slot(id)->upper;
         if (reference.load(std::memory_order_relaxed) != 0 &&
             !nodes_.owned_upper_blocks(id, blocks_)) {
@@ -62,7 +64,8 @@ class Sanitizer {
         if (repair_list(id, 0, &nodes_.slot(id)->link_count) == 0 && top >= 0 && linked_ > 1 &&
             (state_flags(nodes_.state(id)) & slot_deleted) == 0)
             ++report_.isolated;
-        if (top <= 0) return;
+        if (top <= 0)
+            return;
         const std::uint32_t first = *nodes_.owned_upper_blocks(id, blocks_);
         for (int at = 1; at <= top; ++at)
             repair_list(id, at, nodes_.upper_block(first + static_cast<std::uint32_t>(at) - 1));
@@ -82,7 +85,8 @@ class Sanitizer {
         }
         drop_duplicates();
         const auto left = static_cast<std::uint32_t>(kept_.size());
-        if (left == stored) return left;
+        if (left == stored)
+            return left;
         report_.repairs += stored > limit ? 1 + limit - left : stored - left;
         for (std::uint32_t i = 0; i < left; ++i)
             words[i + 1].store(kept_[i], std::memory_order_relaxed);
@@ -94,7 +98,8 @@ class Sanitizer {
         sorted_ = kept_;
         std::sort(sorted_.begin(), sorted_.end());
         const auto end = std::unique(sorted_.begin(), sorted_.end());
-        if (end == sorted_.end()) return;
+        if (end == sorted_.end())
+            return;
         kept_.assign(sorted_.begin(), end);
     }
 
@@ -107,7 +112,8 @@ class Sanitizer {
         for (NodeId id = 0; id < linked_; ++id)
             if (node_level(id, nodes_.layout().m) > best.level && level(id) > best.level)
                 best = {id, level(id)};
-        if (best.level == entry.level && entry.level < 0) return;
+        if (best.level == entry.level && entry.level < 0)
+            return;
         shared.entry_point.store(EntryPoint::pack(best), std::memory_order_release);
         ++report_.repairs;
     }

@@ -26,8 +26,8 @@ class AlignedCopy {
     const std::byte *assign(const void *data, std::size_t size) {
         if (size > size_) {
             bytes_.reset();
-            bytes_.reset(static_cast<std::byte *>(
-                ::operator new(size, std::align_val_t{cache_line})));
+            bytes_.reset(
+                static_cast<std::byte *>(::operator new (size, std::align_val_t{cache_line})));
             size_ = size;
         }
         std::memcpy(bytes_.get(), data, size);
@@ -38,7 +38,7 @@ class AlignedCopy {
   private:
     struct Free {
         void operator()(std::byte *bytes) const {
-            ::operator delete(bytes, std::align_val_t{cache_line});
+            ::operator delete (bytes, std::align_val_t{cache_line});
         }
     };
     std::unique_ptr<std::byte, Free> bytes_;
@@ -127,11 +127,13 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
 Result<std::optional<Hit>> Search::Progress::next() {
     for (;;) {
         auto linked = linked_head();
-        if (!linked.ok()) return std::move(linked).status();
+        if (!linked.ok())
+            return std::move(linked).status();
         const Head head = linked.value();
         const Head tail = tail_head();
         if (!head && !tail) {
-            if (phase_ != Phase::beyond) return std::optional<Hit>();
+            if (phase_ != Phase::beyond)
+                return std::optional<Hit>();
             // Only now: everything in order has been returned.
             phase_ = Phase::missed;
             exact_.start(0, horizon_, returned_);
@@ -158,15 +160,19 @@ Result<std::optional<Hit>> Search::Progress::next() {
 Result<Search::Progress::Head> Search::Progress::linked_head() {
     if (phase_ == Phase::walk) {
         auto head = walk_head();
-        if (!head.ok() || head.value()) return head;
+        if (!head.ok() || head.value())
+            return head;
         complete_exactly();
     }
-    if (phase_ != Phase::beyond && phase_ != Phase::missed) return Head();
+    if (phase_ != Phase::beyond && phase_ != Phase::missed)
+        return Head();
     for (;; exact_.take()) {
         auto head = exact_.nearest(context_);
-        if (!head.ok() || (head.value() && context_.live(candidate_id(*head.value())))) return head;
+        if (!head.ok() || (head.value() && context_.live(candidate_id(*head.value()))))
+            return head;
         if (!head.value()) {
-            if (phase_ == Phase::missed) phase_ = Phase::done;
+            if (phase_ == Phase::missed)
+                phase_ = Phase::done;
             return head;
         }
     }
@@ -183,7 +189,8 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
             if (candidate > horizon_ && context_.live(candidate_id(candidate)))
                 return Head(candidate);
         }
-        if (walked_ && (walk_.exhausted() || returned_.size() >= exact_after_)) return Head();
+        if (walked_ && (walk_.exhausted() || returned_.size() >= exact_after_))
+            return Head();
         walked_ = false;
         DVEC_TRY(walk_.run_round());
         walked_ = true;
@@ -211,14 +218,16 @@ Search::~Search() = default;
 Status Search::start(const NodeStore &nodes, const Watermarks &marks, const void *query,
                      const Params &params) {
     return base::guarded([&]() -> Status {
-        if (!progress_) progress_ = std::make_unique<Progress>();
+        if (!progress_)
+            progress_ = std::make_unique<Progress>();
         return progress_->start(nodes, marks, query, params);
     });
 }
 
 Result<std::optional<Hit>> Search::next() {
     return base::guarded([&]() -> Result<std::optional<Hit>> {
-        if (!progress_) return std::optional<Hit>();
+        if (!progress_)
+            return std::optional<Hit>();
         return progress_->next();
     });
 }

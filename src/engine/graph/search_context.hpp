@@ -38,13 +38,12 @@ struct SearchContext {
     }
 
     // A node to be returned: complete, not deleted, not a hole. Acquire: its payload may be read.
-    bool live(NodeId id) const noexcept {
-        return is_live(nodes->state(id));
-    }
+    bool live(NodeId id) const noexcept { return is_live(nodes->state(id)); }
 
     // Whether the caller wants the search to stop; asks only every poll_interval distances.
     bool stop_requested() noexcept {
-        if (statistics.distances < next_poll) return false;
+        if (statistics.distances < next_poll)
+            return false;
         next_poll = statistics.distances + poll_interval;
         return interrupted != nullptr && interrupted();
     }

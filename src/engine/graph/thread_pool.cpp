@@ -25,7 +25,8 @@ ThreadPool::~ThreadPool() {
         closing_ = true;
     }
     wake_.notify_all();
-    for (std::thread &thread : threads_) thread.join();
+    for (std::thread &thread : threads_)
+        thread.join();
 }
 
 void ThreadPool::run(unsigned helpers, const std::function<void(unsigned)> &body) {
@@ -51,14 +52,17 @@ void ThreadPool::serve(unsigned number) {
     std::unique_lock lock(mutex_);
     for (;;) {
         wake_.wait(lock, [&] { return closing_ || round_ != served; });
-        if (closing_) return;
+        if (closing_)
+            return;
         served = round_;
-        if (number > wanted_) continue;
+        if (number > wanted_)
+            continue;
         const auto *body = body_;
         lock.unlock();
         (*body)(number);
         lock.lock();
-        if (--working_ == 0) done_.notify_one();
+        if (--working_ == 0)
+            done_.notify_one();
     }
 }
 

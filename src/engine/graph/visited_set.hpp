@@ -34,7 +34,8 @@ class VisitedSet {
 
     // Makes room for `extra` insertions.
     void reserve(std::size_t extra) {
-        while ((size_ + extra) * 2 > table_.size()) grow();
+        while ((size_ + extra) * 2 > table_.size())
+            grow();
     }
 
     // Whether the id was new. Room must have been reserved.
@@ -42,7 +43,8 @@ class VisitedSet {
         const std::uint64_t entry = std::uint64_t{epoch_} << 32 | id;
         const std::size_t mask = table_.size() - 1;
         for (std::size_t at = position(id);; at = (at + 1) & mask) {
-            if (table_[at] == entry) return false;
+            if (table_[at] == entry)
+                return false;
             if (table_[at] >> 32 != epoch_) {
                 table_[at] = entry;
                 ++size_;
@@ -66,7 +68,8 @@ class VisitedSet {
         before.swap(table_);
         size_ = 0;
         for (const std::uint64_t entry : before)
-            if (entry >> 32 == epoch_) insert(static_cast<NodeId>(entry));
+            if (entry >> 32 == epoch_)
+                insert(static_cast<NodeId>(entry));
     }
 
     std::vector<std::uint64_t> table_;  // size a power of two, >= 2

@@ -56,8 +56,8 @@ inline constexpr std::uint64_t max_segment_bytes = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t max_segment_number = 0xFFFFFFFF;
 
 enum class RecordType : std::uint16_t {
-    insert = 1,  // payload: TID, vector
-    remove = 2,  // no payload: the node is deleted
+    insert = 1,            // payload: TID, vector
+    remove = 2,            // no payload: the node is deleted
     segment_end = 0xFFFF,  // the log goes on in the next segment; of no meaning outside this layer
 };
 

@@ -44,7 +44,8 @@ class SegmentImage {
 
     // A file that is missing or too short is no error here: what is not there is not valid.
     base::Status load(std::uint64_t segment) {
-        if (loaded_ && segment == segment_) return {};
+        if (loaded_ && segment == segment_)
+            return {};
         loaded_ = false;
         segment_ = segment;
         size_ = 0;
@@ -55,9 +56,11 @@ class SegmentImage {
             loaded_ = true;
             return {};
         }
-        if (!file.ok()) return std::move(file).status();
+        if (!file.ok())
+            return std::move(file).status();
         const auto size = file.value()->size();
-        if (!size.ok()) return size.status();
+        if (!size.ok())
+            return size.status();
         size_ = std::min(size.value(), geometry_.segment_bytes);
         DVEC_TRY(file.value()->read(0, bytes_.get(), size_));
         loaded_ = true;
@@ -100,7 +103,8 @@ class SegmentImage {
         for (; offset + sizeof(RecordHeader) <= size_; offset += record_alignment) {
             std::uint32_t magic;
             std::memcpy(&magic, bytes_.get() + offset, sizeof(magic));
-            if (magic == record_magic && inspect(offset).finding == Finding::record) return offset;
+            if (magic == record_magic && inspect(offset).finding == Finding::record)
+                return offset;
         }
         return std::nullopt;
     }
@@ -133,7 +137,8 @@ class Replay {
 
     base::Result<ReplayReport> run(Position from) {
         auto segments = list_segments(file_system_, geometry_);
-        if (!segments.ok()) return std::move(segments).status();
+        if (!segments.ok())
+            return std::move(segments).status();
         segments_ = std::move(segments).value();
         report_.first = geometry_.start_of(geometry_.segment_of(from));
         report_.end = from;
@@ -143,7 +148,8 @@ class Replay {
             DVEC_TRY(image_.load(geometry_.segment_of(gap)));
             const Inspection inspection = image_.inspect(geometry_.offset_of(gap));
             auto found = find_record(gap + record_alignment);
-            if (!found.ok()) return std::move(found).status();
+            if (!found.ok())
+                return std::move(found).status();
             if (!found.value()) {
                 if (inspection.finding == Finding::broken)
                     report_.broken_tail = part_of_segment(gap, inspection.reason);
@@ -163,7 +169,8 @@ class Replay {
             DVEC_TRY(image_.load(geometry_.segment_of(next_)));
             const std::uint64_t offset = geometry_.offset_of(next_);
             const Inspection inspection = image_.inspect(offset);
-            if (inspection.finding != Finding::record) return {};
+            if (inspection.finding != Finding::record)
+                return {};
             const RecordHeader &header = inspection.header;
             if (static_cast<RecordType>(header.type) == RecordType::segment_end) {
                 report_.end = geometry_.start_of(geometry_.segment_of(next_) + 1);
@@ -177,10 +184,10 @@ class Replay {
     base::Status deliver(const RecordHeader &header, std::uint64_t offset) {
         const auto type = static_cast<RecordType>(header.type);
         if (type != RecordType::insert && type != RecordType::remove)
-            return {base::Code::unsupported,
-                    "unknown record type " + std::to_string(header.type) + " at offset " +
-                        std::to_string(offset) + " of log segment \"" +
-                        geometry_.segment_path(header.segment) + "\""};
+            return {base::Code::unsupported, "unknown record type " + std::to_string(header.type) +
+                                                 " at offset " + std::to_string(offset) +
+                                                 " of log segment \"" +
+                                                 geometry_.segment_path(header.segment) + "\""};
         DVEC_TRY(apply_({.type = type,
                          .node = header.node,
                          .lsn = header.lsn,
@@ -194,7 +201,8 @@ class Replay {
     base::Result<std::optional<Position>> find_record(Position from) {
         const std::uint64_t from_segment = geometry_.segment_of(from);
         for (const std::uint32_t segment : segments_) {
-            if (segment < from_segment) continue;
+            if (segment < from_segment)
+                continue;
             DVEC_TRY(image_.load(segment));
             const std::uint64_t begin = segment == from_segment ? geometry_.offset_of(from) : 0;
             if (const auto offset = image_.find_record(begin))

@@ -24,7 +24,8 @@ std::string unfinished_path(const Geometry &geometry) {
 
 base::Status remove_if_present(base::FileSystem &file_system, const std::string &path) {
     base::Status status = file_system.remove(path);
-    if (status.code() == base::Code::not_found) return {};
+    if (status.code() == base::Code::not_found)
+        return {};
     return status;
 }
 
@@ -32,7 +33,8 @@ base::Status create_unfinished(base::FileSystem &file_system, const Geometry &ge
                                const std::string &path) {
     DVEC_TRY(remove_if_present(file_system, path));
     auto file = file_system.open(path, base::OpenMode::create);
-    if (!file.ok()) return std::move(file).status();
+    if (!file.ok())
+        return std::move(file).status();
     DVEC_TRY(write_zeros(*file.value(), 0, geometry.segment_bytes));
     return file.value()->sync();
 }
@@ -52,24 +54,29 @@ base::Status validate(const Geometry &geometry) {
 }
 
 std::optional<std::uint32_t> segment_number(std::string_view file_name) noexcept {
-    if (!file_name.starts_with(name_prefix)) return std::nullopt;
+    if (!file_name.starts_with(name_prefix))
+        return std::nullopt;
     const std::string_view digits = file_name.substr(name_prefix.size());
     // One spelling per number: "log.07" and "log.7" must not both be segment 7.
-    if (digits.empty() || (digits.size() > 1 && digits.front() == '0')) return std::nullopt;
+    if (digits.empty() || (digits.size() > 1 && digits.front() == '0'))
+        return std::nullopt;
     std::uint32_t number = 0;
     const char *end = digits.data() + digits.size();
     const auto [stop, error] = std::from_chars(digits.data(), end, number);
-    if (error != std::errc() || stop != end) return std::nullopt;
+    if (error != std::errc() || stop != end)
+        return std::nullopt;
     return number;
 }
 
 base::Result<std::vector<std::uint32_t>> list_segments(base::FileSystem &file_system,
                                                        const Geometry &geometry) {
     auto names = file_system.list(geometry.directory);
-    if (!names.ok()) return std::move(names).status();
+    if (!names.ok())
+        return std::move(names).status();
     std::vector<std::uint32_t> segments;
     for (const std::string &name : names.value())
-        if (const auto number = segment_number(name)) segments.push_back(*number);
+        if (const auto number = segment_number(name))
+            segments.push_back(*number);
     std::sort(segments.begin(), segments.end());
     return segments;
 }
@@ -79,7 +86,8 @@ base::Status create_segment(base::FileSystem &file_system, const Geometry &geome
     const std::string unfinished = unfinished_path(geometry);
     const std::string final_path = geometry.segment_path(segment);
     base::Status status = create_unfinished(file_system, geometry, unfinished);
-    if (status.ok()) status = file_system.rename(unfinished, final_path);
+    if (status.ok())
+        status = file_system.rename(unfinished, final_path);
     if (!status.ok()) {
         // The first failure is the one to report; if the removal fails too, the next attempt
         // repeats it.
@@ -87,17 +95,19 @@ base::Status create_segment(base::FileSystem &file_system, const Geometry &geome
         return status;
     }
     status = file_system.sync_directory(geometry.directory);
-    if (!status.ok()) static_cast<void>(file_system.remove(final_path));
+    if (!status.ok())
+        static_cast<void>(file_system.remove(final_path));
     return status;
 }
 
 base::Status write_zeros(base::File &file, std::uint64_t begin, std::uint64_t end) {
-    if (begin >= end) return {};
+    if (begin >= end)
+        return {};
     const std::size_t piece_bytes = std::min<std::uint64_t>(end - begin, fill_piece_bytes);
     const auto zeros = std::make_unique<std::byte[]>(piece_bytes);
     for (std::uint64_t offset = begin; offset < end; offset += piece_bytes)
-        DVEC_TRY(file.write(offset, zeros.get(),
-                            std::min<std::uint64_t>(piece_bytes, end - offset)));
+        DVEC_TRY(
+            file.write(offset, zeros.get(), std::min<std::uint64_t>(piece_bytes, end - offset)));
     return {};
 }
 
@@ -107,7 +117,8 @@ base::Status remove_segment(base::FileSystem &file_system, const Geometry &geome
     // An idle process may keep the segment mapped for days; the file's space should not wait for
     // it.
     auto file = file_system.open(path, base::OpenMode::read_write);
-    if (file.ok()) static_cast<void>(file.value()->truncate(0));
+    if (file.ok())
+        static_cast<void>(file.value()->truncate(0));
     return remove_if_present(file_system, path);
 }
 

@@ -43,9 +43,10 @@ void keep_store_order() noexcept { std::atomic_signal_fence(std::memory_order_se
 Draft::Draft(RecordType type, std::uint64_t lsn, std::span<const std::byte> first,
              std::span<const std::byte> second) noexcept
     : type_(type), lsn_(lsn), first_(first), second_(second) {
-    if (payload_bytes() > max_payload_bytes) return;
-    payload_crc_ = base::checksum(base::checksum(0, first.data(), first.size()), second.data(),
-                                  second.size());
+    if (payload_bytes() > max_payload_bytes)
+        return;
+    payload_crc_ =
+        base::checksum(base::checksum(0, first.data(), first.size()), second.data(), second.size());
 }
 
 std::size_t Draft::record_bytes() const noexcept { return log::record_bytes(payload_bytes()); }
@@ -96,18 +97,21 @@ base::Status Writer::resume(const ReplayReport &report) {
 // may be. Afterwards the segment has its full size whatever happened to the file.
 base::Status Writer::clear_behind(Position end) {
     const std::uint64_t offset = geometry_.offset_of(end);
-    if (offset == 0) return {};
+    if (offset == 0)
+        return {};
     const std::uint64_t segment = geometry_.segment_of(end);
     auto file = file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
     if (file.status().code() == base::Code::not_found)
         return create_segment(file_system_, geometry_, segment);
-    if (!file.ok()) return std::move(file).status();
+    if (!file.ok())
+        return std::move(file).status();
     return write_zeros(*file.value(), offset, geometry_.segment_bytes);
 }
 
 base::Status Writer::remove_segments_outside(Position first, Position end) {
     const auto segments = list_segments(file_system_, geometry_);
-    if (!segments.ok()) return segments.status();
+    if (!segments.ok())
+        return segments.status();
     for (const std::uint32_t segment : segments.value())
         if (geometry_.start_of(segment) < first || geometry_.start_of(segment) >= end)
             DVEC_TRY(remove_segment(file_system_, geometry_, segment));
@@ -149,12 +153,13 @@ base::Result<bool> Writer::fits(const Draft &draft) {
     return base::guarded([&]() -> base::Result<bool> {
         const std::size_t bytes = draft.record_bytes();
         if (draft.payload_bytes() > max_payload_bytes || bytes > geometry_.segment_bytes)
-            return base::Status(base::Code::limit_exceeded,
-                                "a log record cannot hold " +
-                                    std::to_string(draft.payload_bytes()) + " bytes");
+            return base::Status(
+                base::Code::limit_exceeded,
+                "a log record cannot hold " + std::to_string(draft.payload_bytes()) + " bytes");
         const Position head = state_.head.load(std::memory_order_relaxed);
         const Position place = geometry_.place(head, bytes);
-        if (place + bytes > state_.ready_end.load(std::memory_order_acquire)) return false;
+        if (place + bytes > state_.ready_end.load(std::memory_order_acquire))
+            return false;
 
         const std::uint32_t generation = state_.generation.load(std::memory_order_acquire);
         if (generation != mapped_generation_) {
@@ -171,16 +176,20 @@ base::Result<bool> Writer::fits(const Draft &draft) {
 
 base::Status Writer::map_segment(std::uint64_t number) {
     MappedSegment &slot = mapped_[number % mapped_.size()];
-    if (slot.number == number) return {};
+    if (slot.number == number)
+        return {};
     auto file = file_system_.open(geometry_.segment_path(number), base::OpenMode::read_write);
-    if (!file.ok()) return std::move(file).status();
+    if (!file.ok())
+        return std::move(file).status();
     const auto size = file.value()->size();
-    if (!size.ok()) return size.status();
+    if (!size.ok())
+        return size.status();
     if (size.value() < geometry_.segment_bytes)
         return {base::Code::corrupt,
                 "log segment \"" + file.value()->path() + "\" is shorter than it was made"};
     auto mapping = file.value()->map(geometry_.segment_bytes, base::Access::read_write);
-    if (!mapping.ok()) return std::move(mapping).status();
+    if (!mapping.ok())
+        return std::move(mapping).status();
     slot.mapping = std::move(mapping).value();
     slot.number = number;
     return {};
@@ -229,7 +238,8 @@ void Writer::write_record(Position position, const Draft &draft, std::uint32_t n
     store_magic(begin, 0);
     keep_store_order();
     const auto put = [&target](const void *data, std::size_t size) {
-        if (size != 0) std::memcpy(target, data, size);
+        if (size != 0)
+            std::memcpy(target, data, size);
         target += size;
     };
     put(&header, sizeof(header));
@@ -249,7 +259,8 @@ base::Status Writer::sync() {
         // reading the head with acquire puts all stores of the records before it there.
         const Position target = state_.head.load(std::memory_order_acquire);
         const Position begin = state_.synced.load(std::memory_order_acquire);
-        if (begin >= target) return {};
+        if (begin >= target)
+            return {};
         for (std::uint64_t segment = geometry_.segment_of(begin);
              geometry_.start_of(segment) < target; ++segment) {
             base::Status status = sync_segment(segment);
@@ -257,7 +268,8 @@ base::Status Writer::sync() {
             const bool discarded =
                 status.code() == base::Code::not_found &&
                 geometry_.start_of(segment) < state_.first.load(std::memory_order_acquire);
-            if (!status.ok() && !discarded) return status;
+            if (!status.ok() && !discarded)
+                return status;
         }
         raise(state_.synced, target);
         return {};
@@ -265,18 +277,21 @@ base::Status Writer::sync() {
 }
 
 base::Status Writer::sync_segment(std::uint64_t segment) {
-    auto file =
-        file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
-    if (!file.ok()) return std::move(file).status();
+    auto file = file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
+    if (!file.ok())
+        return std::move(file).status();
     base::Status status = file.value()->sync();
-    if (!status.ok()) state_.sync_failed.store(1, std::memory_order_release);
+    if (!status.ok())
+        state_.sync_failed.store(1, std::memory_order_release);
     return status;
 }
 
 base::Status Writer::sync_all_segments() {
     const auto segments = list_segments(file_system_, geometry_);
-    if (!segments.ok()) return segments.status();
-    for (const std::uint32_t segment : segments.value()) DVEC_TRY(sync_segment(segment));
+    if (!segments.ok())
+        return segments.status();
+    for (const std::uint32_t segment : segments.value())
+        DVEC_TRY(sync_segment(segment));
     return {};
 }
 

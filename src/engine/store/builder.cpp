@@ -1,5 +1,5 @@
-// The adding thread and the linker each have their own mapping of the files, as two processes would;
-// growing a file under one never moves memory under the other.
+// The adding thread and the linker each have their own mapping of the files, as two processes
+// would; growing a file under one never moves memory under the other.
 #include "engine/store/builder.hpp"
 
 #include <algorithm>
@@ -17,8 +17,8 @@ using graph::NodeId;
 
 namespace {
 
-// Nodes of one linking batch. Batches grow with the graph: while it is small, nodes linked at the same
-// time would miss each other as neighbours.
+// Nodes of one linking batch. Batches grow with the graph: while it is small, nodes linked at the
+// same time would miss each other as neighbours.
 NodeId batch_size(NodeId linked) { return std::clamp<NodeId>(linked / 8, 1, 4096); }
 
 constexpr auto idle_wait = std::chrono::milliseconds(1);
@@ -34,7 +34,8 @@ Result<std::unique_ptr<Builder>> Builder::create(base::FileSystem &file_system,
                                                  const Description &description, unsigned threads) {
     return base::guarded([&]() -> Result<std::unique_ptr<Builder>> {
         auto kernel = known_kernel(description);
-        if (!kernel.ok()) return std::move(kernel).status();
+        if (!kernel.ok())
+            return std::move(kernel).status();
         std::unique_ptr<Builder> builder(new Builder(file_system, description));
         DVEC_TRY(builder->make_files(kernel.value(), std::max(threads, 1u)));
         const base::SignalsBlocked blocked;
@@ -49,7 +50,8 @@ Status Builder::make_files(const distance::Kernel &kernel, unsigned threads) {
     DVEC_TRY(graph::NodeStore::create_files(file_system_, params));
     for (auto *store : {&nodes_, &linker_nodes_}) {
         auto opened = graph::NodeStore::open(file_system_, params, state_.graph);
-        if (!opened.ok()) return std::move(opened).status();
+        if (!opened.ok())
+            return std::move(opened).status();
         *store = std::move(opened).value();
     }
     graph::Linker::Params linker_params;
@@ -58,20 +60,23 @@ Status Builder::make_files(const distance::Kernel &kernel, unsigned threads) {
     linker_params.ef_construction = description_.ef_construction;
     linker_params.threads = threads;
     auto linker = graph::Linker::create(*linker_nodes_, linker_params);
-    if (!linker.ok()) return std::move(linker).status();
+    if (!linker.ok())
+        return std::move(linker).status();
     linker_ = std::move(linker).value();
     return {};
 }
 
 Builder::~Builder() {
     stop_.store(true);
-    if (driver_.joinable()) driver_.join();
+    if (driver_.joinable())
+        driver_.join();
 }
 
 Status Builder::add(graph::Tid tid, const void *vector) {
     return base::guarded([&]() -> Status {
-        if (done()) return driver_status_.ok() ? Status(Code::internal, "linking ended early")
-                                               : driver_status_;
+        if (done())
+            return driver_status_.ok() ? Status(Code::internal, "linking ended early")
+                                       : driver_status_;
         const NodeId id = state_.graph.allocated.load(std::memory_order_relaxed);
         if (id >= graph::max_nodes)
             return Status(Code::limit_exceeded, "index has reached its maximum of " +
@@ -114,7 +119,8 @@ Status Builder::complete(WalFlusher &wal) {
         DVEC_TRY(driver_status_);
         linker_.reset();
         auto file = CheckpointFile::create(file_system_, description_.directory);
-        if (!file.ok()) return std::move(file).status();
+        if (!file.ok())
+            return std::move(file).status();
         DVEC_TRY(linker_nodes_->refresh());
         DVEC_TRY(take_checkpoint(file_system_, description_, state_, Locks{append_, grow_},
                                  *linker_nodes_, wal, CheckpointKind::clean));

@@ -1,6 +1,6 @@
-// Builds an index from nothing: one thread adds rows, others link them as they arrive. No log is kept;
-// everything is synced at the end and then the checkpoint says so, hence a build that is interrupted
-// leaves a folder that nobody will believe.
+// Builds an index from nothing: one thread adds rows, others link them as they arrive. No log is
+// kept; everything is synced at the end and then the checkpoint says so, hence a build that is
+// interrupted leaves a folder that nobody will believe.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,5 @@
-// A record is trusted only when magic and CRC fit; which of two is current is the serial's word alone.
+// A record is trusted only when magic and CRC fit; which of two is current is the serial's word
+// alone.
 #include "engine/store/checkpoint.hpp"
 
 #include <array>
@@ -29,7 +30,8 @@ Result<CheckpointFile> CheckpointFile::create(base::FileSystem &file_system,
                                               const std::string &directory) {
     return base::guarded([&]() -> Result<CheckpointFile> {
         auto file = file_system.open(path_in(directory), base::OpenMode::create);
-        if (!file.ok()) return std::move(file).status();
+        if (!file.ok())
+            return std::move(file).status();
         DVEC_TRY(file.value()->allocate(blocks * checkpoint_block_bytes));
         return CheckpointFile(std::move(file).value());
     });
@@ -39,7 +41,8 @@ Result<CheckpointFile> CheckpointFile::open(base::FileSystem &file_system,
                                             const std::string &directory) {
     return base::guarded([&]() -> Result<CheckpointFile> {
         auto file = file_system.open(path_in(directory), base::OpenMode::read_write);
-        if (!file.ok()) return std::move(file).status();
+        if (!file.ok())
+            return std::move(file).status();
         return CheckpointFile(std::move(file).value());
     });
 }
@@ -47,8 +50,10 @@ Result<CheckpointFile> CheckpointFile::open(base::FileSystem &file_system,
 Result<std::optional<CheckpointRecord>> CheckpointFile::read_block(unsigned block) {
     CheckpointRecord record;
     const Status status = file_->read(block * checkpoint_block_bytes, &record, sizeof record);
-    if (status.code() == Code::corrupt) return std::optional<CheckpointRecord>();  // file too short
-    if (!status.ok()) return status;
+    if (status.code() == Code::corrupt)
+        return std::optional<CheckpointRecord>();  // file too short
+    if (!status.ok())
+        return status;
     if (record.magic != checkpoint_magic || record.checksum != checksum_of(record))
         return std::optional<CheckpointRecord>();
     return std::optional(record);
@@ -59,12 +64,14 @@ Result<CheckpointRecord> CheckpointFile::read() {
         std::optional<CheckpointRecord> current;
         for (unsigned block = 0; block < blocks; ++block) {
             auto record = read_block(block);
-            if (!record.ok()) return std::move(record).status();
+            if (!record.ok())
+                return std::move(record).status();
             if (record.value() && (!current || record.value()->serial > current->serial))
                 current = record.value();
         }
         if (!current)
-            return Status(Code::corrupt, "file \"" + file_->path() + "\" holds no valid checkpoint");
+            return Status(Code::corrupt,
+                          "file \"" + file_->path() + "\" holds no valid checkpoint");
         if (current->version > checkpoint_version)
             return Status(Code::unsupported, "file \"" + file_->path() + "\" has format version " +
                                                  std::to_string(current->version));
@@ -75,7 +82,8 @@ Result<CheckpointRecord> CheckpointFile::read() {
 Status CheckpointFile::write(CheckpointRecord record) {
     return base::guarded([&]() -> Status {
         const auto current = read();
-        if (!current.ok() && current.status().code() != Code::corrupt) return current.status();
+        if (!current.ok() && current.status().code() != Code::corrupt)
+            return current.status();
         record.magic = checkpoint_magic;
         record.version = checkpoint_version;
         record.serial = current.ok() ? current.value().serial + 1 : 1;

@@ -1,5 +1,5 @@
-// The checkpoint file: what is known to be on disk. Two records are written alternately, each in a block
-// of its own and under a CRC, so that a write torn by a crash leaves the one before it.
+// The checkpoint file: what is known to be on disk. Two records are written alternately, each in a
+// block of its own and under a CRC, so that a write torn by a crash leaves the one before it.
 #pragma once
 
 #include <cstdint>
@@ -37,13 +37,14 @@ struct CheckpointRecord {
     std::uint32_t m = 0;
     std::uint32_t ef_construction = 0;
 
-    std::uint64_t log_position = 0;   // replay begins here
-    std::uint64_t reconcile_lsn = 0;  // S: heap inserts of finished transactions below it are in here
-    std::uint64_t max_lsn = 0;        // highest PostgreSQL LSN of anything the checkpoint covers
+    std::uint64_t log_position = 0;  // replay begins here
+    std::uint64_t reconcile_lsn =
+        0;                      // S: heap inserts of finished transactions below it are in here
+    std::uint64_t max_lsn = 0;  // highest PostgreSQL LSN of anything the checkpoint covers
 
-    std::uint64_t entry_point = 0;    // graph::EntryPoint::pack
-    std::uint32_t nodes = 0;          // K: ids below have their payload on disk
-    std::uint32_t linked = 0;         // ids below are linked, and their links are on disk
+    std::uint64_t entry_point = 0;  // graph::EntryPoint::pack
+    std::uint32_t nodes = 0;        // K: ids below have their payload on disk
+    std::uint32_t linked = 0;       // ids below are linked, and their links are on disk
     std::uint32_t deleted = 0;
     std::uint32_t upper_blocks = 0;
 
@@ -68,8 +69,8 @@ class CheckpointFile {
     static base::Result<CheckpointFile> open(base::FileSystem &file_system,
                                              const std::string &directory);
 
-    // The current record: the valid one with the higher serial. Code::corrupt when neither is valid,
-    // Code::unsupported when the current one has a newer version.
+    // The current record: the valid one with the higher serial. Code::corrupt when neither is
+    // valid, Code::unsupported when the current one has a newer version.
     base::Result<CheckpointRecord> read();
 
     // Writes `record` over the older of the two and makes it durable. Fills magic, version, serial

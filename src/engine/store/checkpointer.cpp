@@ -62,13 +62,15 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         DVEC_TRY(wal.flush(now.max_lsn));
 
         auto identity = nodes.file_identity();
-        if (!identity.ok()) return std::move(identity).status();
+        if (!identity.ok())
+            return std::move(identity).status();
         record.boot = current_boot(file_system);
         record.nodes_device = identity.value().device;
         record.nodes_inode = identity.value().inode;
         if (kind == CheckpointKind::clean) {
             auto change_time = nodes.file_change_time();
-            if (!change_time.ok()) return std::move(change_time).status();
+            if (!change_time.ok())
+                return std::move(change_time).status();
             record.nodes_change_time = change_time.value();
             record.clean = 1;
         }
@@ -76,7 +78,8 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         // The checkpoint file has several writers (a backend leaving the clean state is one).
         const std::lock_guard hold(locks.grow);
         auto file = CheckpointFile::open(file_system, description.directory);
-        if (!file.ok()) return std::move(file).status();
+        if (!file.ok())
+            return std::move(file).status();
         DVEC_TRY(file.value().write(record));
         state.checkpoint_position.store(now.position);
         state.checkpoint_serial.fetch_add(1);
@@ -88,17 +91,22 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
 Status leave_clean_state(base::FileSystem &file_system, const Description &description,
                          SharedState &state, Locks locks) {
     return base::guarded([&]() -> Status {
-        if (state.clean.load(std::memory_order_acquire) == 0) return {};
+        if (state.clean.load(std::memory_order_acquire) == 0)
+            return {};
         const std::lock_guard hold(locks.grow);
-        if (state.clean.load(std::memory_order_acquire) == 0) return {};
+        if (state.clean.load(std::memory_order_acquire) == 0)
+            return {};
         auto file = CheckpointFile::open(file_system, description.directory);
-        if (!file.ok()) return std::move(file).status();
+        if (!file.ok())
+            return std::move(file).status();
         auto record = file.value().read();
-        if (!record.ok()) return std::move(record).status();
+        if (!record.ok())
+            return std::move(record).status();
         record.value().clean = 0;
         record.value().nodes_change_time = 0;
         record.value().server_start = state.server_start.load();
-        // The clean files may have been written on an earlier boot; what follows is written on this one.
+        // The clean files may have been written on an earlier boot; what follows is written on this
+        // one.
         record.value().boot = current_boot(file_system);
         DVEC_TRY(file.value().write(record.value()));
         state.clean.store(0, std::memory_order_release);

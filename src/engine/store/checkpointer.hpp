@@ -1,6 +1,6 @@
 // Takes checkpoints: makes the graph files durable, then says so in the checkpoint file. Everything
-// that ends with "and now this is on disk" (a build, a recovery, the worker's periodic checkpoint, the
-// shutdown) ends here.
+// that ends with "and now this is on disk" (a build, a recovery, the worker's periodic checkpoint,
+// the shutdown) ends here.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace dvec::store {
 
-// PostgreSQL's side of a checkpoint: makes its WAL durable up to `lsn`, so that nothing the sidecar holds
-// is ever ahead of the heap. Must not throw or longjmp; returns a failure instead.
+// PostgreSQL's side of a checkpoint: makes its WAL durable up to `lsn`, so that nothing the sidecar
+// holds is ever ahead of the heap. Must not throw or longjmp; returns a failure instead.
 class WalFlusher {
   public:
     virtual base::Status flush(std::uint64_t lsn) = 0;
@@ -28,16 +28,16 @@ enum class CheckpointKind : std::uint8_t {
     clean     // nobody writes any more: the next start need not look at the log
 };
 
-// Run by the one party that links (nothing may be linked meanwhile; inserts and deletes go on). `nodes`
-// is that party's mapping. After a failed sync the index must be given up for a rebuild: the caller sees
-// to it. On success the log before checkpoint_position is no longer needed.
+// Run by the one party that links (nothing may be linked meanwhile; inserts and deletes go on).
+// `nodes` is that party's mapping. After a failed sync the index must be given up for a rebuild:
+// the caller sees to it. On success the log before checkpoint_position is no longer needed.
 base::Status take_checkpoint(base::FileSystem &file_system, const Description &description,
                              SharedState &state, Locks locks, graph::NodeStore &nodes,
                              WalFlusher &wal, CheckpointKind kind);
 
-// "Clean" on disk promises that the files hold nothing newer than the checkpoint. Takes the promise back,
-// durably, and names the running boot as the one that writes: to be called before the first byte is
-// stored in any file, a link included. Cheap when the state is not clean. Takes locks.grow.
+// "Clean" on disk promises that the files hold nothing newer than the checkpoint. Takes the promise
+// back, durably, and names the running boot as the one that writes: to be called before the first
+// byte is stored in any file, a link included. Cheap when the state is not clean. Takes locks.grow.
 base::Status leave_clean_state(base::FileSystem &file_system, const Description &description,
                                SharedState &state, Locks locks);
 

@@ -1,5 +1,5 @@
-// What one index is: fixed when it is created, kept in PostgreSQL's own metapage, and repeated in the
-// sidecar's checkpoint so that a folder found on disk can prove whose it is.
+// What one index is: fixed when it is created, kept in PostgreSQL's own metapage, and repeated in
+// the sidecar's checkpoint so that a folder found on disk can prove whose it is.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace dvec::store {
 
-// Whose sidecar a folder is. All of it must match, or the folder belongs to something else: a copied
-// database, a reused file number, a restored backup of another cluster.
+// Whose sidecar a folder is. All of it must match, or the folder belongs to something else: a
+// copied database, a reused file number, a restored backup of another cluster.
 struct Owner {
     std::uint64_t identity = 0;  // random, made by CREATE INDEX, never 0
     std::uint64_t system = 0;    // the cluster's system identifier
@@ -31,7 +31,9 @@ struct Shape {
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;  // of a log segment
 
     // The kernel row; nullptr when this build does not know the pair.
-    const distance::Kernel *kernel() const noexcept { return distance::find_kernel(element, metric); }
+    const distance::Kernel *kernel() const noexcept {
+        return distance::find_kernel(element, metric);
+    }
 };
 
 struct Description : Shape {

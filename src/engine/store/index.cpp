@@ -1,7 +1,7 @@
-// Writing a row is one short critical section under the append lock: copy the payload into its slot,
-// copy the record into the log, publish the slot, move `allocated`. Everything that can fail (disk
-// space, mappings, a new log segment) happens before, outside of it; when others used up the room in
-// between, the section is left untouched and the preparation repeated.
+// Writing a row is one short critical section under the append lock: copy the payload into its
+// slot, copy the record into the log, publish the slot, move `allocated`. Everything that can fail
+// (disk space, mappings, a new log segment) happens before, outside of it; when others used up the
+// room in between, the section is left untouched and the preparation repeated.
 //
 // Holding one lock across slot and log makes ids appear in the log in order and every id below
 // `allocated` complete, which the linker, the tail scan and replay all rely on.
@@ -46,12 +46,14 @@ Result<std::unique_ptr<Index>> Index::open(base::FileSystem &file_system,
                                            Locks locks) {
     return base::guarded([&]() -> Result<std::unique_ptr<Index>> {
         auto kernel = known_kernel(description);
-        if (!kernel.ok()) return std::move(kernel).status();
+        if (!kernel.ok())
+            return std::move(kernel).status();
         std::unique_ptr<Index> index(new Index(file_system, description, state, locks));
         index->kernel_ = kernel.value();
         auto nodes = graph::NodeStore::open(
             file_system, node_store_params(description, kernel.value()), state.graph);
-        if (!nodes.ok()) return std::move(nodes).status();
+        if (!nodes.ok())
+            return std::move(nodes).status();
         index->nodes_ = std::move(nodes).value();
         return index;
     });
@@ -65,8 +67,10 @@ Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const void *vect
                                {static_cast<const std::byte *>(vector), vector_bytes()});
         for (;;) {
             auto id = try_insert(draft, tid, vector);
-            if (!id.ok()) return std::move(id).status();
-            if (id.value()) return *id.value();
+            if (!id.ok())
+                return std::move(id).status();
+            if (id.value())
+                return *id.value();
             DVEC_TRY(make_room(draft.record_bytes()));
         }
     });
@@ -80,8 +84,10 @@ Result<std::optional<NodeId>> Index::try_insert(const log::Draft &draft, graph::
     if (id >= state_.graph.capacity.load(std::memory_order_acquire) || id >= nodes_->mapped_slots())
         return std::optional<NodeId>();
     const auto fits = log_->fits(draft);
-    if (!fits.ok()) return fits.status();
-    if (!fits.value()) return std::optional<NodeId>();
+    if (!fits.ok())
+        return fits.status();
+    if (!fits.value())
+        return std::optional<NodeId>();
 
     nodes_->write_payload(id, tid, vector);
     log_->append(draft, id);
@@ -104,19 +110,22 @@ Status Index::make_room(std::size_t log_bytes) {
 }
 
 Status Index::open_log() {
-    if (log_) return {};
+    if (log_)
+        return {};
     auto writer = log::Writer::open(file_system_, log_geometry(description_), state_.log);
-    if (!writer.ok()) return std::move(writer).status();
+    if (!writer.ok())
+        return std::move(writer).status();
     log_ = std::move(writer).value();
     return {};
 }
 
 Status Index::ready_to_write() {
     DVEC_TRY(open_log());
-    if (state_.clean.load(std::memory_order_acquire) == 0) return {};
+    if (state_.clean.load(std::memory_order_acquire) == 0)
+        return {};
     {
-        // Before the clean state is left, so that recovery can tell a log that is gone from one that was
-        // never begun.
+        // Before the clean state is left, so that recovery can tell a log that is gone from one
+        // that was never begun.
         const std::lock_guard hold(locks_.grow);
         DVEC_TRY(log_->prepare(1));
     }
@@ -134,10 +143,12 @@ Status Index::remove(NodeId id, std::uint64_t lsn) {
         for (;;) {
             {
                 const std::lock_guard hold(locks_.append);
-                if (graph::state_flags(nodes_->state(id)) & (graph::slot_deleted | graph::slot_hole))
+                if (graph::state_flags(nodes_->state(id)) &
+                    (graph::slot_deleted | graph::slot_hole))
                     return {};
                 const auto fits = log_->fits(draft);
-                if (!fits.ok()) return fits.status();
+                if (!fits.ok())
+                    return fits.status();
                 if (fits.value()) {
                     nodes_->mark_deleted(id);
                     log_->append(draft, id);

@@ -1,6 +1,6 @@
-// One open index as a party that uses it sees it: a backend that inserts, deletes and searches. Joins
-// the graph's storage and the log, which do not know each other. Each process (and in a unit test each
-// thread) has its own Index; what they share is the files and a SharedState.
+// One open index as a party that uses it sees it: a backend that inserts, deletes and searches.
+// Joins the graph's storage and the log, which do not know each other. Each process (and in a unit
+// test each thread) has its own Index; what they share is the files and a SharedState.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +26,13 @@ class Index {
                                                      SharedState &state, Locks locks);
 
     // Adds a row: from the moment this returns every search that starts finds it. `vector` has
-    // vector_bytes() bytes, encoded as the kernel wants it; `lsn` is the end of the row's heap insert in
-    // PostgreSQL's WAL, or 0 when it has none. All or nothing: on error no id was used.
+    // vector_bytes() bytes, encoded as the kernel wants it; `lsn` is the end of the row's heap
+    // insert in PostgreSQL's WAL, or 0 when it has none. All or nothing: on error no id was used.
     base::Result<graph::NodeId> insert(graph::Tid tid, std::uint64_t lsn, const void *vector);
 
-    // Marks a node deleted and logs it. `lsn`: the caller's WAL must be flushed up to it before. Deleting
-    // a deleted node is a no-op. Durable only after sync_log(). Code::invalid_argument for an id that is
-    // not in use.
+    // Marks a node deleted and logs it. `lsn`: the caller's WAL must be flushed up to it before.
+    // Deleting a deleted node is a no-op. Durable only after sync_log(). Code::invalid_argument for
+    // an id that is not in use.
     base::Status remove(graph::NodeId id, std::uint64_t lsn);
 
     // Makes all logged so far durable.
@@ -78,7 +78,8 @@ class Index {
 };
 
 // The graph's view of a description.
-graph::NodeStore::Params node_store_params(const Description &description, const distance::Kernel &);
+graph::NodeStore::Params node_store_params(const Description &description,
+                                           const distance::Kernel &);
 log::Geometry log_geometry(const Description &description);
 base::Result<distance::Kernel> known_kernel(const Description &description);
 

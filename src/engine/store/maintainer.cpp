@@ -18,30 +18,35 @@ Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_syst
                                                      unsigned threads) {
     return base::guarded([&]() -> Result<std::unique_ptr<Maintainer>> {
         auto kernel = known_kernel(description);
-        if (!kernel.ok()) return std::move(kernel).status();
+        if (!kernel.ok())
+            return std::move(kernel).status();
         std::unique_ptr<Maintainer> maintainer(
             new Maintainer(file_system, description, state, locks, threads));
         maintainer->kernel_ = kernel.value();
         auto nodes = graph::NodeStore::open(
             file_system, node_store_params(description, kernel.value()), state.graph);
-        if (!nodes.ok()) return std::move(nodes).status();
+        if (!nodes.ok())
+            return std::move(nodes).status();
         maintainer->nodes_ = std::move(nodes).value();
         auto log = log::Writer::open(file_system, log_geometry(description), state.log);
-        if (!log.ok()) return std::move(log).status();
+        if (!log.ok())
+            return std::move(log).status();
         maintainer->log_ = std::move(log).value();
         return maintainer;
     });
 }
 
 Status Maintainer::need_linker() {
-    if (linker_) return {};
+    if (linker_)
+        return {};
     graph::Linker::Params params;
     params.kernel = kernel_;
     params.dimensions = description_.dimensions;
     params.ef_construction = description_.ef_construction;
     params.threads = threads_;
     auto linker = graph::Linker::create(*nodes_, params);
-    if (!linker.ok()) return std::move(linker).status();
+    if (!linker.ok())
+        return std::move(linker).status();
     linker_ = std::move(linker).value();
     return {};
 }
@@ -52,7 +57,8 @@ bool Maintainer::has_tail() const noexcept {
 
 Status Maintainer::link(std::uint32_t limit, const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Status {
-        if (!has_tail()) return {};
+        if (!has_tail())
+            return {};
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
         DVEC_TRY(need_linker());
         const std::uint32_t linked = state_.graph.linked.load();

@@ -7,12 +7,15 @@ namespace dvec::store {
 
 std::uint64_t current_boot(base::FileSystem &file_system) noexcept {
     auto file = file_system.open("/proc/sys/kernel/random/boot_id", base::OpenMode::read_only);
-    if (!file.ok()) return 0;
+    if (!file.ok())
+        return 0;
     std::array<char, 36> text{};
-    if (!file.value()->read(0, text.data(), text.size()).ok()) return 0;
+    if (!file.value()->read(0, text.data(), text.size()).ok())
+        return 0;
     // FNV-1a, 64 bits.
     std::uint64_t digest = 0xcbf29ce484222325u;
-    for (const char c : text) digest = (digest ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    for (const char c : text)
+        digest = (digest ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
     return digest == 0 ? 1 : digest;
 }
 

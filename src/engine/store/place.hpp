@@ -1,6 +1,6 @@
-// Where and when a sidecar was last written: on which boot of the machine and in which file. After a
-// crash this alone decides how far the mapped files can be believed: on the same boot and in the same
-// file, the page cache has every byte that was stored, whoever died.
+// Where and when a sidecar was last written: on which boot of the machine and in which file. After
+// a crash this alone decides how far the mapped files can be believed: on the same boot and in the
+// same file, the page cache has every byte that was stored, whoever died.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
-// Recovery believes as little as it can. The page cache outlives every process, so on the same boot and
-// in the same file the mapped bytes are what was last stored, and the log tells which of them were
-// meant. On another boot, or in a copy, neither holds, and the heap has to tell.
+// Recovery believes as little as it can. The page cache outlives every process, so on the same boot
+// and in the same file the mapped bytes are what was last stored, and the log tells which of them
+// were meant. On another boot, or in a copy, neither holds, and the heap has to tell.
 //
-// A clean folder is believed on any boot, but only in the very file that was left clean: a folder that
-// was copied while it was clean (a base backup) may have missed rows that were inserted before the copy
-// of the database was complete, and a tool may write a copy over the original.
+// A clean folder is believed on any boot, but only in the very file that was left clean: a folder
+// that was copied while it was clean (a base backup) may have missed rows that were inserted before
+// the copy of the database was complete, and a tool may write a copy over the original.
 #include "engine/store/recovery.hpp"
 
 #include <algorithm>
@@ -74,7 +74,8 @@ class Recovery {
         state_.server_start.store(history_.current_start());
         const Status status = open_and_replay();
         if (!status.ok()) {
-            if (!means_rebuild(status)) return status;
+            if (!means_rebuild(status))
+                return status;
             report_.start = Start::rebuild;
             report_.reason = status.message();
         }
@@ -84,9 +85,11 @@ class Recovery {
   private:
     Status open_and_replay() {
         auto file = CheckpointFile::open(file_system_, description_.directory);
-        if (!file.ok()) return std::move(file).status();
+        if (!file.ok())
+            return std::move(file).status();
         auto record = file.value().read();
-        if (!record.ok()) return std::move(record).status();
+        if (!record.ok())
+            return std::move(record).status();
         checkpoint_ = record.value();
         DVEC_TRY(check_record(checkpoint_, description_));
         DVEC_TRY(open_nodes());
@@ -98,10 +101,12 @@ class Recovery {
 
     Status open_nodes() {
         auto kernel = known_kernel(description_);
-        if (!kernel.ok()) return std::move(kernel).status();
+        if (!kernel.ok())
+            return std::move(kernel).status();
         auto nodes = graph::NodeStore::open(
             file_system_, node_store_params(description_, kernel.value()), state_.graph);
-        if (!nodes.ok()) return std::move(nodes).status();
+        if (!nodes.ok())
+            return std::move(nodes).status();
         nodes_ = std::move(nodes).value();
         if (checkpoint_.nodes > nodes_->mapped_slots() ||
             checkpoint_.upper_blocks > nodes_->mapped_upper_blocks())
@@ -111,7 +116,8 @@ class Recovery {
 
     Status check_place() {
         auto identity = nodes_->file_identity();
-        if (!identity.ok()) return std::move(identity).status();
+        if (!identity.ok())
+            return std::move(identity).status();
         if (!(identity.value() ==
               base::FileIdentity{checkpoint_.nodes_device, checkpoint_.nodes_inode}))
             return Status(Code::mismatch, "its files are copies");
@@ -120,7 +126,8 @@ class Recovery {
 
     Status check_unchanged() {
         auto change_time = nodes_->file_change_time();
-        if (!change_time.ok()) return std::move(change_time).status();
+        if (!change_time.ok())
+            return std::move(change_time).status();
         if (change_time.value() != checkpoint_.nodes_change_time)
             return Status(Code::mismatch, "its files were changed while the server was down");
         return {};
@@ -133,12 +140,15 @@ class Recovery {
         return {};
     }
 
-    // All records behind the checkpoint were written during the server start that wrote it: opening the
-    // index in a later start begins with a checkpoint.
+    // All records behind the checkpoint were written during the server start that wrote it: opening
+    // the index in a later start begins with a checkpoint.
     Status find_surviving_end() {
-        if (checkpoint_.clean != 0) return {};
+        if (checkpoint_.clean != 0)
+            return {};
         const auto end = history_.surviving_end(checkpoint_.server_start);
-        if (!end) return Status(Code::mismatch, "it is not known what the server lost since its last use");
+        if (!end)
+            return Status(Code::mismatch,
+                          "it is not known what the server lost since its last use");
         surviving_end_ = *end;
         return {};
     }
@@ -153,19 +163,22 @@ class Recovery {
 
     Status replay_log() {
         const log::Geometry geometry = log_geometry(description_);
-        auto replayed =
-            log::replay(file_system_, geometry, checkpoint_.log_position,
-                        [this](const log::Record &record) { return apply(record); });
-        if (!replayed.ok()) return std::move(replayed).status();
+        auto replayed = log::replay(file_system_, geometry, checkpoint_.log_position,
+                                    [this](const log::Record &record) { return apply(record); });
+        if (!replayed.ok())
+            return std::move(replayed).status();
         log::ReplayReport &replay = replayed.value();
         report_.records = replay.records;
         report_.damage = replay.damage;
-        if (replay.broken_tail) report_.damage.push_back(*replay.broken_tail);
-        if (!report_.damage.empty()) return Status(Code::corrupt, "its log is damaged");
+        if (replay.broken_tail)
+            report_.damage.push_back(*replay.broken_tail);
+        if (!report_.damage.empty())
+            return Status(Code::corrupt, "its log is damaged");
         DVEC_TRY(check_log_begun(geometry));
 
         auto writer = log::Writer::open(file_system_, geometry, state_.log);
-        if (!writer.ok()) return std::move(writer).status();
+        if (!writer.ok())
+            return std::move(writer).status();
         if (checkpoint_.clean != 0 && replay.records == 0) {
             report_.start = Start::clean;
             return open_clean(*writer.value(), replay);
@@ -177,7 +190,8 @@ class Recovery {
         forget_worn_graph();
         replay.max_lsn = std::max(checkpoint_.max_lsn, max_lsn_);
         DVEC_TRY(writer.value()->resume(replay));
-        // So that check_log_begun holds after the next crash too. A full disk is no reason not to start.
+        // So that check_log_begun holds after the next crash too. A full disk is no reason not to
+        // start.
         static_cast<void>(writer.value()->prepare(1));
         // What was dropped must stay dropped: PostgreSQL will use those LSNs again, and the next
         // recovery must not take an old record for one of a row that survived.
@@ -186,13 +200,15 @@ class Recovery {
                                CheckpointKind::running);
     }
 
-    // Whoever leaves the clean state begins the log first. To the reader a segment that is missing at its
-    // very beginning is the regular end of a log.
+    // Whoever leaves the clean state begins the log first. To the reader a segment that is missing
+    // at its very beginning is the regular end of a log.
     Status check_log_begun(const log::Geometry &geometry) {
-        if (checkpoint_.clean != 0 || geometry.offset_of(checkpoint_.log_position) != 0) return {};
+        if (checkpoint_.clean != 0 || geometry.offset_of(checkpoint_.log_position) != 0)
+            return {};
         auto begun = file_system_.exists(
             geometry.segment_path(geometry.segment_of(checkpoint_.log_position)));
-        if (!begun.ok()) return std::move(begun).status();
+        if (!begun.ok())
+            return std::move(begun).status();
         return begun.value() ? Status() : Status(Code::corrupt, "its log is missing");
     }
 
@@ -223,8 +239,7 @@ class Recovery {
         PayloadHead head;
         std::memcpy(&head, record.payload.data(), sizeof head);
         note_survivor(record.node);
-        nodes_->write_payload(record.node, payload_tid(head),
-                              record.payload.data() + sizeof head);
+        nodes_->write_payload(record.node, payload_tid(head), record.payload.data() + sizeof head);
         nodes_->publish(record.node);
         return {};
     }
@@ -237,16 +252,17 @@ class Recovery {
 
     void note_survivor(NodeId id) {
         const std::size_t index = id - checkpoint_.nodes;
-        if (survived_.size() <= index) survived_.resize(index + 1, false);
+        if (survived_.size() <= index)
+            survived_.resize(index + 1, false);
         survived_[index] = true;
-        state_.graph.allocated.store(
-            std::max(state_.graph.allocated.load(), id + 1));
+        state_.graph.allocated.store(std::max(state_.graph.allocated.load(), id + 1));
     }
 
     // Ids between the checkpoint and the end whose record was dropped have no row.
     void settle_lost_ids() {
         for (std::size_t index = 0; index < survived_.size(); ++index) {
-            if (survived_[index]) continue;
+            if (survived_[index])
+                continue;
             nodes_->mark_hole(checkpoint_.nodes + static_cast<NodeId>(index));
             ++report_.holes;
         }
@@ -255,21 +271,24 @@ class Recovery {
                                    static_cast<std::uint32_t>(report_.holes));
     }
 
-    // Links to ids that are the tail now lead nowhere until these are linked again. They took the places
-    // of links among the older nodes: with a third of them gone, recall among those falls by several
-    // percent, with half of them it collapses. Then the older nodes are tail too, and searches scan them.
+    // Links to ids that are the tail now lead nowhere until these are linked again. They took the
+    // places of links among the older nodes: with a third of them gone, recall among those falls by
+    // several percent, with half of them it collapses. Then the older nodes are tail too, and
+    // searches scan them.
     void forget_worn_graph() {
         constexpr NodeId sample = 4096;
         const NodeId linked = state_.graph.linked.load();
         std::uint64_t links = 0;
         std::uint64_t lost = 0;
         for (NodeId id = 0; id < linked; id += linked / sample + 1) {
-            const std::uint32_t count = std::min(nodes_->slot(id)->link_count.load(),
-                                                 nodes_->layout().level0_links());
+            const std::uint32_t count =
+                std::min(nodes_->slot(id)->link_count.load(), nodes_->layout().level0_links());
             links += count;
-            for (std::uint32_t i = 0; i < count; ++i) lost += nodes_->links(id)[i].load() >= linked;
+            for (std::uint32_t i = 0; i < count; ++i)
+                lost += nodes_->links(id)[i].load() >= linked;
         }
-        if (lost * 6 <= links) return;
+        if (lost * 6 <= links)
+            return;
         state_.graph.entry_point.store(0);
         state_.graph.linked.store(0);
     }

@@ -1,7 +1,7 @@
 // What happens when an index is opened for the first time since the server started: decide from the
 // checkpoint how far the folder can be believed, bring it up to date from the log, and fill in the
-// shared state. The heap is not read here; when the folder cannot be believed the answer is "rebuild",
-// and the caller, who has the heap, does it.
+// shared state. The heap is not read here; when the folder cannot be believed the answer is
+// "rebuild", and the caller, who has the heap, does it.
 #pragma once
 
 #include <cstdint>
@@ -24,16 +24,16 @@ enum class Start : std::uint8_t {
 
 struct StartReport {
     Start start = Start::rebuild;
-    std::string reason;  // why a rebuild is needed: the tail of a sentence about the folder
-    std::uint64_t records = 0;   // read from the log
-    std::uint64_t dropped = 0;   // of them, of rows that PostgreSQL lost in a crash
-    std::uint64_t holes = 0;     // ids whose payload did not survive
+    std::string reason;         // why a rebuild is needed: the tail of a sentence about the folder
+    std::uint64_t records = 0;  // read from the log
+    std::uint64_t dropped = 0;  // of them, of rows that PostgreSQL lost in a crash
+    std::uint64_t holes = 0;    // ids whose payload did not survive
     std::vector<log::Damage> damage;
 };
 
-// `history` tells which log records belong to rows that did not survive. One caller at a time, before
-// anybody uses the index; `state` is all zero. An error means that the start could not be decided (I/O,
-// memory) and may be tried again, with `state` zeroed.
+// `history` tells which log records belong to rows that did not survive. One caller at a time,
+// before anybody uses the index; `state` is all zero. An error means that the start could not be
+// decided (I/O, memory) and may be tried again, with `state` zeroed.
 base::Result<StartReport> recover(base::FileSystem &file_system, const Description &description,
                                   SharedState &state, Locks locks, const WalHistory &history);
 

@@ -15,8 +15,8 @@ struct SharedState {
     graph::SharedState graph;
     log::SharedState log;
 
-    // 1 while the checkpoint on disk says "clean": nothing was written since. The first writer clears
-    // it on disk, durably, before it writes anything else.
+    // 1 while the checkpoint on disk says "clean": nothing was written since. The first writer
+    // clears it on disk, durably, before it writes anything else.
     std::atomic<std::uint32_t> clean;
 
     // The server start that uses the index (WalHistory::current_start); part of every checkpoint.

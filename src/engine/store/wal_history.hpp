@@ -1,6 +1,6 @@
-// What the store has to know of PostgreSQL's past: a crash can take back WAL, and with it rows whose log
-// records the sidecar still has. The LSNs are given out again afterwards, so a record must be judged by the
-// first recovery after it was written, not by the latest one.
+// What the store has to know of PostgreSQL's past: a crash can take back WAL, and with it rows
+// whose log records the sidecar still has. The LSNs are given out again afterwards, so a record
+// must be judged by the first recovery after it was written, not by the latest one.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,10 @@ class WalHistory {
     // it could not be noted down, and so will not be known later.
     virtual std::uint64_t current_start() const noexcept = 0;
 
-    // The lowest LSN at which a recovery ended in the starts after `start`, the running one included:
-    // what was logged during `start` with a higher LSN did not survive. nothing_lost when all those
-    // starts found a clean shutdown; no value when the history does not reach back to `start`.
+    // The lowest LSN at which a recovery ended in the starts after `start`, the running one
+    // included: what was logged during `start` with a higher LSN did not survive. nothing_lost when
+    // all those starts found a clean shutdown; no value when the history does not reach back to
+    // `start`.
     static constexpr std::uint64_t nothing_lost = ~std::uint64_t{0};
     virtual std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept = 0;
 

@@ -1,5 +1,6 @@
-// A sidecar that cannot be believed is rebuilt by the first process that needs it, from the table, with
-// the rights of the table's owner: the index's expressions are the owner's code, whoever runs the query.
+// A sidecar that cannot be believed is rebuilt by the first process that needs it, from the table,
+// with the rights of the table's owner: the index's expressions are the owner's code, whoever runs
+// the query.
 #include "postgres/am/access.hpp"
 
 #include "postgres/am/build.hpp"
@@ -22,7 +23,8 @@ void rebuild_from_heap(Relation index, const store::Shape &shape) {
     int security_context;
     GetUserIdAndSecContext(&user, &security_context);
     // Both are restored by the end of the transaction too, should an ERROR intervene.
-    SetUserIdAndSecContext(heap->rd_rel->relowner, security_context | SECURITY_RESTRICTED_OPERATION);
+    SetUserIdAndSecContext(heap->rd_rel->relowner,
+                           security_context | SECURITY_RESTRICTED_OPERATION);
     const int settings_level = NewGUCNestLevel();
 
     build_sidecar(heap, index, BuildIndexInfo(index), shape, Rows::present);

@@ -6,8 +6,8 @@
 
 namespace dvec::postgres {
 
-// The engine's handle on an index; recovers or rebuilds its sidecar first where that is needed. Raises on
-// failure. Valid until the next call, and longer while pinned.
+// The engine's handle on an index; recovers or rebuilds its sidecar first where that is needed.
+// Raises on failure. Valid until the next call, and longer while pinned.
 OpenIndex *open_relation(Relation index);
 
 }  // namespace dvec::postgres

@@ -1,6 +1,6 @@
-// The calling process scans the heap and copies vectors into the mapped files; the engine's threads link
-// them as they come. The threads know nothing of PostgreSQL. They must be stopped on every way out of
-// here, an ERROR as well as the end of the process, before the memory they use is gone.
+// The calling process scans the heap and copies vectors into the mapped files; the engine's threads
+// link them as they come. The threads know nothing of PostgreSQL. They must be stopped on every way
+// out of here, an ERROR as well as the end of the process, before the memory they use is gone.
 #include "postgres/am/build.hpp"
 
 #include "engine/store/builder.hpp"
@@ -24,7 +24,11 @@ namespace {
 constexpr const char *root_directory = "dvec";
 
 // Phases in pg_stat_progress_create_index, beside the server's own "initializing".
-enum Phase : int64 { phase_load = PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1, phase_link, phase_sync };
+enum Phase : int64 {
+    phase_load = PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1,
+    phase_link,
+    phase_sync
+};
 
 struct Build {
     store::Builder *builder;  // owned; freed by stop_build
@@ -45,9 +49,11 @@ void stop_build(int, Datum argument) {
 base::Status clear_folder(const std::string &directory) {
     base::FileSystem &files = base::posix_file_system();
     auto root = files.make_directory(root_directory);
-    if (!root.ok() && root.code() != base::Code::already_exists) return root;
+    if (!root.ok() && root.code() != base::Code::already_exists)
+        return root;
     auto exists = files.exists(directory);
-    if (!exists.ok()) return std::move(exists).status();
+    if (!exists.ok())
+        return std::move(exists).status();
     return exists.value() ? files.remove_directory(directory) : base::Status();
 }
 
@@ -59,7 +65,8 @@ store::Builder *start_builder(const store::Shape &shape, const IndexFile &file) 
             const FolderCreation no_sweep;
             DVEC_TRY(clear_folder(description.directory));
             auto builder = store::Builder::create(base::posix_file_system(), description, threads);
-            if (!builder.ok()) return std::move(builder).status();
+            if (!builder.ok())
+                return std::move(builder).status();
             return builder.value().release();
         });
     });
@@ -67,7 +74,8 @@ store::Builder *start_builder(const store::Shape &shape, const IndexFile &file) 
 
 void add_row(Build *build, ItemPointer tid, Datum value) {
     const void *bytes = encode_row(*build->support, build->dimensions, value);
-    if (bytes == nullptr) return;
+    if (bytes == nullptr)
+        return;
     const graph::Tid engine_tid{ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)};
     ok_or_raise([&] { return build->builder->add(engine_tid, bytes); });
     build->index_tuples += 1;
@@ -75,7 +83,8 @@ void add_row(Build *build, ItemPointer tid, Datum value) {
 }
 
 void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
-    if (isnull[0]) return;
+    if (isnull[0])
+        return;
     guarded([=] {
         auto *build = static_cast<Build *>(state);
         const MemoryContext caller = MemoryContextSwitchTo(build->row_context);
@@ -105,16 +114,13 @@ void wait_for_linking(Build *build) {
     }
 }
 
-void enter_phase(Phase phase) {
-    pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
-}
+void enter_phase(Phase phase) { pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase); }
 
 double fill(Build *build, Relation heap, IndexInfo *index_info, Rows rows) {
     enter_phase(phase_load);
-    pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
-                                 heap->rd_rel->reltuples > 0
-                                     ? static_cast<int64>(heap->rd_rel->reltuples)
-                                     : 0);
+    pgstat_progress_update_param(
+        PROGRESS_CREATEIDX_TUPLES_TOTAL,
+        heap->rd_rel->reltuples > 0 ? static_cast<int64>(heap->rd_rel->reltuples) : 0);
     const double heap_tuples = scan_heap(build, heap, index_info, rows);
     enter_phase(phase_link);
     pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, build->builder->added());
@@ -137,8 +143,8 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
     build.index = index;
     build.support = index_support(index);
     build.dimensions = static_cast<int>(shape.dimensions);
-    build.row_context = AllocSetContextCreate(CurrentMemoryContext, "dvec build row",
-                                              ALLOCSET_DEFAULT_SIZES);
+    build.row_context =
+        AllocSetContextCreate(CurrentMemoryContext, "dvec build row", ALLOCSET_DEFAULT_SIZES);
     build.builder = start_builder(shape, compat::file_name(index));
 
     BuildResult result{};
@@ -157,8 +163,8 @@ IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_in
         // The file's number may be that of an index dropped not long ago.
         forget_index(compat::file_name(index));
         const Metapage metapage = new_metapage(index, WithIdentity::yes);
-        const BuildResult built = build_sidecar(heap, index, index_info,
-                                                shape_of(index, metapage), Rows::visible);
+        const BuildResult built =
+            build_sidecar(heap, index, index_info, shape_of(index, metapage), Rows::visible);
         // Last, so that an index whose sidecar was not completed has no metapage that names one.
         write_metapage(index, MAIN_FORKNUM, metapage);
         auto *result = static_cast<IndexBuildResult *>(palloc0(sizeof(IndexBuildResult)));

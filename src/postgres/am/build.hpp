@@ -17,9 +17,9 @@ struct BuildResult {
     double index_tuples;  // rows that have an entry
 };
 
-// Makes the sidecar in `file`'s folder, replacing what is there, durable when this returns. Threads link
-// while the calling process scans the heap. Raises on failure, having stopped the threads; the folder
-// then holds nothing that would be believed.
+// Makes the sidecar in `file`'s folder, replacing what is there, durable when this returns. Threads
+// link while the calling process scans the heap. Raises on failure, having stopped the threads; the
+// folder then holds nothing that would be believed.
 BuildResult build_sidecar(Relation heap, Relation index, struct IndexInfo *index_info,
                           const store::Shape &shape, Rows rows);
 

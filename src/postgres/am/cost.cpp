@@ -1,8 +1,8 @@
 // What a scan costs, in the planner's currency, and which indexes the planner gets to see.
 //
 // A search computes the distance to most neighbours of the nodes it expands, and it expands about
-// ef_search of them before the first row comes; after that about one more for every further row. Beyond
-// hnsw.max_scan_tuples rows it reads all nodes once and sorts.
+// ef_search of them before the first row comes; after that about one more for every further row.
+// Beyond hnsw.max_scan_tuples rows it reads all nodes once and sorts.
 #include <algorithm>
 
 #include "postgres/am/access.hpp"
@@ -34,14 +34,14 @@ struct Model {
 
     double first_row() const {
         const double descent = std::log(nodes) * distances_per_expansion / 2;
-        return distance_cost *
-               std::min(nodes, descent + ef_search * distances_per_expansion);
+        return distance_cost * std::min(nodes, descent + ef_search * distances_per_expansion);
     }
 
     double further_rows(double rows) const {
         const double by_graph = std::min(rows, static_cast<double>(max_scan_tuples));
         const double graph_cost = by_graph * distances_per_expansion * distance_cost;
-        if (rows <= max_scan_tuples) return graph_cost;
+        if (rows <= max_scan_tuples)
+            return graph_cost;
         const double sort_cost = nodes * std::log2(nodes) * cpu_operator_cost;
         return graph_cost + nodes * distance_cost + sort_cost;
     }
@@ -64,8 +64,7 @@ Model make_model(const IndexPath *path) {
 }  // namespace
 
 void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *startup_cost,
-                   Cost *total_cost, Selectivity *selectivity, double *correlation,
-                   double *pages) {
+                   Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages) {
     guarded([=] {
         *selectivity = 1;
         *correlation = 0;
@@ -77,8 +76,8 @@ void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *s
         }
         const Model model = make_model(path);
         *startup_cost = model.first_row();
-        *total_cost = *startup_cost + model.further_rows(model.nodes) +
-                      model.nodes * cpu_index_tuple_cost;
+        *total_cost =
+            *startup_cost + model.further_rows(model.nodes) + model.nodes * cpu_index_tuple_cost;
     });
 }
 
@@ -89,11 +88,13 @@ get_relation_info_hook_type previous_relation_info_hook = nullptr;
 // A standby's sidecars do not follow the primary. And while an index is being opened or rebuilt, an
 // exact search is better than waiting.
 bool usable_now(const IndexOptInfo *info) {
-    if (RecoveryInProgress() || registry() == nullptr) return false;
+    if (RecoveryInProgress() || registry() == nullptr)
+        return false;
     Relation index = index_open(info->indexoid, NoLock);
     const IndexFile file = compat::file_name(index);
     index_close(index, NoLock);
-    if (is_open_here(file)) return true;
+    if (is_open_here(file))
+        return true;
 
     LWLockAcquire(&registry()->lock, LW_SHARED);
     const IndexEntry *entry = find_entry(file);

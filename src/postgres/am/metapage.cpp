@@ -1,5 +1,5 @@
-// Written once by CREATE INDEX; after that the page changes only when an unlogged index, emptied by a
-// crash, gets a new identity.
+// Written once by CREATE INDEX; after that the page changes only when an unlogged index, emptied by
+// a crash, gets a new identity.
 #include "postgres/am/metapage.hpp"
 
 #include "postgres/am/opclass.hpp"
@@ -31,16 +31,15 @@ Metapage *contents(Page page) { return reinterpret_cast<Metapage *>(PageGetConte
 void check(Relation index, const Page page) {
     const Metapage *metapage = contents(page);
     if (PageIsNew(page) || metapage->magic != metapage_magic)
-        ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-                        errmsg("index \"%s\" is not a valid hnsw index",
-                               RelationGetRelationName(index)),
-                        errhint("The table is not affected. Rebuild the index with REINDEX.")));
-    if (metapage->version != metapage_version)
         ereport(ERROR,
-                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                 errmsg("index \"%s\" has format version %u, this server's dvec supports %u",
-                        RelationGetRelationName(index), metapage->version, metapage_version),
-                 errhint("Update dvec, or rebuild the index with REINDEX.")));
+                (errcode(ERRCODE_INDEX_CORRUPTED),
+                 errmsg("index \"%s\" is not a valid hnsw index", RelationGetRelationName(index)),
+                 errhint("The table is not affected. Rebuild the index with REINDEX.")));
+    if (metapage->version != metapage_version)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("index \"%s\" has format version %u, this server's dvec supports %u",
+                               RelationGetRelationName(index), metapage->version, metapage_version),
+                        errhint("Update dvec, or rebuild the index with REINDEX.")));
 }
 
 // Not WAL-logged: an unlogged relation never is.
@@ -92,7 +91,8 @@ void write_metapage(Relation index, ForkNumber fork, const Metapage &metapage) {
         reinterpret_cast<char *>(contents(page) + 1) - static_cast<char *>(page));
     MarkBufferDirty(buffer);
     // The init fork of an unlogged relation is what a crash restores, so it is always logged.
-    if (RelationNeedsWAL(index) || fork == INIT_FORKNUM) log_newpage_buffer(buffer, true);
+    if (RelationNeedsWAL(index) || fork == INIT_FORKNUM)
+        log_newpage_buffer(buffer, true);
     END_CRIT_SECTION();
 
     UnlockReleaseBuffer(buffer);

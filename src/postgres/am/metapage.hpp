@@ -1,5 +1,6 @@
-// The one page an index has in PostgreSQL's own storage. It is under PostgreSQL's WAL, replicated, backed
-// up and copied like any page, and says what the index is and which sidecar folder is its own.
+// The one page an index has in PostgreSQL's own storage. It is under PostgreSQL's WAL, replicated,
+// backed up and copied like any page, and says what the index is and which sidecar folder is its
+// own.
 #pragma once
 
 #include "engine/store/description.hpp"
@@ -34,8 +35,8 @@ Metapage new_metapage(Relation index, WithIdentity with_identity);
 // Writes block 0 of an empty fork, WAL-logged where the relation is.
 void write_metapage(Relation index, ForkNumber fork, const Metapage &metapage);
 
-// Reads and checks it. Raises XX002 when it is not a metapage, 0A000 for a newer version. An index that
-// lost its identity (unlogged, after a crash) gets a new one first.
+// Reads and checks it. Raises XX002 when it is not a metapage, 0A000 for a newer version. An index
+// that lost its identity (unlogged, after a crash) gets a new one first.
 Metapage read_metapage(Relation index);
 
 store::Shape shape_of(Relation index, const Metapage &metapage);

@@ -1,5 +1,5 @@
-// An opclass for this access method is one ordering operator and one support function; validate_opclass
-// checks just that, in the style of the server's own access methods.
+// An opclass for this access method is one ordering operator and one support function;
+// validate_opclass checks just that, in the style of the server's own access methods.
 #include "postgres/am/opclass.hpp"
 
 extern "C" {
@@ -18,8 +18,8 @@ extern "C" {
 namespace dvec::postgres {
 
 const IndexSupport *index_support(Relation index) {
-    const Datum support = FunctionCall1(index_getprocinfo(index, 1, support_function),
-                                        PointerGetDatum(nullptr));
+    const Datum support =
+        FunctionCall1(index_getprocinfo(index, 1, support_function), PointerGetDatum(nullptr));
     return reinterpret_cast<const IndexSupport *>(DatumGetPointer(support));
 }
 
@@ -47,8 +47,8 @@ const void *encode_query(const IndexSupport &support, int dimensions, Datum valu
     const IndexSupport::Encoded query = support.encode(value, IndexSupport::Use::query);
     if (query.dimensions != dimensions)
         ereport(ERROR,
-                (errcode(ERRCODE_DATA_EXCEPTION), errmsg("different vector dimensions %d and %d",
-                                                         dimensions, query.dimensions)));
+                (errcode(ERRCODE_DATA_EXCEPTION),
+                 errmsg("different vector dimensions %d and %d", dimensions, query.dimensions)));
     return query.bytes;
 }
 
@@ -63,8 +63,8 @@ bool validate_functions(Oid family, const char *family_name, bool *has_support) 
     bool valid = true;
     CatCList *functions = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(family));
     for (int i = 0; i < functions->n_members; ++i) {
-        const auto *row = reinterpret_cast<Form_pg_amproc>(
-            GETSTRUCT(&functions->members[i]->tuple));
+        const auto *row =
+            reinterpret_cast<Form_pg_amproc>(GETSTRUCT(&functions->members[i]->tuple));
         if (row->amprocnum == support_function &&
             check_amproc_signature(row->amproc, INTERNALOID, true, 1, 1, INTERNALOID)) {
             *has_support = true;
@@ -81,8 +81,7 @@ bool validate_operators(Oid family, const char *family_name, bool *has_distance)
     bool valid = true;
     CatCList *operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(family));
     for (int i = 0; i < operators->n_members; ++i) {
-        const auto *row = reinterpret_cast<Form_pg_amop>(
-            GETSTRUCT(&operators->members[i]->tuple));
+        const auto *row = reinterpret_cast<Form_pg_amop>(GETSTRUCT(&operators->members[i]->tuple));
         if (row->amopstrategy == distance_strategy && row->amoppurpose == AMOP_ORDER &&
             opfamily_can_sort_type(row->amopsortfamily, get_op_rettype(row->amopopr))) {
             *has_distance = true;
@@ -99,11 +98,13 @@ bool validate_operators(Oid family, const char *family_name, bool *has_distance)
 
 bool validate_opclass(Oid opclass) {
     HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
-    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator class %u", opclass);
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for operator class %u", opclass);
     const Oid family = reinterpret_cast<Form_pg_opclass>(GETSTRUCT(tuple))->opcfamily;
     ReleaseSysCache(tuple);
     tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(family));
-    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator family %u", family);
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for operator family %u", family);
     const char *family_name =
         pstrdup(NameStr(reinterpret_cast<Form_pg_opfamily>(GETSTRUCT(tuple))->opfname));
     ReleaseSysCache(tuple);
@@ -112,8 +113,10 @@ bool validate_opclass(Oid opclass) {
     bool has_distance = false;
     bool valid = validate_functions(family, family_name, &has_support);
     valid = validate_operators(family, family_name, &has_distance) && valid;
-    if (!has_support) complain(family_name, "is missing its support function");
-    if (!has_distance) complain(family_name, "is missing its distance operator");
+    if (!has_support)
+        complain(family_name, "is missing its support function");
+    if (!has_distance)
+        complain(family_name, "is missing its distance operator");
     return valid && has_support && has_distance;
 }
 

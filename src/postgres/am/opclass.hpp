@@ -14,11 +14,13 @@ inline constexpr uint16 distance_strategy = 1;
 // Of the index's only column. Valid as long as the program.
 const IndexSupport *index_support(Relation index);
 
-// The dimensions the column declares. Raises when it declares none or more than the class can index.
+// The dimensions the column declares. Raises when it declares none or more than the class can
+// index.
 int column_dimensions(Relation index, const IndexSupport &support);
 
-// The bytes to store for a value of the indexed column, in the current memory context unless they are the
-// value's own; null when it has no place in the index. Raises when the value has not `dimensions`.
+// The bytes to store for a value of the indexed column, in the current memory context unless they
+// are the value's own; null when it has no place in the index. Raises when the value has not
+// `dimensions`.
 const void *encode_row(const IndexSupport &support, int dimensions, Datum value);
 // The bytes to search for; the same otherwise.
 const void *encode_query(const IndexSupport &support, int dimensions, Datum value);

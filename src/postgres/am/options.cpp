@@ -16,16 +16,14 @@ void options_init() {
     option_kind = add_reloption_kind();
     add_int_reloption(option_kind, "m", "Max number of connections", default_m, min_m, max_m,
                       AccessExclusiveLock);
-    add_int_reloption(option_kind, "ef_construction",
-                      "Size of the dynamic candidate list for construction",
-                      default_ef_construction, min_ef_construction, max_ef_construction,
-                      AccessExclusiveLock);
+    add_int_reloption(
+        option_kind, "ef_construction", "Size of the dynamic candidate list for construction",
+        default_ef_construction, min_ef_construction, max_ef_construction, AccessExclusiveLock);
 
     DefineCustomIntVariable("hnsw.ef_search",
                             "Sets the size of the dynamic candidate list for search",
-                            "Valid range is 1..1000.", &ef_search, default_ef_search,
-                            min_ef_search, max_ef_search, PGC_USERSET, 0, nullptr, nullptr,
-                            nullptr);
+                            "Valid range is 1..1000.", &ef_search, default_ef_search, min_ef_search,
+                            max_ef_search, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("hnsw.max_scan_tuples",
                             "Sets the number of rows a scan takes from the graph before it "
                             "finds the rest by exact search",
@@ -39,9 +37,8 @@ bytea *parse_index_options(Datum options, bool validate) {
         {"m", RELOPT_TYPE_INT, offsetof(IndexOptions, m)},
         {"ef_construction", RELOPT_TYPE_INT, offsetof(IndexOptions, ef_construction)},
     };
-    return static_cast<bytea *>(build_reloptions(options, validate, option_kind,
-                                                 sizeof(IndexOptions), elements,
-                                                 lengthof(elements)));
+    return static_cast<bytea *>(build_reloptions(
+        options, validate, option_kind, sizeof(IndexOptions), elements, lengthof(elements)));
 }
 
 IndexOptions index_options(Relation index) {

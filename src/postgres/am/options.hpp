@@ -1,4 +1,5 @@
-// What a user can set about an hnsw index: the WITH (...) options of CREATE INDEX and the hnsw.* settings.
+// What a user can set about an hnsw index: the WITH (...) options of CREATE INDEX and the hnsw.*
+// settings.
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"

@@ -1,5 +1,6 @@
-// The functions behind the access method's entry points, one group for each phase of an index's life.
-// Their contracts are the server's (documentation chapter "Index Access Method Interface Definition").
+// The functions behind the access method's entry points, one group for each phase of an index's
+// life. Their contracts are the server's (documentation chapter "Index Access Method Interface
+// Definition").
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"
@@ -17,8 +18,7 @@ IndexBulkDeleteResult *vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResu
 
 // scan.cpp
 IndexScanDesc begin_scan(Relation index, int key_count, int order_by_count);
-void rescan(IndexScanDesc scan, ScanKey keys, int key_count, ScanKey order_bys,
-            int order_by_count);
+void rescan(IndexScanDesc scan, ScanKey keys, int key_count, ScanKey order_bys, int order_by_count);
 bool next_tuple(IndexScanDesc scan, ScanDirection direction);
 void end_scan(IndexScanDesc scan);
 

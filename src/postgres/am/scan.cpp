@@ -1,5 +1,5 @@
-// SELECT ... ORDER BY column <-> query: rows in order of distance, one at a time, for as long as the
-// executor asks. The search runs in this process on the mapped files, without locks.
+// SELECT ... ORDER BY column <-> query: rows in order of distance, one at a time, for as long as
+// the executor asks. The search runs in this process on the mapped files, without locks.
 #include <optional>
 
 #include "postgres/am/access.hpp"
@@ -22,14 +22,15 @@ namespace {
 // What a scan keeps between calls; owned by the scan's memory context, which runs its destructor.
 struct Scan {
     graph::Search search;
-    OpenIndex *open = nullptr;  // pinned while a search is under way
+    OpenIndex *open = nullptr;              // pinned while a search is under way
     MemoryContext query_context = nullptr;  // of the encoded query, until the search has copied it
     bool started = false;
 
     ~Scan() { release(); }
 
     void release() noexcept {
-        if (open != nullptr) unpin(open);
+        if (open != nullptr)
+            unpin(open);
         open = nullptr;
         started = false;
     }
@@ -58,8 +59,8 @@ void check_can_search(IndexScanDesc descriptor) {
     if (descriptor->numberOfOrderBys == 0)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("cannot scan hnsw index without order")));
-    // Rows vacuum removed while the scan goes on may be replaced by others under the same TID; only an
-    // MVCC snapshot is sure not to see those.
+    // Rows vacuum removed while the scan goes on may be replaced by others under the same TID; only
+    // an MVCC snapshot is sure not to see those.
     if (!IsMVCCSnapshot(descriptor->xs_snapshot))
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("non-MVCC snapshots are not supported with hnsw")));
@@ -68,7 +69,8 @@ void check_can_search(IndexScanDesc descriptor) {
 // A NULL query is as far from every row: any vector will do.
 const void *query_bytes(IndexScanDesc descriptor, const OpenIndex &open) {
     const ScanKey key = &descriptor->orderByData[0];
-    if (key->sk_flags & SK_ISNULL) return palloc0(open.index->vector_bytes());
+    if (key->sk_flags & SK_ISNULL)
+        return palloc0(open.index->vector_bytes());
     return encode_query(*index_support(descriptor->indexRelation),
                         static_cast<int>(open.entry->shape.dimensions), key->sk_argument);
 }
@@ -119,10 +121,11 @@ void rescan(IndexScanDesc descriptor, ScanKey keys, int, ScanKey order_bys, int)
 bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
     return guarded([=] {
         Scan *scan = scan_of(descriptor);
-        if (!scan->started) start(descriptor);
-        const std::optional<graph::Hit> hit =
-            value_or_raise([&] { return scan->search.next(); });
-        if (!hit) return false;
+        if (!scan->started)
+            start(descriptor);
+        const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search.next(); });
+        if (!hit)
+            return false;
         ItemPointerSet(&descriptor->xs_heaptid, hit->tid.block, hit->tid.offset);
         descriptor->xs_recheck = false;
         descriptor->xs_recheckorderby = false;

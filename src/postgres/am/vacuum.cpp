@@ -18,12 +18,14 @@ namespace {
 
 constexpr uint32 nodes_between_delays = 1024;
 
-// A row is removable because its deletion committed, which with asynchronous commit may not be durable
-// yet. It must be before its entry goes: else a crash would bring back a row that the index has lost.
+// A row is removable because its deletion committed, which with asynchronous commit may not be
+// durable yet. It must be before its entry goes: else a crash would bring back a row that the index
+// has lost.
 class WalFlushedOnce {
   public:
     void ensure() {
-        if (!flushed_) flush_wal();
+        if (!flushed_)
+            flush_wal();
         flushed_ = true;
     }
 
@@ -41,9 +43,11 @@ void remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDeleteC
     WalFlushedOnce wal;
     stats->num_index_tuples = 0;
     for (uint32 id = 0; id < end; ++id) {
-        if (id % nodes_between_delays == 0) vacuum_delay_point();
+        if (id % nodes_between_delays == 0)
+            vacuum_delay_point();
         const uint64 state = open->index->nodes().state(id);
-        if (!graph::is_live(state)) continue;
+        if (!graph::is_live(state))
+            continue;
         const graph::Tid engine_tid = graph::state_tid(state);
         ItemPointerData tid;
         ItemPointerSet(&tid, engine_tid.block, engine_tid.offset);
@@ -56,7 +60,8 @@ void remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDeleteC
         stats->tuples_removed += 1;
     }
     // Durable before vacuum frees the line pointers for new rows.
-    if (stats->tuples_removed > 0) sync_log(open);
+    if (stats->tuples_removed > 0)
+        sync_log(open);
 }
 
 double count_live(OpenIndex *open) {
@@ -90,11 +95,13 @@ IndexBulkDeleteResult *bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult 
 }
 
 IndexBulkDeleteResult *vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats) {
-    if (info->analyze_only) return stats;
+    if (info->analyze_only)
+        return stats;
     return guarded([=] {
         const bool counted = stats != nullptr;
         IndexBulkDeleteResult *result = make_stats(stats, info->index);
-        if (!counted) result->num_index_tuples = count_live(open_relation(info->index));
+        if (!counted)
+            result->num_index_tuples = count_live(open_relation(info->index));
         return result;
     });
 }

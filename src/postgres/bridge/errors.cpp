@@ -36,7 +36,7 @@ PendingError describe(base::Code code) noexcept {
             return error(ERRCODE_INDEX_CORRUPTED, "index is corrupted", rebuild_hint);
         case Code::mismatch:
             return error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                        "index files belong to another index", rebuild_hint);
+                         "index files belong to another index", rebuild_hint);
         case Code::unsupported:
             return error(ERRCODE_FEATURE_NOT_SUPPORTED, "not supported");
         case Code::out_of_memory:
@@ -57,8 +57,7 @@ const char *keep_text(const char *text, std::size_t length, const char *fallback
         return fallback;
     if (length > max_message_bytes)
         length = pg_mbcliplen(text, max_message_bytes, max_message_bytes);
-    void *copy =
-        MemoryContextAllocExtended(CurrentMemoryContext, length + 1, MCXT_ALLOC_NO_OOM);
+    void *copy = MemoryContextAllocExtended(CurrentMemoryContext, length + 1, MCXT_ALLOC_NO_OOM);
     if (copy == nullptr)
         return fallback;
     std::memcpy(copy, text, length);
@@ -71,8 +70,7 @@ const char *keep_text(const char *text, std::size_t length, const char *fallback
 PendingError pending_error(const base::Status &status) noexcept {
     PendingError error = describe(status.code());
     if (error)
-        error.message =
-            keep_text(status.message().data(), status.message().size(), error.message);
+        error.message = keep_text(status.message().data(), status.message().size(), error.message);
     return error;
 }
 

@@ -47,13 +47,13 @@ auto guarded(Body &&body) -> std::invoke_result_t<Body> {
 //
 // The server loads libraries into one global namespace, where another extension's function of the
 // same name may come first. So `name` is for the server's lookup; our own code never calls it.
-#define DVEC_FUNCTION(name)                                                              \
-    extern "C" {                                                                         \
-    PGDLLEXPORT Datum name(FunctionCallInfo fcinfo);                                     \
-    PG_FUNCTION_INFO_V1(name);                                                           \
-    }                                                                                    \
-    static Datum name##_body(FunctionCallInfo fcinfo);                                   \
-    extern "C" Datum name(FunctionCallInfo fcinfo) {                                     \
-        return ::dvec::postgres::guarded([fcinfo] { return name##_body(fcinfo); });      \
-    }                                                                                    \
+#define DVEC_FUNCTION(name)                                                         \
+    extern "C" {                                                                    \
+    PGDLLEXPORT Datum name(FunctionCallInfo fcinfo);                                \
+    PG_FUNCTION_INFO_V1(name);                                                      \
+    }                                                                               \
+    static Datum name##_body(FunctionCallInfo fcinfo);                              \
+    extern "C" Datum name(FunctionCallInfo fcinfo) {                                \
+        return ::dvec::postgres::guarded([fcinfo] { return name##_body(fcinfo); }); \
+    }                                                                               \
     static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)

@@ -16,8 +16,8 @@ struct IndexSupport {
     // A value as the kernel of `element` and `metric` reads it.
     struct Encoded {
         int dimensions;
-        // The value's own bytes, or palloc'd in the current memory context. Null for a row that has no
-        // place in such an index (a zero vector has no direction); never null for a query.
+        // The value's own bytes, or palloc'd in the current memory context. Null for a row that has
+        // no place in such an index (a zero vector has no direction); never null for a query.
         const void *bytes;
     };
     enum class Use : unsigned char { row, query };

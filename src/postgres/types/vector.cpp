@@ -35,15 +35,16 @@ void write_unit(const Vector *vector, float *unit) {
     const double length = norm(vector);
     for (int i = 0; i < vector->dimensions; ++i) {
         unit[i] = length > 0 ? static_cast<float>(vector->values[i] / length) : 0;
-        if (std::isinf(unit[i])) float_overflow_error();
+        if (std::isinf(unit[i]))
+            float_overflow_error();
     }
 }
 
 namespace failure {
 
 void no_dimensions() {
-    ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-                    errmsg("vector must have at least 1 dimension")));
+    ereport(ERROR,
+            (errcode(ERRCODE_DATA_EXCEPTION), errmsg("vector must have at least 1 dimension")));
     pg_unreachable();
 }
 
@@ -67,8 +68,7 @@ void different_dimensions(int left, int right) {
 
 void element_not_finite(float element) {
     const char *kind = std::isnan(element) ? "NaN" : "infinite value";
-    ereport(ERROR,
-            (errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s not allowed in vector", kind)));
+    ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s not allowed in vector", kind)));
     pg_unreachable();
 }
 

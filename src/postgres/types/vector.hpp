@@ -43,17 +43,15 @@ Vector *vector_from_datum(Datum datum);
 // The length of the vector; in double, where the square of no float overflows or vanishes.
 double norm(const Vector *vector);
 
-// Writes the vector of length 1 and the same direction to `unit`, which has room for its elements. The zero
-// vector has no direction; its result is all zeros without sign.
+// Writes the vector of length 1 and the same direction to `unit`, which has room for its elements.
+// The zero vector has no direction; its result is all zeros without sign.
 void write_unit(const Vector *vector, float *unit);
 
 inline Vector *vector_argument(FunctionCallInfo fcinfo, int number) {
     return vector_from_datum(PG_GETARG_DATUM(number));
 }
 
-inline Datum vector_datum(const Vector *vector) {
-    return PointerGetDatum(vector);
-}
+inline Datum vector_datum(const Vector *vector) { return PointerGetDatum(vector); }
 
 // The errors of the checks below, out of line to keep the checks small.
 namespace failure {

@@ -35,8 +35,8 @@ DVEC_FUNCTION(array_to_vector) {
     if (ARR_NDIM(array) > 1)
         ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("array must be 1-D")));
     if (ARR_HASNULL(array) && array_contains_nulls(array))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                        errmsg("array must not contain nulls")));
+        ereport(ERROR,
+                (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("array must not contain nulls")));
     const int dimensions = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
     check_dimensions(dimensions);
     check_expected_dimensions(typmod, dimensions);
@@ -56,8 +56,7 @@ DVEC_FUNCTION(array_to_vector) {
             copy_numerics(array, vector);
             break;
         default:
-            ereport(ERROR,
-                    (errcode(ERRCODE_DATA_EXCEPTION), errmsg("unsupported array type")));
+            ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("unsupported array type")));
     }
     for (int i = 0; i < dimensions; ++i)
         check_element(vector->values[i]);

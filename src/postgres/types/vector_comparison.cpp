@@ -28,32 +28,18 @@ int compare_arguments(FunctionCallInfo fcinfo) {
 
 }  // namespace
 
-DVEC_FUNCTION(vector_cmp) {
-    PG_RETURN_INT32(compare_arguments(fcinfo));
-}
+DVEC_FUNCTION(vector_cmp) { PG_RETURN_INT32(compare_arguments(fcinfo)); }
 
-DVEC_FUNCTION(vector_lt) {
-    PG_RETURN_BOOL(compare_arguments(fcinfo) < 0);
-}
+DVEC_FUNCTION(vector_lt) { PG_RETURN_BOOL(compare_arguments(fcinfo) < 0); }
 
-DVEC_FUNCTION(vector_le) {
-    PG_RETURN_BOOL(compare_arguments(fcinfo) <= 0);
-}
+DVEC_FUNCTION(vector_le) { PG_RETURN_BOOL(compare_arguments(fcinfo) <= 0); }
 
-DVEC_FUNCTION(vector_eq) {
-    PG_RETURN_BOOL(compare_arguments(fcinfo) == 0);
-}
+DVEC_FUNCTION(vector_eq) { PG_RETURN_BOOL(compare_arguments(fcinfo) == 0); }
 
-DVEC_FUNCTION(vector_ne) {
-    PG_RETURN_BOOL(compare_arguments(fcinfo) != 0);
-}
+DVEC_FUNCTION(vector_ne) { PG_RETURN_BOOL(compare_arguments(fcinfo) != 0); }
 
-DVEC_FUNCTION(vector_ge) {
-    PG_RETURN_BOOL(compare_arguments(fcinfo) >= 0);
-}
+DVEC_FUNCTION(vector_ge) { PG_RETURN_BOOL(compare_arguments(fcinfo) >= 0); }
 
-DVEC_FUNCTION(vector_gt) {
-    PG_RETURN_BOOL(compare_arguments(fcinfo) > 0);
-}
+DVEC_FUNCTION(vector_gt) { PG_RETURN_BOOL(compare_arguments(fcinfo) > 0); }
 
 }  // namespace dvec::postgres

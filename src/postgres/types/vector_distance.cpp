@@ -32,27 +32,17 @@ double dot(const Operands &pair) {
 }
 
 // Rounding may carry a cosine past 1; a NaN stays one.
-double clamp_cosine(double cosine) {
-    return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
-}
+double clamp_cosine(double cosine) { return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine; }
 
 }  // namespace
 
-DVEC_FUNCTION(l2_distance) {
-    PG_RETURN_FLOAT8(std::sqrt(l2_squared(operands(fcinfo))));
-}
+DVEC_FUNCTION(l2_distance) { PG_RETURN_FLOAT8(std::sqrt(l2_squared(operands(fcinfo)))); }
 
-DVEC_FUNCTION(vector_l2_squared_distance) {
-    PG_RETURN_FLOAT8(l2_squared(operands(fcinfo)));
-}
+DVEC_FUNCTION(vector_l2_squared_distance) { PG_RETURN_FLOAT8(l2_squared(operands(fcinfo))); }
 
-DVEC_FUNCTION(inner_product) {
-    PG_RETURN_FLOAT8(dot(operands(fcinfo)));
-}
+DVEC_FUNCTION(inner_product) { PG_RETURN_FLOAT8(dot(operands(fcinfo))); }
 
-DVEC_FUNCTION(vector_negative_inner_product) {
-    PG_RETURN_FLOAT8(-dot(operands(fcinfo)));
-}
+DVEC_FUNCTION(vector_negative_inner_product) { PG_RETURN_FLOAT8(-dot(operands(fcinfo))); }
 
 DVEC_FUNCTION(cosine_distance) {
     const Operands pair = operands(fcinfo);

@@ -11,13 +11,9 @@ void copy_values(float *to, const float *from, int count) {
 
 }  // namespace
 
-DVEC_FUNCTION(vector_dims) {
-    PG_RETURN_INT32(vector_argument(fcinfo, 0)->dimensions);
-}
+DVEC_FUNCTION(vector_dims) { PG_RETURN_INT32(vector_argument(fcinfo, 0)->dimensions); }
 
-DVEC_FUNCTION(vector_norm) {
-    PG_RETURN_FLOAT8(norm(vector_argument(fcinfo, 0)));
-}
+DVEC_FUNCTION(vector_norm) { PG_RETURN_FLOAT8(norm(vector_argument(fcinfo, 0))); }
 
 DVEC_FUNCTION(l2_normalize) {
     const Vector *vector = vector_argument(fcinfo, 0);

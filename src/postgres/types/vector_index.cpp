@@ -14,9 +14,10 @@ IndexSupport::Encoded as_stored(Datum value, IndexSupport::Use) {
 // Cosine distance orders vectors of length 1 exactly as the negative inner product does.
 IndexSupport::Encoded normalised(Datum value, IndexSupport::Use use) {
     const Vector *vector = vector_from_datum(value);
-    if (use == IndexSupport::Use::row && norm(vector) == 0) return {vector->dimensions, nullptr};
-    auto *unit = static_cast<float *>(
-        palloc(sizeof(float) * static_cast<Size>(vector->dimensions)));
+    if (use == IndexSupport::Use::row && norm(vector) == 0)
+        return {vector->dimensions, nullptr};
+    auto *unit =
+        static_cast<float *>(palloc(sizeof(float) * static_cast<Size>(vector->dimensions)));
     write_unit(vector, unit);
     return {vector->dimensions, unit};
 }

@@ -9,9 +9,7 @@
 namespace dvec::postgres {
 namespace {
 
-constexpr bool is_space(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+constexpr bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 // Reads one vector's text from left to right.
 class TextReader {
@@ -156,15 +154,13 @@ DVEC_FUNCTION(vector_typmod_in) {
     int count = 0;
     const int32 *typmods = ArrayGetIntegerTypmods(PG_GETARG_ARRAYTYPE_P(0), &count);
     if (count != 1)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("invalid type modifier")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid type modifier")));
     if (typmods[0] < 1)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("dimensions for type vector must be at least 1")));
     if (typmods[0] > max_dimensions)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("dimensions for type vector cannot exceed %d", max_dimensions)));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("dimensions for type vector cannot exceed %d", max_dimensions)));
     PG_RETURN_INT32(typmods[0]);
 }
 

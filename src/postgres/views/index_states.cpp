@@ -121,7 +121,8 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
 bool copy_entry(const IndexEntry &entry, Snapshot *row) {
     LWLockAcquire(&registry()->lock, LW_SHARED);
     const bool used = entry.used;
-    if (used) *row = take_snapshot(entry);
+    if (used)
+        *row = take_snapshot(entry);
     LWLockRelease(&registry()->lock);
     return used;
 }
@@ -130,11 +131,13 @@ bool copy_entry(const IndexEntry &entry, Snapshot *row) {
 
 DVEC_FUNCTION(dvec_index_states) {
     InitMaterializedSRF(fcinfo, 0);
-    if (registry() == nullptr) return Datum{0};
+    if (registry() == nullptr)
+        return Datum{0};
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     for (const IndexEntry &entry : known_entries()) {
         Snapshot row;
-        if (copy_entry(entry, &row)) put(result, row);
+        if (copy_entry(entry, &row))
+            put(result, row);
     }
     return Datum{0};
 }

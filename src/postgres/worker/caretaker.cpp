@@ -1,5 +1,5 @@
-// Each index in use has a Ward here while it is ready: the engine's Maintainer for it, and when what is
-// due. A ward is dropped as soon as the registry says that its index is another or gone.
+// Each index in use has a Ward here while it is ready: the engine's Maintainer for it, and when
+// what is due. A ward is dropped as soon as the registry says that its index is another or gone.
 #include "postgres/worker/caretaker.hpp"
 
 #include <algorithm>
@@ -77,20 +77,21 @@ void take_in(IndexEntry *entry, uint64 generation, TimestampTz now) {
 }
 
 void drop_wards_not_in_use() {
-    std::erase_if(wards(),
-                  [](const Ward &ward) { return !in_use(*ward.entry, ward.generation); });
+    std::erase_if(wards(), [](const Ward &ward) { return !in_use(*ward.entry, ward.generation); });
 }
 
 void take_in_new(TimestampTz now) {
     for (IndexEntry &entry : known_entries())
-        if (is_new(entry)) take_in(&entry, entry.generation.load(), now);
+        if (is_new(entry))
+            take_in(&entry, entry.generation.load(), now);
 }
 
 enum class FailedSync : unsigned char { possible, impossible };
 
 // Reports a failure; returns whether there was none.
 bool settle(Ward &ward, const base::Status &status, FailedSync failed_sync, TimestampTz now) {
-    if (status.ok()) return true;
+    if (status.ok())
+        return true;
     // An index that was dropped or built anew meanwhile has taken its files with it.
     if (status.code() == base::Code::interrupted || !in_use(*ward.entry, ward.generation))
         return false;
@@ -105,14 +106,16 @@ base::Status open_files(Ward &ward) {
     auto maintainer = store::Maintainer::open(
         base::posix_file_system(), describe(*ward.entry), ward.entry->shared,
         {*ward.append_lock, *ward.grow_lock}, static_cast<unsigned>(settings::link_threads));
-    if (!maintainer.ok()) return std::move(maintainer).status();
+    if (!maintainer.ok())
+        return std::move(maintainer).status();
     ward.maintainer = std::move(maintainer).value();
     return {};
 }
 
 // Whether the ward's index is open and may be worked on.
 bool ready_to_care(Ward &ward, TimestampTz now) {
-    if (ward.retry_at > now) return false;
+    if (ward.retry_at > now)
+        return false;
     return ward.maintainer || settle(ward, open_files(ward), FailedSync::impossible, now);
 }
 
@@ -132,7 +135,8 @@ void flush_when_due(Ward &ward, TimestampTz now) {
 
 bool checkpoint_due(const Ward &ward, TimestampTz now) {
     const uint64 replay = ward.maintainer->replay_bytes();
-    if (replay == 0) return false;
+    if (replay == 0)
+        return false;
     return replay >= static_cast<uint64>(settings::checkpoint_size_kb) * 1024 ||
            until(ward.last_checkpoint, settings::checkpoint_timeout_s * 1000L, now) == 0;
 }
@@ -150,7 +154,8 @@ bool checkpoint(Ward &ward, store::CheckpointKind kind, TimestampTz now) {
 // Links a piece of the tail. Returns whether there is more.
 bool link_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
     if (!ward.maintainer->has_tail()) {
-        if (until(ward.last_link, relax_after_ms, now) == 0) ward.maintainer->relax();
+        if (until(ward.last_link, relax_after_ms, now) == 0)
+            ward.maintainer->relax();
         return false;
     }
     ward.last_link = now;
@@ -165,12 +170,15 @@ long care_for(Ward &ward, const std::atomic<bool> &stop) {
     EntryLock care_lock(&ward.entry->care_lock);
     const std::lock_guard hold(care_lock);
     const TimestampTz now = GetCurrentTimestamp();
-    if (!in_use(*ward.entry, ward.generation)) return 0;
+    if (!in_use(*ward.entry, ward.generation))
+        return 0;
     if (!ready_to_care(ward, now))
         return TimestampDifferenceMilliseconds(now, ward.retry_at) + 1;
     flush_when_due(ward, now);
-    if (checkpoint_due(ward, now)) checkpoint(ward, store::CheckpointKind::running, now);
-    if (!stop.load() && link_some(ward, stop, now)) return 0;
+    if (checkpoint_due(ward, now))
+        checkpoint(ward, store::CheckpointKind::running, now);
+    if (!stop.load() && link_some(ward, stop, now))
+        return 0;
     return ward.maintainer->unsynced_log_bytes() > 0
                ? until(ward.last_flush, settings::log_flush_interval_ms, now) + 1
                : longest_sleep_ms;
@@ -182,13 +190,15 @@ long care_for_all(const std::atomic<bool> &stop) {
     drop_wards_not_in_use();
     take_in_new(GetCurrentTimestamp());
     long sleep = longest_sleep_ms;
-    for (Ward &ward : wards()) sleep = std::min(sleep, care_for(ward, stop));
+    for (Ward &ward : wards())
+        sleep = std::min(sleep, care_for(ward, stop));
     return sleep;
 }
 
 bool caretaker_has_urgent_work() {
     const auto entries = known_entries();
-    if (std::any_of(entries.begin(), entries.end(), is_new)) return true;
+    if (std::any_of(entries.begin(), entries.end(), is_new))
+        return true;
     const TimestampTz now = GetCurrentTimestamp();
     return std::any_of(wards().begin(), wards().end(), [now](const Ward &ward) {
         return ward.retry_at <= now && (!ward.maintainer || ward.maintainer->has_tail());

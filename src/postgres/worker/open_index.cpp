@@ -27,23 +27,28 @@ namespace {
 
 // ---- Opening for all processes ---------------------------------------------------------------
 
-// Takes the entry from `closed` to `opening` and returns true: this process has to open it. Or waits
-// until another has, and returns false once it is ready.
+// Takes the entry from `closed` to `opening` and returns true: this process has to open it. Or
+// waits until another has, and returns false once it is ready.
 bool claim(const IndexFile &file, IndexEntry **result) {
     Registry *table = registry();
     for (;;) {
         LWLockAcquire(&table->lock, LW_EXCLUSIVE);
         IndexEntry *entry = find_entry(file);
-        if (entry == nullptr) entry = make_entry(file);
+        if (entry == nullptr)
+            entry = make_entry(file);
         const IndexState state = entry->state.load();
-        if (state == IndexState::closed) entry->state.store(IndexState::opening);
+        if (state == IndexState::closed)
+            entry->state.store(IndexState::opening);
         // Before the lock is released, so that no change of state is missed.
-        if (state == IndexState::opening) ConditionVariablePrepareToSleep(&entry->state_changed);
+        if (state == IndexState::opening)
+            ConditionVariablePrepareToSleep(&entry->state_changed);
         LWLockRelease(&table->lock);
 
         *result = entry;
-        if (state == IndexState::ready) return false;
-        if (state == IndexState::closed) return true;
+        if (state == IndexState::ready)
+            return false;
+        if (state == IndexState::closed)
+            return true;
         ConditionVariableSleep(&entry->state_changed, PG_WAIT_EXTENSION);
         ConditionVariableCancelSleep();
     }
@@ -100,13 +105,15 @@ StartSummary recover_files(IndexEntry *entry) {
         EntryLock grow(&entry->grow_lock);
         auto report = store::recover(base::posix_file_system(), describe(*entry), entry->shared,
                                      {append, grow}, ServerStarts());
-        if (!report.ok()) return std::move(report).status();
+        if (!report.ok())
+            return std::move(report).status();
         return summarise(report.value());
     });
 }
 
 void report_damage(const StartSummary &summary) {
-    if (summary.damaged == 0) return;
+    if (summary.damaged == 0)
+        return;
     ereport(WARNING,
             (errcode(ERRCODE_INDEX_CORRUPTED),
              errmsg("dvec: damaged log record at offset %llu of file \"%s\": %s",
@@ -122,8 +129,8 @@ void rebuild(IndexEntry *entry, IndexSource &source, const char *reason) {
     ereport(LOG, (errmsg("dvec: rebuilding the files of index %u/%u/%u from its table",
                          entry->file.tablespace, entry->file.database, entry->file.number),
                   errdetail_internal("%s.", reason)));
-    // A database that moves to another tablespace and back leaves its folders behind: what they say must
-    // not be there any more when it comes back with rows that were added meanwhile.
+    // A database that moves to another tablespace and back leaves its folders behind: what they say
+    // must not be there any more when it comes back with rows that were added meanwhile.
     sweep();
     source.rebuild(entry->file, entry->shape);
     // Whoever got a transaction ID until now may have had rows read by the rebuild.
@@ -133,9 +140,9 @@ void rebuild(IndexEntry *entry, IndexSource &source, const char *reason) {
     reset_shared_state(entry);
     const StartSummary summary = recover_files(entry);
     if (summary.start != store::Start::clean)
-        ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-                        errmsg("rebuilt index files cannot be opened"),
-                        errdetail_internal("%s", summary.reason)));
+        ereport(ERROR,
+                (errcode(ERRCODE_INTERNAL_ERROR), errmsg("rebuilt index files cannot be opened"),
+                 errdetail_internal("%s", summary.reason)));
     entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
     entry->rebuilt_before_xid.store(next_xid);
 }
@@ -198,12 +205,14 @@ bool still_valid(const OpenIndex &open) {
 OpenIndex *find_open(const IndexFile &file) {
     const auto [begin, end] = open_indexes().equal_range(key_of(file));
     for (auto it = begin; it != end; ++it)
-        if (still_valid(it->second)) return &it->second;
+        if (still_valid(it->second))
+            return &it->second;
     return nullptr;
 }
 
-// The files of an index that is gone take disk space as long as they are mapped, so what is not valid
-// any more is closed whenever something is opened. A scan in progress finishes on what it has.
+// The files of an index that is gone take disk space as long as they are mapped, so what is not
+// valid any more is closed whenever something is opened. A scan in progress finishes on what it
+// has.
 void close_stale() {
     auto &table = open_indexes();
     for (auto it = table.begin(); it != table.end();) {
@@ -222,7 +231,8 @@ base::Result<OpenIndex *> open_here(IndexEntry *entry) {
     open.grow_lock = std::make_unique<EntryLock>(&entry->grow_lock);
     auto index = store::Index::open(base::posix_file_system(), describe(*entry), entry->shared,
                                     {*open.append_lock, *open.grow_lock});
-    if (!index.ok()) return std::move(index).status();
+    if (!index.ok())
+        return std::move(index).status();
     open.index = std::move(index).value();
     return &open_indexes().emplace(key_of(entry->file), std::move(open))->second;
 }
@@ -232,7 +242,8 @@ void leave(int, Datum) { registry()->users.fetch_sub(1); }
 // The worker stays until every process that may write is gone.
 void count_as_user() {
     static bool counted = false;
-    if (counted) return;
+    if (counted)
+        return;
     before_shmem_exit(leave, Datum{0});
     registry()->users.fetch_add(1);
     counted = true;
@@ -241,7 +252,8 @@ void count_as_user() {
 }  // namespace
 
 OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
-    if (OpenIndex *open = find_open(file)) return open;
+    if (OpenIndex *open = find_open(file))
+        return open;
 
     require_registry();
     count_as_user();
@@ -258,8 +270,8 @@ bool is_open_here(const IndexFile &file) noexcept { return find_open(file) != nu
 
 void give_up(IndexEntry *entry, uint64 generation) noexcept {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    const bool mine = entry->generation.load() == generation &&
-                      entry->state.load() == IndexState::ready;
+    const bool mine =
+        entry->generation.load() == generation && entry->state.load() == IndexState::ready;
     if (mine) {
         // Without a checkpoint nobody will believe the folder.
         (void)base::guarded([&] {
@@ -268,12 +280,14 @@ void give_up(IndexEntry *entry, uint64 generation) noexcept {
         entry->state.store(IndexState::closed);
     }
     LWLockRelease(&registry()->lock);
-    if (mine) ConditionVariableBroadcast(&entry->state_changed);
+    if (mine)
+        ConditionVariableBroadcast(&entry->state_changed);
 }
 
 void sync_log(OpenIndex *open) {
     const PendingError error = pending_error(open->index->sync_log());
-    if (!error) return;
+    if (!error)
+        return;
     give_up(open->entry, open->generation);
     raise_error(error);
 }

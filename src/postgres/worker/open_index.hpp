@@ -1,6 +1,6 @@
-// How a server process gets hold of an index: the first process after a server start recovers it, the
-// others wait for that and then map the files. What was opened stays open in the process until the
-// index is gone or was opened anew by someone.
+// How a server process gets hold of an index: the first process after a server start recovers it,
+// the others wait for that and then map the files. What was opened stays open in the process until
+// the index is gone or was opened anew by someone.
 #pragma once
 
 #include <compare>
@@ -19,8 +19,8 @@ struct RebuiltRow {
     auto operator<=>(const RebuiltRow &) const = default;
 };
 
-// An index as this process has it open. Lives in the process's table of open indexes; a pointer stays
-// valid until the next open_index(), and longer while it is pinned.
+// An index as this process has it open. Lives in the process's table of open indexes; a pointer
+// stays valid until the next open_index(), and longer while it is pinned.
 struct OpenIndex {
     IndexEntry *entry = nullptr;
     uint64 generation = 0;
@@ -52,13 +52,13 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source);
 // Whether this process has the index open and ready to use.
 bool is_open_here(const IndexFile &file) noexcept;
 
-// Makes the index's log durable. When that fails the files are given up (see give_up) and the failure is
-// raised.
+// Makes the index's log durable. When that fails the files are given up (see give_up) and the
+// failure is raised.
 void sync_log(OpenIndex *open);
 
-// The kernel drops what it could not write, so after a failed sync trying again would only hide the loss.
-// Nobody uses these files any more, and the next user of the index rebuilds them from the table. Does
-// nothing when the entry has got another generation, that is, other files, already.
+// The kernel drops what it could not write, so after a failed sync trying again would only hide the
+// loss. Nobody uses these files any more, and the next user of the index rebuilds them from the
+// table. Does nothing when the entry has got another generation, that is, other files, already.
 void give_up(IndexEntry *entry, uint64 generation) noexcept;
 
 void pin(OpenIndex *index) noexcept;

@@ -1,5 +1,5 @@
-// The table is small and changes rarely (an index is opened once per server start), so looking an entry
-// up is a walk over it; backends remember what they found.
+// The table is small and changes rarely (an index is opened once per server start), so looking an
+// entry up is a walk over it; backends remember what they found.
 #include "postgres/worker/registry.hpp"
 
 #include <new>
@@ -25,7 +25,8 @@ Size registry_bytes() {
 }
 
 void request_memory() {
-    if (previous_request_hook) previous_request_hook();
+    if (previous_request_hook)
+        previous_request_hook();
     RequestAddinShmemSpace(add_size(registry_bytes(), 64));
 }
 
@@ -45,10 +46,11 @@ void make_registry(Registry *table) {
     }
 }
 
-// Runs in the postmaster, and after a crash again: everything is forgotten then, and the indexes are
-// recovered when they are next used. Backends inherit the pointer by fork.
+// Runs in the postmaster, and after a crash again: everything is forgotten then, and the indexes
+// are recovered when they are next used. Backends inherit the pointer by fork.
 void start_registry() {
-    if (previous_startup_hook) previous_startup_hook();
+    if (previous_startup_hook)
+        previous_startup_hook();
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
     bool found;
     auto *memory = ShmemInitStruct(shared_memory_name, registry_bytes(), &found);
@@ -94,14 +96,16 @@ std::span<IndexEntry> known_entries() noexcept {
 
 IndexEntry *find_entry(const IndexFile &file) noexcept {
     for (IndexEntry &entry : known_entries())
-        if (entry.used && same_file(entry.file, file)) return &entry;
+        if (entry.used && same_file(entry.file, file))
+            return &entry;
     return nullptr;
 }
 
 IndexEntry *make_entry(const IndexFile &file) {
     for (int i = 0; i < the_registry->capacity; ++i) {
         IndexEntry &entry = the_registry->entries[i];
-        if (entry.used) continue;
+        if (entry.used)
+            continue;
         entry.used = true;
         entry.file = file;
         entry.state.store(IndexState::closed);
@@ -110,10 +114,10 @@ IndexEntry *make_entry(const IndexFile &file) {
             the_registry->used_end.store(i + 1, std::memory_order_release);
         return &entry;
     }
-    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                    errmsg("too many dvec indexes in use"),
-                    errdetail("The server keeps track of %d indexes.", the_registry->capacity),
-                    errhint("Increase dvec.max_indexes and restart the server.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("too many dvec indexes in use"),
+             errdetail("The server keeps track of %d indexes.", the_registry->capacity),
+             errhint("Increase dvec.max_indexes and restart the server.")));
 }
 
 void free_entry(IndexEntry *entry) noexcept {
@@ -127,10 +131,12 @@ void forget_index(const IndexFile &file) noexcept {
     LWLockAcquire(&the_registry->lock, LW_SHARED);
     IndexEntry *entry = find_entry(file);
     LWLockRelease(&the_registry->lock);
-    if (entry == nullptr) return;
+    if (entry == nullptr)
+        return;
     LWLockAcquire(&entry->care_lock, LW_EXCLUSIVE);
     LWLockAcquire(&the_registry->lock, LW_EXCLUSIVE);
-    if (find_entry(file) == entry) free_entry(entry);
+    if (find_entry(file) == entry)
+        free_entry(entry);
     LWLockRelease(&the_registry->lock);
     LWLockRelease(&entry->care_lock);
 }
@@ -143,17 +149,21 @@ void set_state(IndexEntry *entry, IndexState state) {
 }
 
 void wake_worker() noexcept {
-    if (the_registry->worker_sleeps.load(std::memory_order_acquire) == 0) return;
-    if (the_registry->worker_sleeps.exchange(0) == 0) return;
-    if (Latch *latch = the_registry->worker_latch.load()) SetLatch(latch);
+    if (the_registry->worker_sleeps.load(std::memory_order_acquire) == 0)
+        return;
+    if (the_registry->worker_sleeps.exchange(0) == 0)
+        return;
+    if (Latch *latch = the_registry->worker_latch.load())
+        SetLatch(latch);
 }
 
 bool worker_runs() noexcept { return the_registry->worker_latch.load() != nullptr; }
 
 std::string index_directory(const IndexFile &file) {
-    std::string name = "dvec/" + std::to_string(file.tablespace) + "_" +
-                       std::to_string(file.database) + "_";
-    if (file.backend != InvalidBackendId) name += "t" + std::to_string(file.backend) + "_";
+    std::string name =
+        "dvec/" + std::to_string(file.tablespace) + "_" + std::to_string(file.database) + "_";
+    if (file.backend != InvalidBackendId)
+        name += "t" + std::to_string(file.backend) + "_";
     return name + std::to_string(file.number);
 }
 

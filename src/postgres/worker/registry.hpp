@@ -1,6 +1,6 @@
-// The table of indexes in use, in the server's shared memory: what the backends and the worker share
-// about each, and in which state it is. An entry is made when an index is opened for the first time
-// since the server started and freed when its files are gone.
+// The table of indexes in use, in the server's shared memory: what the backends and the worker
+// share about each, and in which state it is. An entry is made when an index is opened for the
+// first time since the server started and freed when its files are gone.
 //
 // Locking: Registry::lock protects which entry belongs to which index and every change of state. An
 // entry's own locks are taken after it, never the other way round.
@@ -37,23 +37,23 @@ struct OpeningRecord {
 struct IndexEntry {
     bool used;
     IndexFile file;
-    // Never the same for two indexes or two openings of one: what a backend cached belongs to this entry
-    // only while the generation is the one it saw.
+    // Never the same for two indexes or two openings of one: what a backend cached belongs to this
+    // entry only while the generation is the one it saw.
     std::atomic<uint64> generation;
     std::atomic<IndexState> state;
     ConditionVariable state_changed;
     ConditionVariable progress;  // the worker linked or flushed something
     LWLock append_lock;
     LWLock grow_lock;
-    // Held by the worker while it works on the index's files, and by whoever replaces them. Taken before
-    // Registry::lock.
+    // Held by the worker while it works on the index's files, and by whoever replaces them. Taken
+    // before Registry::lock.
     LWLock care_lock;
 
     // Written while opening, constant while ready.
     store::Shape shape;
 
-    // A rebuild reads the rows of running transactions too. They add their own rows later and must not
-    // add one twice: a transaction older than `rebuilt_before_xid` looks among the ids below
+    // A rebuild reads the rows of running transactions too. They add their own rows later and must
+    // not add one twice: a transaction older than `rebuilt_before_xid` looks among the ids below
     // `rebuilt_nodes` first. 0: no rebuild since the server started.
     std::atomic<uint64> rebuilt_before_xid;
     std::atomic<uint32> rebuilt_nodes;
@@ -68,11 +68,11 @@ struct IndexEntry {
 
 struct Registry {
     LWLock lock;
-    // Held shared while an index's folder is created, exclusively while the sweep decides that one is
-    // an orphan and moves it away.
+    // Held shared while an index's folder is created, exclusively while the sweep decides that one
+    // is an orphan and moves it away.
     LWLock folder_lock;
-    LWLock starts_lock;                    // of the file of server starts
-    uint64 server_start;                   // see server_starts.hpp
+    LWLock starts_lock;   // of the file of server starts
+    uint64 server_start;  // see server_starts.hpp
     std::atomic<bool> recovery_end_noted;
     std::atomic<uint64> last_generation;
     std::atomic<Latch *> worker_latch;  // null while no worker runs
@@ -102,8 +102,8 @@ IndexEntry *find_entry(const IndexFile &file) noexcept;
 IndexEntry *make_entry(const IndexFile &file);
 // Under Registry::lock, exclusively. Forgets an index.
 void free_entry(IndexEntry *entry) noexcept;
-// Forgets what is known of the index that was in `file`, if anything: it is gone. When this returns the
-// worker does not touch its files any more.
+// Forgets what is known of the index that was in `file`, if anything: it is gone. When this returns
+// the worker does not touch its files any more.
 void forget_index(const IndexFile &file) noexcept;
 
 // Changes the state under Registry::lock and wakes who waits for it.
@@ -113,8 +113,8 @@ void set_state(IndexEntry *entry, IndexState state);
 void wake_worker() noexcept;
 bool worker_runs() noexcept;
 
-// "dvec/<tablespace>_<database>_<number>", relative to the data directory, where every server process
-// stays. Temporary relations have "t<backend>_" before the number.
+// "dvec/<tablespace>_<database>_<number>", relative to the data directory, where every server
+// process stays. Temporary relations have "t<backend>_" before the number.
 std::string index_directory(const IndexFile &file);
 store::Description describe(const IndexEntry &entry);
 

@@ -1,5 +1,6 @@
-// The file is small and written whole, under another name first, so that it is either the former one or
-// the new one. Only the latest starts are kept; an index that was last used before is rebuilt.
+// The file is small and written whole, under another name first, so that it is either the former
+// one or the new one. Only the latest starts are kept; an index that was last used before is
+// rebuilt.
 #include "postgres/worker/server_starts.hpp"
 
 #include <algorithm>
@@ -45,7 +46,8 @@ using Starts = std::vector<ServerStart>;
 base::Result<Starts> read_starts() {
     auto file = base::posix_file_system().open(path, base::OpenMode::read_only);
     if (!file.ok()) {
-        if (file.status().code() == base::Code::not_found) return Starts();
+        if (file.status().code() == base::Code::not_found)
+            return Starts();
         return std::move(file).status();
     }
     StartsHeader header;
@@ -63,9 +65,11 @@ base::Result<Starts> read_starts() {
 base::Status write_starts(const Starts &starts) {
     base::FileSystem &files = base::posix_file_system();
     base::Status removed = files.remove(new_path);
-    if (!removed.ok() && removed.code() != base::Code::not_found) return removed;
+    if (!removed.ok() && removed.code() != base::Code::not_found)
+        return removed;
     auto file = files.open(new_path, base::OpenMode::create);
-    if (!file.ok()) return std::move(file).status();
+    if (!file.ok())
+        return std::move(file).status();
     const std::size_t bytes = starts.size() * sizeof(ServerStart);
     const StartsHeader header{starts_magic, starts_version, static_cast<uint32>(starts.size()),
                               base::checksum(0, starts.data(), bytes)};
@@ -78,9 +82,11 @@ base::Status write_starts(const Starts &starts) {
 
 base::Status add_start(uint64 number) {
     const base::Status made = base::posix_file_system().make_directory(directory);
-    if (!made.ok() && made.code() != base::Code::already_exists) return made;
+    if (!made.ok() && made.code() != base::Code::already_exists)
+        return made;
     auto starts = read_starts();
-    if (!starts.ok()) return std::move(starts).status();
+    if (!starts.ok())
+        return std::move(starts).status();
     Starts &list = starts.value();
     if (list.size() >= most_starts)
         list.erase(list.begin(), list.end() - static_cast<std::ptrdiff_t>(most_starts - 1));
@@ -90,9 +96,11 @@ base::Status add_start(uint64 number) {
 
 base::Status set_recovery_end(uint64 number, uint64 end) {
     auto starts = read_starts();
-    if (!starts.ok()) return std::move(starts).status();
+    if (!starts.ok())
+        return std::move(starts).status();
     for (ServerStart &start : starts.value())
-        if (start.number == number) start.recovery_end = end;
+        if (start.number == number)
+            start.recovery_end = end;
     return write_starts(starts.value());
 }
 
@@ -105,7 +113,8 @@ uint64 random_number() noexcept {
 
 uint64 note_server_start() noexcept {
     const uint64 number = random_number();
-    if (number == 0) return 0;
+    if (number == 0)
+        return 0;
     const PendingError error = pending_error(base::guarded([&] { return add_start(number); }));
     report(LOG, error);
     return error ? 0 : number;
@@ -113,13 +122,15 @@ uint64 note_server_start() noexcept {
 
 void note_recovery_end() {
     Registry *table = registry();
-    if (table->recovery_end_noted.load(std::memory_order_acquire)) return;
+    if (table->recovery_end_noted.load(std::memory_order_acquire))
+        return;
     const uint64 end = wal_recovery_end();
     PendingError error;
     {
         EntryLock lock(&table->starts_lock);
         const std::lock_guard hold(lock);
-        if (table->recovery_end_noted.load()) return;
+        if (table->recovery_end_noted.load())
+            return;
         error = pending_error(
             base::guarded([&] { return set_recovery_end(table->server_start, end); }));
         table->recovery_end_noted.store(true, std::memory_order_release);
@@ -130,17 +141,22 @@ void note_recovery_end() {
 std::uint64_t ServerStarts::current_start() const noexcept { return registry()->server_start; }
 
 std::optional<std::uint64_t> ServerStarts::surviving_end(std::uint64_t start) const noexcept {
-    if (start == 0) return std::nullopt;
+    if (start == 0)
+        return std::nullopt;
     const auto starts = base::guarded([] { return read_starts(); });
-    if (!starts.ok()) return std::nullopt;
+    if (!starts.ok())
+        return std::nullopt;
     const Starts &list = starts.value();
     auto at = std::find_if(list.begin(), list.end(),
                            [start](const ServerStart &past) { return past.number == start; });
-    if (at == list.end()) return std::nullopt;
+    if (at == list.end())
+        return std::nullopt;
     std::uint64_t lowest = nothing_lost;
     for (++at; at != list.end(); ++at) {
-        if (at->recovery_end == ServerStart::unknown) return std::nullopt;
-        if (at->recovery_end != ServerStart::none) lowest = std::min(lowest, at->recovery_end);
+        if (at->recovery_end == ServerStart::unknown)
+            return std::nullopt;
+        if (at->recovery_end != ServerStart::none)
+            lowest = std::min(lowest, at->recovery_end);
     }
     return lowest;
 }

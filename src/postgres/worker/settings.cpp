@@ -64,7 +64,8 @@ const IntegerSetting integer_settings[] = {
 char *simd_name;
 
 bool check_simd(char **value, void **, GucSource) {
-    if (std::strcmp(*value, "auto") == 0) return true;
+    if (std::strcmp(*value, "auto") == 0)
+        return true;
     const auto isa = distance::parse_isa(*value);
     if (!isa) {
         GUC_check_errdetail("Known values are auto, scalar, neon, avx2 and avx512.");
@@ -92,9 +93,9 @@ void init() {
                                 setting.value, setting.min, setting.max, setting.context,
                                 setting.unit, nullptr, nullptr, nullptr);
     }
-    DefineCustomStringVariable("dvec.simd",
-                               "Sets the instruction set of the distance functions.", nullptr,
-                               &simd_name, "auto", PGC_SUSET, 0, check_simd, assign_simd, nullptr);
+    DefineCustomStringVariable("dvec.simd", "Sets the instruction set of the distance functions.",
+                               nullptr, &simd_name, "auto", PGC_SUSET, 0, check_simd, assign_simd,
+                               nullptr);
     MarkGUCPrefixReserved("dvec");
 }
 

@@ -1,9 +1,9 @@
-// PostgreSQL keeps a dropped relation's file (empty) until its next checkpoint, so that the file's number
-// is not used again before; a folder therefore outlives its index until then.
+// PostgreSQL keeps a dropped relation's file (empty) until its next checkpoint, so that the file's
+// number is not used again before; a folder therefore outlives its index until then.
 //
-// A number can be reused between our look at the relation file and the removal of the folder. Whoever
-// creates a folder does so with the relation file in place and under a shared folder_lock, so moving the
-// folder out of the way happens under the exclusive lock, after a second look.
+// A number can be reused between our look at the relation file and the removal of the folder.
+// Whoever creates a folder does so with the relation file in place and under a shared folder_lock,
+// so moving the folder out of the way happens under the exclusive lock, after a second look.
 #include "postgres/worker/sweep.hpp"
 
 #include <charconv>
@@ -32,13 +32,15 @@ constexpr std::string_view trash_prefix = "trash.";
 
 bool parse_number(std::string_view *text, Oid *number) {
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *number);
-    if (error != std::errc{}) return false;
+    if (error != std::errc{})
+        return false;
     text->remove_prefix(static_cast<std::size_t>(end - text->data()));
     return true;
 }
 
 bool skip(std::string_view *text, char c) {
-    if (text->empty() || text->front() != c) return false;
+    if (text->empty() || text->front() != c)
+        return false;
     text->remove_prefix(1);
     return true;
 }
@@ -53,10 +55,12 @@ std::optional<IndexFile> parse_name(std::string_view name) {
         return std::nullopt;
     if (skip(&rest, 't')) {
         Oid backend = 0;
-        if (!parse_number(&rest, &backend) || !skip(&rest, '_')) return std::nullopt;
+        if (!parse_number(&rest, &backend) || !skip(&rest, '_'))
+            return std::nullopt;
         file.backend = static_cast<int>(backend);
     }
-    if (!parse_number(&rest, &file.number) || !rest.empty()) return std::nullopt;
+    if (!parse_number(&rest, &file.number) || !rest.empty())
+        return std::nullopt;
     return file;
 }
 
@@ -67,8 +71,8 @@ struct RelationPath {
 
 RelationPath relation_path(const IndexFile &file) {
     RelationPath result;
-    char *path = GetRelationPath(file.database, file.tablespace, file.number, file.backend,
-                                 MAIN_FORKNUM);
+    char *path =
+        GetRelationPath(file.database, file.tablespace, file.number, file.backend, MAIN_FORKNUM);
     strlcpy(result.text, path, sizeof result.text);
     pfree(path);
     return result;
@@ -84,7 +88,8 @@ bool relation_exists(const IndexFile &file) {
 base::Status move_orphan(const std::string &directory, const IndexFile &file, std::string *trash) {
     EntryLock folder_lock(&registry()->folder_lock);
     const std::lock_guard hold(folder_lock);
-    if (relation_exists(file)) return {};
+    if (relation_exists(file))
+        return {};
     const std::string target =
         std::string(root) + "/" + std::string(trash_prefix) + directory.substr(strlen(root) + 1);
     forget_index(file);
@@ -102,13 +107,16 @@ bool is_folder(const std::string &path) {
 base::Status sweep_one(const std::string &name) {
     base::FileSystem &files = base::posix_file_system();
     std::string path = std::string(root) + "/" + name;
-    if (!is_folder(path)) return {};
+    if (!is_folder(path))
+        return {};
     if (!std::string_view(name).starts_with(trash_prefix)) {
         const auto file = parse_name(name);
-        if (!file || relation_exists(*file)) return {};
+        if (!file || relation_exists(*file))
+            return {};
         std::string trash;
         DVEC_TRY(move_orphan(path, *file, &trash));
-        if (trash.empty()) return {};
+        if (trash.empty())
+            return {};
         path = trash;
     }
     return files.remove_directory(path);
@@ -119,8 +127,7 @@ void forget_entries_without_relation() {
     Registry *table = registry();
     for (IndexEntry &entry : known_entries()) {
         LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-        if (entry.used && entry.state.load() != IndexState::opening &&
-            !relation_exists(entry.file))
+        if (entry.used && entry.state.load() != IndexState::opening && !relation_exists(entry.file))
             free_entry(&entry);
         LWLockRelease(&table->lock);
     }

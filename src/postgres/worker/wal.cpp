@@ -11,14 +11,15 @@ namespace dvec::postgres {
 
 namespace {
 
-// The end of the last record written by anyone. The server's insert position is where the next record
-// will begin: when the last one fills a page, that is behind the header of the next page, which does
-// not exist yet. Nothing can be flushed up to there, and no recovery ends there.
+// The end of the last record written by anyone. The server's insert position is where the next
+// record will begin: when the last one fills a page, that is behind the header of the next page,
+// which does not exist yet. Nothing can be flushed up to there, and no recovery ends there.
 XLogRecPtr end_of_wal() {
     const XLogRecPtr next = GetXLogInsertRecPtr();
     if (XLogSegmentOffset(next, wal_segment_size) == SizeOfXLogLongPHD)
         return next - SizeOfXLogLongPHD;
-    if (next % XLOG_BLCKSZ == SizeOfXLogShortPHD) return next - SizeOfXLogShortPHD;
+    if (next % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+        return next - SizeOfXLogShortPHD;
     return next;
 }
 
@@ -29,14 +30,13 @@ XLogRecPtr wal_recovery_end() {
     return GetXLogReplayRecPtr(nullptr);
 }
 
-XLogRecPtr wal_position_of_insert(bool own_row) {
-    return own_row ? XactLastRecEnd : end_of_wal();
-}
+XLogRecPtr wal_position_of_insert(bool own_row) { return own_row ? XactLastRecEnd : end_of_wal(); }
 
 void flush_wal() { XLogFlush(end_of_wal()); }
 
 base::Status ServerWalFlusher::flush(std::uint64_t lsn) {
-    if (lsn == 0) return {};
+    if (lsn == 0)
+        return {};
     // Inside engine frames, which a longjmp must not cross.
     volatile bool flushed = false;
     MemoryContext context = CurrentMemoryContext;
@@ -52,7 +52,8 @@ base::Status ServerWalFlusher::flush(std::uint64_t lsn) {
         FlushErrorState();
     }
     PG_END_TRY();
-    if (flushed) return {};
+    if (flushed)
+        return {};
     return base::Status(base::Code::io_error, "could not flush the server's write-ahead log");
 }
 

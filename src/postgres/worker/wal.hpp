@@ -10,8 +10,9 @@ extern "C" {
 
 namespace dvec::postgres {
 
-// Where PostgreSQL's own recovery ended when this server started; 0 when it shut down cleanly before and
-// recovered nothing. What a sidecar log says beyond it belongs to heap tuples that did not survive.
+// Where PostgreSQL's own recovery ended when this server started; 0 when it shut down cleanly
+// before and recovered nothing. What a sidecar log says beyond it belongs to heap tuples that did
+// not survive.
 XLogRecPtr wal_recovery_end();
 
 // The end of the WAL that the current transaction has written so far: of its latest heap insert or

@@ -1,8 +1,9 @@
 // One process serves all indexes in turn, a bounded piece of work for each at a time. It needs no
 // database connection: it reads and writes sidecar files only.
 //
-// It starts when recovery is over (there is nothing to do on a standby, which never writes) and ends
-// after every process that has an index open, so that the clean state it leaves behind is the last word.
+// It starts when recovery is over (there is nothing to do on a standby, which never writes) and
+// ends after every process that has an index open, so that the clean state it leaves behind is the
+// last word.
 #include "postgres/worker/worker.hpp"
 
 #include <algorithm>
@@ -58,7 +59,8 @@ void wait_for_work(long milliseconds) {
 }
 
 void reload_settings() {
-    if (!ConfigReloadPending) return;
+    if (!ConfigReloadPending)
+        return;
     ConfigReloadPending = false;
     ProcessConfigFile(PGC_SIGHUP);
 }
@@ -68,20 +70,23 @@ long sweep_when_due(TimestampTz *last) {
     const TimestampTz now = GetCurrentTimestamp();
     const long interval = settings::sweep_interval_s * 1000L;
     const long passed = TimestampDifferenceMilliseconds(*last, now);
-    if (passed < interval) return interval - passed;
+    if (passed < interval)
+        return interval - passed;
     sweep();
     *last = now;
     return interval;
 }
 
-// Whether the server shuts down, rather than that somebody terminated the worker alone: the postmaster
-// says so in its lock file before it tells its children.
+// Whether the server shuts down, rather than that somebody terminated the worker alone: the
+// postmaster says so in its lock file before it tells its children.
 bool server_stops() {
     FILE *lock_file = AllocateFile("postmaster.pid", "r");
-    if (lock_file == nullptr) return true;
+    if (lock_file == nullptr)
+        return true;
     char line[MAXPGPATH] = "";
     for (int i = 0; i < LOCK_FILE_LINE_PM_STATUS; ++i)
-        if (fgets(line, sizeof line, lock_file) == nullptr) line[0] = '\0';
+        if (fgets(line, sizeof line, lock_file) == nullptr)
+            line[0] = '\0';
     FreeFile(lock_file);
     return strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
 }
@@ -97,12 +102,16 @@ void run() {
         MemoryContextReset(round_context);
         reload_settings();
         long until_next = care_for_all(shutdown_requested);
-        if (!shutdown_requested.load()) until_next = std::min(until_next, sweep_when_due(&last_sweep));
+        if (!shutdown_requested.load())
+            until_next = std::min(until_next, sweep_when_due(&last_sweep));
         // Leaving sessions do not tell; at shutdown we look often.
-        if (until_next > 0) wait_for_work(shutdown_requested.load() ? 10 : until_next);
-        if (ProcSignalBarrierPending) ProcessProcSignalBarrier();
+        if (until_next > 0)
+            wait_for_work(shutdown_requested.load() ? 10 : until_next);
+        if (ProcSignalBarrierPending)
+            ProcessProcSignalBarrier();
     }
-    if (server_stops()) close_all_clean();
+    if (server_stops())
+        close_all_clean();
 }
 
 }  // namespace
@@ -134,7 +143,8 @@ void dvec_worker_main(Datum) {
         announce();
         run();
     });
-    // Status 0 tells the postmaster that the worker is never needed again; another has it started anew.
+    // Status 0 tells the postmaster that the worker is never needed again; another has it started
+    // anew.
     proc_exit(server_stops() ? 0 : 1);
 }
 }

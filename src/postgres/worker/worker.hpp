@@ -1,5 +1,5 @@
-// The dvec worker: the background process that links new rows into the graphs, flushes the sidecar logs,
-// takes checkpoints and sweeps up after dropped indexes.
+// The dvec worker: the background process that links new rows into the graphs, flushes the sidecar
+// logs, takes checkpoints and sweeps up after dropped indexes.
 #pragma once
 
 namespace dvec::postgres {

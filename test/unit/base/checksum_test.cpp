@@ -73,9 +73,9 @@ TEST(Checksum, PartsMakeTheWhole) {
     std::vector<unsigned char> bytes(300);
     std::iota(bytes.begin(), bytes.end(), 0);
     for (std::size_t split = 0; split <= bytes.size(); ++split)
-        ASSERT_EQ(checksum(checksum(0, bytes.data(), split), bytes.data() + split,
-                           bytes.size() - split),
-                  of(bytes));
+        ASSERT_EQ(
+            checksum(checksum(0, bytes.data(), split), bytes.data() + split, bytes.size() - split),
+            of(bytes));
 }
 
 TEST(Checksum, EveryFlippedBitIsSeen) {

@@ -63,9 +63,11 @@ TEST_F(PosixFile, DescriptorsDoNotLeakIntoPrograms) {
     for (int descriptor = 3; descriptor < 100; ++descriptor) {
         struct stat mine;
         struct stat other;
-        if (::fstat(descriptor, &other) != 0) continue;
+        if (::fstat(descriptor, &other) != 0)
+            continue;
         ASSERT_EQ(::stat(file->path().c_str(), &mine), 0);
-        if (mine.st_ino != other.st_ino || mine.st_dev != other.st_dev) continue;
+        if (mine.st_ino != other.st_ino || mine.st_dev != other.st_dev)
+            continue;
         ++found;
         EXPECT_NE(::fcntl(descriptor, F_GETFD) & FD_CLOEXEC, 0);
     }

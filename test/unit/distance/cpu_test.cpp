@@ -14,8 +14,8 @@ constexpr CpuRegisters everything{0xffffffffU, 0xffffffffU, ~std::uint64_t{0}};
 constexpr int leaf1_bits[] = {12, 27, 28, 29};  // FMA, OSXSAVE, AVX, F16C
 constexpr int leaf7_avx2_bit = 5;
 constexpr int leaf7_avx512_bits[] = {16, 17, 30, 31};  // F, DQ, BW, VL
-constexpr int xcr0_avx_bits[] = {1, 2};  // SSE and AVX state
-constexpr int xcr0_avx512_bits[] = {5, 6, 7};  // masks and both parts of the zmm state
+constexpr int xcr0_avx_bits[] = {1, 2};                // SSE and AVX state
+constexpr int xcr0_avx512_bits[] = {5, 6, 7};          // masks and both parts of the zmm state
 
 template <typename Word>
 Word without(Word word, int position) {
@@ -37,9 +37,7 @@ TEST(Cpu, EverythingAllowsBoth) {
     EXPECT_TRUE(x86_allows(Isa::avx512, everything));
 }
 
-TEST(Cpu, NothingAllowsNeither) {
-    expect_neither(CpuRegisters{}, -1);
-}
+TEST(Cpu, NothingAllowsNeither) { expect_neither(CpuRegisters{}, -1); }
 
 TEST(Cpu, ProcessorFeaturesAreRequired) {
     for (const int position : leaf1_bits) {

@@ -27,12 +27,12 @@ constexpr std::size_t length = 9;
 
 float expected_distance(Metric metric) {
     switch (metric) {
-    case Metric::l2_squared:
-        return 141;
-    case Metric::inner_product:
-        return -90;
-    case Metric::l1:
-        return 29;
+        case Metric::l2_squared:
+            return 141;
+        case Metric::inner_product:
+            return -90;
+        case Metric::l1:
+            return 29;
     }
     return 0;
 }
@@ -43,10 +43,8 @@ const Isa early_isa = active_isa();
 const Kernel *const early_row = find_kernel(Element::float32, Metric::l1);
 
 class Dispatch : public testing::Test {
-protected:
-    void TearDown() override {
-        select_isa(best_isa());
-    }
+  protected:
+    void TearDown() override { select_isa(best_isa()); }
 };
 
 TEST_F(Dispatch, WorksFromStaticInitialisers) {

@@ -11,17 +11,15 @@
 namespace dvec::distance {
 
 class IsaTestCase : public testing::TestWithParam<Isa> {
-protected:
+  protected:
     void SetUp() override {
         previous_ = active_isa();
         ASSERT_TRUE(select_isa(GetParam()));
     }
 
-    void TearDown() override {
-        select_isa(previous_);
-    }
+    void TearDown() override { select_isa(previous_); }
 
-private:
+  private:
     Isa previous_ = Isa::scalar;
 };
 

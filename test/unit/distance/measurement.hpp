@@ -60,8 +60,8 @@ inline ExactMeasurement measure_exactly(const float *a, const float *b, std::siz
     for (std::size_t i = 0; i < dimensions; ++i) {
         const double x = a[i];
         const double y = b[i];
-        const double terms[float_sums] = {(x - y) * (x - y), x * y, std::abs(x - y),
-                                          x * y,             x * x, y * y};
+        const double terms[float_sums] = {
+            (x - y) * (x - y), x * y, std::abs(x - y), x * y, x * x, y * y};
         for (std::size_t sum = 0; sum < float_sums; ++sum) {
             exact.sums[sum] += terms[sum];
             exact.magnitudes[sum] += std::abs(terms[sum]);

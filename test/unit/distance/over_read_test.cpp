@@ -18,7 +18,7 @@ namespace {
 
 // Readable memory between two pages that fault when touched.
 class FencedFloats {
-public:
+  public:
     explicit FencedFloats(std::size_t count) {
         const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
         const std::size_t bytes = (count * sizeof(float) + page - 1) / page * page;
@@ -39,19 +39,13 @@ public:
     FencedFloats(const FencedFloats &) = delete;
     FencedFloats &operator=(const FencedFloats &) = delete;
 
-    ~FencedFloats() {
-        munmap(mapping_, mapped_bytes_);
-    }
+    ~FencedFloats() { munmap(mapping_, mapped_bytes_); }
 
-    const float *first() const {
-        return begin_;
-    }
+    const float *first() const { return begin_; }
 
-    const float *last(std::size_t count) const {
-        return end_ - count;
-    }
+    const float *last(std::size_t count) const { return end_ - count; }
 
-private:
+  private:
     void *mapping_ = nullptr;
     std::size_t mapped_bytes_ = 0;
     float *begin_ = nullptr;

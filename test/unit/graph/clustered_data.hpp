@@ -26,15 +26,18 @@ class ClusteredData {
         std::mt19937_64 fixed(4711);
         std::normal_distribution<float> normal;
         centres_.resize(shape.clusters * shape.dimensions);
-        for (float &x : centres_) x = 1.5f * normal(fixed) / 4;
+        for (float &x : centres_)
+            x = 1.5f * normal(fixed) / 4;
         axes_.resize(shape.clusters * shape.intrinsic * shape.dimensions);
-        for (float &x : axes_) x = normal(fixed) / 4;
+        for (float &x : axes_)
+            x = normal(fixed) / 4;
     }
 
     // `count` vectors of shape.dimensions floats, one after another.
     std::vector<float> make(std::size_t count) {
         std::vector<float> vectors(count * shape_.dimensions);
-        for (std::size_t i = 0; i < count; ++i) fill(vectors.data() + i * shape_.dimensions);
+        for (std::size_t i = 0; i < count; ++i)
+            fill(vectors.data() + i * shape_.dimensions);
         return vectors;
     }
 
@@ -51,7 +54,8 @@ class ClusteredData {
             vector[d] = centre[d] + shape_.noise * normal(random_);
         for (std::size_t a = 0; a < shape_.intrinsic; ++a, axis += shape_.dimensions) {
             const float along = normal(random_);
-            for (std::size_t d = 0; d < shape_.dimensions; ++d) vector[d] += along * axis[d];
+            for (std::size_t d = 0; d < shape_.dimensions; ++d)
+                vector[d] += along * axis[d];
         }
     }
 

@@ -35,12 +35,15 @@ class ConcurrencyTest : public GraphTest {
             }
             // As several inserters would leave it: the id is given out before the slot is ready.
             state_.allocated.store(id + 1, std::memory_order_release);
-            if (id % 64 == 0) std::this_thread::yield();
+            if (id % 64 == 0)
+                std::this_thread::yield();
             nodes.write_payload(id, tid_of(id), &data[std::size_t{id} * shape.dimensions]);
             nodes.publish(id);
-            if (id % 50 == 49) nodes.mark_deleted(id - 7);
+            if (id % 50 == 49)
+                nodes.mark_deleted(id - 7);
             // Not so fast that there is nothing left to link meanwhile.
-            while (id - std::min(id, state_.linked.load()) > 600) std::this_thread::yield();
+            while (id - std::min(id, state_.linked.load()) > 600)
+                std::this_thread::yield();
         }
     }
 
@@ -69,7 +72,8 @@ class ConcurrencyTest : public GraphTest {
             while (hits.size() < 10) {
                 auto hit = search.next();
                 ASSERT_TRUE(hit.ok());
-                if (!hit.value()) break;
+                if (!hit.value())
+                    break;
                 if (hit.value()->id >= marks.allocated ||
                     (!hits.empty() && hit.value()->distance < hits.back().distance))
                     ++result.wrong;
@@ -89,9 +93,11 @@ class ConcurrencyTest : public GraphTest {
             if ((nodes.state(id) & (slot_ready | slot_deleted)) == slot_ready)
                 truth.emplace_back(kernel_.distance(query, nodes.vector(id), shape.dimensions), id);
         std::sort(truth.begin(), truth.end());
-        if (truth.empty() || hits.empty()) return;
+        if (truth.empty() || hits.empty())
+            return;
         for (const auto &[distance, id] : truth) {
-            if (hits.size() == 10 && distance > hits.back().distance) break;
+            if (hits.size() == 10 && distance > hits.back().distance)
+                break;
             ++result.wanted;
             result.found += std::any_of(hits.begin(), hits.end(),
                                         [wanted = id](const Hit &hit) { return hit.id == wanted; });

@@ -53,7 +53,8 @@ TEST(NodeLevelTest, IsGeometricWithRatioM) {
             const int level = node_level(id, m);
             ASSERT_GE(level, 0);
             ASSERT_LE(level, max_level);
-            for (int l = 0; l <= level; ++l) ++at_least[static_cast<std::size_t>(l)];
+            for (int l = 0; l <= level; ++l)
+                ++at_least[static_cast<std::size_t>(l)];
         }
         double expected = nodes;
         for (std::size_t l = 1; l <= 4 && expected / m > 20; ++l) {

@@ -87,14 +87,14 @@ class GraphTest : public ::testing::Test {
 
     std::vector<Hit> search_with(Search &search, const float *query, const Search::Params &params,
                                  std::size_t count) {
-        const base::Status status =
-            search.start(*nodes_, Watermarks::load(state_), query, params);
+        const base::Status status = search.start(*nodes_, Watermarks::load(state_), query, params);
         EXPECT_TRUE(status.ok()) << status.message();
         std::vector<Hit> hits;
         while (hits.size() < count) {
             auto hit = search.next();
             EXPECT_TRUE(hit.ok()) << hit.status().message();
-            if (!hit.ok() || !hit.value()) break;
+            if (!hit.ok() || !hit.value())
+                break;
             hits.push_back(*hit.value());
         }
         return hits;
@@ -124,7 +124,8 @@ class GraphTest : public ::testing::Test {
             const std::size_t count = std::min(k, truth.size());
             wanted += count;
             for (const Hit &hit : search(query, ef, count))
-                if (hit.distance <= truth[count - 1].first) ++found;
+                if (hit.distance <= truth[count - 1].first)
+                    ++found;
         }
         return static_cast<double>(found) / static_cast<double>(wanted);
     }
@@ -133,15 +134,19 @@ class GraphTest : public ::testing::Test {
     std::vector<NodeId> links(NodeId id, int level = 0) const {
         std::vector<NodeId> list;
         const std::atomic<std::uint32_t> *words = list_words(id, level);
-        if (words == nullptr) return list;
-        for (std::uint32_t i = 1; i <= words[0].load(); ++i) list.push_back(words[i].load());
+        if (words == nullptr)
+            return list;
+        for (std::uint32_t i = 1; i <= words[0].load(); ++i)
+            list.push_back(words[i].load());
         return list;
     }
 
     std::atomic<std::uint32_t> *list_words(NodeId id, int level) const {
-        if (level == 0) return &nodes_->slot(id)->link_count;
+        if (level == 0)
+            return &nodes_->slot(id)->link_count;
         const std::uint32_t reference = nodes_->slot(id)->upper.load();
-        if (reference == 0) return nullptr;
+        if (reference == 0)
+            return nullptr;
         return nodes_->upper_block(reference - 1 + static_cast<std::uint32_t>(level) - 1);
     }
 
@@ -158,7 +163,8 @@ class GraphTest : public ::testing::Test {
                 expect_sound_list(id, 0);
                 continue;
             }
-            for (int at = 0; at <= level; ++at) expect_sound_list(id, at);
+            for (int at = 0; at <= level; ++at)
+                expect_sound_list(id, at);
             for (std::uint32_t block = reference - 1;
                  block < reference - 1 + static_cast<std::uint32_t>(level); ++block) {
                 EXPECT_LT(block, state_.upper_allocated.load());
@@ -193,7 +199,8 @@ class GraphTest : public ::testing::Test {
     // How many linked nodes the level-0 links lead to from the entry point.
     std::size_t reachable() const {
         const auto entry = EntryPoint::unpack(state_.entry_point.load());
-        if (entry.level < 0) return 0;
+        if (entry.level < 0)
+            return 0;
         std::vector<bool> seen(state_.linked.load(), false);
         std::vector<NodeId> open{entry.id};
         seen[entry.id] = true;

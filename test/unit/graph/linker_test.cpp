@@ -31,7 +31,8 @@ TEST_F(LinkerTest, GraphAnswersLikeTheExactScan) {
     expect_reachable(many);
     std::vector<bool> led_to(many, false);
     for (NodeId id = 0; id < many; ++id)
-        for (const NodeId target : links(id)) led_to[target] = true;
+        for (const NodeId target : links(id))
+            led_to[target] = true;
     EXPECT_EQ(std::count(led_to.begin(), led_to.end(), false), 0) << "no node loses its last link";
     const auto queries = ClusteredData(2).make(50);
     EXPECT_GE(recall(queries, 200, 10), 0.98);
@@ -61,7 +62,8 @@ TEST_F(LinkerTest, EntryPointIsTheHighestNode) {
     add(ClusteredData(1, {8, 4, 3, 0.1f}).make(3000));
     link_all(4);
     int highest = 0;
-    for (NodeId id = 0; id < 3000; ++id) highest = std::max(highest, node_level(id, 4));
+    for (NodeId id = 0; id < 3000; ++id)
+        highest = std::max(highest, node_level(id, 4));
     const auto entry = EntryPoint::unpack(state_.entry_point.load());
     EXPECT_EQ(entry.level, highest);
     EXPECT_EQ(node_level(entry.id, 4), highest);
@@ -123,7 +125,8 @@ TEST_F(LinkerTest, InnerProductThatOverflowsToNotANumberIsLinked) {
     kernel_ = *distance::find_kernel(distance::Element::float32, distance::Metric::inner_product);
     std::vector<float> data;
     for (int i = 0; i < 400; ++i)
-        for (int d = 0; d < 4; ++d) data.push_back((d < 2 ? 3e38f : -3e38f) * (i % 2 ? 1 : 0.5f));
+        for (int d = 0; d < 4; ++d)
+            data.push_back((d < 2 ? 3e38f : -3e38f) * (i % 2 ? 1 : 0.5f));
     add(data);
     link_all();
     expect_sound_links();
@@ -134,8 +137,10 @@ TEST_F(LinkerTest, HolesAndDeletedNodesArePassedOver) {
     create(16);
     add(ClusteredData(1, {16, 10, 4, 0.1f}).make(1000));
     for (NodeId id = 0; id < 1000; ++id) {
-        if (id < 20 || id % 5 == 1) nodes_->mark_hole(id);
-        if (id % 5 == 3) nodes_->mark_deleted(id);
+        if (id < 20 || id % 5 == 1)
+            nodes_->mark_hole(id);
+        if (id % 5 == 3)
+            nodes_->mark_deleted(id);
     }
     link_all();
     expect_sound_links();
@@ -144,7 +149,8 @@ TEST_F(LinkerTest, HolesAndDeletedNodesArePassedOver) {
     for (NodeId id = 0; id < 1000; ++id) {
         alive += live(id);
         EXPECT_EQ(live(id), !links(id).empty());
-        for (const NodeId target : links(id)) EXPECT_TRUE(live(target));
+        for (const NodeId target : links(id))
+            EXPECT_TRUE(live(target));
     }
     expect_reachable(alive);
 }
@@ -153,7 +159,8 @@ TEST_F(LinkerTest, AllHolesLeaveTheGraphEmptyUntilALiveNodeComes) {
     create(8);
     const auto data = ClusteredData(1, {8, 4, 2, 0.1f}).make(50);
     add(data);
-    for (NodeId id = 0; id < 50; ++id) nodes_->mark_hole(id);
+    for (NodeId id = 0; id < 50; ++id)
+        nodes_->mark_hole(id);
     const auto linker = make_linker();
     ASSERT_TRUE(linker->link(50, never_stop).ok());
     EXPECT_EQ(EntryPoint::unpack(state_.entry_point.load()).level, -1);
@@ -169,7 +176,8 @@ TEST_F(LinkerTest, NodesDeletedLaterStillLeadToOthers) {
     add(ClusteredData(1, {16, 10, 4, 0.1f}).make(2000));
     const auto linker = make_linker();
     ASSERT_TRUE(linker->link(1000, never_stop).ok());
-    for (NodeId id = 0; id < 1000; ++id) nodes_->mark_deleted(id);
+    for (NodeId id = 0; id < 1000; ++id)
+        nodes_->mark_deleted(id);
     ASSERT_TRUE(linker->link(2000, never_stop).ok());
     expect_sound_links();
     EXPECT_GE(recall(ClusteredData(2, {16, 10, 4, 0.1f}).make(30), 100, 10), 0.98);

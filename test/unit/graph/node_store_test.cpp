@@ -114,7 +114,8 @@ TEST_F(NodeStoreTest, GrowsInLargeStepsAndKeepsWhatItHolds) {
     }
     EXPECT_LE(steps, 12u);
     EXPECT_GE(nodes_->mapped_slots(), 20000u);
-    for (NodeId id = 0; id < 20000; id += 111) EXPECT_TRUE(nodes_->payload_intact(id));
+    for (NodeId id = 0; id < 20000; id += 111)
+        EXPECT_TRUE(nodes_->payload_intact(id));
     // The space is really there: not one byte beyond the file is counted.
     EXPECT_GE(nodes_->disk_bytes().value(),
               file_header_bytes * 2 + std::uint64_t{state_.capacity.load()} * 704);

@@ -103,7 +103,8 @@ TEST_F(RelinkTest, NodesAfterACheckpointAreLinkedAgain) {
     link_all();
     const std::uint32_t blocks = state_.upper_allocated.load();
     std::vector<std::uint32_t> towers;
-    for (NodeId id = 2000; id < 3000; ++id) towers.push_back(nodes_->slot(id)->upper.load());
+    for (NodeId id = 2000; id < 3000; ++id)
+        towers.push_back(nodes_->slot(id)->upper.load());
 
     // Blocks counted on: the nodes keep theirs.
     crash({before.linked, before.entry_point, blocks}, 3000);
@@ -117,10 +118,12 @@ TEST_F(RelinkTest, NodesAfterACheckpointAreLinkedAgain) {
     crash(before, 3000);
     const auto linker = make_linker();
     for (NodeId end = 2100; end <= 3000; end += 100) {
-        if (end == 2500) nodes_->mark_hole(2450);
+        if (end == 2500)
+            nodes_->mark_hole(2450);
         ASSERT_TRUE(linker->link(end, never_stop).ok());
         if (end == 2400)
-            for (NodeId id = 2400; id < 2440; ++id) nodes_->mark_deleted(id);
+            for (NodeId id = 2400; id < 2440; ++id)
+                nodes_->mark_deleted(id);
         const auto report = sanitize_links(*nodes_, never_stop);
         ASSERT_TRUE(report.ok());
     }
@@ -169,7 +172,8 @@ TEST_F(RelinkTest, StaleLinksAreHarmlessToTheLinker) {
     const Checkpoint before = checkpoint();
     link_all();
     crash({before.linked, before.entry_point, state_.upper_allocated.load()}, 3000);
-    for (NodeId id = 1500; id < 3000; id += 5) nodes_->mark_hole(id);
+    for (NodeId id = 1500; id < 3000; id += 5)
+        nodes_->mark_hole(id);
     const auto linker = make_linker(2);
     for (NodeId end = 1700; end < 3000; end += 200) {
         ASSERT_TRUE(linker->link(end, never_stop).ok());

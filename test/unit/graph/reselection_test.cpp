@@ -24,7 +24,8 @@ class ReselectionTest : public ::testing::Test {
     }
     std::vector<NodeId> kept() const {
         std::vector<NodeId> ids;
-        for (const auto &member : reselection_.kept()) ids.push_back(member.id);
+        for (const auto &member : reselection_.kept())
+            ids.push_back(member.id);
         return ids;
     }
     using Ids = std::vector<NodeId>;
@@ -63,7 +64,8 @@ TEST_F(ReselectionTest, NeverKeepsMoreThanTheLimit) {
 TEST_F(ReselectionTest, LastLinksAreSpared) {
     InboundCounts inbound;
     inbound.resize(200);
-    for (const NodeId id : {90u, 101u}) inbound.assume_many(id);
+    for (const NodeId id : {90u, 101u})
+        inbound.assume_many(id);
     inbound.add(70);
     inbound.add(80);
     inbound.add(80);

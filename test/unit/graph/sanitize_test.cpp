@@ -29,7 +29,8 @@ class SanitizeTest : public GraphTest {
     }
     NodeId first_of_level(int level) const {
         NodeId id = 0;
-        while (node_level(id, 16) != level) ++id;
+        while (node_level(id, 16) != level)
+            ++id;
         return id;
     }
 };
@@ -41,7 +42,8 @@ TEST_F(SanitizeTest, EmptyGraphIsSound) {
 
 TEST_F(SanitizeTest, SoundGraphIsNotTouched) {
     build(3000, 2500);
-    for (NodeId id = 0; id < 3000; id += 10) nodes_->mark_deleted(id);
+    for (NodeId id = 0; id < 3000; id += 10)
+        nodes_->mark_deleted(id);
     const auto before = test::read_bytes(directory_.file("nodes"));
     EXPECT_EQ(sanitize(), SanitizeReport{});
     EXPECT_EQ(test::read_bytes(directory_.file("nodes")), before);
@@ -85,7 +87,8 @@ TEST_F(SanitizeTest, BlocksOfAnotherNodeAreNotAccepted) {
     build(600, 600);
     const NodeId tall = first_of_level(1);
     NodeId other = tall + 1;
-    while (node_level(other, 16) != 1) ++other;
+    while (node_level(other, 16) != 1)
+        ++other;
     nodes_->slot(tall)->upper.store(nodes_->slot(other)->upper.load());
     EXPECT_GE(sanitize().repairs, 1u);
     EXPECT_EQ(nodes_->slot(tall)->upper.load(), 0u);
@@ -105,7 +108,8 @@ TEST_F(SanitizeTest, BadEntryPointIsReplacedByTheHighestNode) {
 
 TEST_F(SanitizeTest, LostLinksAreReported) {
     build(300, 300);
-    for (const NodeId id : {5u, 6u, 7u}) list_words(id, 0)->store(0);
+    for (const NodeId id : {5u, 6u, 7u})
+        list_words(id, 0)->store(0);
     nodes_->mark_deleted(7);
     EXPECT_EQ(sanitize(), (SanitizeReport{0, 2}));
 }
@@ -127,12 +131,14 @@ TEST_F(SanitizeTest, AnyDamageEndsInAGraphThatCanBeLinkedOn) {
             const std::uint32_t value = random() % 2 ? random() : random() % 4000;
             if (random() % 5 == 0)
                 nodes_->slot(id)->upper.store(value % (random() % 2 ? 300 : ~0u));
-            else nodes_->slot(id)->link_count.store(random() % 2 ? value : 32);
+            else
+                nodes_->slot(id)->link_count.store(random() % 2 ? value : 32);
             list_words(id, 0)[1 + random() % 32].store(value);
             nodes_->upper_block(random() % state_.upper_allocated.load())[random() % 18].store(
                 value);
         }
-        if (round % 3 == 0) state_.entry_point.store(random());
+        if (round % 3 == 0)
+            state_.entry_point.store(random());
         EXPECT_GT(sanitize().repairs, 0u);
         EXPECT_EQ(sanitize().repairs, 0u);
         const auto linker = make_linker(2);

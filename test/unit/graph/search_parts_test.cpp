@@ -59,7 +59,8 @@ TEST(BeamTest, KeepsTheBestAndExpandsTheNearestFirst) {
             if (accepted) {
                 const Candidate evicted = beam.insert(fresh);
                 ASSERT_EQ(evicted, room ? Beam::none : model.back());
-                if (!room) model.pop_back();
+                if (!room)
+                    model.pop_back();
                 model.insert(std::lower_bound(model.begin(), model.end(), fresh), fresh);
             }
             if (random() % 3 == 0) {
@@ -76,7 +77,8 @@ TEST(BeamTest, KeepsTheBestAndExpandsTheNearestFirst) {
                 }
             }
             ASSERT_EQ(beam.size(), model.size());
-            for (std::size_t i = 0; i < model.size(); ++i) ASSERT_EQ(beam[i], model[i]);
+            for (std::size_t i = 0; i < model.size(); ++i)
+                ASSERT_EQ(beam[i], model[i]);
         }
     }
 }

@@ -32,7 +32,8 @@ class SearchTest : public GraphTest {
             EXPECT_EQ(hit.tid, tid_of(hit.id));
             EXPECT_EQ(hit.distance, kernel_.distance(query, nodes_->vector(hit.id), dimensions_));
         }
-        for (NodeId id = 0; id < seen.size(); ++id) EXPECT_EQ(seen[id], live(id)) << id;
+        for (NodeId id = 0; id < seen.size(); ++id)
+            EXPECT_EQ(seen[id], live(id)) << id;
         std::size_t descents = 0;
         std::size_t late = 0;
         for (std::size_t i = 1; i < hits.size(); ++i) {
@@ -70,8 +71,10 @@ TEST_F(SearchTest, OneNodeIsFoundInTailAndGraph) {
 TEST_F(SearchTest, TailIsExact) {
     create(16);
     add(ClusteredData(1, shape).make(1000));
-    for (NodeId id = 0; id < 1000; id += 9) nodes_->mark_deleted(id);
-    for (NodeId id = 4; id < 1000; id += 11) nodes_->mark_hole(id);
+    for (NodeId id = 0; id < 1000; id += 9)
+        nodes_->mark_deleted(id);
+    for (NodeId id = 4; id < 1000; id += 11)
+        nodes_->mark_hole(id);
     const auto query = ClusteredData(2, shape).make(1);
     const auto truth = exact(query.data(), 0, 1000);
     const auto hits = search(query.data(), 1, 2000);
@@ -96,8 +99,10 @@ TEST_F(SearchTest, GraphAndTailComeMergedAndComplete) {
     create(16);
     add(ClusteredData(1, shape).make(4000));
     link_first(3000);
-    for (NodeId id = 0; id < 4000; id += 13) nodes_->mark_deleted(id);
-    for (NodeId id = 3001; id < 4000; id += 17) nodes_->mark_hole(id);
+    for (NodeId id = 0; id < 4000; id += 13)
+        nodes_->mark_deleted(id);
+    for (NodeId id = 3001; id < 4000; id += 17)
+        nodes_->mark_hole(id);
     const auto queries = ClusteredData(2, shape).make(5);
     Search search;
     for (std::size_t q = 0; q < 5; ++q) {
@@ -109,7 +114,8 @@ TEST_F(SearchTest, GraphAndTailComeMergedAndComplete) {
         EXPECT_EQ(search.statistics().tail, 1000u);
         const auto truth = exact(query, 0, 4000);
         std::size_t right = 0;
-        for (std::size_t i = 0; i < 500; ++i) right += hits[i].distance <= truth[499].first;
+        for (std::size_t i = 0; i < 500; ++i)
+            right += hits[i].distance <= truth[499].first;
         EXPECT_GE(right, 475u) << "rounds after the first find what is near, too";
     }
 }
@@ -130,7 +136,8 @@ TEST_F(SearchTest, ExactCompletionTakesOverWhereTold) {
         // Everything the walk did not return is in exact order.
         if (limit == 0) {
             const auto truth = exact(query.data(), 0, 7000);
-            for (std::size_t i = 0; i < truth.size(); ++i) ASSERT_EQ(hits[i].id, truth[i].second);
+            for (std::size_t i = 0; i < truth.size(); ++i)
+                ASSERT_EQ(hits[i].id, truth[i].second);
         }
     }
 }
@@ -154,7 +161,8 @@ TEST_F(SearchTest, UnreachableNodesAreFoundInTheEnd) {
     link_all();
     // Cut the graph off behind its entry point.
     const auto entry = EntryPoint::unpack(state_.entry_point.load());
-    for (int level = 0; level <= entry.level; ++level) list_words(entry.id, level)->store(0);
+    for (int level = 0; level <= entry.level; ++level)
+        list_words(entry.id, level)->store(0);
     const float *query = reinterpret_cast<const float *>(nodes_->vector(entry.id));
     const auto hits = search(query, 10, 1000);
     EXPECT_EQ(hits.size(), 500u);
@@ -177,7 +185,8 @@ TEST_F(SearchTest, DeletedNodesTakeNoPlaceInTheBeam) {
     link_all();
     std::mt19937 random(5);
     for (NodeId id = 0; id < 4000; ++id)
-        if (random() % 10 < 8) nodes_->mark_deleted(id);
+        if (random() % 10 < 8)
+            nodes_->mark_deleted(id);
     EXPECT_GE(recall(ClusteredData(2, shape).make(30), 40, 10), 0.95);
     const auto query = ClusteredData(2, shape).make(1);
     Search one_round;
@@ -200,13 +209,15 @@ TEST_F(SearchTest, DeletionsDuringASearchAreRespected) {
     for (;; ++count) {
         auto hit = search.next();
         ASSERT_TRUE(hit.ok());
-        if (!hit.value()) break;
+        if (!hit.value())
+            break;
         ASSERT_TRUE(live(hit.value()->id));
         ASSERT_FALSE(seen[hit.value()->id]);
         seen[hit.value()->id] = true;
         nodes_->mark_deleted(static_cast<NodeId>(random() % 3000));
     }
-    for (NodeId id = 0; id < 3000; ++id) EXPECT_TRUE(seen[id] || !live(id));
+    for (NodeId id = 0; id < 3000; ++id)
+        EXPECT_TRUE(seen[id] || !live(id));
     EXPECT_LT(count, 3000u);
 }
 
@@ -226,7 +237,8 @@ TEST_F(SearchTest, WatermarksFixWhatIsSeen) {
     for (;; ++count) {
         auto hit = search.next();
         ASSERT_TRUE(hit.ok());
-        if (!hit.value()) break;
+        if (!hit.value())
+            break;
         EXPECT_LT(hit.value()->id, 1000u);
     }
     EXPECT_EQ(count, 1000u);
@@ -276,7 +288,8 @@ TEST_F(SearchTest, InterruptedSearchCanGoOn) {
             hit = search.next();
             ASSERT_TRUE(hit.ok());
         }
-        if (!hit.value()) break;
+        if (!hit.value())
+            break;
         hits.push_back(*hit.value());
     }
     EXPECT_GT(interruptions, 1);
@@ -294,8 +307,10 @@ TEST_F(SearchTest, DistancesThatAreNotNumbersComeLast) {
         reinterpret_cast<float *>(const_cast<std::byte *>(nodes_->vector(id)))[3] = std::nanf("");
     const auto hits = search(query.data(), 10, 1000);
     ASSERT_EQ(hits.size(), 300u);
-    for (std::size_t i = 0; i < 297; ++i) EXPECT_FALSE(std::isnan(hits[i].distance));
-    for (std::size_t i = 297; i < 300; ++i) EXPECT_TRUE(std::isnan(hits[i].distance));
+    for (std::size_t i = 0; i < 297; ++i)
+        EXPECT_FALSE(std::isnan(hits[i].distance));
+    for (std::size_t i = 297; i < 300; ++i)
+        EXPECT_TRUE(std::isnan(hits[i].distance));
 }
 
 TEST_F(SearchTest, SurvivesAnyBytesInTheLinkLists) {
@@ -335,7 +350,8 @@ TEST_F(SearchTest, AnImpossibleEntryPointMeansAnExactScan) {
         const auto hits = search(query.data(), 10, 1000);
         const auto truth = exact(query.data(), 0, 300);
         ASSERT_EQ(hits.size(), truth.size());
-        for (std::size_t i = 0; i < truth.size(); ++i) EXPECT_EQ(hits[i].id, truth[i].second);
+        for (std::size_t i = 0; i < truth.size(); ++i)
+            EXPECT_EQ(hits[i].id, truth[i].second);
     }
 }
 

@@ -21,12 +21,14 @@ std::vector<ReadRecord> fill_three_segments(LogUnderTest &log) {
     std::uint32_t node = 0;
     const auto append = [&](std::size_t size) { records.push_back(log.append(node++, size)); };
     for (const std::size_t rest : {48u, 24u}) {
-        for (const std::size_t size : {100u, 0u, 1u, 2u, 3u, 517u, 1030u, 7u}) append(size);
+        for (const std::size_t size : {100u, 0u, 1u, 2u, 3u, 517u, 1030u, 7u})
+            append(size);
         const std::uint64_t left = small_segment - log.state().head % small_segment;
         append(left - rest - sizeof(RecordHeader));
         EXPECT_EQ(log.state().head % small_segment, small_segment - rest);
     }
-    for (const std::size_t size : {60u, 4u, 300u, 5u, 6u}) append(size);
+    for (const std::size_t size : {60u, 4u, 300u, 5u, 6u})
+        append(size);
     EXPECT_EQ(log.geometry().segment_of(log.state().head), 2u);
     return records;
 }
@@ -45,7 +47,8 @@ const ReadRecord *record_at(const std::vector<ReadRecord> &records, log::Positio
 }
 
 std::vector<ReadRecord> without(std::vector<ReadRecord> records, const ReadRecord *lost) {
-    if (lost != nullptr) std::erase(records, *lost);
+    if (lost != nullptr)
+        std::erase(records, *lost);
     return records;
 }
 
@@ -76,7 +79,8 @@ TEST(LogDamage, LastSegmentCutAtEveryByteYieldsThePrefix) {
         fs::resize_file(path, size);
         std::vector<ReadRecord> expected;
         for (const ReadRecord &record : records)
-            if (end_of(record) <= 2 * small_segment + size) expected.push_back(record);
+            if (end_of(record) <= 2 * small_segment + size)
+                expected.push_back(record);
         const ReplayResult result = log.replay();
         ASSERT_TRUE(result.status.ok());
         ASSERT_EQ(result.records, expected) << size;
@@ -191,7 +195,8 @@ TEST(LogDamage, StaleSegmentHasNoRecords) {
     result = log.replay();
     std::vector<ReadRecord> expected;
     for (const ReadRecord &record : records)
-        if (record.position / small_segment != 1) expected.push_back(record);
+        if (record.position / small_segment != 1)
+            expected.push_back(record);
     EXPECT_EQ(result.records, expected);
     ASSERT_EQ(result.report.damage.size(), 1u);
     EXPECT_EQ(result.report.damage[0].file, log.segment(1));
@@ -219,7 +224,8 @@ TEST(LogDamage, MissingSegmentInTheMiddle) {
     const ReplayResult result = log.replay();
     std::vector<ReadRecord> expected;
     for (const ReadRecord &record : records)
-        if (record.position / small_segment != 1) expected.push_back(record);
+        if (record.position / small_segment != 1)
+            expected.push_back(record);
     EXPECT_EQ(result.records, expected);
     ASSERT_EQ(result.report.damage.size(), 1u);
     EXPECT_EQ(result.report.damage[0].file, log.segment(1));
@@ -230,10 +236,12 @@ TEST(LogDamage, MissingSegmentInTheMiddle) {
 TEST(LogDamage, SeveralMissingSegmentsAreReportedTogether) {
     LogUnderTest log;
     std::vector<ReadRecord> records;
-    for (std::uint32_t node = 0; node < 8; ++node) records.push_back(log.append(node, 4000));
+    for (std::uint32_t node = 0; node < 8; ++node)
+        records.push_back(log.append(node, 4000));
     // The damage begins in a segment that is there, and ends in one.
     flip_bits(log.segment(2), 40, 0xFF);
-    for (const std::uint64_t missing : {3u, 4u, 5u}) fs::remove(log.segment(missing));
+    for (const std::uint64_t missing : {3u, 4u, 5u})
+        fs::remove(log.segment(missing));
     const ReplayResult result = log.replay();
     EXPECT_EQ(result.records,
               (std::vector<ReadRecord>{records[0], records[1], records[6], records[7]}));
@@ -258,7 +266,8 @@ TEST(LogDamage, MissingFirstSegment) {
 TEST(LogDamage, EverythingMissing) {
     LogUnderTest log;
     const std::vector<ReadRecord> records = fill_three_segments(log);
-    for (std::uint64_t segment = 0; segment < 3; ++segment) fs::remove(log.segment(segment));
+    for (std::uint64_t segment = 0; segment < 3; ++segment)
+        fs::remove(log.segment(segment));
     EXPECT_FALSE(log.replay(0).report.broken_tail.has_value()) << "a log that never began";
     const ReplayResult result = log.replay(records[3].position);
     EXPECT_TRUE(result.records.empty());
@@ -344,7 +353,8 @@ TEST(LogDamage, LostPagesThenASecondCrash) {
         while (log.state().head < segment_bytes + 2 * page)
             records.push_back(log.append(static_cast<std::uint32_t>(records.size()), 700));
         for (std::uint32_t index = 0; index < 6; ++index) {
-            if ((lost >> index & 1) == 0) continue;
+            if ((lost >> index & 1) == 0)
+                continue;
             std::vector<char> bytes = read_bytes(log.segment(index / 4));
             std::fill_n(bytes.begin() + index % 4 * page, page, 0);
             write_bytes(log.segment(index / 4), bytes);
@@ -355,7 +365,8 @@ TEST(LogDamage, LostPagesThenASecondCrash) {
             bool whole = true;
             for (std::uint64_t index = record.position / page; index * page < end; ++index)
                 whole = whole && (lost >> index & 1) == 0;
-            if (whole) expected.push_back(record);
+            if (whole)
+                expected.push_back(record);
         }
         ASSERT_EQ(log.crash_and_resume().records, expected);
         for (std::uint32_t node = 900; node < 930; ++node)

@@ -45,9 +45,8 @@ TEST_F(LogFault, FullDiskInPrepareChangesNothing) {
 }
 
 TEST_F(LogFault, EveryStepOfPrepareMayFail) {
-    for (const Operation operation :
-         {Operation::open, Operation::write, Operation::sync, Operation::rename,
-          Operation::sync_directory}) {
+    for (const Operation operation : {Operation::open, Operation::write, Operation::sync,
+                                      Operation::rename, Operation::sync_directory}) {
         SCOPED_TRACE(static_cast<int>(operation));
         plan_.fail(operation, 1, EIO);
         EXPECT_EQ(log_.writer().prepare(100).code(), base::Code::io_error);
@@ -113,7 +112,8 @@ TEST_F(LogFault, SyncThatCouldNotBeginIsNotFinal) {
 }
 
 TEST_F(LogFault, SyncSyncsEverySegmentOnceAndNothingTwice) {
-    for (std::uint32_t node = 0; node < 100; ++node) log_.append(node, 100'000);
+    for (std::uint32_t node = 0; node < 100; ++node)
+        log_.append(node, 100'000);
     const std::uint64_t segments = log_.state().head / log_.geometry().segment_bytes + 1;
     ASSERT_GE(segments, 3u);
     std::uint64_t before = plan_.count(Operation::sync);
@@ -126,7 +126,8 @@ TEST_F(LogFault, SyncSyncsEverySegmentOnceAndNothingTwice) {
 
 // A segment missing under a sync is an error, unless it was discarded because others had synced it.
 TEST_F(LogFault, SyncOfAMissingSegment) {
-    for (std::uint32_t node = 0; node < 100; ++node) log_.append(node, 100'000);
+    for (std::uint32_t node = 0; node < 100; ++node)
+        log_.append(node, 100'000);
     ASSERT_TRUE(log_.writer().sync().ok());
     ASSERT_TRUE(log_.writer().discard_before(log_.geometry().segment_bytes).ok());
     log_.state().synced = 0;  // as a sync saw it that began before the others'
@@ -140,7 +141,8 @@ TEST_F(LogFault, SyncOfAMissingSegment) {
 
 TEST_F(LogFault, ResumeMayFailAtEveryStep) {
     std::vector<ReadRecord> records;
-    for (std::uint32_t node = 0; node < 100; ++node) records.push_back(log_.append(node, 100'000));
+    for (std::uint32_t node = 0; node < 100; ++node)
+        records.push_back(log_.append(node, 100'000));
     ASSERT_TRUE(log_.writer().prepare(log_.geometry().segment_bytes).ok());
     const log::ReplayReport report = log_.replay().report;
     const log::Position head = log_.state().head;
@@ -152,10 +154,12 @@ TEST_F(LogFault, ResumeMayFailAtEveryStep) {
             plan_.fail(operation, nth, EIO);
             const base::Status status = log_.writer().resume(report);
             plan_.heal();
-            if (plan_.count(operation) - before < nth) break;
+            if (plan_.count(operation) - before < nth)
+                break;
             // Opening a file only to give its space back is a courtesy: without it the file goes as
             // well.
-            if (operation == Operation::open && status.ok()) continue;
+            if (operation == Operation::open && status.ok())
+                continue;
             EXPECT_EQ(status.code(), base::Code::io_error);
             EXPECT_EQ(log_.state().head.load(), 17u);
         }
@@ -166,7 +170,8 @@ TEST_F(LogFault, ResumeMayFailAtEveryStep) {
 }
 
 TEST_F(LogFault, ResumeMakesEverySegmentDurable) {
-    for (std::uint32_t node = 0; node < 100; ++node) log_.append(node, 100'000);
+    for (std::uint32_t node = 0; node < 100; ++node)
+        log_.append(node, 100'000);
     const std::uint64_t segments = log_.state().head / log_.geometry().segment_bytes + 1;
     const log::ReplayReport report = log_.replay().report;
     std::uint64_t before = plan_.count(Operation::sync);
@@ -194,7 +199,8 @@ TEST_F(LogFault, UnreadableSegmentIsAnErrorNotTheEnd) {
 }
 
 TEST_F(LogFault, DiscardMayFailAndBeCleanedUpLater) {
-    for (std::uint32_t node = 0; node < 100; ++node) log_.append(node, 100'000);
+    for (std::uint32_t node = 0; node < 100; ++node)
+        log_.append(node, 100'000);
     ASSERT_TRUE(log_.writer().sync().ok());
     const log::Position head = log_.state().head;
     plan_.fail(Operation::remove, 1, EIO);

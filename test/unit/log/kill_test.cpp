@@ -37,7 +37,8 @@ class RobustMutex {
         pthread_mutexattr_destroy(&attributes);
     }
     void lock() {
-        if (pthread_mutex_lock(&mutex_) == EOWNERDEAD) pthread_mutex_consistent(&mutex_);
+        if (pthread_mutex_lock(&mutex_) == EOWNERDEAD)
+            pthread_mutex_consistent(&mutex_);
     }
     void unlock() { pthread_mutex_unlock(&mutex_); }
 
@@ -58,26 +59,31 @@ std::size_t payload_size(std::uint32_t node) { return node * 7919 % 40'000; }
 // The child's whole life. Ends only by being killed, or with a code that says what went wrong.
 [[noreturn]] void append_forever(const log::Geometry &geometry, Shared &shared) {
     auto opened = log::Writer::open(base::posix_file_system(), geometry, shared.state);
-    if (!opened.ok()) _exit(10);
+    if (!opened.ok())
+        _exit(10);
     log::Writer &writer = *opened.value();
     for (;;) {
         const std::uint32_t node = shared.next_node.fetch_add(1);
-        if (node >= node_limit) _exit(11);
+        if (node >= node_limit)
+            _exit(11);
         const Payload payload = make_payload(node, payload_size(node));
         const log::Draft draft(log::RecordType::insert, node, payload);
         for (bool done = false; !done;) {
             shared.append_lock.lock();
             const auto fits = writer.fits(draft);
-            if (!fits.ok()) _exit(12);
+            if (!fits.ok())
+                _exit(12);
             if (fits.value()) {
                 writer.append(draft, node);
                 shared.acknowledged[node] = 1;
                 done = true;
             }
             shared.append_lock.unlock();
-            if (done) break;
+            if (done)
+                break;
             shared.prepare_lock.lock();
-            if (!writer.prepare(draft.record_bytes()).ok()) _exit(13);
+            if (!writer.prepare(draft.record_bytes()).ok())
+                _exit(13);
             shared.prepare_lock.unlock();
         }
     }
@@ -104,13 +110,15 @@ class LogKill : public testing::Test {
         for (pid_t &child : children) {
             child = ::fork();
             ASSERT_GE(child, 0);
-            if (child == 0) append_forever(geometry_, *shared_);
+            if (child == 0)
+                append_forever(geometry_, *shared_);
         }
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
         while (shared_->next_node < goal && std::chrono::steady_clock::now() < deadline)
             std::this_thread::sleep_for(std::chrono::microseconds(50));
         std::this_thread::sleep_for(life);
-        for (const pid_t child : children) ::kill(child, SIGKILL);
+        for (const pid_t child : children)
+            ::kill(child, SIGKILL);
         for (const pid_t child : children) {
             int status = 0;
             ASSERT_EQ(::waitpid(child, &status, 0), child);
@@ -130,7 +138,8 @@ class LogKill : public testing::Test {
         std::vector<std::uint8_t> seen(begun, 0);
         for (const ReadRecord &record : result.records) {
             EXPECT_LT(record.node, begun);
-            if (record.node >= begun) continue;
+            if (record.node >= begun)
+                continue;
             EXPECT_EQ(seen[record.node]++, 0) << "node " << record.node << " is there twice";
             EXPECT_EQ(record.payload, make_payload(record.node, payload_size(record.node)));
         }
@@ -150,8 +159,10 @@ TEST_F(LogKill, EveryAcknowledgedRecordSurvives) {
         SCOPED_TRACE(round);
         run_writers_and_kill_them(10 + random() % 100, std::chrono::microseconds(random() % 500));
         const ReplayResult result = check();
-        if (HasFailure()) return;
-        if (round % 3 == 0) continue;  // the shared state survives
+        if (HasFailure())
+            return;
+        if (round % 3 == 0)
+            continue;  // the shared state survives
         auto writer = log::Writer::open(base::posix_file_system(), geometry_, shared_->state);
         ASSERT_TRUE(writer.ok());
         if (round % 5 != 4) {
@@ -160,7 +171,8 @@ TEST_F(LogKill, EveryAcknowledgedRecordSurvives) {
         }
         ASSERT_TRUE(writer.value()->begin().ok());
         shared_->next_node = 0;
-        for (auto &flag : shared_->acknowledged) flag.store(0, std::memory_order_relaxed);
+        for (auto &flag : shared_->acknowledged)
+            flag.store(0, std::memory_order_relaxed);
     }
 }
 
@@ -174,7 +186,8 @@ TEST_F(LogKill, BetweenTwoSegments) {
         const Payload payload = make_payload(node, size);
         const log::Draft draft(log::RecordType::insert, node, payload);
         const auto fits = writer.fits(draft);
-        if (!fits.ok() || !fits.value()) return false;
+        if (!fits.ok() || !fits.value())
+            return false;
         writer.append(draft, node);
         return true;
     };
@@ -189,8 +202,10 @@ TEST_F(LogKill, BetweenTwoSegments) {
         ::signal(SIGBUS, SIG_DFL);
         const Payload payload = make_payload(3, 100'000);
         const log::Draft draft(log::RecordType::insert, 3, payload);
-        if (!writer.fits(draft).value()) _exit(10);
-        if (::truncate(geometry_.segment_path(1).c_str(), 0) != 0) _exit(11);
+        if (!writer.fits(draft).value())
+            _exit(10);
+        if (::truncate(geometry_.segment_path(1).c_str(), 0) != 0)
+            _exit(11);
         writer.append(draft, 3);
         _exit(12);
     }

@@ -123,8 +123,10 @@ class LogUnderTest {
         for (int attempt = 0; attempt < 2; ++attempt) {
             const auto fits = writer_->fits(draft);
             EXPECT_TRUE(fits.ok()) << fits.status().message();
-            if (!fits.ok()) return false;
-            if (fits.value()) return true;
+            if (!fits.ok())
+                return false;
+            if (fits.value())
+                return true;
             const base::Status prepared = writer_->prepare(draft.record_bytes());
             EXPECT_TRUE(prepared.ok()) << prepared.message();
         }

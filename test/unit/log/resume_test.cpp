@@ -37,7 +37,8 @@ TEST(LogResume, StateAfterAnEmptyLog) {
 TEST(LogResume, StateAfterALogOfSeveralSegments) {
     LogUnderTest log;
     std::vector<ReadRecord> records;
-    for (std::uint32_t node = 0; node < 20; ++node) records.push_back(log.append(node, 900));
+    for (std::uint32_t node = 0; node < 20; ++node)
+        records.push_back(log.append(node, 900));
     const log::Position head = log.state().head;
     const std::uint64_t last = head / small_segment;
     ASSERT_TRUE(log.writer().prepare(small_segment).ok());  // one more, unused
@@ -82,7 +83,8 @@ TEST(LogResume, ClearsWhatLiesBehindTheEnd) {
     LogUnderTest log;
     const ReadRecord kept = log.append(1, 100);
     const log::Position end = log.state().head;
-    for (std::uint32_t node = 2; node < 12; ++node) log.append(node, 900);
+    for (std::uint32_t node = 2; node < 12; ++node)
+        log.append(node, 900);
     // All behind the first record is broken beyond recognition.
     const std::uint64_t segments = log.state().head / small_segment + 1;
     for (std::uint64_t segment = 0; segment < segments; ++segment) {
@@ -121,8 +123,10 @@ TEST(LogResume, ShortOrMissingLastSegmentIsMadeWhole) {
 TEST(LogResume, CanBeRepeated) {
     LogUnderTest log;
     std::vector<ReadRecord> records;
-    for (std::uint32_t node = 0; node < 10; ++node) records.push_back(log.append(node, 700));
-    for (int crash = 0; crash < 3; ++crash) EXPECT_EQ(log.crash_and_resume().records, records);
+    for (std::uint32_t node = 0; node < 10; ++node)
+        records.push_back(log.append(node, 700));
+    for (int crash = 0; crash < 3; ++crash)
+        EXPECT_EQ(log.crash_and_resume().records, records);
 }
 
 TEST(LogResume, LoweredMaxLsnIsKept) {
@@ -156,7 +160,8 @@ TEST(LogResume, OtherWritersFollowReplacedSegments) {
 
 TEST(LogBegin, DropsWhateverIsThere) {
     LogUnderTest log;
-    for (std::uint32_t node = 0; node < 10; ++node) log.append(node, 900);
+    for (std::uint32_t node = 0; node < 10; ++node)
+        log.append(node, 900);
     write_bytes(log.segment(77), std::vector<char>(50, 'x'));
     ASSERT_TRUE(log.writer().begin(5 * small_segment + 8).ok());
     EXPECT_TRUE(segments_of(log).empty());

@@ -31,7 +31,8 @@ TEST(LogRoundTrip, EmptyLog) {
 TEST(LogRoundTrip, EveryPayloadSizeUpToSeveralHundred) {
     LogUnderTest log;
     std::vector<ReadRecord> expected;
-    for (std::uint32_t size = 0; size <= 700; ++size) expected.push_back(log.append(size, size));
+    for (std::uint32_t size = 0; size <= 700; ++size)
+        expected.push_back(log.append(size, size));
     expect_whole(log.replay(), expected, log.state().head);
     EXPECT_EQ(log.state().max_lsn.load(), expected.back().lsn);
     EXPECT_EQ(log.replay().report.max_lsn, expected.back().lsn);
@@ -62,7 +63,8 @@ TEST(LogRoundTrip, SegmentBoundsTheRecord) {
     LogUnderTest log(small_segment);
     const std::size_t largest = small_segment - sizeof(log::RecordHeader);
     std::vector<ReadRecord> expected;
-    for (std::uint32_t node = 0; node < 3; ++node) expected.push_back(log.append(node, largest));
+    for (std::uint32_t node = 0; node < 3; ++node)
+        expected.push_back(log.append(node, largest));
     expect_whole(log.replay(), expected, 3 * small_segment);
 
     const Payload over = make_payload(1, largest + 1);
@@ -115,7 +117,8 @@ TEST(LogRoundTrip, UnalignedOrImpossibleBeginningIsRefused) {
 
 TEST(LogRoundTrip, ApplyStopsReplay) {
     LogUnderTest log;
-    for (std::uint32_t node = 0; node < 5; ++node) log.append(node, 10);
+    for (std::uint32_t node = 0; node < 5; ++node)
+        log.append(node, 10);
     int calls = 0;
     const auto report =
         log::replay(base::posix_file_system(), log.geometry(), 0, [&](const log::Record &) {
@@ -145,8 +148,8 @@ TEST(LogRoundTrip, GeometryIsValidated) {
     log::SharedState state{};
     for (const std::uint64_t bytes :
          {std::uint64_t{0}, std::uint64_t{4095}, std::uint64_t{6000}, log::max_segment_bytes * 2}) {
-        const auto writer = log::Writer::open(
-            base::posix_file_system(), {.directory = {}, .segment_bytes = bytes}, state);
+        const auto writer = log::Writer::open(base::posix_file_system(),
+                                              {.directory = {}, .segment_bytes = bytes}, state);
         EXPECT_EQ(writer.status().code(), base::Code::invalid_argument) << bytes;
     }
 }
@@ -154,9 +157,9 @@ TEST(LogRoundTrip, GeometryIsValidated) {
 TEST(LogRoundTrip, PlainReplayReadsALogWithoutIdentity) {
     TempDirectory directory;
     log::SharedState state{};
-    auto writer = log::Writer::open(base::posix_file_system(),
-                                    {.directory = directory.path(), .segment_bytes = small_segment},
-                                    state);
+    auto writer =
+        log::Writer::open(base::posix_file_system(),
+                          {.directory = directory.path(), .segment_bytes = small_segment}, state);
     ASSERT_TRUE(writer.ok());
     ASSERT_TRUE(writer.value()->prepare(100).ok());
     const Payload payload = make_payload(3, 20);
@@ -194,7 +197,8 @@ TEST(LogRoundTrip, FitsAsksForPreparationAndPrepareGivesIt) {
 TEST(LogRoundTrip, DiscardRemovesWholeSegmentsOnly) {
     LogUnderTest log(small_segment);
     std::vector<ReadRecord> records;
-    for (std::uint32_t node = 0; node < 40; ++node) records.push_back(log.append(node, 500));
+    for (std::uint32_t node = 0; node < 40; ++node)
+        records.push_back(log.append(node, 500));
     const log::Position keep = records[20].position;
     const std::uint64_t keep_segment = keep / small_segment;
     ASSERT_NE(keep % small_segment, 0u);
@@ -220,7 +224,8 @@ TEST(LogRoundTrip, DiscardRemovesWholeSegmentsOnly) {
 TEST(LogRoundTrip, SyncFollowsTheHead) {
     LogUnderTest log(small_segment);
     EXPECT_TRUE(log.writer().sync().ok());
-    for (std::uint32_t node = 0; node < 20; ++node) log.append(node, 900);
+    for (std::uint32_t node = 0; node < 20; ++node)
+        log.append(node, 900);
     EXPECT_EQ(log.state().synced.load(), 0u);
     // Another process's writer, which never appended and maps nothing.
     auto worker = log.make_writer();
@@ -258,12 +263,14 @@ TEST(LogRoundTrip, ThreadsWithOneWriterEach) {
     };
     std::thread syncer([&] {
         auto writer = log.make_writer();
-        while (running.load()) ASSERT_TRUE(writer->sync().ok());
+        while (running.load())
+            ASSERT_TRUE(writer->sync().ok());
     });
     std::vector<std::thread> appenders;
     for (std::uint32_t thread = 0; thread < threads; ++thread)
         appenders.emplace_back(appender, thread);
-    for (std::thread &thread : appenders) thread.join();
+    for (std::thread &thread : appenders)
+        thread.join();
     running = false;
     syncer.join();
 

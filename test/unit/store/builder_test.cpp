@@ -77,7 +77,8 @@ TEST(StoreBuilder, AnInterruptedBuildIsNotBelieved) {
                 ASSERT_TRUE(builder.value()->add(tid_of(row), store.vector(row).data()).ok());
             if (finished_adding) {
                 builder.value()->finish_adding();
-                while (!builder.value()->done()) std::this_thread::yield();
+                while (!builder.value()->done())
+                    std::this_thread::yield();
             }
         }
         const auto report = store.recover();
@@ -109,7 +110,8 @@ TEST(StoreBuilder, AFullDiskIsReportedByAdd) {
     auto builder = store::Builder::create(files, store.description, 1);
     ASSERT_TRUE(builder.ok());
     ASSERT_TRUE(add_until_failure(store, *builder.value(), 0, 50).ok());
-    while (builder.value()->linked() < 50) std::this_thread::yield();
+    while (builder.value()->linked() < 50)
+        std::this_thread::yield();
     files.plan().fail(Operation::allocate, 1, ENOSPC, Persistence::forever);
     const base::Status status = add_until_failure(store, *builder.value(), 50, 5000);
     EXPECT_EQ(status.code(), Code::no_space) << status.message();
@@ -124,11 +126,13 @@ TEST(StoreBuilder, AFullDiskUnderTheLinkerIsReportedByAdd) {
     auto builder = store::Builder::create(files, store.description, 1);
     ASSERT_TRUE(builder.ok());
     ASSERT_TRUE(add_until_failure(store, *builder.value(), 0, 1).ok());
-    while (builder.value()->linked() < 1) std::this_thread::yield();
+    while (builder.value()->linked() < 1)
+        std::this_thread::yield();
     // The slots have room for thousands of rows by now; the first node above level 0 needs `upper`.
     files.plan().fail(Operation::allocate, 1, ENOSPC, Persistence::forever);
     ASSERT_TRUE(add_until_failure(store, *builder.value(), 1, 200).code() != Code::internal);
-    while (!builder.value()->done()) std::this_thread::yield();
+    while (!builder.value()->done())
+        std::this_thread::yield();
     const auto vector = store.vector(999);
     EXPECT_EQ(builder.value()->add(tid_of(999), vector.data()).code(), Code::no_space);
     FakeWal wal;
@@ -147,7 +151,8 @@ TEST(StoreBuilder, AFailedSyncAtTheEndLeavesNothingToBelieve) {
         ASSERT_TRUE(builder.ok());
         ASSERT_TRUE(add_until_failure(store, *builder.value(), 0, 20).ok());
         builder.value()->finish_adding();
-        while (!builder.value()->done()) std::this_thread::yield();
+        while (!builder.value()->done())
+            std::this_thread::yield();
         files.plan().fail(Operation::sync, nth, EIO);
         FakeWal wal;
         const base::Status status = builder.value()->complete(wal);

@@ -202,7 +202,8 @@ TEST(StoreCheckpointer, NothingIsClaimedThatIsNotDurable) {
     ASSERT_EQ(store.recover().start, store::Start::clean);
     auto index = store.open();
     auto maintainer = store.maintainer();
-    for (Row row = 20; row < 30; ++row) store.insert(*index, row, 1000 + row);
+    for (Row row = 20; row < 30; ++row)
+        store.insert(*index, row, 1000 + row);
     const auto before = store.checkpoint();
     EXPECT_EQ(before.nodes, 20u);
     EXPECT_EQ(before.clean, 0);
@@ -240,14 +241,18 @@ TEST(StoreCheckpointer, TheRecordComesAfterWhatItSaysAndBeforeTheLogIsCut) {
     ASSERT_EQ(store.recover().start, store::Start::clean);
     auto index = store.open();
     auto maintainer = store.maintainer();
-    for (Row row = 5; row < 205; ++row) store.insert(*index, row);  // several segments
+    for (Row row = 5; row < 205; ++row)
+        store.insert(*index, row);  // several segments
 
     std::vector<std::string> events;
     files.observe([&](Action action, const std::string &path) {
         const std::string name = path.substr(path.rfind('/') + 1);
-        if (action == Action::sync) events.push_back("sync " + name);
-        if (action == Action::write) events.push_back("write " + name);
-        if (action == Action::remove) events.push_back("remove " + name);
+        if (action == Action::sync)
+            events.push_back("sync " + name);
+        if (action == Action::write)
+            events.push_back("write " + name);
+        if (action == Action::remove)
+            events.push_back("remove " + name);
     });
     ObservedWal wal(events);
     ASSERT_TRUE(maintainer->checkpoint(wal, store::CheckpointKind::running).ok());
@@ -271,7 +276,8 @@ TEST(StoreCheckpointer, AFailedSyncOfTheNodesLeavesTheFormerRecordAndTheLog) {
     ASSERT_NO_FATAL_FAILURE(store.build(5));
     ASSERT_EQ(store.recover().start, store::Start::clean);
     auto index = store.open();
-    for (Row row = 5; row < 205; ++row) store.insert(*index, row);
+    for (Row row = 5; row < 205; ++row)
+        store.insert(*index, row);
     const auto before = store.checkpoint();
     auto nodes = graph::NodeStore::open(
         files, store::node_store_params(store.description, *store.description.kernel()),

@@ -23,7 +23,8 @@ class StoreConcurrency : public testing::Test {
         store_.description.segment_bytes = 8192;
         ASSERT_NO_FATAL_FAILURE(store_.build(100));
         ASSERT_EQ(store_.recover().start, Start::clean);
-        for (Row row = 0; row < 100; ++row) fates_[row] = row_present;
+        for (Row row = 0; row < 100; ++row)
+            fates_[row] = row_present;
     }
 
     // Inserts the rows of [100, end) that are its own; every tenth is removed again soon.
@@ -34,7 +35,8 @@ class StoreConcurrency : public testing::Test {
             fates_[row] = row_begun;
             const graph::NodeId id = store_.insert(*index, row, row);
             fates_[row] = row_present;
-            if (row % 10 != 0) continue;
+            if (row % 10 != 0)
+                continue;
             fates_[row] = row_going;
             const base::Status removed = index->remove(id, 0);
             EXPECT_TRUE(removed.ok()) << removed.message();
@@ -66,7 +68,8 @@ class StoreConcurrency : public testing::Test {
                 EXPECT_TRUE(taken.ok()) << taken.message();
                 ++checkpoints_;
             }
-            if (turn % 16 == 15) maintainer->relax();
+            if (turn % 16 == 15)
+                maintainer->relax();
             std::this_thread::yield();
         }
     }
@@ -75,7 +78,8 @@ class StoreConcurrency : public testing::Test {
     // then.
     void search_completely(store::Index &index, Row query_row) {
         std::vector<RowFate> before(row_limit);
-        for (Row row = 0; row < row_limit; ++row) before[row] = fates_[row];
+        for (Row row = 0; row < row_limit; ++row)
+            before[row] = fates_[row];
         const auto query = store_.vector(query_row);
         std::vector<bool> found(row_limit, false);
         for (const graph::Hit &hit : all_hits(index, query)) {
@@ -110,7 +114,8 @@ class StoreConcurrency : public testing::Test {
         params.dimensions = store_.description.dimensions;
         params.ef = 100;
         std::vector<std::uint64_t> states(marks.allocated);
-        for (graph::NodeId id = 0; id < marks.allocated; ++id) states[id] = index.nodes().state(id);
+        for (graph::NodeId id = 0; id < marks.allocated; ++id)
+            states[id] = index.nodes().state(id);
         ASSERT_TRUE(search.start(index.nodes(), marks, query.data(), params).ok());
         std::set<graph::NodeId> first;
         for (std::size_t i = 0; i < k; ++i) {
@@ -164,14 +169,17 @@ TEST_F(StoreConcurrency, SearchesHoldWhatWasThereWhileOthersInsertRemoveAndLink)
     behind.emplace_back([this] { maintain(); });
     for (unsigned i = 0; i < searchers; ++i)
         behind.emplace_back([this, i] { search_all_the_while(i); });
-    for (std::thread &thread : writing) thread.join();
+    for (std::thread &thread : writing)
+        thread.join();
     finished_ = true;
-    for (std::thread &thread : behind) thread.join();
+    for (std::thread &thread : behind)
+        thread.join();
 
     EXPECT_GE(static_cast<double>(right_), 0.97 * expected_) << expected_;
 
     std::set<Row> rows = row_range(0, end);
-    for (Row row = 100; row < end; row += 10) rows.erase(row);
+    for (Row row = 100; row < end; row += 10)
+        rows.erase(row);
     auto index = store_.open();
     EXPECT_EQ(index->refresh().value(), end);
     EXPECT_EQ(store_.state->graph.deleted.load(), (end - 100) / 10);
@@ -196,7 +204,8 @@ TEST_F(StoreConcurrency, IdsAreInTheOrderOfTheLog) {
             together.arrive_and_wait();
             insert_rows(i, 4, end);
         });
-    for (std::thread &thread : threads) thread.join();
+    for (std::thread &thread : threads)
+        thread.join();
     graph::NodeId next = 100;
     auto report = log::replay(store_.files, store::log_geometry(store_.description), 0,
                               [&](const log::Record &record) -> base::Status {
@@ -209,7 +218,8 @@ TEST_F(StoreConcurrency, IdsAreInTheOrderOfTheLog) {
     EXPECT_EQ(next, end);
     auto index = store_.open();
     std::set<Row> rows = row_range(0, end);
-    for (Row row = 100; row < end; row += 10) rows.erase(row);
+    for (Row row = 100; row < end; row += 10)
+        rows.erase(row);
     expect_rows(*index, rows);
 }
 

@@ -34,7 +34,8 @@ struct Table {
     }
     std::set<Row> row_set() const {
         std::set<Row> set;
-        for (const auto &entry : rows) set.insert(set.end(), entry.first);
+        for (const auto &entry : rows)
+            set.insert(set.end(), entry.first);
         return set;
     }
 };
@@ -44,11 +45,13 @@ class StoreHistory : public testing::TestWithParam<unsigned> {
     StoreHistory() : random_(GetParam()) {}
 
     void open() {
-        for (auto &index : indexes_) index = store_.open();
+        for (auto &index : indexes_)
+            index = store_.open();
         maintainer_ = store_.maintainer(1 + random_() % 2);
     }
     void close() {
-        for (auto &index : indexes_) index.reset();
+        for (auto &index : indexes_)
+            index.reset();
         maintainer_.reset();
     }
     store::Index &any_index() { return *indexes_[random_() % indexes_.size()]; }
@@ -66,7 +69,8 @@ class StoreHistory : public testing::TestWithParam<unsigned> {
     }
 
     void remove() {
-        if (table_.rows.empty()) return;
+        if (table_.rows.empty())
+            return;
         auto victim = table_.rows.begin();
         std::advance(victim, random_() % table_.rows.size());
         // WAL first, then the removal: no row can be removed that recovery might drop.
@@ -95,13 +99,16 @@ class StoreHistory : public testing::TestWithParam<unsigned> {
             case 2:
                 return link();
             case 3:
-                if (random_() % 3 == 0) return checkpoint(CheckpointKind::running);
+                if (random_() % 3 == 0)
+                    return checkpoint(CheckpointKind::running);
                 return static_cast<void>(any_index().sync_log().ok());
             case 4:
-                if (random_() % 4 == 0) maintainer_->relax();
+                if (random_() % 4 == 0)
+                    maintainer_->relax();
                 return;
             default:
-                if (table_.rows.size() < 300) return insert();
+                if (table_.rows.size() < 300)
+                    return insert();
                 return remove();
         }
     }
@@ -131,7 +138,8 @@ class StoreHistory : public testing::TestWithParam<unsigned> {
 
     void crash_and_start() {
         // Most crashes come while rows are on their way that PostgreSQL has not flushed.
-        for (unsigned left = random_() % 6; left > 0; --left) insert();
+        for (unsigned left = random_() % 6; left > 0; --left)
+            insert();
         const bool was_clean = store_.state->clean.load() != 0;
         close();
         // Sometimes PostgreSQL went down in order and only the sidecar's worker did not; sometimes
@@ -165,12 +173,14 @@ TEST_P(StoreHistory, AgreesWithTheModelAfterEveryStart) {
     constexpr int cycles = 80;
     const Row built = random_() % 60;
     ASSERT_NO_FATAL_FAILURE(store_.build(built));
-    for (; next_row_ < built; ++next_row_) table_.rows[next_row_] = {next_row_, 0};
+    for (; next_row_ < built; ++next_row_)
+        table_.rows[next_row_] = {next_row_, 0};
     ASSERT_EQ(store_.recover().start, Start::clean);
     for (int cycle = 0; cycle < cycles; ++cycle) {
         SCOPED_TRACE(cycle);
         open();
-        for (unsigned left = random_() % 60; left > 0; --left) ASSERT_NO_FATAL_FAILURE(step());
+        for (unsigned left = random_() % 60; left > 0; --left)
+            ASSERT_NO_FATAL_FAILURE(step());
         ASSERT_NO_FATAL_FAILURE(check());
         if (random_() % 6 == 0)
             ASSERT_NO_FATAL_FAILURE(shut_down_and_start());
@@ -179,7 +189,8 @@ TEST_P(StoreHistory, AgreesWithTheModelAfterEveryStart) {
         open();
         ASSERT_NO_FATAL_FAILURE(check());
         close();
-        if (HasFailure()) return;
+        if (HasFailure())
+            return;
     }
     // The history had what it is meant to have.
     EXPECT_GT(dropped_, 20u);

@@ -56,7 +56,8 @@ TEST_F(StoreIndex, AnInsertedRowIsFoundAtOnce) {
 
 TEST_F(StoreIndex, ARemovedRowIsNotFoundLinkedOrNot) {
     ASSERT_NO_FATAL_FAILURE(start(30));
-    for (Row row = 30; row < 40; ++row) store_.insert(*index_, row);
+    for (Row row = 30; row < 40; ++row)
+        store_.insert(*index_, row);
     std::set<Row> rows = row_range(0, 40);
     for (const Row row : {0u, 17u, 29u, 30u, 39u}) {
         ASSERT_TRUE(index_->remove(row, 0).ok());
@@ -86,7 +87,8 @@ TEST_F(StoreIndex, WhatAnotherObjectInsertedCanBeRemovedHere) {
     ASSERT_NO_FATAL_FAILURE(start(1));
     auto other = store_.open();
     constexpr Row rows = 1200;  // beyond the first step of growth
-    for (Row row = 1; row < rows; ++row) store_.insert(*other, row);
+    for (Row row = 1; row < rows; ++row)
+        store_.insert(*other, row);
     ASSERT_LT(index_->nodes().mapped_slots(), rows) << "the test needs more rows";
     ASSERT_TRUE(index_->remove(rows - 1, 0).ok());
     expect_rows(*other, row_range(0, rows - 1));
@@ -109,7 +111,8 @@ TEST_F(StoreIndex, GrowsThroughManyStepsOfCapacityAndSegments) {
 
     std::vector<graph::NodeId> ids = logged_inserts();
     ASSERT_EQ(ids.size(), rows - 3);
-    for (Row row = 3; row < rows; ++row) ASSERT_EQ(ids[row - 3], row);
+    for (Row row = 3; row < rows; ++row)
+        ASSERT_EQ(ids[row - 3], row);
 
     // A checkpoint leaves only the segment of the head.
     auto maintainer = store_.maintainer();
@@ -134,7 +137,8 @@ TEST_F(StoreIndex, APayloadTooLongForASegmentIsRefusedWithoutAnId) {
 
 TEST_F(StoreIndex, LinkingChangesWhereRowsAreFoundButNotWhich) {
     ASSERT_NO_FATAL_FAILURE(start(10));
-    for (Row row = 10; row < 400; ++row) store_.insert(*index_, row);
+    for (Row row = 10; row < 400; ++row)
+        store_.insert(*index_, row);
     ASSERT_TRUE(index_->remove(11, 0).ok());
     std::set<Row> rows = row_range(0, 400);
     rows.erase(11);
@@ -161,7 +165,8 @@ TEST_F(StoreIndex, LinkingChangesWhereRowsAreFoundButNotWhich) {
 TEST_F(StoreIndex, SyncingTheLogMakesItsWholeLengthDurable) {
     ASSERT_NO_FATAL_FAILURE(start());
     auto maintainer = store_.maintainer();
-    for (Row row = 0; row < 100; ++row) store_.insert(*index_, row);
+    for (Row row = 0; row < 100; ++row)
+        store_.insert(*index_, row);
     EXPECT_GT(maintainer->unsynced_log_bytes(), 0u);
     ASSERT_TRUE(index_->sync_log().ok());
     EXPECT_EQ(maintainer->unsynced_log_bytes(), 0u);
@@ -187,7 +192,8 @@ class StoreFirstWrite : public testing::TestWithParam<Write> {
         ASSERT_EQ(store.recover().start, Start::clean);
         {
             auto index = store.open();
-            for (Row row = 20; row < 25; ++row) store.insert(*index, row);
+            for (Row row = 20; row < 25; ++row)
+                store.insert(*index, row);
             FakeWal wal;
             ASSERT_TRUE(store.maintainer()->checkpoint(wal, store::CheckpointKind::clean).ok());
         }
@@ -229,7 +235,8 @@ TEST_P(StoreFirstWrite, ComesAfterTheCleanFlagIsDurablyGone) {
     int cleared = 0;
     bool durable = false;
     files.observe([&](Action action, const std::string &path) {
-        if (durable || path.find("log.") != std::string::npos) return;
+        if (durable || path.find("log.") != std::string::npos)
+            return;
         if (path == store.path("checkpoint")) {
             untouched();
             EXPECT_EQ(store.state->clean.load(), 1u) << "others may believe it only when durable";
@@ -315,7 +322,8 @@ TEST_P(StoreFullDisk, FailsTheInsertAndNothingElse) {
             ASSERT_EQ(id.status().code(), Code::no_space) << id.status().message();
             ASSERT_EQ(store.state->graph.allocated.load(), before);
             ASSERT_EQ(store.state->log.head.load(), head);
-            if (failures % 2 == 0) expect_rows(*index, rows);
+            if (failures % 2 == 0)
+                expect_rows(*index, rows);
             // After space is back, through whichever object.
             id = (row % 2 == 0 ? *index : *other).insert(tid_of(row), 0, store.vector(row).data());
             ASSERT_TRUE(id.ok()) << id.status().message();
@@ -346,7 +354,8 @@ TEST(StoreFullDiskOfLinker, IsReportedAndLinkingGoesOnLater) {
     ASSERT_EQ(store.recover().start, Start::clean);
     auto index = store.open();
     auto maintainer = store.maintainer();
-    for (Row row = 0; row < 100; ++row) store.insert(*index, row);
+    for (Row row = 0; row < 100; ++row)
+        store.insert(*index, row);
     files.plan().fail(Operation::allocate, 1, ENOSPC, Persistence::forever);
     const std::atomic<bool> stop{false};
     EXPECT_EQ(maintainer->link(100, stop).code(), Code::no_space);

@@ -43,10 +43,13 @@ class ObservedFileSystem final : public base::FileSystem {
                                                    base::OpenMode mode) override {
         if (path == "/proc/sys/kernel/random/boot_id" && !boot_path_.empty())
             return below_.open(boot_path_, mode);
-        if (mode == base::OpenMode::create) announce(Action::create, path);
-        if (mode == base::OpenMode::read_write) announce(Action::open_for_writing, path);
+        if (mode == base::OpenMode::create)
+            announce(Action::create, path);
+        if (mode == base::OpenMode::read_write)
+            announce(Action::open_for_writing, path);
         auto file = below_.open(path, mode);
-        if (!file.ok()) return std::move(file).status();
+        if (!file.ok())
+            return std::move(file).status();
         return std::unique_ptr<base::File>(
             std::make_unique<ObservedFile>(std::move(file).value(), *this));
     }
@@ -112,7 +115,8 @@ class ObservedFileSystem final : public base::FileSystem {
     };
 
     void announce(Action action, const std::string &path) {
-        if (observer_) observer_(action, path);
+        if (observer_)
+            observer_(action, path);
     }
 
     base::FileSystem &below_;

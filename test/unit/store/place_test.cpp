@@ -25,10 +25,12 @@ class StorePlace : public testing::Test {
         auto index = store.open();
         auto maintainer = store.maintainer();
         FakeWal wal;
-        for (Row row = 40; row < 100; ++row) store.insert(*index, row, row);
+        for (Row row = 40; row < 100; ++row)
+            store.insert(*index, row, row);
         link_all(*maintainer);
         ASSERT_TRUE(maintainer->checkpoint(wal, CheckpointKind::running).ok());
-        for (Row row = 100; row < 120; ++row) store.insert(*index, row, row);
+        for (Row row = 100; row < 120; ++row)
+            store.insert(*index, row, row);
         if (state == State::clean) {
             ASSERT_TRUE(maintainer->checkpoint(wal, CheckpointKind::clean).ok());
         }
@@ -195,7 +197,8 @@ TEST_F(StorePlace, AMissingFirstLogSegmentIsNoticed) {
     ASSERT_EQ(store.recover().start, Start::clean);
     {
         auto index = store.open();
-        for (Row row = 5; row < 10; ++row) store.insert(*index, row);
+        for (Row row = 5; row < 10; ++row)
+            store.insert(*index, row);
     }
     ASSERT_EQ(store.checkpoint().log_position, 0u);
     fs::remove(store.path("log.0"));
@@ -206,7 +209,8 @@ TEST_F(StorePlace, AMissingFirstLogSegmentIsNoticed) {
 TEST_F(StorePlace, AnIndexThatWasNeverWrittenToSurvivesCrashes) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(store.build(5));
-    for (int again = 0; again < 2; ++again) expect_all(store, Start::clean, 5);
+    for (int again = 0; again < 2; ++again)
+        expect_all(store, Start::clean, 5);
     // Killed between taking the clean flag and the first record.
     {
         auto index = store.open();
@@ -215,7 +219,8 @@ TEST_F(StorePlace, AnIndexThatWasNeverWrittenToSurvivesCrashes) {
     auto bytes = read_bytes(store.path("log.0"));
     std::fill(bytes.begin(), bytes.end(), '\0');
     write_bytes(store.path("log.0"), bytes);
-    for (int again = 0; again < 3; ++again) expect_all(store, Start::replayed, 5);
+    for (int again = 0; again < 3; ++again)
+        expect_all(store, Start::replayed, 5);
 }
 
 TEST_F(StorePlace, ShortenedFilesAreNoticed) {
@@ -309,7 +314,8 @@ TEST_F(StorePlace, ADamagedCheckpointNeverHidesRows) {
         // In place: the inode of `nodes` must stay.
         for (const auto &entry : fs::directory_iterator(store.folder())) {
             const std::string name = entry.path().filename();
-            if (!fs::exists(backup + "/" + name)) fs::remove(entry.path());
+            if (!fs::exists(backup + "/" + name))
+                fs::remove(entry.path());
         }
         for (const auto &entry : fs::directory_iterator(backup)) {
             const std::string name = entry.path().filename();
@@ -318,7 +324,8 @@ TEST_F(StorePlace, ADamagedCheckpointNeverHidesRows) {
         flip_bits(store.path("checkpoint"), block + byte, 0x04);
         const auto report = store.recover();
         EXPECT_NE(report.start, Start::clean);
-        if (report.start != Start::replayed) continue;
+        if (report.start != Start::replayed)
+            continue;
         ++replayed;
         auto index = store.open();
         expect_rows(*index, row_range(0, 120));
@@ -332,7 +339,8 @@ TEST_F(StorePlace, ADamagedCheckpointNeverHidesRows) {
 class DiskDirectory {
   public:
     DiskDirectory() {
-        if (::mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "cannot make " << path_;
+        if (::mkdtemp(path_.data()) == nullptr)
+            ADD_FAILURE() << "cannot make " << path_;
     }
     ~DiskDirectory() {
         std::error_code ignored;
@@ -353,7 +361,8 @@ TEST_F(StorePlace, LinkingATailAfterACleanStartLeavesTheCleanState) {
     ASSERT_EQ(store.recover().start, Start::clean);
     {
         auto index = store.open();
-        for (Row row = 20; row < 60; ++row) store.insert(*index, row);
+        for (Row row = 20; row < 60; ++row)
+            store.insert(*index, row);
         ASSERT_TRUE(store.maintainer()->checkpoint(wal, CheckpointKind::clean).ok());
     }
     expect_all(store, Start::clean, 60);

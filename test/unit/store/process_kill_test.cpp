@@ -57,8 +57,8 @@ struct Witness {
 
 template <class T>
 T *map_shared() {
-    void *memory = ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         ADD_FAILURE() << "no shared memory";
         std::abort();
@@ -103,34 +103,43 @@ class StoreProcessKill : public testing::Test {
     [[noreturn]] void write_forever(unsigned seed) {
         std::minstd_rand random(seed);
         auto index = store::Index::open(store_.files, store_.description, shared_->state, locks());
-        if (!index.ok()) _exit(10);
+        if (!index.ok())
+            _exit(10);
         for (;;) {
             const Row row = witness_->next_row.fetch_add(1);
-            while (row >= row_limit) ::pause();
+            while (row >= row_limit)
+                ::pause();
             const auto vector = store_.vector(row);
             witness_->fates[row] = row_begun;
             auto id = index.value()->insert(tid_of(row), row, vector.data());
-            if (!id.ok()) _exit(12);
+            if (!id.ok())
+                _exit(12);
             witness_->ids[row] = id.value();
             witness_->fates[row] = row_present;
-            if (random() % 4 != 0) continue;
+            if (random() % 4 != 0)
+                continue;
             const Row victim = static_cast<Row>(random() % row);
             std::uint8_t expected = row_present;
-            if (!witness_->fates[victim].compare_exchange_strong(expected, row_going)) continue;
-            if (!index.value()->remove(witness_->ids[victim], row).ok()) _exit(13);
+            if (!witness_->fates[victim].compare_exchange_strong(expected, row_going))
+                continue;
+            if (!index.value()->remove(witness_->ids[victim], row).ok())
+                _exit(13);
             witness_->fates[victim] = row_gone;
         }
     }
     [[noreturn]] void maintain_forever() {
         auto opened =
             store::Maintainer::open(store_.files, store_.description, shared_->state, locks(), 1);
-        if (!opened.ok()) _exit(20);
+        if (!opened.ok())
+            _exit(20);
         const std::atomic<bool> go{false};
         FakeWal wal;
         for (unsigned turn = 0;; ++turn) {
-            if (!opened.value()->link(16, go).ok()) _exit(21);
+            if (!opened.value()->link(16, go).ok())
+                _exit(21);
             if (turn % 4 == 3) {
-                if (!opened.value()->checkpoint(wal, CheckpointKind::running).ok()) _exit(22);
+                if (!opened.value()->checkpoint(wal, CheckpointKind::running).ok())
+                    _exit(22);
                 ++witness_->checkpoints;
             }
         }
@@ -154,13 +163,15 @@ class StoreProcessKill : public testing::Test {
             const pid_t pid = ::fork();
             ASSERT_GE(pid, 0);
             if (pid == 0) {
-                if (child == writer_count) maintain_forever();
+                if (child == writer_count)
+                    maintain_forever();
                 write_forever(seed * 10 + child + 1);
             }
             children.push_back(pid);
         }
         let_live(100, seed % 2, longer);
-        for (const pid_t pid : children) ::kill(pid, SIGKILL);
+        for (const pid_t pid : children)
+            ::kill(pid, SIGKILL);
         for (const pid_t pid : children) {
             int status = 0;
             ASSERT_EQ(::waitpid(pid, &status, 0), pid);
@@ -194,7 +205,8 @@ class StoreProcessKill : public testing::Test {
                 ASSERT_EQ(hit, found.end()) << "row " << row << " should not be there";
             }
             witness_->fates[row] = hit == found.end() ? row_gone : row_present;
-            if (hit != found.end()) witness_->ids[row] = hit->second;
+            if (hit != found.end())
+                witness_->ids[row] = hit->second;
         }
         found_ = found.size();
     }
@@ -216,7 +228,8 @@ TEST_F(StoreProcessKill, WhatReturnedBeforeTheKillHoldsAfterIt) {
         with_log += start_ == Start::replayed;
         ASSERT_NO_FATAL_FAILURE(check());
         // A crash right after the start changes nothing.
-        if (round % 5 != 0) continue;
+        if (round % 5 != 0)
+            continue;
         ASSERT_NO_FATAL_FAILURE(start_server());
         ASSERT_NO_FATAL_FAILURE(check());
     }

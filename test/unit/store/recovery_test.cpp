@@ -19,8 +19,7 @@ class StoreRecovery : public testing::Test {
     }
     void open() { index_ = store_.open(); }
 
-    store::StartReport crash_and_recover(
-        std::uint64_t wal_end = store::WalHistory::nothing_lost) {
+    store::StartReport crash_and_recover(std::uint64_t wal_end = store::WalHistory::nothing_lost) {
         index_.reset();
         maintainer_.reset();
         auto report = store_.recover(wal_end);
@@ -29,7 +28,8 @@ class StoreRecovery : public testing::Test {
         return report;
     }
     store::Maintainer &maintainer() {
-        if (!maintainer_) maintainer_ = store_.maintainer();
+        if (!maintainer_)
+            maintainer_ = store_.maintainer();
         return *maintainer_;
     }
     void checkpoint(CheckpointKind kind) {
@@ -45,7 +45,8 @@ class StoreRecovery : public testing::Test {
 
 TEST_F(StoreRecovery, EveryInsertThatReturnedIsFound) {
     ASSERT_NO_FATAL_FAILURE(start(50));
-    for (Row row = 50; row < 300; ++row) store_.insert(*index_, row, 1000 + row);
+    for (Row row = 50; row < 300; ++row)
+        store_.insert(*index_, row, 1000 + row);
     const auto report = crash_and_recover();
     EXPECT_EQ(report.records, 250u);
     EXPECT_EQ(report.dropped, 0u);
@@ -59,24 +60,29 @@ TEST_F(StoreRecovery, EveryInsertThatReturnedIsFound) {
 
 TEST_F(StoreRecovery, PayloadsComeFromTheLogWhateverTheSlotsSay) {
     ASSERT_NO_FATAL_FAILURE(start(10));
-    for (Row row = 10; row < 30; ++row) store_.insert(*index_, row);
+    for (Row row = 10; row < 30; ++row)
+        store_.insert(*index_, row);
     const std::size_t stride = index_->nodes().layout().stride;
     index_.reset();
     // The slots of all rows that only the log vouches for.
     auto bytes = read_bytes(store_.path("nodes"));
     const std::size_t begin = graph::file_header_bytes + 10 * stride;
-    for (std::size_t offset = begin; offset < begin + 20 * stride; ++offset) bytes[offset] ^= 0x5A;
+    for (std::size_t offset = begin; offset < begin + 20 * stride; ++offset)
+        bytes[offset] ^= 0x5A;
     write_bytes(store_.path("nodes"), bytes);
     crash_and_recover();
     expect_rows(*index_, row_range(0, 30));
-    for (graph::NodeId id = 0; id < 30; ++id) EXPECT_TRUE(index_->nodes().payload_intact(id)) << id;
+    for (graph::NodeId id = 0; id < 30; ++id)
+        EXPECT_TRUE(index_->nodes().payload_intact(id)) << id;
 }
 
 TEST_F(StoreRecovery, RemovalsHoldOfLinkedOfCheckpointedAndOfLoggedRows) {
     ASSERT_NO_FATAL_FAILURE(start(20));
-    for (Row row = 20; row < 40; ++row) store_.insert(*index_, row);
+    for (Row row = 20; row < 40; ++row)
+        store_.insert(*index_, row);
     checkpoint(CheckpointKind::running);
-    for (Row row = 40; row < 60; ++row) store_.insert(*index_, row);
+    for (Row row = 40; row < 60; ++row)
+        store_.insert(*index_, row);
     std::set<Row> rows = row_range(0, 60);
     for (const Row row : {3u, 25u, 45u, 59u}) {
         ASSERT_TRUE(index_->remove(row, 0).ok());
@@ -94,9 +100,11 @@ TEST_F(StoreRecovery, RemovalsHoldOfLinkedOfCheckpointedAndOfLoggedRows) {
 
 TEST_F(StoreRecovery, OnlyWhatIsBehindTheCheckpointIsReplayed) {
     ASSERT_NO_FATAL_FAILURE(start(20));
-    for (Row row = 20; row < 120; ++row) store_.insert(*index_, row);
+    for (Row row = 20; row < 120; ++row)
+        store_.insert(*index_, row);
     checkpoint(CheckpointKind::running);
-    for (Row row = 120; row < 130; ++row) store_.insert(*index_, row);
+    for (Row row = 120; row < 130; ++row)
+        store_.insert(*index_, row);
     const auto report = crash_and_recover();
     EXPECT_EQ(report.records, 10u);
     EXPECT_EQ(store_.checkpoint().nodes, 130u);
@@ -105,7 +113,8 @@ TEST_F(StoreRecovery, OnlyWhatIsBehindTheCheckpointIsReplayed) {
 
 TEST_F(StoreRecovery, RecordsBeyondTheEndOfWalAreDroppedAndStayDropped) {
     ASSERT_NO_FATAL_FAILURE(start(10));
-    for (Row row = 10; row < 20; ++row) store_.insert(*index_, row, row * 100);
+    for (Row row = 10; row < 20; ++row)
+        store_.insert(*index_, row, row * 100);
     auto report = crash_and_recover(1500);
     EXPECT_EQ(report.records, 10u);
     EXPECT_EQ(report.dropped, 4u) << "of LSN 1600 to 1900; 1500 itself is kept";
@@ -133,7 +142,8 @@ TEST_F(StoreRecovery, RecordsBeyondTheEndOfWalAreDroppedAndStayDropped) {
 // The server may crash, start, and crash again without anybody opening the index in between.
 TEST_F(StoreRecovery, TheFirstRecoveryAfterARecordJudgesIt) {
     ASSERT_NO_FATAL_FAILURE(start(10));
-    for (Row row = 10; row < 20; ++row) store_.insert(*index_, row, row * 100);
+    for (Row row = 10; row < 20; ++row)
+        store_.insert(*index_, row, row * 100);
     store_.history.begin_start(1500);
     store_.history.begin_start();
     EXPECT_EQ(crash_and_recover(5000).dropped, 4u);
@@ -185,7 +195,8 @@ TEST_F(StoreRecovery, AStartThatCouldNotBeNotedDownIsNotTakenForAnother) {
 
 TEST_F(StoreRecovery, WithoutARecoveryOfPostgresNothingIsDropped) {
     ASSERT_NO_FATAL_FAILURE(start(10));
-    for (Row row = 10; row < 20; ++row) store_.insert(*index_, row, ~std::uint64_t{0} - row);
+    for (Row row = 10; row < 20; ++row)
+        store_.insert(*index_, row, ~std::uint64_t{0} - row);
     EXPECT_EQ(crash_and_recover().dropped, 0u);
     expect_rows(*index_, row_range(0, 20));
 }
@@ -204,7 +215,8 @@ TEST_F(StoreRecovery, DroppedRecordsBetweenOthersLeaveHoles) {
     for (Row row = 10; row < 40; ++row) {
         const bool lost = row % 3 == 0;  // 12, 15, ... 39
         store_.insert(*index_, row, lost ? 9000 : 500);
-        if (!lost) rows.insert(row);
+        if (!lost)
+            rows.insert(row);
     }
     const auto report = crash_and_recover(500);
     EXPECT_EQ(report.dropped, 10u);
@@ -245,10 +257,12 @@ TEST_F(StoreRecovery, TheHighestLsnOutlivesTheRecordsThatHadIt) {
 
 TEST_F(StoreRecovery, LinkingThatACheckpointDoesNotKnowIsDoneAgain) {
     ASSERT_NO_FATAL_FAILURE(start(200));
-    for (Row row = 200; row < 300; ++row) store_.insert(*index_, row);
+    for (Row row = 200; row < 300; ++row)
+        store_.insert(*index_, row);
     link_all(maintainer());
     checkpoint(CheckpointKind::running);
-    for (Row row = 300; row < 330; ++row) store_.insert(*index_, row);
+    for (Row row = 300; row < 330; ++row)
+        store_.insert(*index_, row);
     // All linked, so that older nodes have links to ids that are the tail after the crash.
     link_all(maintainer());
     EXPECT_EQ(index_->tail(), 0u);
@@ -256,7 +270,8 @@ TEST_F(StoreRecovery, LinkingThatACheckpointDoesNotKnowIsDoneAgain) {
     EXPECT_EQ(store_.state->graph.linked.load(), 300u);
     EXPECT_EQ(index_->tail(), 30u);
     expect_rows(*index_, row_range(0, 330));
-    for (Row row = 330; row < 600; ++row) store_.insert(*index_, row);
+    for (Row row = 330; row < 600; ++row)
+        store_.insert(*index_, row);
 
     // Stopped in the middle, and crashed again.
     const std::atomic<bool> go{false};
@@ -282,7 +297,8 @@ TEST_F(StoreRecovery, RecallHoldsWhileRelinkingLags) {
         ASSERT_EQ(store.recover().start, Start::clean);
         {
             auto index = store.open();
-            for (Row row = 300; row < 300 + more; ++row) store.insert(*index, row);
+            for (Row row = 300; row < 300 + more; ++row)
+                store.insert(*index, row);
             auto behind = store.maintainer();
             link_all(*behind);
         }
@@ -291,7 +307,8 @@ TEST_F(StoreRecovery, RecallHoldsWhileRelinkingLags) {
         EXPECT_GE(index->tail(), more);
         EXPECT_GE(recall(*index, row_range(0, 300 + more), 100), 0.97);
         // Among the older rows alone: the tail hides what the graph misses.
-        for (Row row = 300; row < 300 + more; ++row) ASSERT_TRUE(index->remove(row, 0).ok());
+        for (Row row = 300; row < 300 + more; ++row)
+            ASSERT_TRUE(index->remove(row, 0).ok());
         EXPECT_GE(recall(*index, row_range(0, 300), 100), 0.97);
         expect_rows(*index, row_range(0, 300));
         link_all(*store.maintainer());
@@ -301,7 +318,8 @@ TEST_F(StoreRecovery, RecallHoldsWhileRelinkingLags) {
 
 TEST_F(StoreRecovery, AnIdThatIsUsedAgainForgetsItsFormerLinks) {
     ASSERT_NO_FATAL_FAILURE(start(100));
-    for (Row row = 100; row < 300; ++row) store_.insert(*index_, row, 1000);
+    for (Row row = 100; row < 300; ++row)
+        store_.insert(*index_, row, 1000);
     link_all(maintainer());
     EXPECT_EQ(crash_and_recover(900).dropped, 200u);
     EXPECT_EQ(store_.state->graph.allocated.load(), 100u);
@@ -319,7 +337,8 @@ TEST_F(StoreRecovery, AnIdThatIsUsedAgainForgetsItsFormerLinks) {
 
 TEST_F(StoreRecovery, ACleanShutdownStartsCleanWithItsTail) {
     ASSERT_NO_FATAL_FAILURE(start(50));
-    for (Row row = 50; row < 100; ++row) store_.insert(*index_, row, row);
+    for (Row row = 50; row < 100; ++row)
+        store_.insert(*index_, row, row);
     const std::atomic<bool> go{false};
     ASSERT_TRUE(maintainer().link(20, go).ok());
     checkpoint(CheckpointKind::clean);
@@ -343,7 +362,8 @@ TEST_F(StoreRecovery, ARecoveryThatFailsLeavesTheNextOneTheSameWork) {
     std::set<Row> rows = row_range(0, 10);
     for (Row row = 10; row < 40; ++row) {
         store_.insert(*index_, row, row % 4 == 0 ? 9000 : 500);
-        if (row % 4 != 0) rows.insert(row);
+        if (row % 4 != 0)
+            rows.insert(row);
     }
     ASSERT_TRUE(index_->remove(5, 400).ok());
     rows.erase(5);

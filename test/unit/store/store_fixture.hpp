@@ -33,9 +33,7 @@ namespace dvec::test {
 // A row of the imagined table. Its TID and its vector follow from its number.
 using Row = std::uint32_t;
 
-inline graph::Tid tid_of(Row row) {
-    return {row / 50, static_cast<std::uint16_t>(row % 50 + 1)};
-}
+inline graph::Tid tid_of(Row row) { return {row / 50, static_cast<std::uint16_t>(row % 50 + 1)}; }
 inline Row row_of(graph::Tid tid) { return tid.block * 50 + tid.offset - 1u; }
 
 // Clustered: one of 16 centres and a small deviation.
@@ -46,7 +44,8 @@ inline std::vector<float> vector_of(Row row, std::uint32_t dimensions) {
     std::uniform_real_distribution<float> wide(-1, 1);
     std::uniform_real_distribution<float> narrow(-0.3f, 0.3f);
     std::vector<float> vector(dimensions);
-    for (float &x : vector) x = wide(centre) + narrow(random);
+    for (float &x : vector)
+        x = wide(centre) + narrow(random);
     return vector;
 }
 
@@ -54,7 +53,8 @@ inline std::vector<float> vector_of(Row row, std::uint32_t dimensions) {
 class FakeWal final : public store::WalFlusher {
   public:
     base::Status flush(std::uint64_t lsn) override {
-        if (failing) return base::Status(base::Code::io_error, "the WAL cannot be flushed");
+        if (failing)
+            return base::Status(base::Code::io_error, "the WAL cannot be flushed");
         flushed = std::max(flushed, lsn);
         return {};
     }
@@ -67,9 +67,11 @@ class FakeWalHistory final : public store::WalHistory {
   public:
     std::uint64_t current_start() const noexcept override { return forgetful ? 0 : ends_.size(); }
     std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept override {
-        if (start < oldest || start > ends_.size()) return std::nullopt;
+        if (start < oldest || start > ends_.size())
+            return std::nullopt;
         std::uint64_t end = nothing_lost;
-        for (std::size_t i = start; i < ends_.size(); ++i) end = std::min(end, ends_[i]);
+        for (std::size_t i = start; i < ends_.size(); ++i)
+            end = std::min(end, ends_[i]);
         return end;
     }
     // A start whose recovery ended at `end`, or one after a clean shutdown.
@@ -124,7 +126,8 @@ class StoreUnderTest {
             ASSERT_TRUE(added.ok()) << added.message();
         }
         builder.value()->finish_adding();
-        while (!builder.value()->done()) std::this_thread::yield();
+        while (!builder.value()->done())
+            std::this_thread::yield();
         FakeWal wal;
         const base::Status completed = builder.value()->complete(wal);
         ASSERT_TRUE(completed.ok()) << completed.message();
@@ -189,7 +192,8 @@ inline std::vector<graph::Hit> all_hits(store::Index &index, const std::vector<f
     while (started.ok()) {
         auto hit = search.next();
         EXPECT_TRUE(hit.ok()) << hit.status().message();
-        if (!hit.ok() || !hit.value()) break;
+        if (!hit.ok() || !hit.value())
+            break;
         hits.push_back(*hit.value());
     }
     return hits;
@@ -222,7 +226,8 @@ inline void expect_rows(store::Index &index, const std::set<Row> &rows, Row quer
 
 inline std::set<Row> row_range(Row begin, Row end) {
     std::set<Row> rows;
-    for (Row row = begin; row < end; ++row) rows.insert(rows.end(), row);
+    for (Row row = begin; row < end; ++row)
+        rows.insert(rows.end(), row);
     return rows;
 }
 
@@ -245,7 +250,8 @@ inline double recall(store::Index &index, const std::set<Row> &rows, std::uint32
         for (std::size_t i = 0; i < k; ++i) {
             auto hit = search.next();
             EXPECT_TRUE(hit.ok() && hit.value());
-            if (!hit.ok() || !hit.value()) break;
+            if (!hit.ok() || !hit.value())
+                break;
             right += hit.value()->distance <= exact[k - 1].first;
         }
     }

@@ -52,7 +52,8 @@ class FaultPlan {
 
     void heal() {
         const std::lock_guard guard(mutex_);
-        for (Rule &rule : rules_) rule.at = 0;
+        for (Rule &rule : rules_)
+            rule.at = 0;
     }
 
     // Operations asked for so far, failed ones included.
@@ -65,10 +66,11 @@ class FaultPlan {
         const std::lock_guard guard(mutex_);
         Rule &rule = rules_[index(operation)];
         ++rule.count;
-        const bool hit = rule.at != 0 && (rule.persistence == Persistence::forever
-                                              ? rule.count >= rule.at
-                                              : rule.count == rule.at);
-        if (!hit) return {};
+        const bool hit =
+            rule.at != 0 && (rule.persistence == Persistence::forever ? rule.count >= rule.at
+                                                                      : rule.count == rule.at);
+        if (!hit)
+            return {};
         return base::Status::from_errno(rule.error_number, "injected fault on \"" + path + "\"");
     }
 
@@ -135,7 +137,8 @@ class FaultyFileSystem final : public base::FileSystem {
                                                    base::OpenMode mode) override {
         DVEC_TRY(plan_.pass(Operation::open, path));
         auto file = below_.open(path, mode);
-        if (!file.ok()) return std::move(file).status();
+        if (!file.ok())
+            return std::move(file).status();
         return std::unique_ptr<base::File>(
             std::make_unique<FaultyFile>(std::move(file).value(), plan_));
     }

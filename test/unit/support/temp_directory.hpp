@@ -19,9 +19,9 @@ class TempDirectory {
   public:
     TempDirectory() {
         const char *chosen = std::getenv("TMPDIR");
-        std::string pattern = chosen != nullptr                     ? chosen
+        std::string pattern = chosen != nullptr                 ? chosen
                               : ::access("/dev/shm", W_OK) == 0 ? "/dev/shm"
-                                                                    : "/tmp";
+                                                                : "/tmp";
         pattern += "/dvec-test-XXXXXX";
         if (::mkdtemp(pattern.data()) == nullptr) {
             ADD_FAILURE() << "cannot make a folder like " << pattern;
