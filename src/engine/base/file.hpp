@@ -14,10 +14,13 @@
 
 namespace dvec::base {
 
-// Which file this is, independent of its name: a copy has another identity, a rename keeps it.
+// Which file this is, independent of its name: a copy has another identity, a rename keeps it. The
+// inode number of a file that was removed is soon given to another, so the time of birth belongs to
+// it.
 struct FileIdentity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
+    std::uint64_t born = 0;  // nanoseconds since 1970; 0 where the file system does not tell
     bool operator==(const FileIdentity &) const = default;
 };
 

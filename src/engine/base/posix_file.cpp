@@ -47,11 +47,16 @@ class PosixFile final : public File {
     }
 
     Result<FileIdentity> identity() override {
-        struct stat info;
-        if (::fstat(descriptor_, &info) != 0)
+        struct statx info;
+        if (::statx(descriptor_, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0)
             return failure("stat file", path());
-        return FileIdentity{static_cast<std::uint64_t>(info.st_dev),
-                            static_cast<std::uint64_t>(info.st_ino)};
+        const std::uint64_t device = std::uint64_t{info.stx_dev_major} << 32 | info.stx_dev_minor;
+        const std::uint64_t born =
+            (info.stx_mask & STATX_BTIME) == 0
+                ? 0
+                : static_cast<std::uint64_t>(info.stx_btime.tv_sec) * 1'000'000'000u +
+                      info.stx_btime.tv_nsec;
+        return FileIdentity{device, info.stx_ino, born};
     }
 
     Result<std::uint64_t> change_time() override {

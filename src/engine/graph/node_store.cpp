@@ -169,9 +169,15 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
             open_checked(upper_path(params.directory), upper_magic, store->upper_file_);
         if (!upper_size.ok())
             return upper_size.status();
-        raise_to(state.capacity, records_in(nodes_size.value(), params.layout.stride, max_nodes));
-        raise_to(state.upper_capacity,
-                 records_in(upper_size.value(), params.layout.upper_block_bytes, max_upper_blocks));
+        // Only by the first party. Later a file may be longer than its capacity for a moment, while
+        // a growth is under way that fails and is taken back.
+        if (state.capacity.load() == 0)
+            raise_to(state.capacity,
+                     records_in(nodes_size.value(), params.layout.stride, max_nodes));
+        if (state.upper_capacity.load() == 0)
+            raise_to(
+                state.upper_capacity,
+                records_in(upper_size.value(), params.layout.upper_block_bytes, max_upper_blocks));
         DVEC_TRY(store->refresh());
         return store;
     });

@@ -27,9 +27,9 @@ class NodeStore {
 
     // Opens and maps both files. The headers must match `params`: Code::mismatch when the identity
     // or shape differs, Code::corrupt when a header is damaged, Code::unsupported for a newer
-    // version. `state` is shared with the other parties and must outlive the store; its capacities
-    // may be raised to what the files' sizes allow (opening is the moment to learn them), nothing
-    // else is changed.
+    // version. `state` is shared with the other parties and must outlive the store. Where
+    // its capacities are 0, as they are for the first party, they are set to what the files' sizes
+    // allow; nothing else is changed.
     static base::Result<std::unique_ptr<NodeStore>> open(base::FileSystem &file_system,
                                                          const Params &params, SharedState &state);
 

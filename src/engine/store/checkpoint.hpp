@@ -51,6 +51,7 @@ struct CheckpointRecord {
     std::uint64_t boot = 0;
     std::uint64_t nodes_device = 0;
     std::uint64_t nodes_inode = 0;
+    std::uint64_t nodes_born = 0;
     std::uint64_t nodes_change_time = 0;  // of a clean checkpoint, else 0
 
     std::uint64_t server_start = 0;  // during which the log behind log_position is written
@@ -59,7 +60,7 @@ struct CheckpointRecord {
     std::uint32_t reserved = 0;
     std::uint32_t checksum = 0;  // CRC-32C of everything before
 };
-static_assert(sizeof(CheckpointRecord) == 160);
+static_assert(sizeof(CheckpointRecord) == 168);
 
 class CheckpointFile {
   public:

@@ -67,6 +67,7 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         record.boot = current_boot(file_system);
         record.nodes_device = identity.value().device;
         record.nodes_inode = identity.value().inode;
+        record.nodes_born = identity.value().born;
         if (kind == CheckpointKind::clean) {
             auto change_time = nodes.file_change_time();
             if (!change_time.ok())
@@ -82,6 +83,7 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
             return std::move(file).status();
         DVEC_TRY(file.value().write(record));
         state.checkpoint_position.store(now.position);
+        state.checkpoint_linked.store(record.linked);
         state.checkpoint_serial.fetch_add(1);
         state.clean.store(record.clean, std::memory_order_release);
         return {};

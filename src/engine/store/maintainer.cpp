@@ -82,6 +82,10 @@ std::uint64_t Maintainer::replay_bytes() const noexcept {
     return state_.log.head.load(std::memory_order_acquire) - position;
 }
 
+std::uint32_t Maintainer::relink_nodes() const noexcept {
+    return state_.graph.linked.load() - state_.checkpoint_linked.load();
+}
+
 Status Maintainer::checkpoint(WalFlusher &wal, CheckpointKind kind) {
     return base::guarded([&]() -> Status {
         DVEC_TRY(log_->sync());

@@ -33,6 +33,8 @@ class Maintainer {
     std::uint64_t unsynced_log_bytes() const noexcept;
     // Log bytes a crash would have to replay.
     std::uint64_t replay_bytes() const noexcept;
+    // Nodes linked since the last checkpoint: a crash would have them linked again.
+    std::uint32_t relink_nodes() const noexcept;
 
     // Takes a checkpoint and removes the log before it.
     base::Status checkpoint(WalFlusher &wal, CheckpointKind kind);

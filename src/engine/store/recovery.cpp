@@ -118,8 +118,9 @@ class Recovery {
         auto identity = nodes_->file_identity();
         if (!identity.ok())
             return std::move(identity).status();
-        if (!(identity.value() ==
-              base::FileIdentity{checkpoint_.nodes_device, checkpoint_.nodes_inode}))
+        if (!(identity.value() == base::FileIdentity{checkpoint_.nodes_device,
+                                                     checkpoint_.nodes_inode,
+                                                     checkpoint_.nodes_born}))
             return Status(Code::mismatch, "its files are copies");
         return checkpoint_.clean != 0 ? check_unchanged() : check_same_boot();
     }
@@ -216,6 +217,7 @@ class Recovery {
         replay.max_lsn = checkpoint_.max_lsn;
         DVEC_TRY(writer.resume(replay));
         state_.checkpoint_position.store(checkpoint_.log_position);
+        state_.checkpoint_linked.store(checkpoint_.linked);
         state_.clean.store(1, std::memory_order_release);
         return {};
     }

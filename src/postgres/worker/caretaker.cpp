@@ -133,11 +133,20 @@ void flush_when_due(Ward &ward, TimestampTz now) {
     ward.last_flush = now;
 }
 
+// After a crash the nodes linked since the checkpoint are linked anew, and the links of the others
+// are worn by so many. An eighth keeps the older graph good to search; very small graphs are not
+// worth it.
+uint32 most_relinking(const store::SharedState &state) {
+    return state.checkpoint_linked.load() / 8 + 20000;
+}
+
 bool checkpoint_due(const Ward &ward, TimestampTz now) {
     const uint64 replay = ward.maintainer->replay_bytes();
-    if (replay == 0)
+    const uint32 relink = ward.maintainer->relink_nodes();
+    if (replay == 0 && relink == 0)
         return false;
     return replay >= static_cast<uint64>(settings::checkpoint_size_kb) * 1024 ||
+           relink >= most_relinking(ward.maintainer->state()) ||
            until(ward.last_checkpoint, settings::checkpoint_timeout_s * 1000L, now) == 0;
 }
 

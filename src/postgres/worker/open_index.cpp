@@ -99,6 +99,12 @@ StartSummary summarise(const store::StartReport &report) {
 }
 
 StartSummary recover_files(IndexEntry *entry) {
+    if (entry->distrusted.load()) {
+        StartSummary summary{};
+        summary.start = store::Start::rebuild;
+        strlcpy(summary.reason, "its files could not be synced", sizeof summary.reason);
+        return summary;
+    }
     note_recovery_end();
     return value_or_raise([&]() -> base::Result<StartSummary> {
         EntryLock append(&entry->append_lock);
@@ -137,6 +143,7 @@ void rebuild(IndexEntry *entry, IndexSource &source, const char *reason) {
     const uint64 next_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 
     entry->shape = source.shape();
+    entry->distrusted.store(false);
     reset_shared_state(entry);
     const StartSummary summary = recover_files(entry);
     if (summary.start != store::Start::clean)
@@ -273,7 +280,8 @@ void give_up(IndexEntry *entry, uint64 generation) noexcept {
     const bool mine =
         entry->generation.load() == generation && entry->state.load() == IndexState::ready;
     if (mine) {
-        // Without a checkpoint nobody will believe the folder.
+        // Without a checkpoint nobody will believe the folder after a restart either.
+        entry->distrusted.store(true);
         (void)base::guarded([&] {
             return base::posix_file_system().remove(index_directory(entry->file) + "/checkpoint");
         });

@@ -109,6 +109,7 @@ IndexEntry *make_entry(const IndexFile &file) {
         entry.used = true;
         entry.file = file;
         entry.state.store(IndexState::closed);
+        entry.distrusted.store(false);
         entry.generation.store(the_registry->last_generation.fetch_add(1) + 1);
         if (i >= the_registry->used_end.load())
             the_registry->used_end.store(i + 1, std::memory_order_release);

@@ -52,6 +52,9 @@ struct IndexEntry {
     // Written while opening, constant while ready.
     store::Shape shape;
 
+    // The files were given up: not to be believed even if their checkpoint could not be removed.
+    std::atomic<bool> distrusted;
+
     // A rebuild reads the rows of running transactions too. They add their own rows later and must
     // not add one twice: a transaction older than `rebuilt_before_xid` looks among the ids below
     // `rebuilt_nodes` first. 0: no rebuild since the server started.

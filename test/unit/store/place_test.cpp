@@ -70,6 +70,19 @@ TEST_F(StorePlace, ACopyIsRebuiltAndTheOriginalIsNot) {
 }
 
 // A backup put back into the files it was taken from.
+// The file system gives the inode numbers of removed files to the next ones that are made.
+TEST_F(StorePlace, ACopyThatCameBackUnderTheOldNameIsRebuilt) {
+    for (const State state : {State::clean, State::in_use}) {
+        StoreUnderTest store;
+        ASSERT_NO_FATAL_FAILURE(make(store, state));
+        const std::string backup = store.scratch("backup");
+        fs::copy(store.folder(), backup, fs::copy_options::recursive);
+        fs::remove_all(store.folder());
+        fs::copy(backup, store.folder(), fs::copy_options::recursive);
+        expect_rebuild(store);
+    }
+}
+
 TEST_F(StorePlace, ACleanFolderThatWasOverwrittenInPlaceIsRebuilt) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(make(store, State::clean));
