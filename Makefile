@@ -47,6 +47,10 @@ SHLIB_LINK = -lstdc++ -lisal -lpthread
 # The just-in-time compiler has nothing to inline from a C++ index, and bitcode would need clang.
 override with_llvm = no
 
+# `make installcheck` runs the SQL tests against an installed server that preloads dvec.
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --load-extension=dvec
+
 EXTRA_CLEAN = build
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -50,10 +50,8 @@ unit: unit-plain unit-asan unit-tsan
 units: $(foreach flavour,plain asan tsan,build/unit-$(flavour)/units)
 
 # --- SQL ---
-SQL_TESTS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-
 regress: prefix
-	scripts/run-regress $(SQL_TESTS)
+	scripts/run-regress $(REGRESS)
 
 pgtap: prefix
 	scripts/run-pgtap test/pgtap
