@@ -16,7 +16,7 @@ ifneq ($(filter check demo dependencies,$(MAKECMDGOALS)),)
 .PHONY: check demo dependencies
 
 check: dependencies
-	$(MAKE) -j$(JOBS) prefix layout units
+	$(MAKE) -j$(JOBS) prefix layout units fuzzers
 	$(MAKE) unit regress pgtap cluster fuzz
 
 demo: dependencies

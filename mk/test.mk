@@ -7,7 +7,8 @@
 #   make cluster     pytest against private clusters: crash, recovery, DDL, concurrency
 #   make fuzz        each parser for FUZZ_SECONDS
 
-.PHONY: layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster fuzz bench
+.PHONY: layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster fuzz fuzzers \
+	bench
 
 layout: $(OBJS)
 	scripts/check-layout
@@ -63,11 +64,22 @@ cluster: prefix
 FUZZ_SECONDS ?= 60
 FUZZERS = $(patsubst test/fuzz/%.cpp,build/fuzz/%,$(wildcard test/fuzz/*_fuzzer.cpp))
 
-build/fuzz/%: test/fuzz/%.cpp $(ENGINE_SOURCES)
+FUZZ_FLAGS = -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	-Isrc -I. -MMD -MP
+FUZZ_OBJECTS = $(ENGINE_SOURCES:%.cpp=build/fuzz/obj/%.o)
+
+build/fuzz/obj/%.o: %.cpp
 	@mkdir -p $(@D)
-	clang++-14 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-Isrc -I. -o $@ $< $(filter-out src/engine/distance/avx%,$(ENGINE_SOURCES)) \
-		$(FUZZ_KERNELS) -lisal -lpthread
+	@echo "CXX fuzz $<"
+	@clang++-14 $(FUZZ_FLAGS) $(call isa_flags,$<) -c -o $@ $<
+
+build/fuzz/%: build/fuzz/obj/test/fuzz/%.o $(FUZZ_OBJECTS)
+	@echo "LINK $@"
+	@clang++-14 $(FUZZ_FLAGS) -o $@ $^ -lisal -lpthread
+
+fuzzers: $(FUZZERS)
+
+-include $(FUZZ_OBJECTS:.o=.d)
 
 fuzz: $(FUZZERS)
 	scripts/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)
