@@ -16,11 +16,11 @@ ifneq ($(filter check demo dependencies,$(MAKECMDGOALS)),)
 .PHONY: check demo dependencies
 
 check: dependencies
-	$(MAKE) -j$(JOBS) prefix layout units fuzzers
-	$(MAKE) unit regress pgtap cluster fuzz
+	$(MAKE) -s --no-print-directory -j$(JOBS) prefix layout units fuzzers
+	$(MAKE) --no-print-directory unit regress pgtap cluster fuzz
 
 demo: dependencies
-	$(MAKE) -j$(JOBS) prefix
+	$(MAKE) -s --no-print-directory -j$(JOBS) prefix
 	demo/run
 
 dependencies:
@@ -28,10 +28,14 @@ dependencies:
 
 else
 
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(PGXS),)
+$(error $(PG_CONFIG) not found: run "make dependencies", or set PG_CONFIG)
+endif
+
 MODULE_big = dvec
 EXTENSION = dvec
 DATA = $(wildcard sql/dvec--*.sql)
-DOCS = README.md
 
 SOURCES := $(shell find src -name '*.cpp')
 OBJS = $(SOURCES:src/%.cpp=build/obj/%.o)
@@ -53,7 +57,6 @@ REGRESS_OPTS = --inputdir=test --load-extension=dvec
 
 EXTRA_CLEAN = build
 
-PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 include mk/engine.mk

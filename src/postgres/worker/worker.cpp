@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "engine/distance/isa.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/worker/caretaker.hpp"
@@ -141,6 +142,9 @@ void dvec_worker_main(Datum) {
     guarded([] {
         note_recovery_end();
         announce();
+        ereport(LOG, (errmsg("dvec worker started: %d linking threads, distances with %s",
+                             settings::link_threads,
+                             dvec::distance::isa_name(dvec::distance::active_isa()))));
         run();
     });
     // Status 0 tells the postmaster that the worker is never needed again; another has it started
