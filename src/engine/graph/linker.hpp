@@ -30,9 +30,10 @@ class Linker {
     // Memory: about 60 bytes per node of capacity for locks and arrays plus its visited lists (two
     // bytes per node and thread). Touches the slot of every node above level 0, one in M.
     //
-    // The links of the nodes below SharedState::linked must be sound: hnswlib follows them
-    // unchecked. After a crash sanitize_links (sanitize.hpp) makes them so. Code::corrupt when the
-    // entry point is not one of the linked nodes.
+    // The links of the nodes below SharedState::linked must be in bounds: hnswlib follows them
+    // unchecked. They are while the page cache lives, whichever process dies; for files of which
+    // that is not known sanitize_links (sanitize.hpp) makes them so. Code::corrupt when the entry
+    // point is not one of the linked nodes.
     static base::Result<std::unique_ptr<Linker>> create(NodeStore &nodes, const Params &params);
     ~Linker();
 
