@@ -4,6 +4,7 @@
 #include "postgres/am/build.hpp"
 
 #include "engine/store/builder.hpp"
+#include "postgres/am/item_pointer.hpp"
 #include "postgres/am/metapage.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/bridge/errors.hpp"
@@ -11,7 +12,6 @@
 #include "postgres/worker/wal.hpp"
 
 extern "C" {
-#include "catalog/storage.h"
 #include "commands/progress.h"
 #include "nodes/execnodes.h"
 #include "pgstat.h"
@@ -20,8 +20,6 @@ extern "C" {
 namespace dvec::postgres {
 
 namespace {
-
-constexpr const char *root_directory = "dvec";
 
 // Phases in pg_stat_progress_create_index, beside the server's own "initializing".
 enum Phase : int64 {
@@ -48,7 +46,7 @@ void stop_build(int, Datum argument) {
 // A folder that is there belongs to an earlier life of this file number, or cannot be believed.
 base::Status clear_folder(const std::string &directory) {
     base::FileSystem &files = base::posix_file_system();
-    auto root = files.make_directory(root_directory);
+    auto root = files.make_directory(sidecar_root);
     if (!root.ok() && root.code() != base::Code::already_exists)
         return root;
     auto exists = files.exists(directory);
@@ -76,8 +74,7 @@ void add_row(Build *build, ItemPointer tid, Datum value) {
     const void *bytes = encode_row(*build->support, build->dimensions, value);
     if (bytes == nullptr)
         return;
-    const graph::Tid engine_tid{ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)};
-    ok_or_raise([&] { return build->builder->add(engine_tid, bytes); });
+    ok_or_raise([&] { return build->builder->add(engine_tid(tid), bytes); });
     build->index_tuples += 1;
     pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
 }

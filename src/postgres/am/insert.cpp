@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "postgres/am/access.hpp"
+#include "postgres/am/item_pointer.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/errors.hpp"
@@ -27,9 +28,8 @@ namespace {
 constexpr long recheck_ms = 10;
 constexpr int patience_ms = 5000;
 
-uint64 packed(ItemPointer tid) {
-    return uint64{ItemPointerGetBlockNumber(tid)} << 16 | ItemPointerGetOffsetNumber(tid);
-}
+// As in RebuiltRow.
+uint64 packed(graph::Tid tid) { return uint64{tid.block} << 16 | tid.offset; }
 
 bool tail_too_long(const OpenIndex &open) {
     const uint64 bytes = uint64{open.index->tail()} * open.index->vector_bytes();
@@ -79,8 +79,7 @@ base::Status collect_rows(OpenIndex *open, uint32 limit) {
             const uint64 state = open->index->nodes().state(id);
             if (!graph::is_live(state))
                 continue;
-            const graph::Tid tid = graph::state_tid(state);
-            rows->push_back({uint64{tid.block} << 16 | tid.offset, id});
+            rows->push_back({packed(graph::state_tid(state)), id});
         }
         std::sort(rows->begin(), rows->end());
         open->rebuilt_rows = std::move(rows);
@@ -100,8 +99,9 @@ bool rebuild_has_row(OpenIndex *open, ItemPointer tid) {
     if (!open->rebuilt_rows)
         ok_or_raise([&] { return collect_rows(open, open->entry->rebuilt_nodes.load()); });
     const auto &rows = *open->rebuilt_rows;
-    const auto found = std::lower_bound(rows.begin(), rows.end(), RebuiltRow{packed(tid), 0});
-    return found != rows.end() && found->tid == packed(tid) &&
+    const RebuiltRow wanted{packed(engine_tid(tid)), 0};
+    const auto found = std::lower_bound(rows.begin(), rows.end(), wanted);
+    return found != rows.end() && found->tid == wanted.tid &&
            graph::is_live(open->index->nodes().state(found->node));
 }
 
@@ -115,10 +115,9 @@ void insert_row(Relation index, OpenIndex *open, ItemPointer tid, Datum value, b
     // The worker syncs at a lower threshold; a session that outruns it does so itself.
     if (log_too_far_ahead(*open))
         sync_log(open);
-    const graph::Tid engine_tid{ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)};
     const XLogRecPtr lsn = wal_position_of_insert(own_row);
     ok_or_raise([&]() -> base::Status {
-        auto id = open->index->insert(engine_tid, lsn, bytes);
+        auto id = open->index->insert(engine_tid(tid), lsn, bytes);
         return id.ok() ? base::Status() : std::move(id).status();
     });
     wake_worker();

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "postgres/am/access.hpp"
+#include "postgres/am/item_pointer.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/options.hpp"
 #include "postgres/am/phases.hpp"
@@ -126,7 +127,7 @@ bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
         const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search.next(); });
         if (!hit)
             return false;
-        ItemPointerSet(&descriptor->xs_heaptid, hit->tid.block, hit->tid.offset);
+        descriptor->xs_heaptid = item_pointer(hit->tid);
         descriptor->xs_recheck = false;
         descriptor->xs_recheckorderby = false;
         return true;

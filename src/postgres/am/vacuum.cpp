@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "postgres/am/access.hpp"
+#include "postgres/am/item_pointer.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
@@ -48,9 +49,7 @@ void remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDeleteC
         const uint64 state = open->index->nodes().state(id);
         if (!graph::is_live(state))
             continue;
-        const graph::Tid engine_tid = graph::state_tid(state);
-        ItemPointerData tid;
-        ItemPointerSet(&tid, engine_tid.block, engine_tid.offset);
+        ItemPointerData tid = item_pointer(graph::state_tid(state));
         if (!is_dead(&tid, callback_state)) {
             stats->num_index_tuples += 1;
             continue;

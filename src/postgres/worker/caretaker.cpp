@@ -47,11 +47,6 @@ std::vector<Ward> &wards() {
     return *list;
 }
 
-bool in_use(const IndexEntry &entry, uint64 generation) {
-    return entry.state.load(std::memory_order_acquire) == IndexState::ready &&
-           entry.generation.load(std::memory_order_acquire) == generation;
-}
-
 // Whether an index is ready that has no ward yet.
 bool is_new(const IndexEntry &entry) {
     const uint64 generation = entry.generation.load(std::memory_order_acquire);
@@ -150,14 +145,13 @@ bool checkpoint_due(const Ward &ward, TimestampTz now) {
            until(ward.last_checkpoint, settings::checkpoint_timeout_s * 1000L, now) == 0;
 }
 
-bool checkpoint(Ward &ward, store::CheckpointKind kind, TimestampTz now) {
+void checkpoint(Ward &ward, store::CheckpointKind kind, TimestampTz now) {
     ServerWalFlusher wal;
     ward.last_checkpoint = now;
     if (!settle(ward, ward.maintainer->checkpoint(wal, kind), FailedSync::possible, now))
-        return false;
+        return;
     ward.entry->checkpoints.fetch_add(1);
     ward.entry->last_checkpoint_time.store(static_cast<uint64>(now));
-    return true;
 }
 
 // Links a piece of the tail. Returns whether there is more.

@@ -62,7 +62,7 @@ void abandon_opening(int, Datum entry) {
 // A new life of the index: whatever processes have cached about it is no longer valid.
 void reset_shared_state(IndexEntry *entry) {
     new (&entry->shared) store::SharedState{};
-    entry->generation.store(registry()->last_generation.fetch_add(1) + 1);
+    entry->generation.store(next_generation());
 }
 
 // A store::StartReport as plain data.
@@ -204,10 +204,7 @@ std::multimap<Key, OpenIndex> &open_indexes() {
     return *table;
 }
 
-bool still_valid(const OpenIndex &open) {
-    return open.entry->generation.load(std::memory_order_acquire) == open.generation &&
-           open.entry->state.load(std::memory_order_acquire) == IndexState::ready;
-}
+bool still_valid(const OpenIndex &open) { return in_use(*open.entry, open.generation); }
 
 OpenIndex *find_open(const IndexFile &file) {
     const auto [begin, end] = open_indexes().equal_range(key_of(file));
@@ -277,8 +274,7 @@ bool is_open_here(const IndexFile &file) noexcept { return find_open(file) != nu
 
 void give_up(IndexEntry *entry, uint64 generation) noexcept {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    const bool mine =
-        entry->generation.load() == generation && entry->state.load() == IndexState::ready;
+    const bool mine = in_use(*entry, generation);
     if (mine) {
         // Without a checkpoint nobody will believe the folder after a restart either.
         entry->distrusted.store(true);

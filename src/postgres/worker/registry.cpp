@@ -110,7 +110,7 @@ IndexEntry *make_entry(const IndexFile &file) {
         entry.file = file;
         entry.state.store(IndexState::closed);
         entry.distrusted.store(false);
-        entry.generation.store(the_registry->last_generation.fetch_add(1) + 1);
+        entry.generation.store(next_generation());
         if (i >= the_registry->used_end.load())
             the_registry->used_end.store(i + 1, std::memory_order_release);
         return &entry;
@@ -124,8 +124,15 @@ IndexEntry *make_entry(const IndexFile &file) {
 void free_entry(IndexEntry *entry) noexcept {
     entry->used = false;
     entry->state.store(IndexState::closed);
-    entry->generation.store(the_registry->last_generation.fetch_add(1) + 1);
+    entry->generation.store(next_generation());
     ConditionVariableBroadcast(&entry->state_changed);
+}
+
+uint64 next_generation() noexcept { return the_registry->last_generation.fetch_add(1) + 1; }
+
+bool in_use(const IndexEntry &entry, uint64 generation) noexcept {
+    return entry.state.load(std::memory_order_acquire) == IndexState::ready &&
+           entry.generation.load(std::memory_order_acquire) == generation;
 }
 
 void forget_index(const IndexFile &file) noexcept {

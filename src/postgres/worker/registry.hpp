@@ -15,6 +15,9 @@
 
 namespace dvec::postgres {
 
+// Where all sidecars are, relative to the data directory, in which every server process stays.
+inline constexpr const char *sidecar_root = "dvec";
+
 // The index's storage, as PostgreSQL names it.
 using IndexFile = compat::FileName;
 
@@ -105,6 +108,10 @@ IndexEntry *find_entry(const IndexFile &file) noexcept;
 IndexEntry *make_entry(const IndexFile &file);
 // Under Registry::lock, exclusively. Forgets an index.
 void free_entry(IndexEntry *entry) noexcept;
+// A number never given out before; under Registry::lock or by the one process that opens an index.
+uint64 next_generation() noexcept;
+// Whether the entry is ready and still the one that had this generation.
+bool in_use(const IndexEntry &entry, uint64 generation) noexcept;
 // Forgets what is known of the index that was in `file`, if anything: it is gone. When this returns
 // the worker does not touch its files any more.
 void forget_index(const IndexFile &file) noexcept;

@@ -17,7 +17,6 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr const char *directory = "dvec";
 constexpr const char *path = "dvec/starts";
 constexpr const char *new_path = "dvec/starts.new";
 
@@ -77,11 +76,11 @@ base::Status write_starts(const Starts &starts) {
     DVEC_TRY(file.value()->write(sizeof header, starts.data(), bytes));
     DVEC_TRY(file.value()->sync());
     DVEC_TRY(files.rename(new_path, path));
-    return files.sync_directory(directory);
+    return files.sync_directory(sidecar_root);
 }
 
 base::Status add_start(uint64 number) {
-    const base::Status made = base::posix_file_system().make_directory(directory);
+    const base::Status made = base::posix_file_system().make_directory(sidecar_root);
     if (!made.ok() && made.code() != base::Code::already_exists)
         return made;
     auto starts = read_starts();

@@ -27,7 +27,6 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr const char *root = "dvec";
 constexpr std::string_view trash_prefix = "trash.";
 
 bool parse_number(std::string_view *text, Oid *number) {
@@ -90,8 +89,8 @@ base::Status move_orphan(const std::string &directory, const IndexFile &file, st
     const std::lock_guard hold(folder_lock);
     if (relation_exists(file))
         return {};
-    const std::string target =
-        std::string(root) + "/" + std::string(trash_prefix) + directory.substr(strlen(root) + 1);
+    const std::string target = std::string(sidecar_root) + "/" + std::string(trash_prefix) +
+                               directory.substr(strlen(sidecar_root) + 1);
     forget_index(file);
     DVEC_TRY(base::posix_file_system().rename(directory, target));
     *trash = target;
@@ -106,7 +105,7 @@ bool is_folder(const std::string &path) {
 
 base::Status sweep_one(const std::string &name) {
     base::FileSystem &files = base::posix_file_system();
-    std::string path = std::string(root) + "/" + name;
+    std::string path = std::string(sidecar_root) + "/" + name;
     if (!is_folder(path))
         return {};
     if (!std::string_view(name).starts_with(trash_prefix)) {
@@ -137,7 +136,7 @@ void forget_entries_without_relation() {
 
 void sweep() {
     {
-        auto names = base::posix_file_system().list(root);
+        auto names = base::posix_file_system().list(sidecar_root);
         if (names.ok()) {
             for (const std::string &name : names.value())
                 report(WARNING, pending_error(base::guarded([&] { return sweep_one(name); })));
