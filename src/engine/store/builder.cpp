@@ -54,12 +54,8 @@ Status Builder::make_files(const distance::Kernel &kernel, unsigned threads) {
             return std::move(opened).status();
         *store = std::move(opened).value();
     }
-    graph::Linker::Params linker_params;
-    linker_params.kernel = kernel;
-    linker_params.dimensions = description_.dimensions;
-    linker_params.ef_construction = description_.ef_construction;
-    linker_params.threads = threads;
-    auto linker = graph::Linker::create(*linker_nodes_, linker_params);
+    auto linker =
+        graph::Linker::create(*linker_nodes_, linker_params(description_, kernel, threads));
     if (!linker.ok())
         return std::move(linker).status();
     linker_ = std::move(linker).value();

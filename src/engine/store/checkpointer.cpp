@@ -84,7 +84,6 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         DVEC_TRY(file.value().write(record));
         state.checkpoint_position.store(now.position);
         state.checkpoint_linked.store(record.linked);
-        state.checkpoint_serial.fetch_add(1);
         state.clean.store(record.clean, std::memory_order_release);
         return {};
     });

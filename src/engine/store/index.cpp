@@ -30,6 +30,16 @@ graph::NodeStore::Params node_store_params(const Description &description,
             graph::Layout::make(description.m, bytes)};
 }
 
+graph::Linker::Params linker_params(const Description &description, const distance::Kernel &kernel,
+                                    unsigned threads) {
+    graph::Linker::Params params;
+    params.kernel = kernel;
+    params.dimensions = description.dimensions;
+    params.ef_construction = description.ef_construction;
+    params.threads = threads;
+    return params;
+}
+
 log::Geometry log_geometry(const Description &description) {
     return {description.directory, description.segment_bytes, description.owner.identity};
 }

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "engine/base/file.hpp"
+#include "engine/graph/linker.hpp"
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/search.hpp"
 #include "engine/log/writer.hpp"
@@ -77,9 +78,11 @@ class Index {
     std::unique_ptr<log::Writer> log_;  // opened by the first write
 };
 
-// The graph's view of a description.
+// The graph's and the log's views of a description.
 graph::NodeStore::Params node_store_params(const Description &description,
                                            const distance::Kernel &);
+graph::Linker::Params linker_params(const Description &description, const distance::Kernel &,
+                                    unsigned threads);
 log::Geometry log_geometry(const Description &description);
 base::Result<distance::Kernel> known_kernel(const Description &description);
 

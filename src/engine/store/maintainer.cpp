@@ -39,12 +39,7 @@ Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_syst
 Status Maintainer::need_linker() {
     if (linker_)
         return {};
-    graph::Linker::Params params;
-    params.kernel = kernel_;
-    params.dimensions = description_.dimensions;
-    params.ef_construction = description_.ef_construction;
-    params.threads = threads_;
-    auto linker = graph::Linker::create(*nodes_, params);
+    auto linker = graph::Linker::create(*nodes_, linker_params(description_, kernel_, threads_));
     if (!linker.ok())
         return std::move(linker).status();
     linker_ = std::move(linker).value();

@@ -25,7 +25,6 @@ struct SharedState {
     // Of the last checkpoint: where its log begins, when nothing older is needed.
     std::atomic<std::uint64_t> checkpoint_position;
     std::atomic<std::uint32_t> checkpoint_linked;  // and how many nodes it has as linked
-    std::atomic<std::uint64_t> checkpoint_serial;
 };
 
 // Order when both are needed: grow before append. `append` is held for the copy of one record;
