@@ -61,15 +61,15 @@ def garbage_checkpoint(folder, _):
 
 
 def lose_nodes(folder, _):
-    (folder / "nodes").unlink()
+    (folder / "nodes.1").unlink()
 
 
 def short_nodes(folder, _):
-    os.truncate(folder / "nodes", 6000)
+    os.truncate(folder / "nodes.1", 6000)
 
 
 def short_upper(folder, _):
-    os.truncate(folder / "upper", 1000)
+    os.truncate(folder / "upper.1", 1000)
 
 
 def flip(path, offset, mask=0x10):
@@ -81,23 +81,23 @@ def flip(path, offset, mask=0x10):
 
 
 def nodes_header_magic(folder, _):
-    flip(folder / "nodes", 1)
+    flip(folder / "nodes.1", 1)
 
 
 def nodes_header_version(folder, _):
-    flip(folder / "nodes", 4)
+    flip(folder / "nodes.1", 4)
 
 
 def nodes_header_identity(folder, _):
-    flip(folder / "nodes", 11)
+    flip(folder / "nodes.1", 11)
 
 
 def nodes_header_stride(folder, _):
-    flip(folder / "nodes", 17)
+    flip(folder / "nodes.1", 17)
 
 
 def upper_header(folder, _):
-    flip(folder / "upper", 20)
+    flip(folder / "upper.1", 20)
 
 
 DAMAGES = [lose_everything, lose_folder, empty_folder, foreign_folder, copied_folder,

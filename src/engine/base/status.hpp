@@ -25,6 +25,7 @@ enum class Code : unsigned char {
     unsupported,       // a format version or option this build does not know
     out_of_memory,
     interrupted,     // the caller asked a long operation to stop
+    stale,           // what was opened has been replaced: open it again
     limit_exceeded,  // a documented maximum was reached
     internal         // a broken invariant: a bug
 };

@@ -1,5 +1,6 @@
-// The bytes of the two graph files, `nodes` and `upper`. Every process that opens an index maps
-// them, so this is at once the disk format and the shared-memory layout of the graph.
+// The bytes of the two graph files, `nodes.G` and `upper.G`, G being the generation of the files.
+// Every process that opens an index maps them, so this is at once the disk format and the
+// shared-memory layout of the graph.
 //
 // nodes: a header page, then one slot of fixed stride per node id, each starting on a cache line:
 //
@@ -48,12 +49,15 @@ struct Tid {
     bool operator==(const Tid &) const = default;
 };
 
-// What a slot's state word says besides the TID. A slot that was never written is all zero.
+// What a slot's state word says besides the TID. A slot that was never written is all zero. Each
+// flag is one bit in either byte, because the checksum does not cover flags: a damaged byte makes
+// the two differ (flags_sound), and never makes a row of a node that is none.
 enum SlotFlag : std::uint16_t {
-    slot_ready = 1,    // vector, TID and checksum are complete and will not change
-    slot_deleted = 2,  // the row is gone; the node still carries links through the graph
-    slot_hole = 4      // given out, but the payload did not survive: neither linked nor found
+    slot_ready = 0x0101,    // vector, TID and checksum are complete and will not change
+    slot_deleted = 0x0202,  // the row is gone; the node still carries links through the graph
+    slot_hole = 0x0404      // given out, but the payload did not survive: neither linked nor found
 };
+constexpr bool flags_sound(std::uint16_t flags) { return (flags & 0xFF) == flags >> 8; }
 
 // The state word: TID and flags in one 64-bit atomic, so that a reader never pairs one row's TID
 // with another's flags. block << 32 | offset << 16 | flags.

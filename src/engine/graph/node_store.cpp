@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "engine/base/checksum.hpp"
@@ -19,8 +20,12 @@ namespace {
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
 
-std::string nodes_path(const std::string &directory) { return directory + "/nodes"; }
-std::string upper_path(const std::string &directory) { return directory + "/upper"; }
+constexpr std::string_view nodes_prefix = "nodes.";
+constexpr std::string_view upper_prefix = "upper.";
+
+std::string path_of(const NodeStore::Params &params, std::string_view prefix) {
+    return params.directory + "/" + std::string(prefix) + std::to_string(params.generation);
+}
 
 FileHeader make_header(const NodeStore::Params &params, std::uint32_t magic) {
     FileHeader header{};
@@ -142,10 +147,30 @@ constexpr std::uint64_t max_upper_blocks = 0xFFFFFFF0u;
 
 Status NodeStore::create_files(base::FileSystem &file_system, const Params &params) {
     return base::guarded([&]() -> Status {
-        DVEC_TRY(create_file(file_system, nodes_path(params.directory),
+        DVEC_TRY(create_file(file_system, path_of(params, nodes_prefix),
                              make_header(params, nodes_magic)));
-        return create_file(file_system, upper_path(params.directory),
+        return create_file(file_system, path_of(params, upper_prefix),
                            make_header(params, upper_magic));
+    });
+}
+
+Status NodeStore::remove_other_files(base::FileSystem &file_system, const std::string &directory,
+                                     std::uint64_t generation) {
+    return base::guarded([&]() -> Status {
+        auto names = file_system.list(directory);
+        if (!names.ok())
+            return std::move(names).status();
+        const std::string kept = std::to_string(generation);
+        for (const std::string &name : names.value()) {
+            const bool graph_file =
+                name.starts_with(nodes_prefix) || name.starts_with(upper_prefix);
+            if (!graph_file || name.substr(nodes_prefix.size()) == kept)
+                continue;
+            const Status removed = file_system.remove(directory + "/" + name);
+            if (!removed.ok() && removed.code() != Code::not_found)
+                return removed;
+        }
+        return {};
     });
 }
 
@@ -162,11 +187,11 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
             return check_header(*file, make_header(params, magic));
         };
         const auto nodes_size =
-            open_checked(nodes_path(params.directory), nodes_magic, store->nodes_file_);
+            open_checked(path_of(params, nodes_prefix), nodes_magic, store->nodes_file_);
         if (!nodes_size.ok())
             return nodes_size.status();
         const auto upper_size =
-            open_checked(upper_path(params.directory), upper_magic, store->upper_file_);
+            open_checked(path_of(params, upper_prefix), upper_magic, store->upper_file_);
         if (!upper_size.ok())
             return upper_size.status();
         // Only by the first party. Later a file may be longer than its capacity for a moment, while
@@ -261,6 +286,19 @@ bool NodeStore::mark_deleted(NodeId id) noexcept {
 
 bool NodeStore::payload_intact(NodeId id) const noexcept {
     return slot(id)->checksum == payload_checksum(id, state_tid(state(id)));
+}
+
+bool NodeStore::slot_intact(NodeId id) const noexcept {
+    const std::uint64_t word = state(id);
+    switch (state_flags(word)) {
+        case slot_hole:
+            return state_tid(word) == Tid{};
+        case slot_ready:
+        case slot_ready | slot_deleted:
+            return payload_intact(id);
+        default:
+            return false;
+    }
 }
 
 std::optional<std::uint32_t> NodeStore::owned_upper_blocks(NodeId id,

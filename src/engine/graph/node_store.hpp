@@ -20,10 +20,16 @@ class NodeStore {
         std::string directory;
         std::uint64_t identity = 0;
         Layout layout;
+        // Which files: those of an index are replaced as a whole now and then.
+        std::uint64_t generation = 1;
     };
 
     // Creates both files, empty and with their header pages, in an existing folder.
     static base::Status create_files(base::FileSystem &file_system, const Params &params);
+    // Removes the graph files of every other generation than `generation` from a folder. Whoever
+    // still maps them keeps what he has.
+    static base::Status remove_other_files(base::FileSystem &file_system,
+                                           const std::string &directory, std::uint64_t generation);
 
     // Opens and maps both files. The headers must match `params`: Code::mismatch when the identity
     // or shape differs, Code::corrupt when a header is damaged, Code::unsupported for a newer
@@ -68,6 +74,9 @@ class NodeStore {
     }
     // Whether the stored checksum fits id, TID and vector.
     bool payload_intact(NodeId id) const noexcept;
+    // Whether an id below `allocated` is what it must be: a hole, or a node, deleted or not, with a
+    // sound payload.
+    bool slot_intact(NodeId id) const noexcept;
 
     SlotHeader *slot(NodeId id) const noexcept {
         return reinterpret_cast<SlotHeader *>(slot_bytes(id));
@@ -98,6 +107,12 @@ class NodeStore {
     // Of `nodes`.
     base::Result<base::FileIdentity> file_identity() { return nodes_file_->identity(); }
     base::Result<std::uint64_t> file_change_time() { return nodes_file_->change_time(); }
+    const std::string &nodes_path() const noexcept { return nodes_file_->path(); }
+    const std::string &upper_path() const noexcept { return upper_file_->path(); }
+    // Where a slot begins in `nodes`, to report damage.
+    std::uint64_t file_offset(NodeId id) const noexcept {
+        return file_header_bytes + std::uint64_t{id} * layout_.stride;
+    }
     // Bytes of disk taken by both files.
     base::Result<std::uint64_t> disk_bytes();
 

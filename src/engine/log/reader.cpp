@@ -153,6 +153,9 @@ class Replay {
             if (!found.value()) {
                 if (inspection.finding == Finding::broken)
                     report_.broken_tail = part_of_segment(gap, inspection.reason);
+                // The writer goes on to a segment only when it is there.
+                else if (segment_missing_at(gap) && after_segment_end_)
+                    report_.broken_tail = part_of_segment(gap, "the segment file is missing");
                 return std::move(report_);
             }
             note_damage(gap, *found.value(), inspection.reason);
@@ -174,9 +177,11 @@ class Replay {
             const RecordHeader &header = inspection.header;
             if (static_cast<RecordType>(header.type) == RecordType::segment_end) {
                 report_.end = geometry_.start_of(geometry_.segment_of(next_) + 1);
+                after_segment_end_ = true;
                 continue;
             }
             DVEC_TRY(deliver(header, offset));
+            after_segment_end_ = false;
             report_.end = next_ + record_bytes(header.length);
         }
     }
@@ -230,6 +235,11 @@ class Replay {
         }
     }
 
+    bool segment_missing_at(Position position) const {
+        return !std::binary_search(segments_.begin(), segments_.end(),
+                                   static_cast<std::uint32_t>(geometry_.segment_of(position)));
+    }
+
     Damage part_of_segment(Position from, const char *reason) const {
         const std::uint64_t offset = geometry_.offset_of(from);
         return {.file = geometry_.segment_path(geometry_.segment_of(from)),
@@ -245,6 +255,7 @@ class Replay {
     std::vector<std::uint32_t> segments_;
     ReplayReport report_;
     Position next_ = 0;
+    bool after_segment_end_ = false;  // the latest record says that the next segment goes on
 };
 
 }  // namespace

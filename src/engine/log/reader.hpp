@@ -43,9 +43,9 @@ struct ReplayReport {
     std::vector<Damage> damage;
 
     // Set when the bytes at `end` are not what a killed writer leaves (a zero magic in a file of
-    // full size): a record stood there and is broken. After a power loss that is a torn page of the
-    // unsynced part and no news; when the page cache lived it is damage, and a finished record is
-    // missing.
+    // full size, or no file where none was announced): a record stood there and is broken. After a
+    // power loss that is a torn page of the unsynced part and no news; when the page cache lived it
+    // is damage, and a finished record is missing.
     std::optional<Damage> broken_tail;
 };
 

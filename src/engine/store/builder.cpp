@@ -21,6 +21,9 @@ namespace {
 // same time would miss each other as neighbours.
 NodeId batch_size(NodeId linked) { return std::clamp<NodeId>(linked / 8, 1, 4096); }
 
+// Of the node files of a new index.
+constexpr std::uint64_t first_files = 1;
+
 constexpr auto idle_wait = std::chrono::milliseconds(1);
 
 std::string parent_of(const std::string &directory) {
@@ -45,7 +48,7 @@ Result<std::unique_ptr<Builder>> Builder::create(base::FileSystem &file_system,
 }
 
 Status Builder::make_files(const distance::Kernel &kernel, unsigned threads) {
-    const graph::NodeStore::Params params = node_store_params(description_, kernel);
+    const graph::NodeStore::Params params = node_store_params(description_, kernel, first_files);
     DVEC_TRY(file_system_.make_directory(description_.directory));
     DVEC_TRY(graph::NodeStore::create_files(file_system_, params));
     for (auto *store : {&nodes_, &linker_nodes_}) {
@@ -110,9 +113,12 @@ Status Builder::link_all() {
     return Status(Code::interrupted, std::string());
 }
 
-Status Builder::complete(WalFlusher &wal) {
+Status Builder::complete(WalFlusher &wal, const Origin &origin) {
     return base::guarded([&]() -> Status {
         DVEC_TRY(driver_status_);
+        state_.files.store(first_files);
+        state_.server_start.store(origin.server_start);
+        state_.reconcile_lsn.store(origin.reconcile_lsn);
         linker_.reset();
         auto file = CheckpointFile::create(file_system_, description_.directory);
         if (!file.ok())

@@ -39,7 +39,11 @@ class Builder {
     bool done() const noexcept { return driver_done_.load(std::memory_order_acquire); }
 
     // After done(): makes everything durable. Then the folder can be opened by recover().
-    base::Status complete(WalFlusher &wal);
+    struct Origin {
+        std::uint64_t server_start = 0;   // WalHistory::current_start
+        std::uint64_t reconcile_lsn = 0;  // where PostgreSQL's WAL ended before the heap was read
+    };
+    base::Status complete(WalFlusher &wal, const Origin &origin);
 
   private:
     class ThreadMutex final : public base::Mutex {

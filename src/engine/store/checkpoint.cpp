@@ -2,6 +2,7 @@
 // alone.
 #include "engine/store/checkpoint.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
@@ -20,8 +21,13 @@ constexpr unsigned blocks = 2;
 
 std::string path_in(const std::string &directory) { return directory + "/checkpoint"; }
 
-std::uint32_t checksum_of(const CheckpointRecord &record) {
-    return base::checksum(0, &record, offsetof(CheckpointRecord, checksum));
+using Block = std::array<std::byte, checkpoint_block_bytes>;
+
+constexpr std::size_t common_bytes = offsetof(CheckpointRecord, owner_identity);
+
+std::uint32_t checksum_of(Block block, std::size_t bytes) {
+    std::memset(block.data() + offsetof(CheckpointRecord, checksum), 0, sizeof(std::uint32_t));
+    return base::checksum(0, block.data(), bytes);
 }
 
 }  // namespace
@@ -48,13 +54,26 @@ Result<CheckpointFile> CheckpointFile::open(base::FileSystem &file_system,
 }
 
 Result<std::optional<CheckpointRecord>> CheckpointFile::read_block(unsigned block) {
+    Block bytes{};
     CheckpointRecord record;
-    const Status status = file_->read(block * checkpoint_block_bytes, &record, sizeof record);
-    if (status.code() == Code::corrupt)
-        return std::optional<CheckpointRecord>();  // file too short
-    if (!status.ok())
-        return status;
-    if (record.magic != checkpoint_magic || record.checksum != checksum_of(record))
+    // A file that is too short holds no record.
+    const auto read = [&](std::size_t size) -> Result<bool> {
+        Status status = file_->read(block * checkpoint_block_bytes, bytes.data(), size);
+        if (!status.ok() && status.code() != Code::corrupt)
+            return status;
+        std::memcpy(static_cast<void *>(&record), bytes.data(), sizeof record);
+        return status.ok();
+    };
+    auto found = read(common_bytes);
+    if (!found.ok())
+        return std::move(found).status();
+    if (!found.value() || record.magic != checkpoint_magic || record.bytes < common_bytes ||
+        record.bytes > bytes.size())
+        return std::optional<CheckpointRecord>();
+    found = read(record.bytes);
+    if (!found.ok())
+        return std::move(found).status();
+    if (!found.value() || record.checksum != checksum_of(bytes, record.bytes))
         return std::optional<CheckpointRecord>();
     return std::optional(record);
 }
@@ -72,7 +91,7 @@ Result<CheckpointRecord> CheckpointFile::read() {
         if (!current)
             return Status(Code::corrupt,
                           "file \"" + file_->path() + "\" holds no valid checkpoint");
-        if (current->version > checkpoint_version)
+        if (current->version != checkpoint_version || current->bytes != sizeof *current)
             return Status(Code::unsupported, "file \"" + file_->path() + "\" has format version " +
                                                  std::to_string(current->version));
         return *current;
@@ -86,10 +105,12 @@ Status CheckpointFile::write(CheckpointRecord record) {
             return current.status();
         record.magic = checkpoint_magic;
         record.version = checkpoint_version;
+        record.bytes = sizeof record;
         record.serial = current.ok() ? current.value().serial + 1 : 1;
-        record.checksum = checksum_of(record);
 
-        std::array<std::byte, checkpoint_block_bytes> block{};
+        Block block{};
+        std::memcpy(block.data(), &record, sizeof record);
+        record.checksum = checksum_of(block, sizeof record);
         std::memcpy(block.data(), &record, sizeof record);
         DVEC_TRY(file_->write(record.serial % blocks * checkpoint_block_bytes, block.data(),
                               block.size()));

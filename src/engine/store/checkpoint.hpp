@@ -12,18 +12,22 @@
 #include "engine/log/format.hpp"
 #include "engine/store/description.hpp"
 #include "engine/store/place.hpp"
+#include "engine/store/repair.hpp"
 
 namespace dvec::store {
 
 inline constexpr std::uint32_t checkpoint_magic = 0x43435644;  // "DVCC"
-inline constexpr std::uint32_t checkpoint_version = 1;
+inline constexpr std::uint32_t checkpoint_version = 2;
 inline constexpr std::size_t checkpoint_block_bytes = 4096;
 
-// As it stands in the file, little-endian; the rest of its block is zero.
+// As it stands in the file, little-endian; the rest of its block is zero. Every version begins with
+// the same 24 bytes, so that a newer record can be told from a damaged one.
 struct CheckpointRecord {
     std::uint32_t magic = checkpoint_magic;
     std::uint32_t version = checkpoint_version;
-    std::uint64_t serial = 0;  // the higher of two valid records is the current one
+    std::uint32_t bytes = 0;     // of the record
+    std::uint32_t checksum = 0;  // CRC-32C of the record with 0 in this place
+    std::uint64_t serial = 0;    // the higher of two valid records is the current one
 
     std::uint64_t owner_identity = 0;
     std::uint64_t owner_system = 0;
@@ -57,10 +61,12 @@ struct CheckpointRecord {
     std::uint64_t server_start = 0;  // during which the log behind log_position is written
 
     std::uint64_t segment_bytes = 0;
-    std::uint32_t reserved = 0;
-    std::uint32_t checksum = 0;  // CRC-32C of everything before
+
+    std::uint64_t files = 0;  // the generation of the node files
+    Repair repair = Repair::none;
+    std::uint32_t links_unsound = 0;  // 1: as SharedState::links_unsound
 };
-static_assert(sizeof(CheckpointRecord) == 168);
+static_assert(sizeof(CheckpointRecord) == 184);
 
 class CheckpointFile {
   public:
@@ -74,8 +80,8 @@ class CheckpointFile {
     // valid, Code::unsupported when the current one has a newer version.
     base::Result<CheckpointRecord> read();
 
-    // Writes `record` over the older of the two and makes it durable. Fills magic, version, serial
-    // (one above the current) and checksum.
+    // Writes `record` over the older of the two and makes it durable. Fills magic, version, bytes,
+    // serial (one above the current) and checksum.
     base::Status write(CheckpointRecord record);
 
   private:

@@ -18,12 +18,13 @@ struct Mark {
     std::uint32_t deleted;
     log::Position position;
     std::uint64_t max_lsn;
+    std::uint64_t reconcile_lsn;
 };
 
 Mark mark(SharedState &state, Locks locks) {
     const std::lock_guard hold(locks.append);
     return {state.graph.allocated.load(), state.graph.deleted.load(), state.log.head.load(),
-            state.log.max_lsn.load()};
+            state.log.max_lsn.load(), state.reconcile_lsn.load()};
 }
 
 CheckpointRecord record_of(const Description &description, const SharedState &state,
@@ -41,12 +42,16 @@ CheckpointRecord record_of(const Description &description, const SharedState &st
     record.segment_bytes = description.segment_bytes;
     record.log_position = mark.position;
     record.max_lsn = mark.max_lsn;
+    record.reconcile_lsn = mark.reconcile_lsn;
     record.nodes = mark.nodes;
     record.deleted = mark.deleted;
     record.entry_point = state.graph.entry_point.load();
     record.linked = state.graph.linked.load();
     record.server_start = state.server_start.load();
     record.upper_blocks = state.graph.upper_allocated.load();
+    record.files = state.files.load();
+    record.repair = state.repair.load();
+    record.links_unsound = state.links_unsound.load();
     return record;
 }
 

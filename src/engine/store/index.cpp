@@ -24,10 +24,10 @@ using base::Status;
 using graph::NodeId;
 
 graph::NodeStore::Params node_store_params(const Description &description,
-                                           const distance::Kernel &kernel) {
+                                           const distance::Kernel &kernel, std::uint64_t files) {
     const auto bytes = static_cast<std::uint32_t>(kernel.vector_bytes(description.dimensions));
     return {description.directory, description.owner.identity,
-            graph::Layout::make(description.m, bytes)};
+            graph::Layout::make(description.m, bytes), files};
 }
 
 graph::Linker::Params linker_params(const Description &description, const distance::Kernel &kernel,
@@ -60,13 +60,25 @@ Result<std::unique_ptr<Index>> Index::open(base::FileSystem &file_system,
             return std::move(kernel).status();
         std::unique_ptr<Index> index(new Index(file_system, description, state, locks));
         index->kernel_ = kernel.value();
+        DVEC_TRY(index->check_current());
         auto nodes = graph::NodeStore::open(
-            file_system, node_store_params(description, kernel.value()), state.graph);
+            file_system, node_store_params(description, kernel.value(), index->files_),
+            state.graph);
+        DVEC_TRY(index->check_current());
         if (!nodes.ok())
             return std::move(nodes).status();
         index->nodes_ = std::move(nodes).value();
         return index;
     });
+}
+
+// Whoever replaces the files says so in SharedState::files before he changes anything else there,
+// so what was read of the shared state before this call is of the files that are mapped here.
+Status Index::check_current() const {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (files_ != 0 && state_.files.load(std::memory_order_relaxed) == files_)
+        return {};
+    return Status(Code::stale, "the files of the index have been replaced");
 }
 
 Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const void *vector) {
@@ -90,6 +102,7 @@ Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const void *vect
 Result<std::optional<NodeId>> Index::try_insert(const log::Draft &draft, graph::Tid tid,
                                                 const void *vector) {
     const std::lock_guard hold(locks_.append);
+    DVEC_TRY(check_current());
     const NodeId id = state_.graph.allocated.load(std::memory_order_relaxed);
     if (id >= state_.graph.capacity.load(std::memory_order_acquire) || id >= nodes_->mapped_slots())
         return std::optional<NodeId>();
@@ -109,6 +122,7 @@ Result<std::optional<NodeId>> Index::try_insert(const log::Draft &draft, graph::
 Status Index::make_room(std::size_t log_bytes) {
     {
         const std::lock_guard hold(locks_.grow);
+        DVEC_TRY(check_current());
         const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);
         if (allocated >= graph::max_nodes)
             return Status(Code::limit_exceeded, "index has reached its maximum of " +
@@ -116,7 +130,14 @@ Status Index::make_room(std::size_t log_bytes) {
         DVEC_TRY(nodes_->reserve_slots(1));
         DVEC_TRY(log_->prepare(log_bytes));
     }
-    return nodes_->refresh();
+    return refresh_nodes();
+}
+
+// A failure to map files that have been replaced meanwhile is none.
+Status Index::refresh_nodes() {
+    Status refreshed = nodes_->refresh();
+    DVEC_TRY(check_current());
+    return refreshed;
 }
 
 Status Index::open_log() {
@@ -144,15 +165,18 @@ Status Index::ready_to_write() {
 
 Status Index::remove(NodeId id, std::uint64_t lsn) {
     return base::guarded([&]() -> Status {
-        if (id >= state_.graph.allocated.load(std::memory_order_acquire))
+        auto end = refresh();
+        if (!end.ok())
+            return std::move(end).status();
+        if (id >= end.value())
             return Status(Code::invalid_argument,
                           "index has no entry " + std::to_string(id) + " to be removed");
-        DVEC_TRY(nodes_->refresh());
         DVEC_TRY(ready_to_write());
         const log::Draft draft(log::RecordType::remove, lsn, {});
         for (;;) {
             {
                 const std::lock_guard hold(locks_.append);
+                DVEC_TRY(check_current());
                 if (graph::state_flags(nodes_->state(id)) &
                     (graph::slot_deleted | graph::slot_hole))
                     return {};
@@ -181,7 +205,7 @@ Status Index::sync_log() {
 Status Index::search(graph::Search &search, const void *query, const SearchParams &params) {
     return base::guarded([&]() -> Status {
         const auto marks = graph::Watermarks::load(state_.graph);
-        DVEC_TRY(nodes_->refresh());
+        DVEC_TRY(refresh_nodes());
         graph::Search::Params search_params;
         search_params.kernel = kernel_;
         search_params.dimensions = description_.dimensions;
@@ -195,7 +219,7 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
 Result<std::uint32_t> Index::refresh() {
     return base::guarded([&]() -> Result<std::uint32_t> {
         const std::uint32_t allocated = state_.graph.allocated.load(std::memory_order_acquire);
-        DVEC_TRY(nodes_->refresh());
+        DVEC_TRY(refresh_nodes());
         return allocated;
     });
 }

@@ -17,7 +17,9 @@
 
 namespace dvec::store {
 
-// One thread at a time per object.
+// One thread at a time per object. The files of an index are replaced as a whole now and then; an
+// object opened before answers Code::stale to everything from then on, having done nothing. A
+// search under way is not disturbed: it goes on in the files it began in, which this object keeps.
 class Index {
   public:
     // Opens the files of an index whose shared state is set up (by recover(), or by Builder). All
@@ -39,6 +41,10 @@ class Index {
     // Makes all logged so far durable.
     base::Status sync_log();
 
+    // To be called before anything is written to the files by other ways than insert and remove:
+    // makes sure that the next start knows they were in use.
+    base::Status ready_to_write();
+
     // Prepares `search` for the rows present now. `query` as for insert().
     struct SearchParams {
         std::uint32_t ef = 40;
@@ -51,8 +57,14 @@ class Index {
     base::Result<std::uint32_t> refresh();
     const graph::NodeStore &nodes() const noexcept { return *nodes_; }
 
+    // Whether the files this object has mapped are still those of the index.
+    bool is_current() const noexcept { return state_.files.load() == files_; }
+
+    base::FileSystem &file_system() const noexcept { return file_system_; }
     const Description &description() const noexcept { return description_; }
     SharedState &state() const noexcept { return state_; }
+    Locks locks() const noexcept { return locks_; }
+    graph::NodeStore &writable_nodes() const noexcept { return *nodes_; }
     std::size_t vector_bytes() const noexcept { return nodes_->layout().vector_bytes; }
 
     // Length of the tail: rows that searches scan because they are not linked yet.
@@ -61,26 +73,33 @@ class Index {
   private:
     Index(base::FileSystem &file_system, const Description &description, SharedState &state,
           Locks locks)
-        : file_system_(file_system), description_(description), state_(state), locks_(locks) {}
+        : file_system_(file_system),
+          description_(description),
+          state_(state),
+          locks_(locks),
+          files_(state.files.load(std::memory_order_acquire)) {}
+
+    base::Status check_current() const;
 
     base::Result<std::optional<graph::NodeId>> try_insert(const log::Draft &draft, graph::Tid tid,
                                                           const void *vector);
     base::Status make_room(std::size_t log_bytes);
+    base::Status refresh_nodes();
     base::Status open_log();
-    base::Status ready_to_write();
 
     base::FileSystem &file_system_;
     Description description_;
     SharedState &state_;
     Locks locks_;
+    const std::uint64_t files_;  // the generation this object has mapped
     distance::Kernel kernel_{};
     std::unique_ptr<graph::NodeStore> nodes_;
     std::unique_ptr<log::Writer> log_;  // opened by the first write
 };
 
 // The graph's and the log's views of a description.
-graph::NodeStore::Params node_store_params(const Description &description,
-                                           const distance::Kernel &);
+graph::NodeStore::Params node_store_params(const Description &description, const distance::Kernel &,
+                                           std::uint64_t files);
 graph::Linker::Params linker_params(const Description &description, const distance::Kernel &,
                                     unsigned threads);
 log::Geometry log_geometry(const Description &description);

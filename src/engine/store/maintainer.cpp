@@ -2,13 +2,22 @@
 #include "engine/store/maintainer.hpp"
 
 #include <algorithm>
+#include <mutex>
 
+#include "engine/graph/sanitize.hpp"
 #include "engine/store/index.hpp"
 
 namespace dvec::store {
 
 using base::Result;
 using base::Status;
+
+namespace {
+
+// One isolated node in so many, and the graph is linked anew.
+constexpr std::uint64_t most_isolated = 64;
+
+}  // namespace
 
 Maintainer::~Maintainer() = default;
 
@@ -24,7 +33,8 @@ Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_syst
             new Maintainer(file_system, description, state, locks, threads));
         maintainer->kernel_ = kernel.value();
         auto nodes = graph::NodeStore::open(
-            file_system, node_store_params(description, kernel.value()), state.graph);
+            file_system, node_store_params(description, kernel.value(), state.files.load()),
+            state.graph);
         if (!nodes.ok())
             return std::move(nodes).status();
         maintainer->nodes_ = std::move(nodes).value();
@@ -55,10 +65,49 @@ Status Maintainer::link(std::uint32_t limit, const std::atomic<bool> &stop) {
         if (!has_tail())
             return {};
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
+        DVEC_TRY(make_links_sound(stop));
         DVEC_TRY(need_linker());
         const std::uint32_t linked = state_.graph.linked.load();
         const std::uint32_t allocated = state_.graph.allocated.load(std::memory_order_acquire);
         return linker_->link(linked + std::min(limit, allocated - linked), stop);
+    });
+}
+
+Status Maintainer::make_links_sound(const std::atomic<bool> &stop) {
+    return base::guarded([&]() -> Status {
+        if (state_.links_unsound.load() == 0)
+            return {};
+        DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
+        DVEC_TRY(nodes_->refresh());
+        auto report = graph::sanitize_links(*nodes_, stop);
+        if (!report.ok())
+            return std::move(report).status();
+        // Nodes that nothing leads out of are mostly such that nothing leads to, either.
+        if (report.value().isolated * most_isolated > state_.graph.linked.load()) {
+            state_.graph.entry_point.store(0);
+            state_.graph.linked.store(0);
+        }
+        state_.links_unsound.store(0);
+        return {};
+    });
+}
+
+bool Maintainer::has_to_scrub() const noexcept {
+    return state_.scrub_next.load() < state_.scrub_end.load();
+}
+
+Result<std::vector<Maintainer::Damaged>> Maintainer::scrub(std::uint32_t limit) {
+    return base::guarded([&]() -> Result<std::vector<Damaged>> {
+        DVEC_TRY(nodes_->refresh());
+        std::vector<Damaged> damaged;
+        const std::uint32_t begin = state_.scrub_next.load();
+        const std::uint32_t end = std::min({state_.scrub_end.load(), state_.graph.allocated.load(),
+                                            limit < ~begin ? begin + limit : ~std::uint32_t{0}});
+        for (std::uint32_t id = begin; id < end; ++id)
+            if (!nodes_->slot_intact(id))
+                damaged.push_back({id, nodes_->nodes_path(), nodes_->file_offset(id)});
+        state_.scrub_next.store(end);
+        return damaged;
     });
 }
 
@@ -84,6 +133,11 @@ std::uint32_t Maintainer::relink_nodes() const noexcept {
 Status Maintainer::checkpoint(WalFlusher &wal, CheckpointKind kind) {
     return base::guarded([&]() -> Status {
         DVEC_TRY(log_->sync());
+        if (kind == CheckpointKind::running) {
+            // So that recovery can tell a log that is gone from one that was not begun.
+            const std::lock_guard hold(locks_.grow);
+            DVEC_TRY(log_->prepare(1));
+        }
         DVEC_TRY(take_checkpoint(file_system_, description_, state_, locks_, *nodes_, wal, kind));
         return log_->discard_before(state_.checkpoint_position.load());
     });

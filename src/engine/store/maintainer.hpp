@@ -1,10 +1,13 @@
 // The one party per index that works behind the others: links the tail, syncs the log, takes
-// checkpoints and cuts the log. In the server this is the background worker.
+// checkpoints and cuts the log, verifies what an unclean start left. In the server this is the
+// background worker.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "engine/base/file.hpp"
 #include "engine/graph/linker.hpp"
@@ -28,6 +31,20 @@ class Maintainer {
     // Links at most `limit` nodes of the tail. Code::interrupted when `stop` became true.
     base::Status link(std::uint32_t limit, const std::atomic<bool> &stop);
     bool has_tail() const noexcept;
+
+    // Makes links sound that may hold anything (SharedState::links_unsound); does nothing when they
+    // are not. link() does it first. A graph that lost too much by it is linked anew.
+    // Code::interrupted when `stop` became true.
+    base::Status make_links_sound(const std::atomic<bool> &stop);
+
+    // Verifies at most `limit` of the nodes that are to be scrubbed. Returns the damaged ones.
+    struct Damaged {
+        std::uint32_t node;
+        std::string file;
+        std::uint64_t offset;
+    };
+    base::Result<std::vector<Damaged>> scrub(std::uint32_t limit);
+    bool has_to_scrub() const noexcept;
 
     base::Status sync_log();
     std::uint64_t unsynced_log_bytes() const noexcept;

@@ -1,10 +1,5 @@
-// Recovery believes as little as it can. The page cache outlives every process, so on the same boot
-// and in the same file the mapped bytes are what was last stored, and the log tells which of them
-// were meant. On another boot, or in a copy, neither holds, and the heap has to tell.
-//
-// A clean folder is believed on any boot, but only in the very file that was left clean: a folder
-// that was copied while it was clean (a base backup) may have missed rows that were inserted before
-// the copy of the database was complete, and a tool may write a copy over the original.
+// Recovery believes as little as it can (trust.hpp says how little). What the log says is applied
+// in any case: its records carry checksums and are bound to their place and their index.
 #include "engine/store/recovery.hpp"
 
 #include <algorithm>
@@ -16,6 +11,7 @@
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/index.hpp"
 #include "engine/store/payload.hpp"
+#include "engine/store/trust.hpp"
 
 namespace dvec::store {
 
@@ -78,6 +74,7 @@ class Recovery {
                 return status;
             report_.start = Start::rebuild;
             report_.reason = status.message();
+            state_.repair.store(Repair::rebuild);
         }
         return std::move(report_);
     }
@@ -93,9 +90,17 @@ class Recovery {
         checkpoint_ = record.value();
         DVEC_TRY(check_record(checkpoint_, description_));
         DVEC_TRY(open_nodes());
-        DVEC_TRY(check_place());
-        DVEC_TRY(find_surviving_end());
-        restore_watermarks();
+        auto judgement = judge(file_system_, *nodes_, checkpoint_, history_);
+        if (!judgement.ok())
+            return std::move(judgement).status();
+        trust_ = judgement.value().trust;
+        need(checkpoint_.repair, "an earlier repair was not completed");
+        if (trust_ == Trust::contents)
+            need(Repair::every_page, judgement.value().reason);
+        if (trust_ == Trust::disk)
+            need(Repair::changed_pages, judgement.value().reason);
+        find_surviving_end();
+        restore_state();
         return replay_log();
     }
 
@@ -104,57 +109,44 @@ class Recovery {
         if (!kernel.ok())
             return std::move(kernel).status();
         auto nodes = graph::NodeStore::open(
-            file_system_, node_store_params(description_, kernel.value()), state_.graph);
+            file_system_, node_store_params(description_, kernel.value(), checkpoint_.files),
+            state_.graph);
         if (!nodes.ok())
             return std::move(nodes).status();
         nodes_ = std::move(nodes).value();
         if (checkpoint_.nodes > nodes_->mapped_slots() ||
             checkpoint_.upper_blocks > nodes_->mapped_upper_blocks())
             return Status(Code::corrupt, "its files are shorter than its checkpoint says");
+        // Left behind when the files were being replaced. They do no harm but take space.
+        static_cast<void>(graph::NodeStore::remove_other_files(file_system_, description_.directory,
+                                                               checkpoint_.files));
         return {};
     }
 
-    Status check_place() {
-        auto identity = nodes_->file_identity();
-        if (!identity.ok())
-            return std::move(identity).status();
-        if (!(identity.value() == base::FileIdentity{checkpoint_.nodes_device,
-                                                     checkpoint_.nodes_inode,
-                                                     checkpoint_.nodes_born}))
-            return Status(Code::mismatch, "its files are copies");
-        return checkpoint_.clean != 0 ? check_unchanged() : check_same_boot();
-    }
-
-    Status check_unchanged() {
-        auto change_time = nodes_->file_change_time();
-        if (!change_time.ok())
-            return std::move(change_time).status();
-        if (change_time.value() != checkpoint_.nodes_change_time)
-            return Status(Code::mismatch, "its files were changed while the server was down");
-        return {};
-    }
-
-    Status check_same_boot() {
-        const std::uint64_t boot = current_boot(file_system_);
-        if (boot == 0 || boot != checkpoint_.boot)
-            return Status(Code::mismatch, "the machine was restarted while it was in use");
-        return {};
+    void need(Repair repair, const char *reason) {
+        if (repair <= repair_)
+            return;
+        repair_ = repair;
+        report_.reason = reason;
     }
 
     // All records behind the checkpoint were written during the server start that wrote it: opening
     // the index in a later start begins with a checkpoint.
-    Status find_surviving_end() {
+    void find_surviving_end() {
         if (checkpoint_.clean != 0)
-            return {};
+            return;
         const auto end = history_.surviving_end(checkpoint_.server_start);
-        if (!end)
-            return Status(Code::mismatch,
-                          "it is not known what the server lost since its last use");
-        surviving_end_ = *end;
-        return {};
+        if (end)
+            surviving_end_ = *end;
+        else
+            need(Repair::every_page, "it is not known what the server lost since its last use");
     }
 
-    void restore_watermarks() {
+    void restore_state() {
+        state_.files.store(checkpoint_.files);
+        state_.reconcile_lsn.store(checkpoint_.reconcile_lsn);
+        state_.links_unsound.store(checkpoint_.links_unsound != 0 || trust_ == Trust::disk ||
+                                   trust_ == Trust::contents);
         state_.graph.allocated.store(checkpoint_.nodes);
         state_.graph.deleted.store(checkpoint_.deleted);
         state_.graph.upper_allocated.store(checkpoint_.upper_blocks);
@@ -169,31 +161,28 @@ class Recovery {
         if (!replayed.ok())
             return std::move(replayed).status();
         log::ReplayReport &replay = replayed.value();
-        report_.records = replay.records;
-        report_.damage = replay.damage;
-        if (replay.broken_tail)
-            report_.damage.push_back(*replay.broken_tail);
-        if (!report_.damage.empty())
-            return Status(Code::corrupt, "its log is damaged");
-        DVEC_TRY(check_log_begun(geometry));
+        DVEC_TRY(note_damage(geometry, replay));
+        if (trust_ == Trust::clean && replay.records > 0)
+            need(Repair::every_page, "its log goes on behind a clean shutdown");
 
         auto writer = log::Writer::open(file_system_, geometry, state_.log);
         if (!writer.ok())
             return std::move(writer).status();
-        if (checkpoint_.clean != 0 && replay.records == 0) {
+        if (trust_ == Trust::clean && repair_ == Repair::none) {
             report_.start = Start::clean;
             return open_clean(*writer.value(), replay);
         }
-        if (checkpoint_.clean != 0)
-            return Status(Code::mismatch, "its log goes on behind a clean shutdown");
-        report_.start = Start::replayed;
+        report_.start = repair_ == Repair::none ? Start::replayed : Start::repair;
+        state_.repair.store(repair_);
         settle_lost_ids();
         forget_worn_graph();
         replay.max_lsn = std::max(checkpoint_.max_lsn, max_lsn_);
         DVEC_TRY(writer.value()->resume(replay));
-        // So that check_log_begun holds after the next crash too. A full disk is no reason not to
-        // start.
+        // So that the next recovery can tell a log that is gone from one that was not begun. A full
+        // disk is no reason not to start.
         static_cast<void>(writer.value()->prepare(1));
+        // A repair verifies everything itself, or is followed by this.
+        state_.scrub_end.store(state_.graph.allocated.load());
         // What was dropped must stay dropped: PostgreSQL will use those LSNs again, and the next
         // recovery must not take an old record for one of a row that survived.
         AlreadyFlushed wal;
@@ -201,16 +190,34 @@ class Recovery {
                                CheckpointKind::running);
     }
 
-    // Whoever leaves the clean state begins the log first. To the reader a segment that is missing
-    // at its very beginning is the regular end of a log.
-    Status check_log_begun(const log::Geometry &geometry) {
-        if (checkpoint_.clean != 0 || geometry.offset_of(checkpoint_.log_position) != 0)
+    // A damaged record is one insert or delete that is missing. Rows so lost are on heap pages that
+    // were changed after the checkpoint, since S is below its log; so is whatever took the place of
+    // a row whose removal was lost.
+    Status note_damage(const log::Geometry &geometry, log::ReplayReport &replay) {
+        report_.records = replay.records;
+        report_.damage = std::move(replay.damage);
+        // On another boot an unfinished end is what a power loss leaves.
+        if (replay.broken_tail && trust_ != Trust::disk)
+            report_.damage.push_back(*replay.broken_tail);
+        DVEC_TRY(find_missing_segment(geometry));
+        if (!report_.damage.empty())
+            need(Repair::changed_pages, "its log is damaged");
+        return {};
+    }
+
+    // The segment that a checkpoint of an index in use leads to is there (Maintainer::checkpoint,
+    // Index::ready_to_write); to the reader a missing one is the regular end of a log.
+    Status find_missing_segment(const log::Geometry &geometry) {
+        if (trust_ != Trust::page_cache || geometry.offset_of(checkpoint_.log_position) != 0)
             return {};
-        auto begun = file_system_.exists(
-            geometry.segment_path(geometry.segment_of(checkpoint_.log_position)));
-        if (!begun.ok())
-            return std::move(begun).status();
-        return begun.value() ? Status() : Status(Code::corrupt, "its log is missing");
+        const std::string path =
+            geometry.segment_path(geometry.segment_of(checkpoint_.log_position));
+        auto there = file_system_.exists(path);
+        if (!there.ok())
+            return std::move(there).status();
+        if (!there.value())
+            report_.damage.push_back({path, 0, 0, "the segment file is missing"});
+        return {};
     }
 
     Status open_clean(log::Writer &writer, log::ReplayReport &replay) {
@@ -229,15 +236,20 @@ class Recovery {
         }
         max_lsn_ = std::max(max_lsn_, record.lsn);
         if (record.node >= nodes_->mapped_slots())
-            return Status(Code::corrupt, "its log names a node beyond its files");
+            return contradiction("its log names a node beyond its files");
         return record.type == log::RecordType::insert ? apply_insert(record) : apply_remove(record);
+    }
+
+    // Files of several moments may contradict each other; a repair of every page sets that right.
+    Status contradiction(const char *reason) const {
+        return trust_ == Trust::contents ? Status() : Status(Code::corrupt, reason);
     }
 
     Status apply_insert(const log::Record &record) {
         const std::size_t vector_bytes = nodes_->layout().vector_bytes;
         if (record.payload.size() != sizeof(PayloadHead) + vector_bytes ||
             record.node < checkpoint_.nodes)
-            return Status(Code::corrupt, "its log contradicts its checkpoint");
+            return contradiction("its log contradicts its checkpoint");
         PayloadHead head;
         std::memcpy(&head, record.payload.data(), sizeof head);
         note_survivor(record.node);
@@ -301,6 +313,8 @@ class Recovery {
     Locks locks_;
     const WalHistory &history_;
     std::uint64_t surviving_end_ = WalHistory::nothing_lost;
+    Trust trust_ = Trust::contents;
+    Repair repair_ = Repair::none;
 
     StartReport report_;
     CheckpointRecord checkpoint_;

@@ -1,7 +1,7 @@
 // What happens when an index is opened for the first time since the server started: decide from the
 // checkpoint how far the folder can be believed, bring it up to date from the log, and fill in the
-// shared state. The heap is not read here; when the folder cannot be believed the answer is
-// "rebuild", and the caller, who has the heap, does it.
+// shared state. The heap is not read here; when the folder cannot be believed the answer says so,
+// and the caller, who has the heap, repairs it (store/reconciler.hpp) or builds it anew.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,13 @@ namespace dvec::store {
 enum class Start : std::uint8_t {
     clean,     // nothing had to be done
     replayed,  // the log was applied; what it touched is the tail now
-    rebuild    // missing, foreign, stale or damaged: the heap has to tell
+    repair,    // likewise, but rows may be missing: SharedState::repair says what has to be done
+    rebuild    // missing, foreign or unreadable: everything has to come from the heap
 };
 
 struct StartReport {
     Start start = Start::rebuild;
-    std::string reason;         // why a rebuild is needed: the tail of a sentence about the folder
+    std::string reason;         // why a repair or rebuild is needed, in words
     std::uint64_t records = 0;  // read from the log
     std::uint64_t dropped = 0;  // of them, of rows that PostgreSQL lost in a crash
     std::uint64_t holes = 0;    // ids whose payload did not survive

@@ -7,6 +7,7 @@
 #include "engine/base/mutex.hpp"
 #include "engine/graph/shared_state.hpp"
 #include "engine/log/shared_state.hpp"
+#include "engine/store/repair.hpp"
 
 namespace dvec::store {
 
@@ -18,6 +19,25 @@ struct SharedState {
     // 1 while the checkpoint on disk says "clean": nothing was written since. The first writer
     // clears it on disk, durably, before it writes anything else.
     std::atomic<std::uint32_t> clean;
+
+    // The generation of the node files in use; 0 while they are being replaced. Whoever has mapped
+    // those of another has to open the index again (Code::stale).
+    std::atomic<std::uint64_t> files;
+
+    // S, for the next checkpoint: an LSN below which every heap insert by a transaction that has
+    // ended is in the index (and durable once that checkpoint is taken). 0: not known.
+    std::atomic<std::uint64_t> reconcile_lsn;
+
+    // What has to be done before every row is in the index again; part of every checkpoint, so that
+    // a crash during a repair repeats it.
+    std::atomic<Repair> repair;
+
+    // 1 when links may hold anything, as after a power loss. Searches do not mind; a linker would.
+    std::atomic<std::uint32_t> links_unsound;
+
+    // Ids in [scrub_next, scrub_end) are still to be verified (Maintainer::scrub).
+    std::atomic<std::uint32_t> scrub_next;
+    std::atomic<std::uint32_t> scrub_end;
 
     // The server start that uses the index (WalHistory::current_start); part of every checkpoint.
     std::atomic<std::uint64_t> server_start;

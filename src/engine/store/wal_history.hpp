@@ -10,8 +10,8 @@ namespace dvec::store {
 
 class WalHistory {
   public:
-    // The number of the server start that is running; random, never the same for two starts. 0 when
-    // it could not be noted down, and so will not be known later.
+    // The number of the server start that is running; random, never the same for two starts. One
+    // that could not be noted down will not be known later.
     virtual std::uint64_t current_start() const noexcept = 0;
 
     // The lowest LSN at which a recovery ended in the starts after `start`, the running one
@@ -20,6 +20,11 @@ class WalHistory {
     // `start`.
     static constexpr std::uint64_t nothing_lost = ~std::uint64_t{0};
     virtual std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept = 0;
+
+    // Whether a server start after `start` recovered from WAL that this server did not write itself
+    // (a standby, an archive, a backup): rows may have come without the index being told. True also
+    // when the history does not reach back to `start`.
+    virtual bool foreign_recovery_since(std::uint64_t start) const noexcept = 0;
 
   protected:
     ~WalHistory() = default;

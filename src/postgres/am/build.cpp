@@ -127,7 +127,7 @@ double fill(Build *build, Relation heap, IndexInfo *index_info, Rows rows) {
     flush_wal();
     ok_or_raise([&] {
         ServerWalFlusher wal;
-        return build->builder->complete(wal);
+        return build->builder->complete(wal, {.server_start = registry()->server_start});
     });
     return heap_tuples;
 }

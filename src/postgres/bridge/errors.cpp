@@ -43,6 +43,9 @@ PendingError describe(base::Code code) noexcept {
             return error(ERRCODE_OUT_OF_MEMORY, "out of memory");
         case Code::interrupted:
             return error(ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
+        case Code::stale:
+            return error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                         "index files have been replaced");
         case Code::limit_exceeded:
             return error(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "limit exceeded");
         case Code::internal:

@@ -166,7 +166,7 @@ void open_for_all(IndexEntry *entry, IndexSource &source) {
     OpeningRecord opening{};
     opening.kind = summary.start == store::Start::clean ? OpeningRecord::Kind::clean
                                                         : OpeningRecord::Kind::replayed;
-    if (summary.start == store::Start::rebuild) {
+    if (summary.start == store::Start::repair || summary.start == store::Start::rebuild) {
         rebuild(entry, source, summary.reason);
         opening.kind = OpeningRecord::Kind::rebuilt;
     }

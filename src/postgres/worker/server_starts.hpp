@@ -21,6 +21,7 @@ class ServerStarts final : public store::WalHistory {
   public:
     std::uint64_t current_start() const noexcept override;
     std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept override;
+    bool foreign_recovery_since(std::uint64_t) const noexcept override { return false; }
 };
 
 }  // namespace dvec::postgres

@@ -32,9 +32,23 @@ TEST(LayoutTest, BytesOnDiskStayWhatTheyAre) {
     EXPECT_EQ(layout.vector_offset, 192u);
     EXPECT_EQ(layout.stride, 704u);
     EXPECT_EQ(layout.upper_block_bytes, 72u);
-    EXPECT_EQ(pack_state({0x11223344, 0x5566}, slot_ready), 0x1122334455660001u);
-    EXPECT_EQ(state_tid(0x1122334455660001u), (Tid{0x11223344, 0x5566}));
-    EXPECT_EQ(state_flags(0x1122334455660005u), slot_ready | slot_hole);
+    EXPECT_EQ(pack_state({0x11223344, 0x5566}, slot_ready), 0x1122334455660101u);
+    EXPECT_EQ(state_tid(0x1122334455660101u), (Tid{0x11223344, 0x5566}));
+    EXPECT_EQ(state_flags(0x1122334455660505u), slot_ready | slot_hole);
+}
+
+TEST(SlotStateTest, NoSingleDamagedByteMakesOtherSoundFlags) {
+    for (const int flags : {0, int{slot_ready}, slot_ready | slot_deleted, int{slot_hole}}) {
+        ASSERT_TRUE(flags_sound(static_cast<std::uint16_t>(flags)));
+        for (const int byte : {0, 8})
+            for (int change = 1; change < 256; ++change) {
+                const auto damaged = static_cast<std::uint16_t>(flags ^ change << byte);
+                EXPECT_FALSE(flags_sound(damaged)) << damaged;
+                if (flags != slot_ready) {
+                    EXPECT_FALSE(is_live(pack_state({1, 1}, damaged))) << damaged;
+                }
+            }
+    }
 }
 
 // Levels of existing indexes depend on these values: they may never change.

@@ -74,7 +74,7 @@ TEST_F(NodeStoreTest, TellsForeignDamagedAndNewerFilesApart) {
     other.directory += "x";
     EXPECT_EQ(open_code(other), Code::not_found);
 
-    for (const char *name : {"nodes", "upper"}) {
+    for (const char *name : {"nodes.1", "upper.1"}) {
         for (std::size_t at = 0; at < sizeof(FileHeader); ++at) {
             flip(name, at);
             EXPECT_EQ(open_code(params_), Code::corrupt) << name << " byte " << at;

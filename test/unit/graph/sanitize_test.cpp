@@ -44,9 +44,9 @@ TEST_F(SanitizeTest, SoundGraphIsNotTouched) {
     build(3000, 2500);
     for (NodeId id = 0; id < 3000; id += 10)
         nodes_->mark_deleted(id);
-    const auto before = test::read_bytes(directory_.file("nodes"));
+    const auto before = test::read_bytes(directory_.file("nodes.1"));
     EXPECT_EQ(sanitize(), SanitizeReport{});
-    EXPECT_EQ(test::read_bytes(directory_.file("nodes")), before);
+    EXPECT_EQ(test::read_bytes(directory_.file("nodes.1")), before);
 }
 
 TEST_F(SanitizeTest, EachKindOfDamageIsCountedAndRepaired) {

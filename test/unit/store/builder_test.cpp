@@ -40,7 +40,7 @@ TEST(StoreBuilder, ABuiltIndexIsDurableWithItsName) {
             synced.push_back(fs::path(path + "/").lexically_normal());
     });
     ASSERT_NO_FATAL_FAILURE(store.build(5));
-    for (const std::string &path : {store.path("nodes"), store.path("upper"),
+    for (const std::string &path : {store.path("nodes.1"), store.path("upper.1"),
                                     store.path("checkpoint"), store.folder(), store.scratch("")}) {
         const std::string wanted = fs::path(path + "/").lexically_normal();
         EXPECT_NE(std::find(synced.begin(), synced.end(), wanted), synced.end()) << path;
@@ -60,10 +60,10 @@ TEST(StoreBuilder, AnEmptyIndexCanBeBuiltOpenedAndFilled) {
 TEST(StoreBuilder, AFolderOfThatNameIsRefusedAndLeftAlone) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(store.build(5));
-    const auto nodes = read_bytes(store.path("nodes"));
+    const auto nodes = read_bytes(store.path("nodes.1"));
     auto again = store::Builder::create(store.files, store.description, 1);
     EXPECT_EQ(again.status().code(), Code::already_exists);
-    EXPECT_EQ(read_bytes(store.path("nodes")), nodes);
+    EXPECT_EQ(read_bytes(store.path("nodes.1")), nodes);
     EXPECT_EQ(store.recover().start, Start::clean);
 }
 
@@ -136,7 +136,7 @@ TEST(StoreBuilder, AFullDiskUnderTheLinkerIsReportedByAdd) {
     const auto vector = store.vector(999);
     EXPECT_EQ(builder.value()->add(tid_of(999), vector.data()).code(), Code::no_space);
     FakeWal wal;
-    EXPECT_EQ(builder.value()->complete(wal).code(), Code::no_space);
+    EXPECT_EQ(builder.value()->complete(wal, {}).code(), Code::no_space);
     builder.value().reset();
     EXPECT_EQ(store.recover().start, Start::rebuild);
 }
@@ -155,7 +155,8 @@ TEST(StoreBuilder, AFailedSyncAtTheEndLeavesNothingToBelieve) {
             std::this_thread::yield();
         files.plan().fail(Operation::sync, nth, EIO);
         FakeWal wal;
-        const base::Status status = builder.value()->complete(wal);
+        const base::Status status =
+            builder.value()->complete(wal, {.server_start = store.history.current_start()});
         if (status.ok()) {
             EXPECT_GE(nth, 4u) << "nodes, upper, checkpoint";
             break;

@@ -221,12 +221,12 @@ TEST_P(StoreFirstWrite, ComesAfterTheCleanFlagIsDurablyGone) {
     auto index = store.open();
     auto maintainer = store.maintainer();
     const auto head = store.state->log.head.load();
-    const auto nodes = read_bytes(store.path("nodes"));
-    const auto upper = read_bytes(store.path("upper"));
+    const auto nodes = read_bytes(store.path("nodes.1"));
+    const auto upper = read_bytes(store.path("upper.1"));
     const auto untouched = [&] {
         // Neither slots nor links nor log records.
-        EXPECT_EQ(read_bytes(store.path("nodes")), nodes);
-        EXPECT_EQ(read_bytes(store.path("upper")), upper);
+        EXPECT_EQ(read_bytes(store.path("nodes.1")), nodes);
+        EXPECT_EQ(read_bytes(store.path("upper.1")), upper);
         auto report = log::replay(base::posix_file_system(), store::log_geometry(store.description),
                                   head, [](const log::Record &) -> base::Status { return {}; });
         EXPECT_TRUE(report.ok() && report.value().records == 0);
@@ -273,13 +273,13 @@ TEST_P(StoreFirstWrite, DoesNotHappenWhenTheFlagCannotBeCleared) {
         ASSERT_NO_FATAL_FAILURE(prepare(store));
         auto index = store.open();
         auto maintainer = store.maintainer();
-        const auto nodes = read_bytes(store.path("nodes"));
+        const auto nodes = read_bytes(store.path("nodes.1"));
         files.plan().fail(operation, 1, EIO, Persistence::forever);
         EXPECT_EQ(write(store, *index, *maintainer).code(), Code::io_error);
         EXPECT_EQ(store.state->clean.load(), 1u);
         EXPECT_EQ(store.state->graph.allocated.load(), 25u);
         EXPECT_EQ(store.state->graph.linked.load(), 20u);
-        EXPECT_EQ(read_bytes(store.path("nodes")), nodes);
+        EXPECT_EQ(read_bytes(store.path("nodes.1")), nodes);
         files.plan().heal();
         EXPECT_TRUE(write(store, *index, *maintainer).ok());
         EXPECT_EQ(store.checkpoint().clean, 0);

@@ -12,6 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using store::CheckpointKind;
+using store::Repair;
 using store::Start;
 
 enum class State : std::uint8_t { clean, in_use };
@@ -41,6 +42,18 @@ class StorePlace : public testing::Test {
         EXPECT_EQ(report.start, Start::rebuild);
         EXPECT_FALSE(report.reason.empty());
     }
+    // Rows may be missing, and are there once the table was read.
+    static void expect_repair(StoreUnderTest &store, Repair repair, Row rows = 120) {
+        const auto report = store.recover();
+        ASSERT_EQ(report.start, Start::repair) << report.reason;
+        EXPECT_EQ(store.state->repair.load(), repair);
+        EXPECT_FALSE(report.reason.empty());
+        auto index = store.open();
+        test::repair(*index, row_range(0, rows));
+        expect_rows(*index, row_range(0, rows));
+        index.reset();
+        expect_all(store, Start::replayed, rows);
+    }
     static void expect_all(StoreUnderTest &store, Start start, Row rows = 120) {
         const auto report = store.recover();
         ASSERT_EQ(report.start, start) << report.reason;
@@ -54,14 +67,14 @@ TEST_F(StorePlace, AMissingFolderIsRebuilt) {
     expect_rebuild(store);
 }
 
-TEST_F(StorePlace, ACopyIsRebuiltAndTheOriginalIsNot) {
+TEST_F(StorePlace, ACopyIsRepairedAndTheOriginalIsNot) {
     for (const State state : {State::clean, State::in_use}) {
         StoreUnderTest store;
         ASSERT_NO_FATAL_FAILURE(make(store, state));
         const std::string original = store.folder();
         fs::copy(original, store.scratch("copy"), fs::copy_options::recursive);
         store.description.directory = store.scratch("copy");
-        expect_rebuild(store);
+        expect_repair(store, Repair::every_page);
         // A folder that is moved is the same folder.
         fs::rename(original, store.scratch("moved"));
         store.description.directory = store.scratch("moved");
@@ -71,7 +84,7 @@ TEST_F(StorePlace, ACopyIsRebuiltAndTheOriginalIsNot) {
 
 // A backup put back into the files it was taken from.
 // The file system gives the inode numbers of removed files to the next ones that are made.
-TEST_F(StorePlace, ACopyThatCameBackUnderTheOldNameIsRebuilt) {
+TEST_F(StorePlace, ACopyThatCameBackUnderTheOldNameIsRepaired) {
     for (const State state : {State::clean, State::in_use}) {
         StoreUnderTest store;
         ASSERT_NO_FATAL_FAILURE(make(store, state));
@@ -79,17 +92,17 @@ TEST_F(StorePlace, ACopyThatCameBackUnderTheOldNameIsRebuilt) {
         fs::copy(store.folder(), backup, fs::copy_options::recursive);
         fs::remove_all(store.folder());
         fs::copy(backup, store.folder(), fs::copy_options::recursive);
-        expect_rebuild(store);
+        expect_repair(store, Repair::every_page);
     }
 }
 
-TEST_F(StorePlace, ACleanFolderThatWasOverwrittenInPlaceIsRebuilt) {
+TEST_F(StorePlace, ACleanFolderThatWasOverwrittenInPlaceIsRepaired) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(make(store, State::clean));
     // The clock of the file system is coarse.
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    write_bytes(store.path("nodes"), read_bytes(store.path("nodes")));
-    expect_rebuild(store);
+    write_bytes(store.path("nodes.1"), read_bytes(store.path("nodes.1")));
+    expect_repair(store, Repair::every_page);
 }
 
 // A machine that can be restarted: what the boot id says is up to the test.
@@ -109,14 +122,22 @@ class Machine {
     TempDirectory directory_;
 };
 
-TEST_F(StorePlace, AnIndexInUseWhenTheMachineWentDownIsRebuilt) {
+TEST_F(StorePlace, AnIndexInUseWhenTheMachineWentDownIsRepaired) {
     Machine machine;
     StoreUnderTest store(machine.files);
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
     machine.boot('b');
-    expect_rebuild(store);
-    machine.boot('a');
-    expect_all(store, Start::replayed);
+    expect_repair(store, Repair::changed_pages);
+}
+
+TEST_F(StorePlace, ARepairThatWasNotCompletedIsNotForgotten) {
+    Machine machine;
+    StoreUnderTest store(machine.files);
+    ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
+    machine.boot('b');
+    ASSERT_EQ(store.recover().start, Start::repair);
+    machine.boot('c');
+    expect_repair(store, Repair::changed_pages);
 }
 
 TEST_F(StorePlace, ACleanIndexIsBelievedOnAnyBoot) {
@@ -146,15 +167,17 @@ TEST_F(StorePlace, AfterACleanStartOnAnotherBootACrashOfProcessesIsReplayed) {
         store.insert(*index, 121, 121);
     }
     machine.boot('a');
-    expect_rebuild(store);
+    expect_repair(store, Repair::changed_pages, 122);
 }
 
-TEST_F(StorePlace, WithoutABootIdNothingInUseIsBelieved) {
+TEST_F(StorePlace, WithoutABootIdAnIndexInUseIsRepaired) {
     Machine machine;
     StoreUnderTest store(machine.files);
     machine.lose_boot_id();
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
-    expect_rebuild(store);
+    const auto report = store.recover();
+    EXPECT_EQ(report.start, Start::repair);
+    EXPECT_EQ(store.state->repair.load(), Repair::changed_pages);
 }
 
 TEST_F(StorePlace, AnotherOwnerOrShapeIsRebuilt) {
@@ -188,7 +211,7 @@ TEST_F(StorePlace, AnotherOwnerOrShapeIsRebuilt) {
 
 TEST_F(StorePlace, AnyMissingFileIsNoticed) {
     // Neither the log of a clean index nor segments before the checkpoint are needed.
-    for (const char *name : {"nodes", "upper", "checkpoint"}) {
+    for (const char *name : {"nodes.1", "upper.1", "checkpoint"}) {
         SCOPED_TRACE(name);
         for (const State state : {State::clean, State::in_use}) {
             StoreUnderTest store;
@@ -201,7 +224,7 @@ TEST_F(StorePlace, AnyMissingFileIsNoticed) {
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
     const auto segment = store.checkpoint().log_position / store.description.segment_bytes;
     fs::remove(store.path("log." + std::to_string(segment)));
-    expect_rebuild(store);
+    expect_repair(store, Repair::changed_pages);
 }
 
 TEST_F(StorePlace, AMissingFirstLogSegmentIsNoticed) {
@@ -215,7 +238,7 @@ TEST_F(StorePlace, AMissingFirstLogSegmentIsNoticed) {
     }
     ASSERT_EQ(store.checkpoint().log_position, 0u);
     fs::remove(store.path("log.0"));
-    expect_rebuild(store);
+    expect_repair(store, Repair::changed_pages, 10);
 }
 
 // No segment is no damage as long as nothing was ever logged, however often processes die.
@@ -237,18 +260,18 @@ TEST_F(StorePlace, AnIndexThatWasNeverWrittenToSurvivesCrashes) {
 }
 
 TEST_F(StorePlace, ShortenedFilesAreNoticed) {
-    for (const char *name : {"nodes", "upper"}) {
+    for (const char *name : {"nodes.1", "upper.1"}) {
         SCOPED_TRACE(name);
         for (const State state : {State::clean, State::in_use}) {
             StoreUnderTest store;
             ASSERT_NO_FATAL_FAILURE(make(store, state));
             // Down to a size that misses the last slot or block that the checkpoint vouches for.
             const auto layout =
-                store::node_store_params(store.description, *store.description.kernel()).layout;
+                store::node_store_params(store.description, *store.description.kernel(), 1).layout;
             const auto record = store.checkpoint();
             const std::uint64_t needed =
                 graph::file_header_bytes +
-                (name == std::string("nodes")
+                (name == std::string("nodes.1")
                      ? std::uint64_t{record.nodes} * layout.stride
                      : std::uint64_t{record.upper_blocks} * layout.upper_block_bytes);
             for (const std::uint64_t size : {needed - 1, std::uint64_t{graph::file_header_bytes},
@@ -265,13 +288,13 @@ TEST_F(StorePlace, ANodesFileShorterThanItsLogIsNoticed) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
     const auto layout =
-        store::node_store_params(store.description, *store.description.kernel()).layout;
+        store::node_store_params(store.description, *store.description.kernel(), 1).layout;
     const std::uint64_t checkpointed = std::uint64_t{store.checkpoint().nodes} * layout.stride;
-    fs::resize_file(store.path("nodes"), graph::file_header_bytes + checkpointed);
+    fs::resize_file(store.path("nodes.1"), graph::file_header_bytes + checkpointed);
     expect_rebuild(store);
 }
 
-TEST_F(StorePlace, ADamagedLogRecordIsReportedAndRebuilt) {
+TEST_F(StorePlace, ADamagedLogRecordIsReportedAndRepaired) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
     const auto position = store.checkpoint().log_position;
@@ -280,14 +303,15 @@ TEST_F(StorePlace, ADamagedLogRecordIsReportedAndRebuilt) {
     const std::uint64_t offset = position % store.description.segment_bytes;
     flip_bits(file, offset + sizeof(log::RecordHeader) + 20, 1);
     const auto report = store.recover();
-    EXPECT_EQ(report.start, Start::rebuild);
+    EXPECT_EQ(report.start, Start::repair);
+    EXPECT_EQ(store.state->repair.load(), Repair::changed_pages);
     ASSERT_EQ(report.damage.size(), 1u);
     EXPECT_EQ(report.damage[0].file, file);
     EXPECT_EQ(report.damage[0].offset, offset);
     EXPECT_FALSE(report.damage[0].reason.empty());
 }
 
-TEST_F(StorePlace, ADamagedLastLogRecordIsReportedAndRebuilt) {
+TEST_F(StorePlace, ADamagedLastLogRecordIsReportedAndRepaired) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(store.build(5));
     ASSERT_EQ(store.recover().start, Start::clean);
@@ -297,7 +321,7 @@ TEST_F(StorePlace, ADamagedLastLogRecordIsReportedAndRebuilt) {
     }
     flip_bits(store.path("log.0"), sizeof(log::RecordHeader) + 3, 0x10);
     const auto report = store.recover();
-    EXPECT_EQ(report.start, Start::rebuild);
+    EXPECT_EQ(report.start, Start::repair);
     ASSERT_EQ(report.damage.size(), 1u);
     EXPECT_EQ(report.damage[0].offset, 0u);
 }
@@ -312,7 +336,7 @@ TEST_F(StorePlace, ACleanFolderWhoseLogGoesOnIsNotBelieved) {
         store.insert(*index, 5);
     }
     write_bytes(store.path("checkpoint"), clean);
-    expect_rebuild(store);
+    expect_repair(store, Repair::every_page, 6);
 }
 
 // Whatever bit of the checkpoint is flipped: rows are never missing, at worst the heap has to tell.

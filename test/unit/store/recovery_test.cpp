@@ -65,11 +65,11 @@ TEST_F(StoreRecovery, PayloadsComeFromTheLogWhateverTheSlotsSay) {
     const std::size_t stride = index_->nodes().layout().stride;
     index_.reset();
     // The slots of all rows that only the log vouches for.
-    auto bytes = read_bytes(store_.path("nodes"));
+    auto bytes = read_bytes(store_.path("nodes.1"));
     const std::size_t begin = graph::file_header_bytes + 10 * stride;
     for (std::size_t offset = begin; offset < begin + 20 * stride; ++offset)
         bytes[offset] ^= 0x5A;
-    write_bytes(store_.path("nodes"), bytes);
+    write_bytes(store_.path("nodes.1"), bytes);
     crash_and_recover();
     expect_rows(*index_, row_range(0, 30));
     for (graph::NodeId id = 0; id < 30; ++id)
@@ -169,28 +169,53 @@ TEST_F(StoreRecovery, WhatIsWrittenAfterACleanStartIsJudgedByLaterRecoveriesOnly
     expect_rows(*index_, row_range(0, 12));
 }
 
-TEST_F(StoreRecovery, WithoutTheHistorySinceItsLastUseItIsRebuiltUnlessClean) {
+TEST_F(StoreRecovery, WithoutTheHistorySinceItsLastUseEveryPageIsRead) {
     ASSERT_NO_FATAL_FAILURE(start(10));
     store_.insert(*index_, 10, 100);
     index_.reset();
-    store_.history.oldest = 2;
-    EXPECT_EQ(store_.recover().start, Start::rebuild);
+    store_.history.oldest = 1000;
+    EXPECT_EQ(store_.recover().start, Start::repair);
+    EXPECT_EQ(store_.state->repair.load(), store::Repair::every_page);
     store_.history.oldest = 1;
-    crash_and_recover();
+    EXPECT_EQ(store_.recover().start, Start::repair) << "until it is done";
+    open();
+    repair(*index_, row_range(0, 11));
     checkpoint(CheckpointKind::clean);
     index_.reset();
     maintainer_.reset();
     store_.history.oldest = 1000;
-    EXPECT_EQ(store_.recover().start, Start::clean);
+    EXPECT_EQ(store_.recover().start, Start::repair) << "a clean one too";
+}
+
+// A standby that is promoted, a backup that is started: rows came without passing here.
+TEST_F(StoreRecovery, AfterARecoveryFromForeignWalEveryPageIsRead) {
+    ASSERT_NO_FATAL_FAILURE(start(10));
+    checkpoint(CheckpointKind::clean);
+    index_.reset();
+    maintainer_.reset();
+    store_.history.begin_start();
+    store_.history.last_foreign_start = store_.history.current_start();
+    EXPECT_EQ(store_.recover().start, Start::repair);
+    open();
+    const auto report = repair(*index_, row_range(5, 15));
+    EXPECT_EQ(report.kept, 5u);
+    EXPECT_EQ(report.added, 5u);
+    EXPECT_EQ(report.removed, 5u);
+    expect_rows(*index_, row_range(5, 15));
+    EXPECT_EQ(crash_and_recover().records, 0u) << "a repair ends with a checkpoint";
+    expect_rows(*index_, row_range(5, 15));
 }
 
 TEST_F(StoreRecovery, AStartThatCouldNotBeNotedDownIsNotTakenForAnother) {
-    store_.history.forgetful = true;
     ASSERT_NO_FATAL_FAILURE(start(10));
-    store_.insert(*index_, 10, 100);
+    store_.insert(*index_, 10, 50);
+    store_.history.forgetful = true;
+    crash_and_recover();
+    store_.insert(*index_, 11, 100);
     index_.reset();
     store_.history.forgetful = false;
-    EXPECT_EQ(store_.recover().start, Start::rebuild);
+    EXPECT_EQ(store_.recover().start, Start::repair);
+    EXPECT_EQ(store_.state->repair.load(), store::Repair::every_page);
 }
 
 TEST_F(StoreRecovery, WithoutARecoveryOfPostgresNothingIsDropped) {

@@ -25,6 +25,7 @@
 #include "engine/store/checkpoint.hpp"
 #include "engine/store/index.hpp"
 #include "engine/store/maintainer.hpp"
+#include "engine/store/reconciler.hpp"
 #include "engine/store/recovery.hpp"
 #include "engine/store/wal_history.hpp"
 
@@ -65,7 +66,12 @@ class FakeWal final : public store::WalFlusher {
 // The starts of the imagined server, numbered from 1, and where each one's recovery ended.
 class FakeWalHistory final : public store::WalHistory {
   public:
-    std::uint64_t current_start() const noexcept override { return forgetful ? 0 : ends_.size(); }
+    // The start during which indexes are built.
+    FakeWalHistory() { begin_start(); }
+
+    std::uint64_t current_start() const noexcept override {
+        return forgetful ? ~ends_.size() : ends_.size();
+    }
     std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept override {
         if (start < oldest || start > ends_.size())
             return std::nullopt;
@@ -74,11 +80,16 @@ class FakeWalHistory final : public store::WalHistory {
             end = std::min(end, ends_[i]);
         return end;
     }
+    bool foreign_recovery_since(std::uint64_t start) const noexcept override {
+        return start != current_start() &&
+               (start < oldest || start > ends_.size() || start < last_foreign_start);
+    }
     // A start whose recovery ended at `end`, or one after a clean shutdown.
     void begin_start(std::uint64_t end = nothing_lost) { ends_.push_back(end); }
 
     std::uint64_t oldest = 1;  // what happened before is not known any more
     bool forgetful = false;    // the running start cannot be noted down
+    std::uint64_t last_foreign_start = 0;
 
   private:
     std::vector<std::uint64_t> ends_;
@@ -129,7 +140,8 @@ class StoreUnderTest {
         while (!builder.value()->done())
             std::this_thread::yield();
         FakeWal wal;
-        const base::Status completed = builder.value()->complete(wal);
+        const base::Status completed =
+            builder.value()->complete(wal, {.server_start = history.current_start()});
         ASSERT_TRUE(completed.ok()) << completed.message();
     }
 
@@ -224,6 +236,28 @@ inline void expect_rows(store::Index &index, const std::set<Row> &rows, Row quer
     EXPECT_EQ(extra, std::vector<Row>());
 }
 
+// Repairs the index from a table that has `rows`, reading every page.
+inline store::Reconciler::Report repair(store::Index &index, const std::set<Row> &rows) {
+    auto reconciler = store::Reconciler::begin(index, index.state().repair.load(), nullptr);
+    EXPECT_TRUE(reconciler.ok()) << reconciler.status().message();
+    if (!reconciler.ok())
+        return {};
+    std::uint32_t blocks = 0;
+    for (const Row row : rows) {
+        const std::uint32_t block = tid_of(row).block;
+        EXPECT_TRUE(reconciler.value()->finish_blocks(blocks, block, 0).ok());
+        blocks = block;
+        const auto vector = vector_of(row, index.description().dimensions);
+        const base::Status status = reconciler.value()->row(tid_of(row), 0, vector.data());
+        EXPECT_TRUE(status.ok()) << status.message();
+    }
+    EXPECT_TRUE(reconciler.value()->finish_blocks(blocks, blocks + 1, 0).ok());
+    FakeWal wal;
+    const base::Status status = reconciler.value()->complete(blocks + 1, wal, 0);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return reconciler.value()->report();
+}
+
 inline std::set<Row> row_range(Row begin, Row end) {
     std::set<Row> rows;
     for (Row row = begin; row < end; ++row)
@@ -273,6 +307,8 @@ inline const char *name_of(store::Start start) {
             return "clean";
         case store::Start::replayed:
             return "replayed";
+        case store::Start::repair:
+            return "repair";
         case store::Start::rebuild:
             return "rebuild";
     }

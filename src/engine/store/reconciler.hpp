@@ -1,0 +1,72 @@
+// Makes an index agree with its table. The table is the truth: the caller reads its pages, all of
+// them or those that may tell something new, and says what rows he found; here entries are kept,
+// added and removed until both sides say the same. Knows nothing of how a table is read.
+//
+// For every row there is to be one entry with its TID and its vector. An entry whose row the caller
+// did not find, or found with another vector, is removed; a row without an entry gets one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/store/checkpointer.hpp"
+#include "engine/store/index.hpp"
+#include "engine/store/repair.hpp"
+
+namespace dvec::store {
+
+class Reconciler {
+  public:
+    struct Report {
+        std::uint64_t kept = 0;
+        std::uint64_t added = 0;
+        std::uint64_t removed = 0;
+        std::uint64_t damaged = 0;  // nodes whose payload was not sound
+    };
+
+    // Walks all nodes. Repair::every_page verifies each payload; a damaged one becomes a hole,
+    // since neither its TID nor its vector can be believed. `index` is used by nobody else until
+    // the end, but for its log being synced, and must outlive the reconciler. `interrupted` is
+    // polled; Code::interrupted then. Memory: 16 bytes per live node.
+    static base::Result<std::unique_ptr<Reconciler>> begin(Index &index, Repair repair,
+                                                           bool (*interrupted)());
+
+    // A row of the table, in any order within its block, blocks ascending. `vector` has
+    // vector_bytes(), `lsn` is a WAL position behind the row's insert. A TID may be given again, by
+    // versions of one row that share it: they share the vector too.
+    base::Status row(graph::Tid tid, std::uint64_t lsn, const void *vector);
+
+    // Every row on the blocks [first, end) was given: what else the index has there is removed.
+    base::Status finish_blocks(std::uint32_t first, std::uint32_t end, std::uint64_t lsn);
+
+    // The table has `blocks` blocks: entries beyond are removed. Makes all durable and takes the
+    // checkpoint that says so. `reconcile_lsn`: where WAL ended before the first page was read.
+    // Nobody may be linking. The index can be used by all when this returns.
+    base::Status complete(std::uint32_t blocks, WalFlusher &wal, std::uint64_t reconcile_lsn);
+
+    const Report &report() const noexcept { return report_; }
+
+  private:
+    struct Entry {
+        std::uint64_t tid;  // block << 16 | offset
+        std::uint32_t node;
+        bool found;
+        bool operator<(const Entry &other) const noexcept {
+            return tid != other.tid ? tid < other.tid : node < other.node;
+        }
+    };
+
+    explicit Reconciler(Index &index) : index_(index) {}
+
+    base::Status collect(Repair repair, bool (*interrupted)());
+    std::vector<Entry>::iterator first_at(std::uint64_t tid);
+    bool note_added(graph::Tid tid);
+
+    Index &index_;
+    std::vector<Entry> entries_;  // of the nodes that were live at the beginning, ascending
+    std::vector<std::uint64_t> added_in_block_;  // TIDs, of the block of the latest row added
+    Report report_;
+};
+
+}  // namespace dvec::store

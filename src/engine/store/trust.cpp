@@ -1,0 +1,49 @@
+// A clean folder is believed on any boot, but only in the very file that was left clean: a folder
+// that was copied while it was clean (a base backup) may have missed rows that were inserted before
+// the copy of the database was complete, and a tool may write a copy over the original.
+#include "engine/store/trust.hpp"
+
+#include "engine/store/place.hpp"
+
+namespace dvec::store {
+
+using base::Result;
+using base::Status;
+
+namespace {
+
+// A copy is born later than its original, so birth tells files apart even where the number of the
+// device changes from boot to boot.
+bool same_file(const base::FileIdentity &found, const CheckpointRecord &checkpoint) {
+    if (found.inode != checkpoint.nodes_inode || found.born != checkpoint.nodes_born)
+        return false;
+    return found.born != 0 || found.device == checkpoint.nodes_device;
+}
+
+}  // namespace
+
+Result<Judgement> judge(base::FileSystem &file_system, graph::NodeStore &nodes,
+                        const CheckpointRecord &checkpoint, const WalHistory &history) {
+    auto identity = nodes.file_identity();
+    if (!identity.ok())
+        return std::move(identity).status();
+    if (!same_file(identity.value(), checkpoint))
+        return Judgement{Trust::contents, "its files are copies"};
+    if (history.foreign_recovery_since(checkpoint.server_start))
+        return Judgement{Trust::contents, "the server has recovered from the WAL of another since"};
+
+    if (checkpoint.clean != 0) {
+        auto change_time = nodes.file_change_time();
+        if (!change_time.ok())
+            return std::move(change_time).status();
+        if (change_time.value() != checkpoint.nodes_change_time)
+            return Judgement{Trust::contents, "its files were changed while the server was down"};
+        return Judgement{Trust::clean};
+    }
+    const std::uint64_t boot = current_boot(file_system);
+    if (boot == 0 || boot != checkpoint.boot)
+        return Judgement{Trust::disk, "the machine was restarted while it was in use"};
+    return Judgement{Trust::page_cache};
+}
+
+}  // namespace dvec::store

@@ -1,0 +1,35 @@
+// How far the files of a folder can be believed, from where and when they were last written. This
+// alone decides what a start has to look at.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/base/file.hpp"
+#include "engine/graph/node_store.hpp"
+#include "engine/store/checkpoint.hpp"
+#include "engine/store/wal_history.hpp"
+
+namespace dvec::store {
+
+enum class Trust : std::uint8_t {
+    // Only what carries a checksum: the files are copies, or were changed by somebody else, or the
+    // table changed without them. They may be of several moments.
+    contents,
+    // What was synced: the machine went down. Pages written since may be old, new or torn.
+    disk,
+    // Every byte that was stored: only processes died, the page cache lived on.
+    page_cache,
+    // Every byte, and nothing was written since the checkpoint.
+    clean
+};
+
+struct Judgement {
+    Trust trust = Trust::contents;
+    const char *reason = "";  // why it is not more, in words
+};
+
+// `nodes` is the open node store of the checkpoint's generation.
+base::Result<Judgement> judge(base::FileSystem &file_system, graph::NodeStore &nodes,
+                              const CheckpointRecord &checkpoint, const WalHistory &history);
+
+}  // namespace dvec::store
