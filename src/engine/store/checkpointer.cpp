@@ -29,17 +29,7 @@ Mark mark(SharedState &state, Locks locks) {
 
 CheckpointRecord record_of(const Description &description, const SharedState &state,
                            const Mark &mark) {
-    CheckpointRecord record;
-    record.owner_identity = description.owner.identity;
-    record.owner_system = description.owner.system;
-    record.owner_database = description.owner.database;
-    record.owner_relation = description.owner.relation;
-    record.element = static_cast<std::uint8_t>(description.element);
-    record.metric = static_cast<std::uint8_t>(description.metric);
-    record.dimensions = description.dimensions;
-    record.m = description.m;
-    record.ef_construction = description.ef_construction;
-    record.segment_bytes = description.segment_bytes;
+    CheckpointRecord record = describe_in_record(description);
     record.log_position = mark.position;
     record.max_lsn = mark.max_lsn;
     record.reconcile_lsn = mark.reconcile_lsn;
@@ -57,6 +47,33 @@ CheckpointRecord record_of(const Description &description, const SharedState &st
 
 }  // namespace
 
+CheckpointRecord describe_in_record(const Description &description) {
+    CheckpointRecord record;
+    record.owner_identity = description.owner.identity;
+    record.owner_system = description.owner.system;
+    record.owner_database = description.owner.database;
+    record.owner_relation = description.owner.relation;
+    record.element = static_cast<std::uint8_t>(description.element);
+    record.metric = static_cast<std::uint8_t>(description.metric);
+    record.dimensions = description.dimensions;
+    record.m = description.m;
+    record.ef_construction = description.ef_construction;
+    record.segment_bytes = description.segment_bytes;
+    return record;
+}
+
+Status note_place(base::FileSystem &file_system, graph::NodeStore &nodes,
+                  CheckpointRecord *record) {
+    auto identity = nodes.file_identity();
+    if (!identity.ok())
+        return std::move(identity).status();
+    record->boot = current_boot(file_system);
+    record->nodes_device = identity.value().device;
+    record->nodes_inode = identity.value().inode;
+    record->nodes_born = identity.value().born;
+    return {};
+}
+
 Status take_checkpoint(base::FileSystem &file_system, const Description &description,
                        SharedState &state, Locks locks, graph::NodeStore &nodes, WalFlusher &wal,
                        CheckpointKind kind) {
@@ -66,13 +83,7 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         DVEC_TRY(nodes.sync());
         DVEC_TRY(wal.flush(now.max_lsn));
 
-        auto identity = nodes.file_identity();
-        if (!identity.ok())
-            return std::move(identity).status();
-        record.boot = current_boot(file_system);
-        record.nodes_device = identity.value().device;
-        record.nodes_inode = identity.value().inode;
-        record.nodes_born = identity.value().born;
+        DVEC_TRY(note_place(file_system, nodes, &record));
         if (kind == CheckpointKind::clean) {
             auto change_time = nodes.file_change_time();
             if (!change_time.ok())

@@ -28,6 +28,13 @@ enum class CheckpointKind : std::uint8_t {
     clean     // nobody writes any more: the next start need not look at the log
 };
 
+// What a checkpoint says about an index, apart from the moment: its owner and shape.
+CheckpointRecord describe_in_record(const Description &description);
+
+// Names the boot and the file in which `nodes` were last written.
+base::Status note_place(base::FileSystem &file_system, graph::NodeStore &nodes,
+                        CheckpointRecord *record);
+
 // Run by the one party that links (nothing may be linked meanwhile; inserts and deletes go on).
 // `nodes` is that party's mapping. After a failed sync the index must be given up for a rebuild:
 // the caller sees to it. On success the log before checkpoint_position is no longer needed.

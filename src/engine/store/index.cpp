@@ -72,11 +72,11 @@ Result<std::unique_ptr<Index>> Index::open(base::FileSystem &file_system,
     });
 }
 
-// Whoever replaces the files says so in SharedState::files before he changes anything else there,
-// so what was read of the shared state before this call is of the files that are mapped here.
+// Whoever replaces the files says so in SharedState::files before he changes anything else there
+// (release), so what was read of the shared state before this call (acquire) is of the files that
+// are mapped here.
 Status Index::check_current() const {
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (files_ != 0 && state_.files.load(std::memory_order_relaxed) == files_)
+    if (files_ != 0 && is_current())
         return {};
     return Status(Code::stale, "the files of the index have been replaced");
 }

@@ -58,7 +58,9 @@ class Index {
     const graph::NodeStore &nodes() const noexcept { return *nodes_; }
 
     // Whether the files this object has mapped are still those of the index.
-    bool is_current() const noexcept { return state_.files.load() == files_; }
+    bool is_current() const noexcept {
+        return state_.files.load(std::memory_order_acquire) == files_;
+    }
 
     base::FileSystem &file_system() const noexcept { return file_system_; }
     const Description &description() const noexcept { return description_; }

@@ -51,6 +51,9 @@ Status Reconciler::collect(Repair repair, bool (*interrupted)()) {
         else
             ++dead;
     }
+    // A linker must not meet what is in a damaged payload.
+    if (report_.damaged > 0)
+        index_.state().links_unsound.store(1);
     // What was counted before belongs to files that could not be believed.
     index_.state().graph.deleted.store(dead);
     std::sort(entries_.begin(), entries_.end());

@@ -1,0 +1,221 @@
+// Nodes are copied in the order of their ids, so the new id of a node is the number of live nodes
+// before it, and the array of origins is sorted.
+//
+// What makes the exchange safe: under the append lock nothing is inserted or removed, so when the
+// last nodes are copied and the deletions carried over, the new files say exactly what the old ones
+// do. The checkpoint that names the new files begins its log at that very position: a crash before
+// it finds the old files and their log, a crash after it the new ones.
+#include "engine/store/compactor.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include "engine/log/writer.hpp"
+#include "engine/store/checkpoint.hpp"
+#include "engine/store/index.hpp"
+
+namespace dvec::store {
+
+using base::Code;
+using base::Result;
+using base::Status;
+using graph::NodeId;
+
+namespace {
+
+// What is left for the exchange: copied under the locks, and linked afterwards like any tail.
+constexpr NodeId most_left = 1024;
+
+// As in a build: while the graph is small, nodes linked at the same time would miss each other.
+NodeId batch_size(NodeId linked) { return std::clamp<NodeId>(linked / 8, 1, 4096); }
+
+}  // namespace
+
+Compactor::Compactor(base::FileSystem &file_system, const Description &description,
+                     SharedState &state, Locks locks)
+    : file_system_(file_system),
+      description_(description),
+      state_(state),
+      locks_(locks),
+      old_files_(state.files.load()),
+      new_files_(old_files_ + 1) {}
+
+Compactor::~Compactor() {
+    if (!exchanged_)
+        static_cast<void>(
+            graph::NodeStore::remove_other_files(file_system_, description_.directory, old_files_));
+}
+
+Result<std::unique_ptr<Compactor>> Compactor::begin(base::FileSystem &file_system,
+                                                    const Description &description,
+                                                    SharedState &state, Locks locks,
+                                                    unsigned threads) {
+    return base::guarded([&]() -> Result<std::unique_ptr<Compactor>> {
+        auto kernel = known_kernel(description);
+        if (!kernel.ok())
+            return std::move(kernel).status();
+        std::unique_ptr<Compactor> compactor(new Compactor(file_system, description, state, locks));
+        DVEC_TRY(compactor->open(kernel.value(), threads));
+        return compactor;
+    });
+}
+
+Status Compactor::open(const distance::Kernel &kernel, unsigned threads) {
+    DVEC_TRY(
+        graph::NodeStore::remove_other_files(file_system_, description_.directory, old_files_));
+    auto old_nodes = graph::NodeStore::open(
+        file_system_, node_store_params(description_, kernel, old_files_), state_.graph);
+    if (!old_nodes.ok())
+        return std::move(old_nodes).status();
+    old_nodes_ = std::move(old_nodes).value();
+
+    const auto params = node_store_params(description_, kernel, new_files_);
+    DVEC_TRY(graph::NodeStore::create_files(file_system_, params));
+    auto nodes = graph::NodeStore::open(file_system_, params, graph_);
+    if (!nodes.ok())
+        return std::move(nodes).status();
+    nodes_ = std::move(nodes).value();
+    auto linker = graph::Linker::create(*nodes_, linker_params(description_, kernel, threads));
+    if (!linker.ok())
+        return std::move(linker).status();
+    linker_ = std::move(linker).value();
+    return {};
+}
+
+Result<bool> Compactor::step(std::uint32_t limit, const std::atomic<bool> &stop) {
+    return base::guarded([&]() -> Result<bool> {
+        const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);
+        DVEC_TRY(old_nodes_->refresh());
+        DVEC_TRY(copy_until(next_ + std::min(limit, allocated - next_)));
+        DVEC_TRY(link(limit, stop));
+        return allocated - next_ <= most_left &&
+               graph_.allocated.load() - graph_.linked.load() <= most_left;
+    });
+}
+
+// The old mapping must cover `end`.
+Status Compactor::copy_until(NodeId end) {
+    for (; next_ < end; ++next_)
+        if (graph::state_flags(old_nodes_->state(next_)) == graph::slot_ready)
+            DVEC_TRY(copy(next_));
+        else if (!graph::flags_sound(graph::state_flags(old_nodes_->state(next_))))
+            return Status(Code::corrupt, "node " + std::to_string(next_) + " of file \"" +
+                                             old_nodes_->nodes_path() + "\" is damaged");
+    return {};
+}
+
+Status Compactor::copy(NodeId id) {
+    if (!old_nodes_->payload_intact(id))
+        return Status(Code::corrupt, "node " + std::to_string(id) + " of file \"" +
+                                         old_nodes_->nodes_path() + "\" is damaged");
+    const NodeId copy = graph_.allocated.load(std::memory_order_relaxed);
+    if (copy >= nodes_->mapped_slots()) {
+        DVEC_TRY(nodes_->reserve_slots(1));
+        DVEC_TRY(nodes_->refresh());
+    }
+    origin_.push_back(id);
+    nodes_->write_payload(copy, graph::state_tid(old_nodes_->state(id)), old_nodes_->vector(id));
+    nodes_->publish(copy);
+    graph_.allocated.store(copy + 1, std::memory_order_release);
+    return {};
+}
+
+Status Compactor::link(std::uint32_t limit, const std::atomic<bool> &stop) {
+    const NodeId begin = graph_.linked.load();
+    const NodeId allocated = graph_.allocated.load();
+    const NodeId end = begin + std::min(limit, allocated - begin);
+    for (NodeId linked = begin; linked < end; linked = graph_.linked.load())
+        DVEC_TRY(linker_->link(std::min(end, linked + batch_size(linked)), stop));
+    return {};
+}
+
+Status Compactor::finish(WalFlusher &wal, const std::function<void()> &on_exchange) {
+    return base::guarded([&]() -> Status {
+        // Most of it, so that little is left to be synced under the locks.
+        DVEC_TRY(nodes_->sync());
+        DVEC_TRY(file_system_.sync_directory(description_.directory));
+        {
+            const std::lock_guard hold_grow(locks_.grow);
+            const std::lock_guard hold_append(locks_.append);
+            DVEC_TRY(begin_log());
+            DVEC_TRY(old_nodes_->refresh());
+            DVEC_TRY(copy_until(state_.graph.allocated.load()));
+            carry_deletions_over();
+            DVEC_TRY(nodes_->sync());
+            DVEC_TRY(wal.flush(state_.log.max_lsn.load()));
+            DVEC_TRY(write_checkpoint());
+            exchange(on_exchange);
+        }
+        // Files that stay behind take space until the next start, no more.
+        static_cast<void>(
+            graph::NodeStore::remove_other_files(file_system_, description_.directory, new_files_));
+        return {};
+    });
+}
+
+// As before every checkpoint of an index in use: its log must be there.
+Status Compactor::begin_log() {
+    auto log = log::Writer::open(file_system_, log_geometry(description_), state_.log);
+    if (!log.ok())
+        return std::move(log).status();
+    return log.value()->prepare(1);
+}
+
+void Compactor::carry_deletions_over() noexcept {
+    for (NodeId id = 0; id < origin_.size(); ++id)
+        if (graph::state_flags(old_nodes_->state(origin_[id])) & graph::slot_deleted)
+            nodes_->mark_deleted(id);
+}
+
+Status Compactor::write_checkpoint() {
+    CheckpointRecord record = describe_in_record(description_);
+    record.log_position = state_.log.head.load();
+    record.reconcile_lsn = state_.reconcile_lsn.load();
+    record.max_lsn = state_.log.max_lsn.load();
+    record.entry_point = graph_.entry_point.load();
+    record.nodes = graph_.allocated.load();
+    record.linked = graph_.linked.load();
+    record.deleted = graph_.deleted.load();
+    record.upper_blocks = graph_.upper_allocated.load();
+    record.server_start = state_.server_start.load();
+    record.files = new_files_;
+    record.repair = state_.repair.load();
+    DVEC_TRY(note_place(file_system_, *nodes_, &record));
+    auto file = CheckpointFile::open(file_system_, description_.directory);
+    if (!file.ok())
+        return std::move(file).status();
+    return file.value().write(record);
+}
+
+// Every store but the first is a release, so that whoever reads one of the new values and then the
+// generation finds that his own has ended.
+void Compactor::exchange(const std::function<void()> &on_exchange) noexcept {
+    state_.files.store(0);
+    const auto carry = [](auto &to, const auto &from) {
+        to.store(from.load(), std::memory_order_release);
+    };
+    carry(state_.graph.entry_point, graph_.entry_point);
+    carry(state_.graph.linked, graph_.linked);
+    carry(state_.graph.allocated, graph_.allocated);
+    carry(state_.graph.deleted, graph_.deleted);
+    carry(state_.graph.capacity, graph_.capacity);
+    carry(state_.graph.upper_allocated, graph_.upper_allocated);
+    carry(state_.graph.upper_capacity, graph_.upper_capacity);
+    carry(state_.checkpoint_position, state_.log.head);
+    carry(state_.checkpoint_linked, graph_.linked);
+    // Every payload was verified when it was copied.
+    state_.scrub_end.store(0);
+    state_.scrub_next.store(0);
+    state_.links_unsound.store(0);
+    on_exchange();
+    state_.clean.store(0);
+    state_.files.store(new_files_, std::memory_order_release);
+    exchanged_ = true;
+}
+
+std::uint32_t Compactor::copied_below(std::uint32_t old_id) const noexcept {
+    return static_cast<std::uint32_t>(std::lower_bound(origin_.begin(), origin_.end(), old_id) -
+                                      origin_.begin());
+}
+
+}  // namespace dvec::store

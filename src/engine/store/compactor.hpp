@@ -1,0 +1,80 @@
+// Gets rid of deleted nodes: writes the live ones, linked anew, into node files of the next
+// generation beside the old ones and exchanges the two. Inserts, removals and searches go on all
+// the while in the old files; the exchange itself keeps inserts and removals waiting for as long as
+// it takes to copy the last rows, look at every node's flags and sync what was written last.
+//
+// Whoever has the old files mapped is told (Code::stale) when he next does something, and opens the
+// new ones; a search that is under way finishes where it began.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/base/file.hpp"
+#include "engine/graph/linker.hpp"
+#include "engine/graph/node_store.hpp"
+#include "engine/store/checkpointer.hpp"
+#include "engine/store/description.hpp"
+#include "engine/store/shared_state.hpp"
+
+namespace dvec::store {
+
+// Run by the one party that links and takes checkpoints, which may do both between the steps. After
+// an error, or when it is not wanted any more, the compactor is destroyed and all is as before.
+class Compactor {
+  public:
+    // Creates the new files. All references must outlive the compactor. Memory: 4 bytes per live
+    // node beside what a linker takes.
+    static base::Result<std::unique_ptr<Compactor>> begin(base::FileSystem &file_system,
+                                                          const Description &description,
+                                                          SharedState &state, Locks locks,
+                                                          unsigned threads);
+    // Removes the new files unless they have become the index's.
+    ~Compactor();
+
+    // A piece of the work: copies and links up to `limit` nodes. True when so little is left that
+    // finish() is due. Code::interrupted when `stop` became true; Code::corrupt when a node turns
+    // out to be damaged.
+    base::Result<bool> step(std::uint32_t limit, const std::atomic<bool> &stop);
+
+    // Exchanges the files. `on_exchange` runs at the moment when ids change their meaning, under
+    // the index's locks; it must not throw. Afterwards the party's own Maintainer is stale too.
+    // After a failed sync the index must be given up.
+    base::Status finish(WalFlusher &wal, const std::function<void()> &on_exchange);
+
+    // How many of the nodes below `old_id` were copied; they have the first ids now.
+    std::uint32_t copied_below(std::uint32_t old_id) const noexcept;
+
+  private:
+    Compactor(base::FileSystem &file_system, const Description &description, SharedState &state,
+              Locks locks);
+
+    base::Status open(const distance::Kernel &kernel, unsigned threads);
+    base::Status copy_until(std::uint32_t end);
+    base::Status copy(std::uint32_t id);
+    base::Status link(std::uint32_t limit, const std::atomic<bool> &stop);
+    base::Status begin_log();
+    void carry_deletions_over() noexcept;
+    base::Status write_checkpoint();
+    void exchange(const std::function<void()> &on_exchange) noexcept;
+
+    base::FileSystem &file_system_;
+    const Description description_;
+    SharedState &state_;
+    Locks locks_;
+    const std::uint64_t old_files_;
+    const std::uint64_t new_files_;
+    bool exchanged_ = false;
+
+    std::unique_ptr<graph::NodeStore> old_nodes_;
+    graph::SharedState graph_{};  // of the new files
+    std::unique_ptr<graph::NodeStore> nodes_;
+    std::unique_ptr<graph::Linker> linker_;
+    std::uint32_t next_ = 0;             // ids below were looked at
+    std::vector<std::uint32_t> origin_;  // by new id, ascending: the id it had
+};
+
+}  // namespace dvec::store
