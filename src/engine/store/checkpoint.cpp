@@ -98,6 +98,29 @@ Result<CheckpointRecord> CheckpointFile::read() {
     });
 }
 
+Result<std::vector<std::uint64_t>> CheckpointFile::damaged_blocks() {
+    return base::guarded([&]() -> Result<std::vector<std::uint64_t>> {
+        std::vector<std::uint64_t> damaged;
+        for (unsigned block = 0; block < blocks; ++block) {
+            auto record = read_block(block);
+            if (!record.ok())
+                return std::move(record).status();
+            if (record.value())
+                continue;
+            const std::uint64_t offset = block * checkpoint_block_bytes;
+            Block bytes;
+            const Status status = file_->read(offset, bytes.data(), bytes.size());
+            if (!status.ok() && status.code() != Code::corrupt)
+                return status;
+            const bool unwritten = std::all_of(bytes.begin(), bytes.end(),
+                                               [](std::byte byte) { return byte == std::byte{}; });
+            if (!status.ok() || !unwritten)
+                damaged.push_back(offset);
+        }
+        return damaged;
+    });
+}
+
 Status CheckpointFile::write(CheckpointRecord record) {
     return base::guarded([&]() -> Status {
         const auto current = read();

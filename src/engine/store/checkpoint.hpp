@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/base/file.hpp"
 #include "engine/graph/shared_state.hpp"
@@ -83,6 +84,11 @@ class CheckpointFile {
     // Writes `record` over the older of the two and makes it durable. Fills magic, version, bytes,
     // serial (one above the current) and checksum.
     base::Status write(CheckpointRecord record);
+
+    // Where in the file a record stands that is damaged; a block that was never written is none.
+    base::Result<std::vector<std::uint64_t>> damaged_blocks();
+
+    const std::string &path() const noexcept { return file_->path(); }
 
   private:
     explicit CheckpointFile(std::unique_ptr<base::File> file) : file_(std::move(file)) {}

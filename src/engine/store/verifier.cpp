@@ -1,0 +1,228 @@
+// Links change under our hands, one atomic word at a time, so a list is judged word by word: each
+// id must be one that has been given out, whichever state of the list it belongs to.
+#include "engine/store/verifier.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "engine/log/reader.hpp"
+#include "engine/store/checkpoint.hpp"
+
+namespace dvec::store {
+
+using base::Code;
+using base::Status;
+using graph::NodeId;
+
+namespace {
+
+constexpr NodeId nodes_between_polls = 1024;
+
+// A graph search by its nature misses a node now and then; more than one in so many is damage.
+constexpr std::uint64_t unreachable_share = 50;
+
+class Verifier {
+  public:
+    Verifier(Index &index, const Verification &verification)
+        : index_(index), verification_(verification), nodes_(index.nodes()) {}
+
+    Status run() {
+        auto end = index_.refresh();
+        if (!end.ok())
+            return std::move(end).status();
+        // Links may lead to what is linked by now; their bound is read after them.
+        end_ = end.value();
+        linked_ = graph::Watermarks::load(index_.state().graph).linked;
+        DVEC_TRY(each_node([this](NodeId id) { check_node(id); }));
+        DVEC_TRY(check_reachability());
+        DVEC_TRY(check_log());
+        DVEC_TRY(check_checkpoint());
+        // Whatever was found: was it in the files that count?
+        auto still = index_.refresh();
+        return still.ok() ? Status() : std::move(still).status();
+    }
+
+  private:
+    template <class Check>
+    Status each_node(const Check &check) {
+        for (NodeId id = 0; id < end_; ++id) {
+            if (id % nodes_between_polls == 0)
+                DVEC_TRY(poll());
+            check(id);
+        }
+        return {};
+    }
+    Status poll() const {
+        if (verification_.interrupted != nullptr && verification_.interrupted())
+            return Status(Code::interrupted, "the check was stopped");
+        return {};
+    }
+
+    void find(DamagedPart part, const std::string &file, std::uint64_t offset,
+              std::string problem) const {
+        verification_.report({part, file, offset, std::move(problem)});
+    }
+    void find_in_node(DamagedPart part, NodeId id, const std::string &problem) const {
+        find(part, nodes_.nodes_path(), nodes_.file_offset(id),
+             "node " + std::to_string(id) + ": " + problem);
+    }
+
+    void check_node(NodeId id) {
+        if (!nodes_.slot_intact(id)) {
+            find_in_node(DamagedPart::payload, id,
+                         graph::flags_sound(graph::state_flags(nodes_.state(id)))
+                             ? "the checksum does not match"
+                             : "its state is impossible");
+            return;
+        }
+        const auto *header = nodes_.slot(id);
+        check_list(id, 0, header->link_count.load(std::memory_order_acquire), nodes_.links(id));
+        check_upper(id, header->upper.load(std::memory_order_acquire));
+    }
+
+    void check_list(NodeId id, int level, std::uint32_t count,
+                    const std::atomic<NodeId> *links) const {
+        const graph::Layout &layout = nodes_.layout();
+        const std::uint32_t most = level == 0 ? layout.level0_links() : layout.m;
+        const std::string where = " on level " + std::to_string(level);
+        if (count > most) {
+            find_in_node(DamagedPart::links, id,
+                         std::to_string(count) + " links" + where + " are too many");
+            return;
+        }
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const NodeId target = links[i].load(std::memory_order_acquire);
+            if (target >= index_.state().graph.allocated.load(std::memory_order_acquire))
+                find_in_node(DamagedPart::links, id,
+                             "a link" + where + " leads to node " + std::to_string(target) +
+                                 ", which does not exist");
+        }
+    }
+
+    void check_upper(NodeId id, std::uint32_t reference) const {
+        const int level = graph::node_level(id, nodes_.layout().m);
+        const auto block = nodes_.owned_upper_blocks(id, nodes_.mapped_upper_blocks());
+        if (!block) {
+            // Not linked yet, or while its blocks were being made and mapped.
+            const bool may_be_later =
+                id >= linked_ || reference > nodes_.mapped_upper_blocks() || reference == 0;
+            if (!may_be_later || (reference != 0 && level == 0))
+                find_in_node(DamagedPart::links, id, "its upper links are not its own");
+            return;
+        }
+        for (int at = 1; at <= level; ++at) {
+            const auto *words = nodes_.upper_block(*block + static_cast<std::uint32_t>(at) - 1);
+            check_list(id, at, words[0].load(std::memory_order_acquire), words + 1);
+        }
+    }
+
+    Status check_reachability() {
+        const auto entry = graph::EntryPoint::unpack(index_.state().graph.entry_point.load());
+        if (linked_ == 0 || entry.level < 0 || entry.id >= linked_)
+            return {};
+        std::vector<bool> reached(linked_);
+        std::vector<NodeId> open;
+        const auto reach = [&](NodeId id) {
+            if (id >= linked_ || reached[id])
+                return;
+            reached[id] = true;
+            open.push_back(id);
+        };
+        reach(entry.id);
+        for (std::uint64_t visited = 0; !open.empty(); ++visited) {
+            if (visited % nodes_between_polls == 0)
+                DVEC_TRY(poll());
+            const NodeId id = open.back();
+            open.pop_back();
+            follow(id, reach);
+        }
+        std::uint64_t lost = 0;
+        for (NodeId id = 0; id < linked_; ++id)
+            lost += !reached[id] && graph::is_live(nodes_.state(id));
+        if (lost * unreachable_share > linked_ && lost > 1)
+            find(DamagedPart::links, nodes_.nodes_path(), 0,
+                 std::to_string(lost) + " of " + std::to_string(linked_) +
+                     " linked nodes cannot be reached through links");
+        return {};
+    }
+
+    template <class Reach>
+    void follow(NodeId id, const Reach &reach) const {
+        const std::uint32_t count =
+            std::min(nodes_.slot(id)->link_count.load(), nodes_.layout().level0_links());
+        for (std::uint32_t i = 0; i < count; ++i)
+            reach(nodes_.links(id)[i].load(std::memory_order_relaxed));
+        const auto block = nodes_.owned_upper_blocks(id, nodes_.mapped_upper_blocks());
+        if (!block)
+            return;
+        for (int at = 1; at <= graph::node_level(id, nodes_.layout().m); ++at) {
+            const auto *words = nodes_.upper_block(*block + static_cast<std::uint32_t>(at) - 1);
+            for (std::uint32_t i = 0; i < std::min(words[0].load(), nodes_.layout().m); ++i)
+                reach(words[1 + i].load(std::memory_order_relaxed));
+        }
+    }
+
+    // Appending goes on, so only what lies before the head read first is judged; and a checkpoint
+    // taken meanwhile removes what was to be read.
+    Status check_log() {
+        const SharedState &state = index_.state();
+        for (;;) {
+            DVEC_TRY(poll());
+            const log::Position begin = state.checkpoint_position.load();
+            const log::Position head = state.log.head.load(std::memory_order_acquire);
+            if (begin == head)
+                return {};
+            const log::Geometry geometry = log_geometry(index_.description());
+            auto replayed = log::replay(index_.file_system(), geometry, begin,
+                                        [](const log::Record &) { return Status(); });
+            if (state.checkpoint_position.load() != begin)
+                continue;
+            if (!replayed.ok())
+                return std::move(replayed).status();
+            report_log_damage(geometry, replayed.value(), head);
+            return {};
+        }
+    }
+
+    void report_log_damage(const log::Geometry &geometry, const log::ReplayReport &replay,
+                           log::Position head) const {
+        for (const log::Damage &damage : replay.damage) {
+            const auto segment =
+                log::segment_number(damage.file.substr(damage.file.rfind('/') + 1));
+            if (segment && geometry.start_of(*segment) + damage.offset >= head)
+                continue;
+            find(DamagedPart::log, damage.file, damage.offset, damage.reason);
+        }
+        if (geometry.place(replay.end, sizeof(log::RecordHeader)) < head)
+            find(DamagedPart::log, geometry.segment_path(geometry.segment_of(replay.end)),
+                 geometry.offset_of(replay.end), "the log ends here and should go on");
+    }
+
+    Status check_checkpoint() const {
+        auto file = CheckpointFile::open(index_.file_system(), index_.description().directory);
+        if (!file.ok())
+            return std::move(file).status();
+        auto damaged = file.value().damaged_blocks();
+        if (!damaged.ok())
+            return std::move(damaged).status();
+        for (const std::uint64_t offset : damaged.value())
+            find(DamagedPart::checkpoint, file.value().path(), offset,
+                 "the checkpoint record is damaged");
+        return {};
+    }
+
+    Index &index_;
+    const Verification &verification_;
+    const graph::NodeStore &nodes_;
+    NodeId end_ = 0;
+    NodeId linked_ = 0;
+};
+
+}  // namespace
+
+Status verify(Index &index, const Verification &verification) {
+    return base::guarded([&] { return Verifier(index, verification).run(); });
+}
+
+}  // namespace dvec::store

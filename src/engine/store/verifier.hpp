@@ -1,0 +1,37 @@
+// Looks an index over while it is in use: every payload, every link, the log and the checkpoint.
+// Changes nothing. Damage of one byte anywhere is either found here or without consequence.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "engine/store/index.hpp"
+
+namespace dvec::store {
+
+// What is damaged decides what has to be done.
+enum class DamagedPart : std::uint8_t {
+    payload,    // rows may be missing or wrong: Repair::every_page
+    links,      // searches are slower or less good: SharedState::links_unsound
+    log,        // what a crash would need: a checkpoint makes it unnecessary
+    checkpoint  // likewise
+};
+
+struct Finding {
+    DamagedPart part;
+    std::string file;
+    std::uint64_t offset;
+    std::string problem;  // in words, to follow on the place
+};
+
+struct Verification {
+    std::function<void(const Finding &)> report;
+    bool (*interrupted)() = nullptr;  // polled; Code::interrupted then
+};
+
+// Others may insert, remove, search and link meanwhile. Reads all files once, the level-0 links
+// twice. Memory: 9 bits per node. Code::stale when the files were replaced during the check.
+base::Status verify(Index &index, const Verification &verification);
+
+}  // namespace dvec::store
