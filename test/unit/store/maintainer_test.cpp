@@ -1,0 +1,112 @@
+// What the maintainer does beside linking and checkpoints: verifying payloads after an unclean start
+// and making links sound that may hold anything.
+#include "engine/store/maintainer.hpp"
+
+#include "store_fixture.hpp"
+
+namespace dvec::test {
+namespace {
+
+using base::Code;
+using store::Start;
+
+class StoreMaintainer : public testing::Test {
+  protected:
+    void SetUp() override {
+        ASSERT_NO_FATAL_FAILURE(store_.build(300));
+        ASSERT_EQ(store_.recover().start, Start::clean);
+        index_ = store_.open();
+        maintainer_ = store_.maintainer();
+    }
+    void crash() {
+        index_.reset();
+        maintainer_.reset();
+        ASSERT_EQ(store_.recover().start, Start::replayed);
+        index_ = store_.open();
+        maintainer_ = store_.maintainer();
+    }
+    std::vector<store::Maintainer::Damaged> scrub(std::uint32_t limit) {
+        auto damaged = maintainer_->scrub(limit);
+        EXPECT_TRUE(damaged.ok()) << damaged.status().message();
+        return std::move(damaged).value();
+    }
+    // Links that lead anywhere, as pages of another moment would hold.
+    void scramble_links() {
+        std::mt19937 random(5);
+        for (graph::NodeId id = 0; id < 300; ++id)
+            for (std::uint32_t i = 0; i < index_->nodes().layout().level0_links(); ++i)
+                if (random() % 8 == 0)
+                    index_->nodes().links(id)[i].store(static_cast<std::uint32_t>(random()));
+    }
+
+    StoreUnderTest store_;
+    std::unique_ptr<store::Index> index_;
+    std::unique_ptr<store::Maintainer> maintainer_;
+    const std::atomic<bool> stop_{false};
+};
+
+TEST_F(StoreMaintainer, ACleanStartNeedsNoScrub) { EXPECT_FALSE(maintainer_->has_to_scrub()); }
+
+TEST_F(StoreMaintainer, AnUncleanStartIsScrubbedOnceInPieces) {
+    store_.insert(*index_, 300);
+    crash();
+    ASSERT_TRUE(maintainer_->has_to_scrub());
+    for (int piece = 0; piece < 3; ++piece)
+        EXPECT_EQ(scrub(100).size(), 0u);
+    ASSERT_TRUE(maintainer_->has_to_scrub());
+    store_.insert(*index_, 301);  // after the start: no need to look at it
+    scrub(100);
+    EXPECT_FALSE(maintainer_->has_to_scrub());
+    EXPECT_EQ(store_.state->scrub_next.load(), 301u);
+}
+
+TEST_F(StoreMaintainer, ScrubbingFindsADamagedPayload) {
+    store_.insert(*index_, 300);
+    const std::uint64_t offset = index_->nodes().file_offset(123);
+    flip_bits(store_.path("nodes.1"), offset + index_->nodes().layout().vector_offset + 9, 0x20);
+    crash();
+    const auto damaged = scrub(1000);
+    ASSERT_EQ(damaged.size(), 1u);
+    EXPECT_EQ(damaged[0].node, 123u);
+    EXPECT_EQ(damaged[0].file, store_.path("nodes.1"));
+    EXPECT_EQ(damaged[0].offset, offset);
+}
+
+TEST_F(StoreMaintainer, UnsoundLinksAreMadeSoundBeforeLinkingFollowsThem) {
+    scramble_links();
+    store_.state->links_unsound.store(1);
+    for (Row row = 300; row < 360; ++row)
+        store_.insert(*index_, row);
+    expect_rows(*index_, row_range(0, 360));  // searches do not mind
+    link_all(*maintainer_);
+    EXPECT_EQ(store_.state->links_unsound.load(), 0u);
+    expect_rows(*index_, row_range(0, 360));
+    EXPECT_GE(recall(*index_, row_range(0, 360), 40), 0.9);
+    for (graph::NodeId id = 0; id < 300; ++id) {
+        const auto count = index_->nodes().slot(id)->link_count.load();
+        for (std::uint32_t i = 0; i < count; ++i)
+            EXPECT_LT(index_->nodes().links(id)[i].load(), 360u);
+    }
+}
+
+TEST_F(StoreMaintainer, AGraphWithoutLinksIsLinkedAnew) {
+    for (graph::NodeId id = 0; id < 300; ++id)
+        index_->nodes().slot(id)->link_count.store(0);
+    store_.state->links_unsound.store(1);
+    const base::Status status = maintainer_->make_links_sound(stop_);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_TRUE(maintainer_->has_tail());
+    expect_rows(*index_, row_range(0, 300));
+    link_all(*maintainer_);
+    EXPECT_GE(recall(*index_, row_range(0, 300), 40), 0.95);
+}
+
+TEST_F(StoreMaintainer, MakingLinksSoundCanBeStopped) {
+    store_.state->links_unsound.store(1);
+    const std::atomic<bool> stop{true};
+    EXPECT_EQ(maintainer_->make_links_sound(stop).code(), Code::interrupted);
+    EXPECT_EQ(store_.state->links_unsound.load(), 1u);
+}
+
+}  // namespace
+}  // namespace dvec::test
