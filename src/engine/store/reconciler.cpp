@@ -1,5 +1,4 @@
-// Entries are found by binary search in a sorted array: one pass over the nodes fills it, and the
-// table is read in order of its blocks.
+// Removals wait until a block is complete: only then is it known what its rows do not claim.
 #include "engine/store/reconciler.hpp"
 
 #include <algorithm>
@@ -17,9 +16,6 @@ namespace {
 
 constexpr NodeId nodes_between_polls = 4096;
 
-std::uint64_t pack(graph::Tid tid) { return std::uint64_t{tid.block} << 16 | tid.offset; }
-std::uint64_t first_tid_of(std::uint64_t block) { return block << 16; }
-
 }  // namespace
 
 Result<std::unique_ptr<Reconciler>> Reconciler::begin(Index &index, Repair repair,
@@ -27,61 +23,51 @@ Result<std::unique_ptr<Reconciler>> Reconciler::begin(Index &index, Repair repai
     return base::guarded([&]() -> Result<std::unique_ptr<Reconciler>> {
         std::unique_ptr<Reconciler> reconciler(new Reconciler(index));
         DVEC_TRY(index.ready_to_write());
-        DVEC_TRY(reconciler->collect(repair, interrupted));
+        auto end = index.refresh();
+        if (!end.ok())
+            return std::move(end).status();
+        if (repair >= Repair::every_page)
+            DVEC_TRY(reconciler->drop_damaged(end.value(), interrupted));
+        DVEC_TRY(reconciler->entries_.fill(index.nodes(), end.value(), interrupted));
+        // What was counted before belongs to files that could not be believed.
+        index.state().graph.deleted.store(end.value() -
+                                          static_cast<std::uint32_t>(reconciler->entries_.size()));
         return reconciler;
     });
 }
 
-Status Reconciler::collect(Repair repair, bool (*interrupted)()) {
-    auto end = index_.refresh();
-    if (!end.ok())
-        return std::move(end).status();
+Status Reconciler::drop_damaged(NodeId end, bool (*interrupted)()) {
     graph::NodeStore &nodes = index_.writable_nodes();
-    std::uint32_t dead = 0;
-    for (NodeId id = 0; id < end.value(); ++id) {
+    for (NodeId id = 0; id < end; ++id) {
         if (id % nodes_between_polls == 0 && interrupted != nullptr && interrupted())
             return Status(Code::interrupted, "the repair was stopped");
-        if (repair >= Repair::every_page && !nodes.slot_intact(id)) {
-            nodes.mark_hole(id);
-            ++report_.damaged;
-        }
-        const std::uint64_t state = nodes.state(id);
-        if (graph::is_live(state))
-            entries_.push_back({pack(graph::state_tid(state)), id, false});
-        else
-            ++dead;
+        if (nodes.slot_intact(id))
+            continue;
+        nodes.mark_hole(id);
+        ++report_.damaged;
     }
     // A linker must not meet what is in a damaged payload.
     if (report_.damaged > 0)
         index_.state().links_unsound.store(1);
-    // What was counted before belongs to files that could not be believed.
-    index_.state().graph.deleted.store(dead);
-    std::sort(entries_.begin(), entries_.end());
     return {};
-}
-
-std::vector<Reconciler::Entry>::iterator Reconciler::first_at(std::uint64_t tid) {
-    return std::lower_bound(entries_.begin(), entries_.end(), Entry{tid, 0, false});
 }
 
 // False when it was added before.
 bool Reconciler::note_added(graph::Tid tid) {
-    const std::uint64_t key = pack(tid);
-    if (!added_in_block_.empty() && added_in_block_.front() >> 16 != tid.block)
+    if (!added_in_block_.empty() && added_in_block_.front().block != tid.block)
         added_in_block_.clear();
-    if (std::find(added_in_block_.begin(), added_in_block_.end(), key) != added_in_block_.end())
+    if (std::find(added_in_block_.begin(), added_in_block_.end(), tid) != added_in_block_.end())
         return false;
-    added_in_block_.push_back(key);
+    added_in_block_.push_back(tid);
     return true;
 }
 
 Status Reconciler::row(graph::Tid tid, std::uint64_t lsn, const void *vector) {
     return base::guarded([&]() -> Status {
-        const std::uint64_t key = pack(tid);
-        for (auto entry = first_at(key); entry != entries_.end() && entry->tid == key; ++entry) {
-            if (std::memcmp(index_.nodes().vector(entry->node), vector, index_.vector_bytes()) ==
+        for (TidMap::Entry &entry : entries_.at(tid)) {
+            if (std::memcmp(index_.nodes().vector(entry.node), vector, index_.vector_bytes()) ==
                 0) {
-                entry->found = true;
+                entry.marked = true;
                 ++report_.kept;
                 return {};
             }
@@ -98,12 +84,10 @@ Status Reconciler::row(graph::Tid tid, std::uint64_t lsn, const void *vector) {
 
 Status Reconciler::finish_blocks(std::uint32_t first, std::uint32_t end, std::uint64_t lsn) {
     return base::guarded([&]() -> Status {
-        const std::uint64_t limit = first_tid_of(end);
-        for (auto entry = first_at(first_tid_of(first));
-             entry != entries_.end() && entry->tid < limit; ++entry) {
-            if (entry->found)
+        for (const TidMap::Entry &entry : entries_.in_blocks(first, end)) {
+            if (entry.marked)
                 continue;
-            DVEC_TRY(index_.remove(entry->node, lsn));
+            DVEC_TRY(index_.remove(entry.node, lsn));
             ++report_.removed;
         }
         return {};

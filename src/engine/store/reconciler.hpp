@@ -13,6 +13,7 @@
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/index.hpp"
 #include "engine/store/repair.hpp"
+#include "engine/store/tid_map.hpp"
 
 namespace dvec::store {
 
@@ -48,24 +49,14 @@ class Reconciler {
     const Report &report() const noexcept { return report_; }
 
   private:
-    struct Entry {
-        std::uint64_t tid;  // block << 16 | offset
-        std::uint32_t node;
-        bool found;
-        bool operator<(const Entry &other) const noexcept {
-            return tid != other.tid ? tid < other.tid : node < other.node;
-        }
-    };
-
     explicit Reconciler(Index &index) : index_(index) {}
 
-    base::Status collect(Repair repair, bool (*interrupted)());
-    std::vector<Entry>::iterator first_at(std::uint64_t tid);
+    base::Status drop_damaged(std::uint32_t end, bool (*interrupted)());
     bool note_added(graph::Tid tid);
 
     Index &index_;
-    std::vector<Entry> entries_;  // of the nodes that were live at the beginning, ascending
-    std::vector<std::uint64_t> added_in_block_;  // TIDs, of the block of the latest row added
+    TidMap entries_;  // of the nodes that were live at the beginning; marked: the row was found
+    std::vector<graph::Tid> added_in_block_;  // of the block of the latest row added
     Report report_;
 };
 

@@ -21,6 +21,7 @@ constexpr NodeId nodes_between_polls = 1024;
 
 // A graph search by its nature misses a node now and then; more than one in so many is damage.
 constexpr std::uint64_t unreachable_share = 50;
+constexpr int reachability_attempts = 3;
 
 class Verifier {
   public:
@@ -117,19 +118,37 @@ class Verifier {
         }
     }
 
+    // While nodes are linked, the way to an older one may come to lead through a newer one that is
+    // not looked at; such an answer is worth nothing, and an index that never rests goes without.
     Status check_reachability() {
-        const auto entry = graph::EntryPoint::unpack(index_.state().graph.entry_point.load());
-        if (linked_ == 0 || entry.level < 0 || entry.id >= linked_)
+        for (int attempt = 0; attempt < reachability_attempts; ++attempt) {
+            const auto marks = graph::Watermarks::load(index_.state().graph);
+            if (marks.linked == 0 || marks.linked > nodes_.mapped_slots())
+                return {};
+            auto lost = count_unreachable(marks);
+            if (!lost.ok())
+                return std::move(lost).status();
+            if (graph::Watermarks::load(index_.state().graph).linked != marks.linked)
+                continue;
+            if (lost.value() * unreachable_share > marks.linked && lost.value() > 1)
+                find(DamagedPart::links, nodes_.nodes_path(), 0,
+                     std::to_string(lost.value()) + " of " + std::to_string(marks.linked) +
+                         " linked nodes cannot be reached through links");
             return {};
-        std::vector<bool> reached(linked_);
+        }
+        return {};
+    }
+
+    base::Result<std::uint64_t> count_unreachable(const graph::Watermarks &marks) {
+        std::vector<bool> reached(marks.linked);
         std::vector<NodeId> open;
         const auto reach = [&](NodeId id) {
-            if (id >= linked_ || reached[id])
+            if (id >= marks.linked || reached[id])
                 return;
             reached[id] = true;
             open.push_back(id);
         };
-        reach(entry.id);
+        reach(marks.entry_point.id);
         for (std::uint64_t visited = 0; !open.empty(); ++visited) {
             if (visited % nodes_between_polls == 0)
                 DVEC_TRY(poll());
@@ -138,13 +157,9 @@ class Verifier {
             follow(id, reach);
         }
         std::uint64_t lost = 0;
-        for (NodeId id = 0; id < linked_; ++id)
+        for (NodeId id = 0; id < marks.linked; ++id)
             lost += !reached[id] && graph::is_live(nodes_.state(id));
-        if (lost * unreachable_share > linked_ && lost > 1)
-            find(DamagedPart::links, nodes_.nodes_path(), 0,
-                 std::to_string(lost) + " of " + std::to_string(linked_) +
-                     " linked nodes cannot be reached through links");
-        return {};
+        return lost;
     }
 
     template <class Reach>
