@@ -21,7 +21,6 @@ constexpr NodeId nodes_between_polls = 1024;
 
 // A graph search by its nature misses a node now and then; more than one in so many is damage.
 constexpr std::uint64_t unreachable_share = 50;
-constexpr int reachability_attempts = 3;
 
 class Verifier {
   public:
@@ -118,24 +117,21 @@ class Verifier {
         }
     }
 
-    // While nodes are linked, the way to an older one may come to lead through a newer one that is
-    // not looked at; such an answer is worth nothing, and an index that never rests goes without.
+    // While nodes are linked, the way to an older one may come to lead through a newer one that
+    // does not count yet. So only an index that rests is judged.
     Status check_reachability() {
-        for (int attempt = 0; attempt < reachability_attempts; ++attempt) {
-            const auto marks = graph::Watermarks::load(index_.state().graph);
-            if (marks.linked == 0 || marks.linked > nodes_.mapped_slots())
-                return {};
-            auto lost = count_unreachable(marks);
-            if (!lost.ok())
-                return std::move(lost).status();
-            if (graph::Watermarks::load(index_.state().graph).linked != marks.linked)
-                continue;
-            if (lost.value() * unreachable_share > marks.linked && lost.value() > 1)
-                find(DamagedPart::links, nodes_.nodes_path(), 0,
-                     std::to_string(lost.value()) + " of " + std::to_string(marks.linked) +
-                         " linked nodes cannot be reached through links");
+        const auto marks = graph::Watermarks::load(index_.state().graph);
+        if (marks.linked == 0 || marks.linked != marks.allocated || marks.linked > end_)
             return {};
-        }
+        auto lost = count_unreachable(marks);
+        if (!lost.ok())
+            return std::move(lost).status();
+        if (graph::Watermarks::load(index_.state().graph).allocated != marks.allocated)
+            return {};
+        if (lost.value() * unreachable_share > marks.linked && lost.value() > 1)
+            find(DamagedPart::links, nodes_.nodes_path(), 0,
+                 std::to_string(lost.value()) + " of " + std::to_string(marks.linked) +
+                     " linked nodes cannot be reached through links");
         return {};
     }
 

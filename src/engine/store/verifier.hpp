@@ -30,7 +30,8 @@ struct Verification {
     bool (*interrupted)() = nullptr;  // polled; Code::interrupted then
 };
 
-// Others may insert, remove, search and link meanwhile. Reads all files once, the level-0 links
+// Others may insert, remove, search and link meanwhile; whether every node can be reached is judged
+// only when nothing is left to be linked. Reads all files once, the level-0 links
 // twice. Memory: 9 bits per node. Code::stale when the files were replaced during the check.
 base::Status verify(Index &index, const Verification &verification);
 

@@ -133,9 +133,10 @@ TEST_F(StoreVerifier, AFlippedByteOfTheCheckpointIsFound) {
 }
 
 TEST_F(StoreVerifier, LostLinksAreNoticed) {
+    link_all(*store_.maintainer());
     for (graph::NodeId id = 10; id < 60; ++id) {
         index_->nodes().slot(id)->link_count.store(0);
-        for (graph::NodeId other = 0; other < 80; ++other)
+        for (graph::NodeId other = 0; other < 90; ++other)
             for (std::uint32_t i = 0; i < index_->nodes().layout().level0_links(); ++i)
                 if (index_->nodes().links(other)[i].load() == id)
                     index_->nodes().links(other)[i].store(other);
