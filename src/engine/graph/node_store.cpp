@@ -27,6 +27,11 @@ std::string path_of(const NodeStore::Params &params, std::string_view prefix) {
     return params.directory + "/" + std::string(prefix) + std::to_string(params.generation);
 }
 
+Status remove_if_there(base::FileSystem &file_system, const std::string &path) {
+    const Status removed = file_system.remove(path);
+    return removed.code() == Code::not_found ? Status() : removed;
+}
+
 FileHeader make_header(const NodeStore::Params &params, std::uint32_t magic) {
     FileHeader header{};
     header.magic = magic;
@@ -154,6 +159,14 @@ Status NodeStore::create_files(base::FileSystem &file_system, const Params &para
     });
 }
 
+Status NodeStore::remove_files(base::FileSystem &file_system, const Params &params) {
+    return base::guarded([&]() -> Status {
+        for (const std::string_view prefix : {nodes_prefix, upper_prefix})
+            DVEC_TRY(remove_if_there(file_system, path_of(params, prefix)));
+        return {};
+    });
+}
+
 Status NodeStore::remove_other_files(base::FileSystem &file_system, const std::string &directory,
                                      std::uint64_t generation) {
     return base::guarded([&]() -> Status {
@@ -166,9 +179,7 @@ Status NodeStore::remove_other_files(base::FileSystem &file_system, const std::s
                 name.starts_with(nodes_prefix) || name.starts_with(upper_prefix);
             if (!graph_file || name.substr(nodes_prefix.size()) == kept)
                 continue;
-            const Status removed = file_system.remove(directory + "/" + name);
-            if (!removed.ok() && removed.code() != Code::not_found)
-                return removed;
+            DVEC_TRY(remove_if_there(file_system, directory + "/" + name));
         }
         return {};
     });

@@ -26,8 +26,9 @@ class NodeStore {
 
     // Creates both files, empty and with their header pages, in an existing folder.
     static base::Status create_files(base::FileSystem &file_system, const Params &params);
-    // Removes the graph files of every other generation than `generation` from a folder. Whoever
-    // still maps them keeps what he has.
+    // Removes the graph files of one generation, or of every other one, from a folder; that there
+    // are none is no failure. Whoever still maps them keeps what he has.
+    static base::Status remove_files(base::FileSystem &file_system, const Params &params);
     static base::Status remove_other_files(base::FileSystem &file_system,
                                            const std::string &directory, std::uint64_t generation);
 

@@ -26,7 +26,8 @@ struct EntryPoint {
         return std::uint64_t{static_cast<std::uint32_t>(entry.level + 1)} << 32 | entry.id;
     }
     static constexpr EntryPoint unpack(std::uint64_t word) {
-        return {static_cast<NodeId>(word), static_cast<int>(word >> 32) - 1};
+        return {static_cast<NodeId>(word),
+                static_cast<int>(static_cast<std::uint32_t>(word >> 32) - 1)};
     }
 };
 

@@ -41,9 +41,9 @@ Compactor::Compactor(base::FileSystem &file_system, const Description &descripti
       new_files_(old_files_ + 1) {}
 
 Compactor::~Compactor() {
-    if (!exchanged_)
-        static_cast<void>(
-            graph::NodeStore::remove_other_files(file_system_, description_.directory, old_files_));
+    // Only these: by now the folder may hold the files of an index built anew.
+    if (!exchanged_ && !new_params_.directory.empty())
+        static_cast<void>(graph::NodeStore::remove_files(file_system_, new_params_));
 }
 
 Result<std::unique_ptr<Compactor>> Compactor::begin(base::FileSystem &file_system,
@@ -69,9 +69,9 @@ Status Compactor::open(const distance::Kernel &kernel, unsigned threads) {
         return std::move(old_nodes).status();
     old_nodes_ = std::move(old_nodes).value();
 
-    const auto params = node_store_params(description_, kernel, new_files_);
-    DVEC_TRY(graph::NodeStore::create_files(file_system_, params));
-    auto nodes = graph::NodeStore::open(file_system_, params, graph_);
+    new_params_ = node_store_params(description_, kernel, new_files_);
+    DVEC_TRY(graph::NodeStore::create_files(file_system_, new_params_));
+    auto nodes = graph::NodeStore::open(file_system_, new_params_, graph_);
     if (!nodes.ok())
         return std::move(nodes).status();
     nodes_ = std::move(nodes).value();

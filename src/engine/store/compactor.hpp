@@ -67,6 +67,7 @@ class Compactor {
     Locks locks_;
     const std::uint64_t old_files_;
     const std::uint64_t new_files_;
+    graph::NodeStore::Params new_params_;  // once there are such files
     bool exchanged_ = false;
 
     std::unique_ptr<graph::NodeStore> old_nodes_;

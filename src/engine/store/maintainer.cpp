@@ -46,10 +46,16 @@ Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_syst
     });
 }
 
-Status Maintainer::need_linker() {
+Status Maintainer::need_linker(const std::atomic<bool> &stop) {
     if (linker_)
         return {};
     auto linker = graph::Linker::create(*nodes_, linker_params(description_, kernel_, threads_));
+    if (linker.status().code() == base::Code::corrupt) {
+        // The entry point's links are damaged. What a linker cannot use can be made so.
+        state_.links_unsound.store(1);
+        DVEC_TRY(make_links_sound(stop));
+        linker = graph::Linker::create(*nodes_, linker_params(description_, kernel_, threads_));
+    }
     if (!linker.ok())
         return std::move(linker).status();
     linker_ = std::move(linker).value();
@@ -66,7 +72,7 @@ Status Maintainer::link(std::uint32_t limit, const std::atomic<bool> &stop) {
             return {};
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
         DVEC_TRY(make_links_sound(stop));
-        DVEC_TRY(need_linker());
+        DVEC_TRY(need_linker(stop));
         const std::uint32_t linked = state_.graph.linked.load();
         const std::uint32_t allocated = state_.graph.allocated.load(std::memory_order_acquire);
         return linker_->link(linked + std::min(limit, allocated - linked), stop);

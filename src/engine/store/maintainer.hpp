@@ -71,7 +71,7 @@ class Maintainer {
           locks_(locks),
           threads_(threads) {}
 
-    base::Status need_linker();
+    base::Status need_linker(const std::atomic<bool> &stop);
 
     base::FileSystem &file_system_;
     Description description_;

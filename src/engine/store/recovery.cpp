@@ -45,7 +45,14 @@ Status check_record(const CheckpointRecord &record, const Description &descripti
         record.dimensions != description.dimensions || record.m != description.m ||
         record.segment_bytes != description.segment_bytes)
         return Status(Code::mismatch, "its files have another shape");
-    if (record.linked > record.nodes)
+    const auto entry = graph::EntryPoint::unpack(record.entry_point);
+    const bool bad_entry =
+        entry.level < 0
+            ? entry.level != -1
+            : entry.id >= record.linked || entry.level > graph::node_level(entry.id, record.m);
+    if (record.linked > record.nodes || bad_entry ||
+        record.log_position % log::record_alignment != 0 ||
+        record.log_position / record.segment_bytes > log::max_segment_number)
         return Status(Code::corrupt, "its checkpoint contradicts itself");
     return {};
 }
@@ -117,9 +124,6 @@ class Recovery {
         if (checkpoint_.nodes > nodes_->mapped_slots() ||
             checkpoint_.upper_blocks > nodes_->mapped_upper_blocks())
             return Status(Code::corrupt, "its files are shorter than its checkpoint says");
-        // Left behind when the files were being replaced. They do no harm but take space.
-        static_cast<void>(graph::NodeStore::remove_other_files(file_system_, description_.directory,
-                                                               checkpoint_.files));
         return {};
     }
 
@@ -186,8 +190,18 @@ class Recovery {
         // What was dropped must stay dropped: PostgreSQL will use those LSNs again, and the next
         // recovery must not take an old record for one of a row that survived.
         AlreadyFlushed wal;
-        return take_checkpoint(file_system_, description_, state_, locks_, *nodes_, wal,
-                               CheckpointKind::running);
+        DVEC_TRY(take_checkpoint(file_system_, description_, state_, locks_, *nodes_, wal,
+                                 CheckpointKind::running));
+        remove_left_files();
+        return {};
+    }
+
+    // What stayed when the files were being replaced does no harm but takes space. Only now: the
+    // checkpoint found may have been written and not synced by those who died, and then a power
+    // loss brings back the one before it, which names the other files.
+    void remove_left_files() {
+        static_cast<void>(graph::NodeStore::remove_other_files(file_system_, description_.directory,
+                                                               checkpoint_.files));
     }
 
     // A damaged record is one insert or delete that is missing. Rows so lost are on heap pages that
@@ -235,8 +249,13 @@ class Recovery {
             return {};
         }
         max_lsn_ = std::max(max_lsn_, record.lsn);
-        if (record.node >= nodes_->mapped_slots())
-            return contradiction("its log names a node beyond its files");
+        if (record.node >= nodes_->mapped_slots()) {
+            if (trust_ != Trust::disk)
+                return contradiction("its log names a node beyond its files");
+            // The growth of a file that was not synced since is lost with the power.
+            DVEC_TRY(nodes_->reserve_slots(record.node + 1 - state_.graph.allocated.load()));
+            DVEC_TRY(nodes_->refresh());
+        }
         return record.type == log::RecordType::insert ? apply_insert(record) : apply_remove(record);
     }
 
