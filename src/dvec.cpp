@@ -2,6 +2,7 @@
 // that knows; nothing is decided here.
 #include "postgres/am/handler.hpp"
 #include "postgres/bridge/postgres.hpp"
+#include "postgres/worker/commit_sync.hpp"
 #include "postgres/worker/registry.hpp"
 #include "postgres/worker/settings.hpp"
 #include "postgres/worker/worker.hpp"
@@ -20,6 +21,7 @@ void _PG_init(void) {
     if (!process_shared_preload_libraries_in_progress)
         return;
     registry_init();
+    commit_sync_init();
     worker_init();
 }
 }

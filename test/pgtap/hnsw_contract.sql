@@ -79,7 +79,8 @@ SELECT set_eq(
     ('dvec.max_indexes', '1024', '', '8', '1048576', 'postmaster'),
     ('dvec.simd', 'auto', '', '', '', 'superuser'),
     ('dvec.sweep_interval', '60', 's', '1', '86400', 'sighup'),
-    ('dvec.tail_limit', '16384', 'kB', '64', '2097151', 'sighup')$$,
+    ('dvec.tail_limit', '16384', 'kB', '64', '2097151', 'sighup'),
+    ('dvec.wal_sync', 'buffered', '', '', '', 'user')$$,
     'settings of searches, of the worker and of the registry');
 SELECT set_eq(
     $$SELECT name, boot_val, coalesce(unit, '') AS unit, context FROM pg_settings WHERE name LIKE 'dvec.log%'$$,
@@ -87,6 +88,7 @@ SELECT set_eq(
     ('dvec.log_flush_threshold', '256', 'kB', 'sighup'),
     ('dvec.log_buffer_limit', '1024', 'kB', 'sighup'),
     ('dvec.log_flush_interval', '200', 'ms', 'sighup'),
+    ('dvec.log_max_size', '1048576', 'kB', 'sighup'),
     ('dvec.log_segment_size', '4096', 'kB', 'superuser')$$,
     'settings of the sidecar log');
 

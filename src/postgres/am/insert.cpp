@@ -1,71 +1,32 @@
-// INSERT: one copy into a slot, one into the log. Linking is the worker's job; a session only waits
-// for it when the tail, which every search has to scan, grows beyond its limit.
+// INSERT: one copy into a slot, one into the log. Linking and syncing are the worker's job; a
+// session waits only when it leaves the worker too far behind, and for syncs that its commit
+// depends on.
 #include <algorithm>
 #include <vector>
 
 #include "postgres/am/access.hpp"
+#include "postgres/am/attempt.hpp"
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
-#include "postgres/worker/settings.hpp"
+#include "postgres/worker/commit_sync.hpp"
+#include "postgres/worker/throttle.hpp"
 #include "postgres/worker/wal.hpp"
 
 extern "C" {
 #include "access/transam.h"
 #include "access/xact.h"
 #include "nodes/execnodes.h"
-#include "utils/timestamp.h"
 }
 
 namespace dvec::postgres {
 
 namespace {
 
-// How long a session waits at a time before it looks again, should nobody wake it; and how long for
-// a worker that makes no progress, stopped or stuck, before it goes on without.
-constexpr long recheck_ms = 10;
-constexpr int patience_ms = 5000;
-
 // As in RebuiltRow.
 uint64 packed(graph::Tid tid) { return uint64{tid.block} << 16 | tid.offset; }
-
-bool tail_too_long(const OpenIndex &open) {
-    const uint64 bytes = uint64{open.index->tail()} * open.index->vector_bytes();
-    return bytes > static_cast<uint64>(settings::tail_limit_kb) * 1024;
-}
-
-bool log_too_far_ahead(const OpenIndex &open) {
-    const log::SharedState &log = open.entry->shared.log;
-    const uint64 synced = log.synced.load(std::memory_order_acquire);
-    return log.head.load(std::memory_order_acquire) - synced >
-           static_cast<uint64>(settings::log_buffer_limit_kb) * 1024;
-}
-
-// Before the row is added, so that giving up here leaves nothing behind. Where there is no worker,
-// or a stuck one, there is nobody to wait for: the row is safe in the heap, and the tail is
-// searched however long it is.
-void wait_for_linking(const OpenIndex &open) {
-    if (!tail_too_long(open))
-        return;
-    const std::atomic<uint32> &linked = open.entry->shared.graph.linked;
-    uint32 seen = linked.load();
-    TimestampTz since = GetCurrentTimestamp();
-    ConditionVariablePrepareToSleep(&open.entry->progress);
-    while (tail_too_long(open) && worker_runs()) {
-        wake_worker();
-        ConditionVariableTimedSleep(&open.entry->progress, recheck_ms, PG_WAIT_EXTENSION);
-        const TimestampTz now = GetCurrentTimestamp();
-        if (linked.load() != seen) {
-            seen = linked.load();
-            since = now;
-        }
-        if (TimestampDifferenceExceeds(since, now, patience_ms))
-            break;
-    }
-    ConditionVariableCancelSleep();
-}
 
 // The live nodes below `limit`, by TID.
 base::Status collect_rows(OpenIndex *open, uint32 limit) {
@@ -105,37 +66,58 @@ bool rebuild_has_row(OpenIndex *open, ItemPointer tid) {
            graph::is_live(open->index->nodes().state(found->node));
 }
 
-void insert_row(Relation index, OpenIndex *open, ItemPointer tid, Datum value, bool own_row) {
-    const void *bytes =
-        encode_row(*index_support(index), static_cast<int>(open->entry->shape.dimensions), value);
-    if (bytes == nullptr || (own_row && rebuild_has_row(open, tid)))
-        return;
+// Rows of a concurrent build come from other transactions.
+RowOrigin origin_of_row(Relation heap, const IndexInfo *index_info) {
+    if (index_info->ii_Concurrent)
+        return RowOrigin::others;
+    return RelationIsPermanent(heap) && !RelationNeedsWAL(heap) ? RowOrigin::own_without_wal
+                                                                : RowOrigin::own;
+}
 
-    wait_for_linking(*open);
-    // The worker syncs at a lower threshold; a session that outruns it does so itself.
-    if (log_too_far_ahead(*open))
-        sync_log(open);
-    const XLogRecPtr lsn = wal_position_of_insert(own_row);
-    ok_or_raise([&]() -> base::Status {
+// A row of our own with WAL is found again by its page's LSN, should the log be lost with the
+// power. Pages without WAL have none; and rows of others may lie below what a checkpoint promised.
+SyncAtCommit sync_of_row(RowOrigin origin) {
+    return origin == RowOrigin::own ? SyncAtCommit::as_set : SyncAtCommit::always;
+}
+
+Attempt insert_row(OpenIndex *open, ItemPointer tid, const void *bytes, RowOrigin origin) {
+    throttle_insert(open);
+    const XLogRecPtr lsn = wal_position_of_insert(origin);
+    return attempt([&]() -> base::Status {
         auto id = open->index->insert(engine_tid(tid), lsn, bytes);
         return id.ok() ? base::Status() : std::move(id).status();
     });
+}
+
+Attempt insert_value(Relation index, Relation heap, ItemPointer tid, Datum value,
+                     const IndexInfo *index_info) {
+    OpenIndex *open = open_relation(index);
+    const void *bytes =
+        encode_row(*index_support(index), static_cast<int>(open->entry->shape.dimensions), value);
+    const RowOrigin origin = origin_of_row(heap, index_info);
+    if (bytes == nullptr || (origin != RowOrigin::others && rebuild_has_row(open, tid)))
+        return Attempt::done;
+    if (insert_row(open, tid, bytes, origin) == Attempt::files_replaced)
+        return Attempt::files_replaced;
+    // No crash leaves anything of a temporary or unlogged index that a sync could have saved.
+    if (RelationIsPermanent(index))
+        sync_at_commit(*open, sync_of_row(origin));
     wake_worker();
+    return Attempt::done;
 }
 
 }  // namespace
 
-bool insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation,
+bool insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
             IndexUniqueCheck, bool, struct IndexInfo *index_info) {
     if (isnull[0])
         return false;
     guarded([=] {
-        OpenIndex *open = open_relation(index);
         const MemoryContext row_context =
             AllocSetContextCreate(CurrentMemoryContext, "dvec insert", ALLOCSET_SMALL_SIZES);
         const MemoryContext caller = MemoryContextSwitchTo(row_context);
-        // Rows of a concurrent build come from other transactions.
-        insert_row(index, open, tid, values[0], !index_info->ii_Concurrent);
+        while (insert_value(index, heap, tid, values[0], index_info) == Attempt::files_replaced)
+            CHECK_FOR_INTERRUPTS();
         MemoryContextSwitchTo(caller);
         MemoryContextDelete(row_context);
     });

@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "postgres/am/access.hpp"
+#include "postgres/am/attempt.hpp"
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/worker/commit_sync.hpp"
+#include "postgres/worker/throttle.hpp"
 #include "postgres/worker/wal.hpp"
 
 extern "C" {
@@ -34,18 +37,30 @@ class WalFlushedOnce {
     bool flushed_ = false;
 };
 
-uint32 readable_nodes(OpenIndex *open) {
-    return value_or_raise([&] { return open->index->refresh(); });
+Attempt find_end(OpenIndex *open, uint32 *end) {
+    return attempt([&]() -> base::Status {
+        auto readable = open->index->refresh();
+        if (!readable.ok())
+            return std::move(readable).status();
+        *end = readable.value();
+        return {};
+    });
 }
 
-void remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDeleteCallback is_dead,
-                 void *callback_state) {
-    const uint32 end = readable_nodes(open);
+// May stop in the middle, when ids are of no use any more. Going over the index again does no harm:
+// what was removed stays removed.
+Attempt remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDeleteCallback is_dead,
+                    void *callback_state) {
+    uint32 end = 0;
+    if (find_end(open, &end) == Attempt::files_replaced)
+        return Attempt::files_replaced;
     WalFlushedOnce wal;
     stats->num_index_tuples = 0;
     for (uint32 id = 0; id < end; ++id) {
-        if (id % nodes_between_delays == 0)
+        if (id % nodes_between_delays == 0) {
             vacuum_delay_point();
+            throttle_log(open);
+        }
         const uint64 state = open->index->nodes().state(id);
         if (!graph::is_live(state))
             continue;
@@ -55,12 +70,26 @@ void remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDeleteC
             continue;
         }
         wal.ensure();
-        ok_or_raise([&] { return open->index->remove(id, 0); });
+        if (attempt([&] { return open->index->remove(id, 0); }) == Attempt::files_replaced)
+            return Attempt::files_replaced;
         stats->tuples_removed += 1;
     }
     // Durable before vacuum frees the line pointers for new rows.
     if (stats->tuples_removed > 0)
-        sync_log(open);
+        sync_log(*open);
+    return Attempt::done;
+}
+
+Attempt remove_dead_pinned(OpenIndex *open, IndexBulkDeleteResult *stats,
+                           IndexBulkDeleteCallback is_dead, void *callback_state) {
+    volatile Attempt result = Attempt::files_replaced;
+    pin(open);
+    PG_TRY();
+    { result = remove_dead(open, stats, is_dead, callback_state); }
+    PG_FINALLY();
+    { unpin(open); }
+    PG_END_TRY();
+    return result;
 }
 
 double count_live(OpenIndex *open) {
@@ -81,14 +110,10 @@ IndexBulkDeleteResult *make_stats(IndexBulkDeleteResult *stats, Relation index) 
 IndexBulkDeleteResult *bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
                                    IndexBulkDeleteCallback is_dead, void *callback_state) {
     return guarded([=] {
-        OpenIndex *open = open_relation(info->index);
         IndexBulkDeleteResult *result = make_stats(stats, info->index);
-        pin(open);
-        PG_TRY();
-        { remove_dead(open, result, is_dead, callback_state); }
-        PG_FINALLY();
-        { unpin(open); }
-        PG_END_TRY();
+        while (remove_dead_pinned(open_relation(info->index), result, is_dead, callback_state) ==
+               Attempt::files_replaced)
+            CHECK_FOR_INTERRUPTS();
         return result;
     });
 }

@@ -9,6 +9,7 @@
 
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/worker/horizon.hpp"
 #include "postgres/worker/open_index.hpp"
 #include "postgres/worker/registry.hpp"
 #include "postgres/worker/settings.hpp"
@@ -140,7 +141,7 @@ bool checkpoint_due(const Ward &ward, TimestampTz now) {
     const uint32 relink = ward.maintainer->relink_nodes();
     if (replay == 0 && relink == 0)
         return false;
-    return replay >= static_cast<uint64>(settings::checkpoint_size_kb) * 1024 ||
+    return replay >= settings::checkpoint_bytes() ||
            relink >= most_relinking(ward.maintainer->state()) ||
            until(ward.last_checkpoint, settings::checkpoint_timeout_s * 1000L, now) == 0;
 }
@@ -148,6 +149,9 @@ bool checkpoint_due(const Ward &ward, TimestampTz now) {
 void checkpoint(Ward &ward, store::CheckpointKind kind, TimestampTz now) {
     ServerWalFlusher wal;
     ward.last_checkpoint = now;
+    // Never backwards: a build or a repair may know better than the horizon, which begins at 0.
+    std::atomic<uint64> &reconcile_lsn = ward.entry->shared.reconcile_lsn;
+    reconcile_lsn.store(std::max<uint64>(reconcile_lsn.load(), safe_reconcile_lsn()));
     if (!settle(ward, ward.maintainer->checkpoint(wal, kind), FailedSync::possible, now))
         return;
     ward.entry->checkpoints.fetch_add(1);
@@ -190,6 +194,8 @@ long care_for(Ward &ward, const std::atomic<bool> &stop) {
 }  // namespace
 
 long care_for_all(const std::atomic<bool> &stop) {
+    // Asked for in every round, so that a value is there when a checkpoint is due.
+    (void)safe_reconcile_lsn();
     drop_wards_not_in_use();
     take_in_new(GetCurrentTimestamp());
     long sleep = longest_sleep_ms;

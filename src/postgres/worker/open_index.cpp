@@ -61,8 +61,11 @@ void abandon_opening(int, Datum entry) {
 
 // A new life of the index: whatever processes have cached about it is no longer valid.
 void reset_shared_state(IndexEntry *entry) {
+    // A session that still syncs the former files would else raise the new log's watermark.
+    LWLockAcquire(&entry->sync_lock, LW_EXCLUSIVE);
     new (&entry->shared) store::SharedState{};
     entry->generation.store(next_generation());
+    LWLockRelease(&entry->sync_lock);
 }
 
 // A store::StartReport as plain data.
@@ -204,7 +207,9 @@ std::multimap<Key, OpenIndex> &open_indexes() {
     return *table;
 }
 
-bool still_valid(const OpenIndex &open) { return in_use(*open.entry, open.generation); }
+bool still_valid(const OpenIndex &open) {
+    return in_use(*open.entry, open.generation) && open.index->is_current();
+}
 
 OpenIndex *find_open(const IndexFile &file) {
     const auto [begin, end] = open_indexes().equal_range(key_of(file));
@@ -286,14 +291,6 @@ void give_up(IndexEntry *entry, uint64 generation) noexcept {
     LWLockRelease(&registry()->lock);
     if (mine)
         ConditionVariableBroadcast(&entry->state_changed);
-}
-
-void sync_log(OpenIndex *open) {
-    const PendingError error = pending_error(open->index->sync_log());
-    if (!error)
-        return;
-    give_up(open->entry, open->generation);
-    raise_error(error);
 }
 
 void pin(OpenIndex *index) noexcept { ++index->pins; }

@@ -52,10 +52,6 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source);
 // Whether this process has the index open and ready to use.
 bool is_open_here(const IndexFile &file) noexcept;
 
-// Makes the index's log durable. When that fails the files are given up (see give_up) and the
-// failure is raised.
-void sync_log(OpenIndex *open);
-
 // The kernel drops what it could not write, so after a failed sync trying again would only hide the
 // loss. Nobody uses these files any more, and the next user of the index rebuilds them from the
 // table. Does nothing when the entry has got another generation, that is, other files, already.

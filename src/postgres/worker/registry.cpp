@@ -41,6 +41,7 @@ void make_registry(Registry *table) {
         LWLockInitialize(&table->entries[i].append_lock, tranche_id);
         LWLockInitialize(&table->entries[i].grow_lock, tranche_id);
         LWLockInitialize(&table->entries[i].care_lock, tranche_id);
+        LWLockInitialize(&table->entries[i].sync_lock, tranche_id);
         ConditionVariableInit(&table->entries[i].state_changed);
         ConditionVariableInit(&table->entries[i].progress);
     }

@@ -51,6 +51,9 @@ struct IndexEntry {
     // Held by the worker while it works on the index's files, and by whoever replaces them. Taken
     // before Registry::lock.
     LWLock care_lock;
+    // Held by a session that syncs the log, and while `shared` is made anew. No lock is taken
+    // under it.
+    LWLock sync_lock;
 
     // Written while opening, constant while ready.
     store::Shape shape;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <unistd.h>
 #include <vector>
 
 #include "engine/base/checksum.hpp"
@@ -12,6 +13,11 @@
 #include "postgres/bridge/errors.hpp"
 #include "postgres/worker/registry.hpp"
 #include "postgres/worker/wal.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+#include "utils/timestamp.h"
+}
 
 namespace dvec::postgres {
 
@@ -21,7 +27,7 @@ constexpr const char *path = "dvec/starts";
 constexpr const char *new_path = "dvec/starts.new";
 
 constexpr uint32 starts_magic = 0x53435644;  // "DVCS"
-constexpr uint32 starts_version = 1;
+constexpr uint32 starts_version = 2;
 constexpr std::size_t most_starts = 1024;
 
 // As they stand in the file, little-endian: a header, then the starts in order.
@@ -36,12 +42,16 @@ struct ServerStart {
     uint64 recovery_end;  // an LSN, or one of:
     static constexpr uint64 none = 0;
     static constexpr uint64 unknown = store::WalHistory::nothing_lost;
+    uint32 flags;
+    static constexpr uint32 foreign_recovery = 1;
+    uint32 reserved;  // 0
 };
-static_assert(sizeof(StartsHeader) == 16 && sizeof(ServerStart) == 16);
+static_assert(sizeof(StartsHeader) == 16 && sizeof(ServerStart) == 24);
 
 using Starts = std::vector<ServerStart>;
 
-// A file that is missing or damaged is an empty history.
+// A file that is missing or damaged is an empty history. So is one of an earlier version, which
+// does not know of foreign recoveries.
 base::Result<Starts> read_starts() {
     auto file = base::posix_file_system().open(path, base::OpenMode::read_only);
     if (!file.ok()) {
@@ -79,6 +89,16 @@ base::Status write_starts(const Starts &starts) {
     return files.sync_directory(sidecar_root);
 }
 
+// As PostgreSQL will find it: what cannot be looked at may be there.
+bool file_present(const char *name) noexcept { return access(name, F_OK) == 0 || errno != ENOENT; }
+
+// Before recovery begins, which renames or removes these files at its end.
+uint32 flags_of_this_start() noexcept {
+    const bool foreign = file_present(BACKUP_LABEL_FILE) || file_present(RECOVERY_SIGNAL_FILE) ||
+                         file_present(STANDBY_SIGNAL_FILE);
+    return foreign ? ServerStart::foreign_recovery : 0;
+}
+
 base::Status add_start(uint64 number) {
     const base::Status made = base::posix_file_system().make_directory(sidecar_root);
     if (!made.ok() && made.code() != base::Code::already_exists)
@@ -89,8 +109,16 @@ base::Status add_start(uint64 number) {
     Starts &list = starts.value();
     if (list.size() >= most_starts)
         list.erase(list.begin(), list.end() - static_cast<std::ptrdiff_t>(most_starts - 1));
-    list.push_back({number, ServerStart::unknown});
+    list.push_back({number, ServerStart::unknown, flags_of_this_start(), 0});
     return write_starts(list);
+}
+
+// Removing takes no space, so it succeeds where writing did not.
+base::Status forget_starts() {
+    base::Status removed = base::posix_file_system().remove(path);
+    if (removed.ok())
+        return base::posix_file_system().sync_directory(sidecar_root);
+    return removed.code() == base::Code::not_found ? base::Status() : removed;
 }
 
 base::Status set_recovery_end(uint64 number, uint64 end) {
@@ -103,20 +131,40 @@ base::Status set_recovery_end(uint64 number, uint64 end) {
     return write_starts(starts.value());
 }
 
-uint64 random_number() noexcept {
+uint64 new_number() noexcept {
     uint64 number = 0;
-    return pg_strong_random(&number, sizeof number) ? number : 0;
+    if (!pg_strong_random(&number, sizeof number))
+        number = static_cast<uint64>(GetCurrentTimestamp()) << 16 ^ static_cast<uint64>(getpid());
+    return number != 0 ? number : 1;
+}
+
+// The starts after `start`, oldest first; nothing when the history does not reach from there to the
+// running one.
+std::optional<Starts> starts_after(uint64 start) {
+    const uint64 running = registry()->server_start;
+    if (start == running)
+        return Starts();
+    auto starts = base::guarded([] { return read_starts(); });
+    if (!starts.ok())
+        return std::nullopt;
+    Starts &list = starts.value();
+    const auto at = std::find_if(list.begin(), list.end(),
+                                 [start](const ServerStart &past) { return past.number == start; });
+    if (at == list.end() || list.back().number != running)
+        return std::nullopt;
+    list.erase(list.begin(), at + 1);
+    return std::move(list);
 }
 
 }  // namespace
 
 uint64 note_server_start() noexcept {
-    const uint64 number = random_number();
-    if (number == 0)
-        return 0;
+    const uint64 number = new_number();
     const PendingError error = pending_error(base::guarded([&] { return add_start(number); }));
     report(LOG, error);
-    return error ? 0 : number;
+    if (error)
+        report(LOG, pending_error(base::guarded([] { return forget_starts(); })));
+    return number;
 }
 
 void note_recovery_end() {
@@ -140,24 +188,24 @@ void note_recovery_end() {
 std::uint64_t ServerStarts::current_start() const noexcept { return registry()->server_start; }
 
 std::optional<std::uint64_t> ServerStarts::surviving_end(std::uint64_t start) const noexcept {
-    if (start == 0)
-        return std::nullopt;
-    const auto starts = base::guarded([] { return read_starts(); });
-    if (!starts.ok())
-        return std::nullopt;
-    const Starts &list = starts.value();
-    auto at = std::find_if(list.begin(), list.end(),
-                           [start](const ServerStart &past) { return past.number == start; });
-    if (at == list.end())
+    const auto starts = starts_after(start);
+    if (!starts)
         return std::nullopt;
     std::uint64_t lowest = nothing_lost;
-    for (++at; at != list.end(); ++at) {
-        if (at->recovery_end == ServerStart::unknown)
+    for (const ServerStart &past : *starts) {
+        if (past.recovery_end == ServerStart::unknown)
             return std::nullopt;
-        if (at->recovery_end != ServerStart::none)
-            lowest = std::min(lowest, at->recovery_end);
+        if (past.recovery_end != ServerStart::none)
+            lowest = std::min(lowest, past.recovery_end);
     }
     return lowest;
+}
+
+bool ServerStarts::foreign_recovery_since(std::uint64_t start) const noexcept {
+    const auto starts = starts_after(start);
+    return !starts || std::any_of(starts->begin(), starts->end(), [](const ServerStart &past) {
+        return (past.flags & ServerStart::foreign_recovery) != 0;
+    });
 }
 
 }  // namespace dvec::postgres

@@ -1,5 +1,13 @@
 // The history of server starts, in the file dvec/starts: which crash recoveries took back how much
-// WAL. An index that is not used for several starts is judged by all of them when it is used again.
+// WAL, and which starts recovered from WAL that came from elsewhere. An index that is not used for
+// several starts is judged by all of them when it is used again.
+//
+// A foreign recovery is one that begins with a backup label or with a request for archive recovery
+// or standby mode in the data directory. The heap is then brought to a state that this server did
+// not write, while the sidecars stay as they were, clean or not. A standby notes it at each of its
+// starts; its promotion is no start. Since nothing uses a sidecar before recovery is over, whatever
+// was last used before such a start has missed what was recovered, however often the standby was
+// started meanwhile, and what is used after its promotion has not.
 #pragma once
 
 #include "engine/store/wal_history.hpp"
@@ -9,8 +17,9 @@ namespace dvec::postgres {
 
 // Notes down that the server starts, before its recovery begins: from here on an index that was in
 // use before is known to have missed something. Runs in the postmaster, also after the crash of a
-// backend. Returns the number of this start, 0 when it could not be noted down (reported to the
-// server's log).
+// backend, while the files that ask for a foreign recovery are still in place. Returns the number
+// of this start, never 0. When it cannot be noted down (reported to the server's log) the whole
+// history is given up, because one with a gap would tell lies.
 uint64 note_server_start() noexcept;
 
 // Notes down where this start's recovery ended, once. Must be called before an index is opened. A
@@ -21,7 +30,7 @@ class ServerStarts final : public store::WalHistory {
   public:
     std::uint64_t current_start() const noexcept override;
     std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept override;
-    bool foreign_recovery_since(std::uint64_t) const noexcept override { return false; }
+    bool foreign_recovery_since(std::uint64_t start) const noexcept override;
 };
 
 }  // namespace dvec::postgres

@@ -1,6 +1,8 @@
 // Definitions of the dvec.* settings.
 #include "postgres/worker/settings.hpp"
 
+#include <algorithm>
+
 #include "engine/distance/isa.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 
@@ -15,7 +17,9 @@ int log_flush_interval_ms;
 int log_segment_size_kb;
 int checkpoint_size_kb;
 int checkpoint_timeout_s;
+int log_max_size_kb;
 int sweep_interval_s;
+int wal_sync;
 
 namespace {
 
@@ -57,9 +61,18 @@ const IntegerSetting integer_settings[] = {
     {"dvec.checkpoint_timeout",
      "Sets the longest time between checkpoints of an index that changes.", &checkpoint_timeout_s,
      300, 1, 86400, PGC_SIGHUP, GUC_UNIT_S},
+    {"dvec.log_max_size",
+     "Sets the size of an index's sidecar log beyond which inserting sessions wait for a "
+     "checkpoint.",
+     &log_max_size_kb, 1024 * mb, 1 * mb, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB},
     {"dvec.sweep_interval", "Sets the time between searches for files of dropped indexes.",
      &sweep_interval_s, 60, 1, 86400, PGC_SIGHUP, GUC_UNIT_S},
 };
+
+const config_enum_entry wal_sync_values[] = {
+    {"buffered", static_cast<int>(WalSync::buffered), false},
+    {"commit", static_cast<int>(WalSync::commit), false},
+    {nullptr, 0, false}};
 
 char *simd_name;
 
@@ -84,6 +97,11 @@ void assign_simd(const char *value, void *) {
 
 }  // namespace
 
+std::uint64_t checkpoint_bytes() noexcept {
+    return std::uint64_t{1024} *
+           static_cast<unsigned>(std::min(checkpoint_size_kb, log_max_size_kb / 2));
+}
+
 void init() {
     for (const IntegerSetting &setting : integer_settings) {
         // A setting fixed at server start can only be defined while the server starts.
@@ -93,6 +111,12 @@ void init() {
                                 setting.value, setting.min, setting.max, setting.context,
                                 setting.unit, nullptr, nullptr, nullptr);
     }
+    DefineCustomEnumVariable(
+        "dvec.wal_sync", "Sets when the sidecar log of new index entries is flushed to disk.",
+        "With \"commit\", before the transaction that made them commits. With \"buffered\", soon "
+        "after; entries that a crash of the machine takes are found again in the table.",
+        &wal_sync, static_cast<int>(WalSync::buffered), wal_sync_values, PGC_USERSET, 0, nullptr,
+        nullptr, nullptr);
     DefineCustomStringVariable("dvec.simd", "Sets the instruction set of the distance functions.",
                                nullptr, &simd_name, "auto", PGC_SUSET, 0, check_simd, assign_simd,
                                nullptr);

@@ -15,10 +15,21 @@ namespace dvec::postgres {
 // not survive.
 XLogRecPtr wal_recovery_end();
 
-// The end of the WAL that the current transaction has written so far: of its latest heap insert or
-// something later. For rows that another transaction inserted (an index being validated) the end of
-// all WAL.
-XLogRecPtr wal_position_of_insert(bool own_row);
+// How a heap row that goes into an index came about.
+enum class RowOrigin : unsigned char {
+    own,              // this transaction has just inserted it
+    own_without_wal,  // likewise, into a permanent table whose WAL is skipped (see
+                      // RelationNeedsWAL)
+    others            // other transactions did: an index being validated finds it in the heap
+};
+
+// The position in WAL that the sidecar's record of such a row carries: the row did not survive a
+// crash that takes WAL back to before this position. An ERROR of the transaction is another matter,
+// and vacuum's.
+XLogRecPtr wal_position_of_insert(RowOrigin origin);
+
+// The end of the last WAL record written by anyone.
+XLogRecPtr end_of_wal();
 
 // Flushes PostgreSQL's WAL on the engine's behalf; an ERROR there becomes a Status.
 class ServerWalFlusher final : public store::WalFlusher {

@@ -1,0 +1,20 @@
+// Keeps sessions that write from leaving the worker behind without bound: in linking, in syncing
+// the log and in cutting it. A session waits only for a worker that makes progress; what can be
+// done without one it then does itself.
+#pragma once
+
+#include "postgres/worker/open_index.hpp"
+
+namespace dvec::postgres {
+
+// Before a row is added, so that an ERROR here leaves nothing behind: waits while the tail is
+// longer than dvec.tail_limit, and does what throttle_log does. Interruptible.
+void throttle_insert(OpenIndex *open);
+
+// Before records are appended to the log. Syncs it when dvec.log_buffer_limit is exceeded. When a
+// restart would have to read more of it than dvec.log_max_size, waits for the worker to take a
+// checkpoint, and takes one in its place when it does not. Raises when that fails too: 53100 when
+// the disk is full, 53400 when the worker keeps the index to itself without making progress.
+void throttle_log(OpenIndex *open);
+
+}  // namespace dvec::postgres

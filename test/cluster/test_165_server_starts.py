@@ -1,0 +1,102 @@
+"""dvec/starts, the history of server starts: which of them recovered from WAL of another origin. What
+a sidecar last used before such a start lacks, no log of its own can tell."""
+
+import shutil
+import struct
+import subprocess
+
+
+import answers
+import vectors
+from cluster import BIN, wait_until
+
+ROWS = vectors.clustered(100, 8, seed=165)
+
+
+def history(cluster):
+    """[(number, recovery end, whether the recovery was foreign)], oldest first."""
+    image = (cluster.data / "dvec/starts").read_bytes()
+    magic, version, count, _ = struct.unpack_from("<IIII", image)
+    assert (magic, version) == (0x53435644, 2)
+    assert len(image) == 16 + 24 * count
+    starts = [struct.unpack_from("<QQII", image, 16 + 24 * i) for i in range(count)]
+    return [(number, end, bool(flags & 1)) for number, end, flags, _ in starts]
+
+
+def foreign(cluster):
+    return [start[2] for start in history(cluster)]
+
+
+def promoted(cluster):
+    cluster.sql("SELECT pg_promote(true, 60)")
+    wait_until(lambda: cluster.sql("SELECT NOT pg_is_in_recovery()") == [(True,)], "promoted")
+    cluster.worker_pid()
+
+
+def test_own_recoveries(cluster):
+    before = foreign(cluster)
+    assert not any(before)
+    cluster.restart()
+    cluster.kill()
+    cluster.start()
+    assert foreign(cluster) == before + [False, False]
+
+
+def test_standby_at_each_start_until_its_promotion(cluster):
+    before = foreign(cluster)
+    cluster.stop()
+    (cluster.data / "standby.signal").touch()
+    cluster.start()
+    cluster.restart()
+    assert foreign(cluster) == before + [True, True]
+    promoted(cluster)
+    assert foreign(cluster) == before + [True, True]
+    cluster.restart()
+    assert foreign(cluster) == before + [True, True, False]
+
+
+def test_archive_recovery(cluster):
+    before = foreign(cluster)
+    cluster.stop()
+    (cluster.data / "recovery.signal").touch()
+    cluster.configure(restore_command="false")
+    cluster.start()
+    wait_until(lambda: cluster.sql("SELECT NOT pg_is_in_recovery()") == [(True,)], "recovered")
+    cluster.restart()
+    assert foreign(cluster) == before + [True, False]
+
+
+def test_restored_backup(cluster):
+    vectors.make_table(cluster.connect(), ROWS)
+    before = foreign(cluster)
+    backup = cluster.home / "backup"
+    subprocess.run([BIN / "pg_basebackup", "-h", cluster.home, "-U", "postgres", "-D", backup,
+                    "--checkpoint=fast", "--no-sync"], check=True, capture_output=True)
+    assert (backup / "backup_label").exists()
+    cluster.stop()
+    shutil.rmtree(cluster.data)
+    backup.rename(cluster.data)
+    cluster.start()
+    assert foreign(cluster) == before + [True]
+    cluster.restart()
+    assert foreign(cluster) == before + [True, False]
+    assert answers.check_complete(cluster.connect(), "items", ROWS[0]) == 100
+
+
+def test_start_that_cannot_be_noted_down(cluster):
+    """A start missing from the history must not look as if it had not been. So the history goes, and the
+    next start begins a new one; the index notices that it is not in it."""
+    connection = cluster.connect()
+    vectors.make_table(connection, ROWS[:50])
+    vectors.copy_in(connection, "items", 50, ROWS[50:])
+    cluster.kill()
+    (cluster.data / "dvec/starts.new").mkdir()  # in the way
+    (cluster.data / "dvec/starts.new/x").touch()
+    cluster.start()
+    assert "starts" not in {path.name for path in (cluster.data / "dvec").iterdir()}
+    assert answers.check_complete(cluster.connect(), "items", ROWS[0]) == 100
+    cluster.kill()
+    shutil.rmtree(cluster.data / "dvec/starts.new")
+    cluster.start()
+    assert foreign(cluster) == [False]
+    assert answers.check_complete(cluster.connect(), "items", ROWS[0]) == 100
