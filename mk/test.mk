@@ -57,7 +57,13 @@ regress: prefix
 pgtap: prefix
 	scripts/run-pgtap test/pgtap
 
-cluster: prefix
+# Preloaded into servers whose files are to fail, or to lose what a disk without power would lose.
+build/faults.so: test/faults/faults.c
+	@mkdir -p $(@D)
+	@echo "CC $<"
+	@gcc -shared -fPIC -O2 -Wall -Wextra -Wshadow -o $@.new $< -ldl && mv $@.new $@
+
+cluster: prefix build/faults.so
 	scripts/unprivileged /usr/bin/python3 -m pytest -q -p no:cacheprovider test/cluster $(PYTEST_ARGS)
 
 # --- Fuzzers ---

@@ -5,7 +5,6 @@ short temporary path. Nothing outlives the tests: a server receives SIGQUIT when
 """
 
 import contextlib
-import ctypes
 import os
 import pathlib
 import shutil
@@ -15,6 +14,9 @@ import tempfile
 import time
 
 import psycopg
+
+import power
+from faults import Faults
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get(
@@ -53,11 +55,6 @@ def wait_until(condition, what, seconds=30.0, pause=0.02):
         time.sleep(pause)
 
 
-def die_with_parent():
-    """In the child between fork and exec: PR_SET_PDEATHSIG."""
-    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
-
-
 def make_template(directory):
     """An empty cluster to copy. Small WAL segments make the copy small."""
     subprocess.run(
@@ -81,12 +78,24 @@ def children(pid):
     return found
 
 
+def is_alive(pid):
+    """Neither gone nor a zombie, which holds no files any more."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat[stat.rindex(")") + 2] != "Z"
+
+
 class Cluster:
-    def __init__(self, template, **settings):
+    """With `faults` its files can be made to fail, and the power be cut: see faults.py."""
+
+    def __init__(self, template, faults=False, **settings):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="dvec-", dir="/tmp"))
         self.data = self.home / "data"
         self.log_path = self.home / "log"
         subprocess.run(["cp", "-a", "--reflink=auto", template, self.data], check=True)
+        self.faults = Faults(self.home / "faults") if faults else None
         self.settings = dict(SETTINGS)
         self.configure(**settings)
         self.server = None
@@ -106,12 +115,21 @@ class Cluster:
         lines.append(f"unix_socket_directories = '{self.home}'")
         (self.data / "postgresql.conf").write_text("\n".join(lines) + "\n")
 
-    def start(self):
+    def launch(self):
+        """Starts the server without waiting for it to be ready."""
         assert self.server is None, "the server runs already"
+        environment = dict(os.environ, **(self.faults.environment() if self.faults else {}))
         with open(self.log_path, "ab") as log:
+            # Not by preexec_fn: tests have threads, and then no Python may run after a fork.
             self.server = subprocess.Popen(
-                [BIN / "postgres", "-D", self.data], stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+                ["setpriv", "--pdeathsig", "QUIT", BIN / "postgres", "-D", self.data],
+                stdout=log, stderr=log, env=environment, stdin=subprocess.DEVNULL)
+
+    def start(self):
+        self.launch()
+        return self.wait_until_ready()
+
+    def wait_until_ready(self):
         pid_file = self.data / "postmaster.pid"
 
         def ready():
@@ -152,19 +170,38 @@ class Cluster:
         postmaster = self.server.pid
         # A stopped postmaster cannot react to the deaths of its children.
         os.kill(postmaster, signal.SIGSTOP)
+        killed = set()
         for _ in range(3):
             for pid in children(postmaster):
+                killed.add(pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         os.kill(postmaster, signal.SIGKILL)
+        wait_until(lambda: not any(is_alive(pid) for pid in killed), "killed processes are gone")
         self.after_kill(postmaster)
+
+    def remember_disk(self):
+        """From now on syncs are noted, so that power can be cut. The server is down; what there is of
+        sidecar files counts as on disk."""
+        assert self.server is None
+        self.faults.disk.mkdir()
+        power.settle(self.data / "dvec", self.faults.disk)
+
+    def power_loss(self, seed, keep=None):
+        """The whole machine goes down at one moment and comes up again: see power.py. Returns what
+        was lost, for the report of a failure."""
+        if self.server is not None:
+            self.kill()
+        lost = power.cut(self.data / "dvec", self.faults.disk, seed, keep)
+        self.faults.another_boot()
+        return lost
 
     def kill_postmaster(self):
         """SIGKILL to the postmaster alone; the others find out and leave."""
         postmaster = self.server.pid
         left = children(postmaster)
         os.kill(postmaster, signal.SIGKILL)
-        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in left),
+        wait_until(lambda: not any(is_alive(pid) for pid in left),
                    "processes leave after the postmaster's death")
         self.after_kill(postmaster)
 
@@ -210,6 +247,13 @@ class Cluster:
                                      dbname=dbname, autocommit=autocommit, connect_timeout=20,
                                      **options)
         self.connections.append(connection)
+        return connection
+
+    def connect_for_thread(self, dbname="postgres", autocommit=True):
+        """For a thread, which closes it itself: to close a connection under a thread that waits on it
+        corrupts memory."""
+        connection = self.connect(dbname, autocommit)
+        self.connections.remove(connection)
         return connection
 
     def connect_when_up(self, dbname="postgres", seconds=60):

@@ -23,7 +23,7 @@ class Inserter(threading.Thread):
 
     def __init__(self, cluster, lane, seed, start, settings=()):
         super().__init__(daemon=True)
-        self.connection = cluster.connect(autocommit=False)
+        self.connection = cluster.connect_for_thread(autocommit=False)
         for setting in settings:
             self.connection.execute(setting)
         self.connection.commit()
@@ -58,6 +58,7 @@ class Inserter(threading.Thread):
                 self.unsure = set()
                 if len(self.acknowledged) > 40:
                     self.ready.set()
+        self.connection.close()
 
 
 def insert_until(cluster, seed, start, blow, settings=()):
