@@ -85,7 +85,7 @@ build/fuzz/%: build/fuzz/obj/test/fuzz/%.o $(FUZZ_OBJECTS)
 
 fuzzers: $(FUZZERS)
 
--include $(FUZZ_OBJECTS:.o=.d)
+-include $(FUZZ_OBJECTS:.o=.d) $(FUZZERS:build/fuzz/%=build/fuzz/obj/test/fuzz/%.d)
 
 fuzz: $(FUZZERS)
 	scripts/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "../support/faulty_file_system.hpp"
-#include "observed_file_system.hpp"
+#include "../support/crash_file_system.hpp"
 #include "store_fixture.hpp"
 
 namespace dvec::test {
@@ -32,11 +32,11 @@ TEST(StoreBuilder, ABuiltIndexStartsCleanAndFindsItsRows) {
 }
 
 TEST(StoreBuilder, ABuiltIndexIsDurableWithItsName) {
-    ObservedFileSystem files;
+    CrashFileSystem files;
     StoreUnderTest store(files);
     std::vector<std::string> synced;
-    files.observe([&](Action action, const std::string &path) {
-        if (action == Action::sync || action == Action::sync_directory)
+    files.observe([&](Operation operation, const std::string &path) {
+        if (operation == Operation::sync || operation == Operation::sync_directory)
             synced.push_back(fs::path(path + "/").lexically_normal());
     });
     ASSERT_NO_FATAL_FAILURE(store.build(5));

@@ -6,7 +6,7 @@
 #include "../support/faulty_file_system.hpp"
 #include "engine/base/checksum.hpp"
 #include "engine/store/checkpointer.hpp"
-#include "observed_file_system.hpp"
+#include "../support/crash_file_system.hpp"
 #include "store_fixture.hpp"
 
 namespace dvec::test {
@@ -239,7 +239,7 @@ class ObservedWal final : public store::WalFlusher {
 };
 
 TEST(StoreCheckpointer, TheRecordComesAfterWhatItSaysAndBeforeTheLogIsCut) {
-    ObservedFileSystem files;
+    CrashFileSystem files;
     StoreUnderTest store(files);
     ASSERT_NO_FATAL_FAILURE(store.build(5));
     ASSERT_EQ(store.recover().start, store::Start::clean);
@@ -249,13 +249,13 @@ TEST(StoreCheckpointer, TheRecordComesAfterWhatItSaysAndBeforeTheLogIsCut) {
         store.insert(*index, row);  // several segments
 
     std::vector<std::string> events;
-    files.observe([&](Action action, const std::string &path) {
+    files.observe([&](Operation operation, const std::string &path) {
         const std::string name = path.substr(path.rfind('/') + 1);
-        if (action == Action::sync)
+        if (operation == Operation::sync)
             events.push_back("sync " + name);
-        if (action == Action::write)
+        if (operation == Operation::write)
             events.push_back("write " + name);
-        if (action == Action::remove)
+        if (operation == Operation::remove)
             events.push_back("remove " + name);
     });
     ObservedWal wal(events);

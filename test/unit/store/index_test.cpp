@@ -4,7 +4,7 @@
 #include "../support/faulty_file_system.hpp"
 #include "engine/log/reader.hpp"
 #include "engine/store/payload.hpp"
-#include "observed_file_system.hpp"
+#include "../support/crash_file_system.hpp"
 #include "store_fixture.hpp"
 
 namespace dvec::test {
@@ -215,7 +215,7 @@ class StoreFirstWrite : public testing::TestWithParam<Write> {
 };
 
 TEST_P(StoreFirstWrite, ComesAfterTheCleanFlagIsDurablyGone) {
-    ObservedFileSystem files;
+    CrashFileSystem files;
     StoreUnderTest store(files);
     ASSERT_NO_FATAL_FAILURE(prepare(store));
     auto index = store.open();
@@ -234,16 +234,16 @@ TEST_P(StoreFirstWrite, ComesAfterTheCleanFlagIsDurablyGone) {
 
     int cleared = 0;
     bool durable = false;
-    files.observe([&](Action action, const std::string &path) {
+    files.observe([&](Operation operation, const std::string &path) {
         if (durable || path.find("log.") != std::string::npos)
             return;
         if (path == store.path("checkpoint")) {
             untouched();
             EXPECT_EQ(store.state->clean.load(), 1u) << "others may believe it only when durable";
-            if (action == Action::write) {
+            if (operation == Operation::write) {
                 EXPECT_EQ(store.checkpoint().clean, 1);
             }
-            if (action == Action::sync) {
+            if (operation == Operation::sync) {
                 EXPECT_EQ(store.checkpoint().clean, 0);
                 ++cleared;
                 durable = true;
@@ -251,7 +251,7 @@ TEST_P(StoreFirstWrite, ComesAfterTheCleanFlagIsDurablyGone) {
             return;
         }
         // A folder's sync harms nobody; anything else must wait.
-        if (action != Action::sync_directory)
+        if (operation != Operation::sync_directory)
             ADD_FAILURE() << path << " is touched while the folder says it is clean";
     });
     ASSERT_TRUE(write(store, *index, *maintainer).ok());

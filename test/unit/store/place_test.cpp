@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "observed_file_system.hpp"
+#include "../support/crash_file_system.hpp"
 #include "store_fixture.hpp"
 
 namespace dvec::test {
@@ -109,17 +109,10 @@ TEST_F(StorePlace, ACleanFolderThatWasOverwrittenInPlaceIsRepaired) {
 class Machine {
   public:
     Machine() { boot('a'); }
-    void boot(char name) {
-        const std::string text(36, name);
-        write_bytes(directory_.file("boot_id"), {text.begin(), text.end()});
-        files.pretend_boot(directory_.file("boot_id"));
-    }
-    void lose_boot_id() { files.pretend_boot(directory_.file("none")); }
+    void boot(char name) { files.set_boot(static_cast<std::uint64_t>(name)); }
+    void lose_boot_id() { files.set_boot(0); }
 
-    ObservedFileSystem files;
-
-  private:
-    TempDirectory directory_;
+    CrashFileSystem files;
 };
 
 TEST_F(StorePlace, AnIndexInUseWhenTheMachineWentDownIsRepaired) {

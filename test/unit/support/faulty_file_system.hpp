@@ -28,9 +28,11 @@ enum class Operation : std::uint8_t {
     rename,
     remove,
     list,
-    sync_directory
+    sync_directory,
+    create,  // an open that makes the file; it counts as `open` too
+    make_directory
 };
-inline constexpr std::size_t operation_count = 11;
+inline constexpr std::size_t operation_count = 13;
 
 enum class Persistence : std::uint8_t {
     once,    // only the nth operation fails
@@ -136,6 +138,8 @@ class FaultyFileSystem final : public base::FileSystem {
     base::Result<std::unique_ptr<base::File>> open(const std::string &path,
                                                    base::OpenMode mode) override {
         DVEC_TRY(plan_.pass(Operation::open, path));
+        if (mode == base::OpenMode::create)
+            DVEC_TRY(plan_.pass(Operation::create, path));
         auto file = below_.open(path, mode);
         if (!file.ok())
             return std::move(file).status();
@@ -143,6 +147,7 @@ class FaultyFileSystem final : public base::FileSystem {
             std::make_unique<FaultyFile>(std::move(file).value(), plan_));
     }
     base::Status make_directory(const std::string &path) override {
+        DVEC_TRY(plan_.pass(Operation::make_directory, path));
         return below_.make_directory(path);
     }
     base::Status rename(const std::string &from, const std::string &to) override {
