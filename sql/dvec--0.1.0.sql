@@ -354,7 +354,14 @@ CREATE FUNCTION dvec_index_states(
     OUT opening_time interval,
     OUT replayed_records bigint,
     OUT dropped_records bigint,
-    OUT damaged_records bigint
+    OUT damaged_records bigint,
+    OUT repair text,
+    OUT repair_reason text,
+    OUT repair_done bigint,
+    OUT repair_total bigint,
+    OUT repaired bigint,
+    OUT repair_added bigint,
+    OUT repair_removed bigint
 ) RETURNS SETOF record
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 100;
 
@@ -380,7 +387,14 @@ SELECT
     states.opening_time,
     states.replayed_records,
     states.dropped_records,
-    states.damaged_records
+    states.damaged_records,
+    states.repair,
+    states.repair_reason,
+    states.repair_done,
+    states.repair_total,
+    states.repaired,
+    states.repair_added,
+    states.repair_removed
 FROM pg_class AS index
 JOIN pg_am AS method ON method.oid = index.relam AND method.amname = 'hnsw'
 JOIN pg_index AS definition ON definition.indexrelid = index.oid

@@ -1,6 +1,5 @@
 """Builds and searches can be stopped at any time, and nothing is left in disorder."""
 
-import shutil
 import threading
 import time
 
@@ -99,87 +98,3 @@ def test_statement_timeout_in_a_search(big):
     assert time.monotonic() - begin < 5
     connection.execute("SET statement_timeout = 0")
     assert answers.check_complete(connection, "small", rows[0]) == 2000
-
-
-SLOW_ROWS = 200
-SLOW_SEARCH = "SELECT id FROM large WHERE slow(id) ORDER BY v <-> %s::vector"
-
-
-def lose_slow_index(cluster, rows):
-    """A table whose index has to be rebuilt; in a session named 'slow' that takes two seconds, whatever
-    the machine, since the index's predicate takes its time there."""
-    connection = cluster.connect()
-    connection.execute("""CREATE OR REPLACE FUNCTION slow(integer) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$
-        BEGIN
-            IF current_setting('application_name') = 'slow' THEN PERFORM pg_sleep(0.01); END IF;
-            RETURN true;
-        END $$""")
-    connection.execute("CREATE TABLE large (id integer, v vector(64))")
-    vectors.copy_in(connection, "large", 0, rows[:SLOW_ROWS])
-    connection.execute("CREATE INDEX large_v_idx ON large USING hnsw (v vector_l2_ops) WHERE slow(id)")
-    folder = cluster.folder_of("large_v_idx")
-    cluster.stop()
-    shutil.rmtree(folder)
-    cluster.start()
-
-
-def slow_session(cluster):
-    connection = cluster.connect()
-    connection.execute("SET application_name = 'slow'")
-    answers.force_index(connection)
-    return connection
-
-
-def test_cancelled_rebuild_starts_over(big):
-    """A session that rebuilds a lost index is cancelled; the next one does it."""
-    cluster, rows = big
-    lose_slow_index(cluster, rows)
-    connection = slow_session(cluster)
-    connection.execute("SET statement_timeout = '150ms'")
-    with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
-        connection.execute(SLOW_SEARCH, [vectors.text(rows[0])])
-    state = answers.index_state(connection, "large_v_idx")
-    assert state["state"] == "closed", state
-    connection.execute("SET statement_timeout = 0")
-    connection.execute("SET application_name = ''")
-    found = [id for [id] in connection.execute(SLOW_SEARCH, [vectors.text(rows[0])])]
-    assert found[0] == 0 and sorted(found) == list(range(SLOW_ROWS))
-    assert answers.index_state(connection, "large_v_idx")["opened_by"] == "rebuild"
-    connection.execute("DROP TABLE large")
-
-
-def test_the_planner_avoids_an_index_being_rebuilt(big):
-    """Other sessions are not held up: they search exactly."""
-    cluster, rows = big
-    lose_slow_index(cluster, rows)
-    rebuilding, observer = slow_session(cluster), cluster.connect()
-    failures = []
-
-    def search():
-        try:
-            rebuilding.execute(SLOW_SEARCH, [vectors.text(rows[0])])
-        except psycopg.Error as failure:
-            failures.append(failure)
-
-    def state():
-        return answers.index_state(observer, "large_v_idx")["state"]
-
-    thread = threading.Thread(target=search)
-    thread.start()
-    wait_until(lambda: state() == "opening", "the rebuild is under way", pause=0.002)
-    nearest = SLOW_SEARCH + " LIMIT 1"
-    plan = observer.execute("EXPLAIN " + nearest, [vectors.text(rows[3])]).fetchall()
-    found = observer.execute(nearest, [vectors.text(rows[3])]).fetchall()
-    # An insert has to wait, but not without end.
-    observer.execute("SET statement_timeout = '200ms'")
-    with pytest.raises(psycopg.errors.QueryCanceled):
-        observer.execute("INSERT INTO large VALUES (-1, %s)", [vectors.text(rows[3])])
-    assert state() == "opening", "the rebuild was over too soon for this test"
-    assert not any("Index Scan" in line for [line] in plan), plan
-    assert found == [(3,)]
-    rebuilding.cancel()
-    thread.join(20)
-    assert failures and isinstance(failures[0], psycopg.errors.QueryCanceled), failures
-    observer.execute("SET statement_timeout = 0")
-    observer.execute("DROP TABLE large")
-    assert answers.check_complete(observer, "small", rows[0]) == 2000

@@ -59,7 +59,8 @@ SELECT function_returns('hnswhandler', ARRAY['internal'], 'index_am_handler');
 SELECT has_view('dvec_indexes');
 SELECT columns_are('dvec_indexes', ARRAY['index', 'table', 'state', 'nodes', 'deleted', 'tail', 'bytes',
     'log_bytes', 'unsynced_log_bytes', 'checkpoints', 'last_checkpoint', 'scans', 'opened_by',
-    'opening_time', 'replayed_records', 'dropped_records', 'damaged_records']);
+    'opening_time', 'replayed_records', 'dropped_records', 'damaged_records', 'repair', 'repair_reason',
+    'repair_done', 'repair_total', 'repaired', 'repair_added', 'repair_removed']);
 CREATE ROLE nobody_in_particular;
 SELECT table_privs_are('dvec_indexes', 'nobody_in_particular', ARRAY['SELECT']);
 SELECT ok(has_function_privilege('nobody_in_particular', 'dvec_index_states()', 'EXECUTE'),

@@ -103,6 +103,8 @@ ALTER INDEX t_elsewhere SET TABLESPACE pg_default;
 SELECT id FROM t ORDER BY v <+> '[-9,-9,-9]' LIMIT 1;
 ALTER INDEX t_elsewhere SET TABLESPACE dvec_elsewhere;
 SELECT id FROM t ORDER BY v <+> '[-9,-9,-9]' LIMIT 1;
+-- Waits until the moved index is rebuilt.
+VACUUM t;
 SELECT index, state, nodes FROM dvec_indexes WHERE "table" = 't'::regclass ORDER BY index::text;
 DROP INDEX t_elsewhere;
 CHECKPOINT;

@@ -59,7 +59,8 @@ class Index {
 
     // Whether the files this object has mapped are still those of the index.
     bool is_current() const noexcept {
-        return state_.files.load(std::memory_order_acquire) == files_;
+        return state_.files.load(std::memory_order_acquire) == files_ &&
+               state_.life.load(std::memory_order_acquire) == life_;
     }
 
     base::FileSystem &file_system() const noexcept { return file_system_; }
@@ -79,7 +80,8 @@ class Index {
           description_(description),
           state_(state),
           locks_(locks),
-          files_(state.files.load(std::memory_order_acquire)) {}
+          files_(state.files.load(std::memory_order_acquire)),
+          life_(state.life.load(std::memory_order_acquire)) {}
 
     base::Status check_current() const;
 
@@ -94,6 +96,7 @@ class Index {
     SharedState &state_;
     Locks locks_;
     const std::uint64_t files_;  // the generation this object has mapped
+    const std::uint64_t life_;   // and SharedState::life at that time
     distance::Kernel kernel_{};
     std::unique_ptr<graph::NodeStore> nodes_;
     std::unique_ptr<log::Writer> log_;  // opened by the first write

@@ -24,6 +24,10 @@ struct SharedState {
     // those of another has to open the index again (Code::stale).
     std::atomic<std::uint64_t> files;
 
+    // Changed under both locks whenever all who have the index open must open it again although its
+    // files may have the same generation as before: it is being repaired, or was built anew.
+    std::atomic<std::uint64_t> life;
+
     // S, for the next checkpoint: an LSN below which every heap insert by a transaction that has
     // ended is in the index (and durable once that checkpoint is taken). 0: not known.
     std::atomic<std::uint64_t> reconcile_lsn;

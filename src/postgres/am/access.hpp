@@ -6,8 +6,12 @@
 
 namespace dvec::postgres {
 
-// The engine's handle on an index; recovers or rebuilds its sidecar first where that is needed.
+// The engine's handle on an index; waits until it is recovered and repaired where that is needed.
 // Raises on failure. Valid until the next call, and longer while pinned.
 OpenIndex *open_relation(Relation index);
+
+// Whether a query should use the index (is_worth_planning). Recovers it from its log first when
+// nobody has, but waits for nobody and repairs nothing. Raises when recovering fails.
+bool can_be_searched(Relation index);
 
 }  // namespace dvec::postgres

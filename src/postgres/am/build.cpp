@@ -7,6 +7,7 @@
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/metapage.hpp"
 #include "postgres/am/opclass.hpp"
+#include "postgres/am/page_rows.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/worker/wal.hpp"
@@ -15,6 +16,7 @@ extern "C" {
 #include "commands/progress.h"
 #include "nodes/execnodes.h"
 #include "pgstat.h"
+#include "storage/bufmgr.h"
 }
 
 namespace dvec::postgres {
@@ -33,6 +35,8 @@ struct Build {
     Relation index;
     const IndexSupport *support;
     int dimensions;
+    RepairProgress *repair;  // null for CREATE INDEX
+    PageRows page_rows;      // of a repair
     double index_tuples;
     MemoryContext row_context;  // reset for every row
 };
@@ -70,13 +74,28 @@ store::Builder *start_builder(const store::Shape &shape, const IndexFile &file) 
     });
 }
 
+// A repair may happen within any command, whose own progress it must not touch.
+void show_progress(const Build *build, int parameter, int64 value) {
+    if (build->repair == nullptr)
+        pgstat_progress_update_param(parameter, value);
+}
+
+// Whether the row has its entry already: in a table that others write to, a row that is being
+// updated in place (HOT) comes twice, under the same TID.
+bool came_before(Build *build, ItemPointer tid) {
+    if (build->repair == nullptr)
+        return false;
+    build->repair->pages_done.store(ItemPointerGetBlockNumber(tid), std::memory_order_relaxed);
+    return !build->page_rows.note(tid);
+}
+
 void add_row(Build *build, ItemPointer tid, Datum value) {
     const void *bytes = encode_row(*build->support, build->dimensions, value);
     if (bytes == nullptr)
         return;
     ok_or_raise([&] { return build->builder->add(engine_tid(tid), bytes); });
     build->index_tuples += 1;
-    pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
+    show_progress(build, PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
 }
 
 void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
@@ -84,6 +103,8 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
         return;
     guarded([=] {
         auto *build = static_cast<Build *>(state);
+        if (came_before(build, tid))
+            return;
         const MemoryContext caller = MemoryContextSwitchTo(build->row_context);
         add_row(build, tid, values[0]);
         MemoryContextSwitchTo(caller);
@@ -91,13 +112,16 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
     });
 }
 
-double scan_heap(Build *build, Relation heap, IndexInfo *index_info, Rows rows) {
-    if (rows == Rows::visible)
+double scan_heap(Build *build, Relation heap, IndexInfo *index_info) {
+    if (build->repair == nullptr)
         return table_index_build_scan(heap, build->index, index_info, true, true, take_row, build,
                                       nullptr);
-    return heap->rd_tableam->index_build_range_scan(heap, build->index, index_info, true, true,
-                                                    false, 0, InvalidBlockNumber, take_row, build,
-                                                    nullptr);
+    const BlockNumber pages = RelationGetNumberOfBlocks(heap);
+    build->repair->pages.store(pages);
+    const double rows = table_index_build_range_scan(heap, build->index, index_info, false, true,
+                                                     false, 0, pages, take_row, build, nullptr);
+    build->repair->pages_done.store(pages);
+    return rows;
 }
 
 void wait_for_linking(Build *build) {
@@ -107,27 +131,30 @@ void wait_for_linking(Build *build) {
                         PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
-        pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
+        show_progress(build, PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
     }
 }
 
-void enter_phase(Phase phase) { pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase); }
+void enter_phase(const Build *build, Phase phase) {
+    show_progress(build, PROGRESS_CREATEIDX_SUBPHASE, phase);
+}
 
-double fill(Build *build, Relation heap, IndexInfo *index_info, Rows rows) {
-    enter_phase(phase_load);
-    pgstat_progress_update_param(
-        PROGRESS_CREATEIDX_TUPLES_TOTAL,
-        heap->rd_rel->reltuples > 0 ? static_cast<int64>(heap->rd_rel->reltuples) : 0);
-    const double heap_tuples = scan_heap(build, heap, index_info, rows);
-    enter_phase(phase_link);
-    pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, build->builder->added());
+double fill(Build *build, Relation heap, IndexInfo *index_info) {
+    enter_phase(build, phase_load);
+    show_progress(build, PROGRESS_CREATEIDX_TUPLES_TOTAL,
+                  heap->rd_rel->reltuples > 0 ? static_cast<int64>(heap->rd_rel->reltuples) : 0);
+    const XLogRecPtr begin = end_of_wal();
+    const double heap_tuples = scan_heap(build, heap, index_info);
+    enter_phase(build, phase_link);
+    show_progress(build, PROGRESS_CREATEIDX_TUPLES_TOTAL, build->builder->added());
     wait_for_linking(build);
-    enter_phase(phase_sync);
+    enter_phase(build, phase_sync);
     // No entry may be ahead of its row: a crash must not take back what the files say.
     flush_wal();
     ok_or_raise([&] {
         ServerWalFlusher wal;
-        return build->builder->complete(wal, {.server_start = registry()->server_start});
+        return build->builder->complete(
+            wal, {.server_start = registry()->server_start, .reconcile_lsn = begin});
     });
     return heap_tuples;
 }
@@ -135,8 +162,9 @@ double fill(Build *build, Relation heap, IndexInfo *index_info, Rows rows) {
 }  // namespace
 
 BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
-                          const store::Shape &shape, Rows rows) {
+                          const store::Shape &shape, RowSource rows) {
     Build build{};
+    build.repair = rows.repair;
     build.index = index;
     build.support = index_support(index);
     build.dimensions = static_cast<int>(shape.dimensions);
@@ -146,7 +174,7 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
 
     BuildResult result{};
     PG_ENSURE_ERROR_CLEANUP(stop_build, PointerGetDatum(&build));
-    { result.heap_tuples = fill(&build, heap, index_info, rows); }
+    { result.heap_tuples = fill(&build, heap, index_info); }
     PG_END_ENSURE_ERROR_CLEANUP(stop_build, PointerGetDatum(&build));
     stop_build(0, PointerGetDatum(&build));
     MemoryContextDelete(build.row_context);
@@ -161,7 +189,7 @@ IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_in
         forget_index(compat::file_name(index));
         const Metapage metapage = new_metapage(index, WithIdentity::yes);
         const BuildResult built =
-            build_sidecar(heap, index, index_info, shape_of(index, metapage), Rows::visible);
+            build_sidecar(heap, index, index_info, shape_of(index, metapage), RowSource{});
         // Last, so that an index whose sidecar was not completed has no metapage that names one.
         write_metapage(index, MAIN_FORKNUM, metapage);
         auto *result = static_cast<IndexBuildResult *>(palloc0(sizeof(IndexBuildResult)));

@@ -7,9 +7,11 @@
 
 namespace dvec::postgres {
 
-enum class Rows : unsigned char {
-    visible,  // what CREATE INDEX puts in: rows somebody can still see
-    present   // also rows of transactions in progress, which will not add them again
+// Which rows of the heap get an entry.
+struct RowSource {
+    // Null for CREATE INDEX: the rows somebody can still see. Else for a repair, which also takes
+    // rows of transactions in progress (they will not add them again) and tells how far it is.
+    RepairProgress *repair;
 };
 
 struct BuildResult {
@@ -21,7 +23,7 @@ struct BuildResult {
 // link while the calling process scans the heap. Raises on failure, having stopped the threads; the
 // folder then holds nothing that would be believed.
 BuildResult build_sidecar(Relation heap, Relation index, struct IndexInfo *index_info,
-                          const store::Shape &shape, Rows rows);
+                          const store::Shape &shape, RowSource rows);
 
 // Of the access method.
 IndexBuildResult *build_index(Relation heap, Relation index, struct IndexInfo *index_info);

@@ -2,11 +2,12 @@
 //
 // A search computes the distance to most neighbours of the nodes it expands, and it expands about
 // ef_search of them before the first row comes; after that about one more for every further row.
-// Beyond hnsw.max_scan_tuples rows it reads all nodes once and sorts.
+// Beyond hnsw.max_scan_tuples rows it reads all nodes once and sorts. An index that could not be
+// searched at once is never worth it: the planner hides it when it knows, and finds out here when
+// the query is the first to want it.
 #include <algorithm>
 
 #include "postgres/am/access.hpp"
-#include "postgres/am/metapage.hpp"
 #include "postgres/am/options.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/guard.hpp"
@@ -47,18 +48,17 @@ struct Model {
     }
 };
 
-int links_per_node(Oid index_oid) {
-    Relation index = index_open(index_oid, NoLock);
-    const int m = index_options(index).m;
-    index_close(index, NoLock);
-    return m;
-}
+struct Facts {
+    int m;
+    bool searchable;
+};
 
-Model make_model(const IndexPath *path) {
-    const IndexOptInfo *index = path->indexinfo;
-    const double m = links_per_node(index->indexoid);
-    return {std::max(index->tuples, 2.0), cpu_index_tuple_cost + cpu_operator_cost,
-            2 * m * new_neighbours};
+// The planner holds a lock on the index.
+Facts facts_of(Oid index_oid) {
+    Relation index = index_open(index_oid, NoLock);
+    const Facts facts{index_options(index).m, can_be_searched(index)};
+    index_close(index, NoLock);
+    return facts;
 }
 
 }  // namespace
@@ -69,12 +69,16 @@ void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *s
         *selectivity = 1;
         *correlation = 0;
         *pages = 0;
+        *startup_cost = *total_cost = get_float8_infinity();
         // The index can only order rows.
-        if (path->indexorderbys == NIL) {
-            *startup_cost = *total_cost = get_float8_infinity();
+        if (path->indexorderbys == NIL)
             return;
-        }
-        const Model model = make_model(path);
+        const IndexOptInfo *index = path->indexinfo;
+        const Facts facts = facts_of(index->indexoid);
+        if (!facts.searchable)
+            return;
+        const Model model{std::max(index->tuples, 2.0), cpu_index_tuple_cost + cpu_operator_cost,
+                          2 * facts.m * new_neighbours};
         *startup_cost = model.first_row();
         *total_cost =
             *startup_cost + model.further_rows(model.nodes) + model.nodes * cpu_index_tuple_cost;
@@ -85,22 +89,23 @@ namespace {
 
 get_relation_info_hook_type previous_relation_info_hook = nullptr;
 
-// A standby's sidecars do not follow the primary. And while an index is being opened or rebuilt, an
-// exact search is better than waiting.
-bool usable_now(const IndexOptInfo *info) {
+// A standby's sidecars do not follow the primary. And while an index is opened or repaired, an
+// exact search is better than waiting. One that nobody has opened yet is left alone until a query
+// could use it (estimate_cost).
+bool known_unusable(const IndexOptInfo *info) {
     if (RecoveryInProgress() || registry() == nullptr)
-        return false;
+        return true;
     Relation index = index_open(info->indexoid, NoLock);
     const IndexFile file = compat::file_name(index);
     index_close(index, NoLock);
     if (is_open_here(file))
-        return true;
+        return false;
 
     LWLockAcquire(&registry()->lock, LW_SHARED);
     const IndexEntry *entry = find_entry(file);
-    const bool opening = entry != nullptr && entry->state.load() == IndexState::opening;
+    const IndexState state = entry == nullptr ? IndexState::closed : entry->state.load();
     LWLockRelease(&registry()->lock);
-    return !opening;
+    return state != IndexState::closed && !is_worth_planning(file, state);
 }
 
 void hide_unusable_indexes(PlannerInfo *root, Oid relation, bool inherited_parent,
@@ -112,7 +117,7 @@ void hide_unusable_indexes(PlannerInfo *root, Oid relation, bool inherited_paren
         foreach (cell, rel->indexlist) {
             const auto *info = static_cast<IndexOptInfo *>(lfirst(cell));
             if (reinterpret_cast<amcostestimate_function>(info->amcostestimate) == estimate_cost &&
-                !usable_now(info))
+                known_unusable(info))
                 rel->indexlist = foreach_delete_current(rel->indexlist, cell);
         }
     });

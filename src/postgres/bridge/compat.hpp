@@ -22,8 +22,14 @@ extern "C" {
 
 // Which file a relation is stored in. From version 16 on the parts and their names differ.
 extern "C" {
+#include "access/xlogreader.h"
 #include "storage/backendid.h"
 #include "utils/rel.h"
+#if PG_VERSION_NUM >= 160000
+#include "utils/relfilenumbermap.h"
+#else
+#include "utils/relfilenodemap.h"
+#endif
 }
 namespace dvec::postgres::compat {
 
@@ -41,6 +47,31 @@ inline FileName file_name(Relation relation) {
 #else
     return {relation->rd_node.spcNode, relation->rd_node.dbNode, relation->rd_node.relNode,
             relation->rd_backend};
+#endif
+}
+
+// The relation of the current database that is stored in a file, as far as committed transactions
+// say; InvalidOid when there is none. Not for temporary relations.
+inline Oid relation_in(const FileName &file) {
+#if PG_VERSION_NUM >= 160000
+    return RelidByRelfilenumber(file.tablespace, file.number);
+#else
+    return RelidByRelfilenode(file.tablespace, file.number);
+#endif
+}
+
+// Whether a WAL record's block reference leads to a page of the relation's main fork, and to which.
+inline bool names_page_of(XLogReaderState *record, uint8 block, Relation relation,
+                          BlockNumber *page) {
+    ForkNumber fork;
+#if PG_VERSION_NUM >= 160000
+    RelFileLocator file;
+    return XLogRecGetBlockTagExtended(record, block, &file, &fork, page, nullptr) &&
+           fork == MAIN_FORKNUM && RelFileLocatorEquals(file, relation->rd_locator);
+#else
+    RelFileNode file;
+    return XLogRecGetBlockTagExtended(record, block, &file, &fork, page, nullptr) &&
+           fork == MAIN_FORKNUM && RelFileNodeEquals(file, relation->rd_node);
 #endif
 }
 

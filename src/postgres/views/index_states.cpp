@@ -12,7 +12,7 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr int columns = 19;
+constexpr int columns = 26;
 
 const char *state_name(IndexState state) {
     switch (state) {
@@ -22,6 +22,10 @@ const char *state_name(IndexState state) {
             return "opening";
         case IndexState::ready:
             return "ready";
+        case IndexState::needs_repair:
+            return "needs_repair";
+        case IndexState::repairing:
+            return "repairing";
     }
     return "unknown";
 }
@@ -34,10 +38,46 @@ const char *opening_name(OpeningRecord::Kind kind) {
             return "clean start";
         case OpeningRecord::Kind::replayed:
             return "replay";
+        case OpeningRecord::Kind::reconciled:
+            return "reconcile";
         case OpeningRecord::Kind::rebuilt:
             return "rebuild";
     }
     return nullptr;
+}
+
+const char *repair_name(Repair kind) {
+    switch (kind) {
+        case Repair::none:
+            return nullptr;
+        case Repair::changed_pages:
+            return "changed pages";
+        case Repair::every_page:
+            return "every page";
+        case Repair::rebuild:
+            return "rebuild";
+    }
+    return nullptr;
+}
+
+// A repair, pending or under way, and what the last one did.
+struct RepairSnapshot {
+    Repair kind;
+    char reason[sizeof RepairRecord::reason];
+    int64 done, total;
+    int64 repaired, added, removed;
+};
+
+RepairSnapshot take_repair_snapshot(const RepairRecord &repair) {
+    RepairSnapshot row{};
+    row.kind = repair.kind;
+    strlcpy(row.reason, repair.reason, sizeof row.reason);
+    row.done = static_cast<int64>(repair.progress.pages_done.load());
+    row.total = static_cast<int64>(repair.progress.pages.load());
+    row.repaired = repair.repaired;
+    row.added = repair.added;
+    row.removed = repair.removed;
+    return row;
 }
 
 // What the row of one index shows, copied out of the registry under its lock.
@@ -49,6 +89,7 @@ struct Snapshot {
     int64 bytes, log_bytes, unsynced;
     int64 checkpoints, scans;
     TimestampTz last_checkpoint;
+    RepairSnapshot repair;
 };
 
 Snapshot take_snapshot(const IndexEntry &entry) {
@@ -75,6 +116,7 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     row.checkpoints = static_cast<int64>(entry.checkpoints.load());
     row.scans = static_cast<int64>(entry.scans.load());
     row.last_checkpoint = static_cast<TimestampTz>(entry.last_checkpoint_time.load());
+    row.repair = take_repair_snapshot(entry.repair);
     return row;
 }
 
@@ -114,6 +156,19 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     number(row.opening.log_records);
     number(row.opening.dropped_records);
     number(row.opening.damaged_records);
+    const RepairSnapshot &repair = row.repair;
+    const bool pending = repair.kind != Repair::none;
+    const auto number_if = [&](bool shown, int64 value) {
+        nulls[column] = !shown;
+        number(value);
+    };
+    text(repair_name(repair.kind));
+    text(pending ? repair.reason : nullptr);
+    number_if(row.state == IndexState::repairing, repair.done);
+    number_if(row.state == IndexState::repairing, repair.total);
+    number(repair.repaired);
+    number_if(repair.repaired > 0, repair.added);
+    number_if(repair.repaired > 0, repair.removed);
     Assert(column == columns);
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

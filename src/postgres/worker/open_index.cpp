@@ -12,6 +12,7 @@
 
 #include "engine/store/recovery.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/worker/repair_state.hpp"
 #include "postgres/worker/server_starts.hpp"
 #include "postgres/worker/sweep.hpp"
 
@@ -27,31 +28,34 @@ namespace {
 
 // ---- Opening for all processes ---------------------------------------------------------------
 
-// Takes the entry from `closed` to `opening` and returns true: this process has to open it. Or
-// waits until another has, and returns false once it is ready.
-bool claim(const IndexFile &file, IndexEntry **result) {
-    Registry *table = registry();
-    for (;;) {
-        LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-        IndexEntry *entry = find_entry(file);
-        if (entry == nullptr)
-            entry = make_entry(file);
-        const IndexState state = entry->state.load();
-        if (state == IndexState::closed)
-            entry->state.store(IndexState::opening);
-        // Before the lock is released, so that no change of state is missed.
-        if (state == IndexState::opening)
-            ConditionVariablePrepareToSleep(&entry->state_changed);
-        LWLockRelease(&table->lock);
+// How a process finds an index it wants to use.
+struct Sight {
+    IndexEntry *entry;
+    uint64 generation;
+    // `closed`: it was, and is `opening` now; the caller has to open it.
+    IndexState state;
+    bool repair_here;  // needs_repair only: the caller has to repair it
+};
 
-        *result = entry;
-        if (state == IndexState::ready)
-            return false;
-        if (state == IndexState::closed)
-            return true;
-        ConditionVariableSleep(&entry->state_changed, PG_WAIT_EXTENSION);
-        ConditionVariableCancelSleep();
-    }
+enum class IfBusy : unsigned char { leave, prepare_to_sleep };
+
+Sight look_for(const IndexFile &file, IfBusy if_busy) {
+    Registry *table = registry();
+    LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+    IndexEntry *entry = find_entry(file);
+    if (entry == nullptr)
+        entry = make_entry(file);
+    Sight found{entry, entry->generation.load(), entry->state.load(), false};
+    if (found.state == IndexState::closed)
+        entry->state.store(IndexState::opening);
+    else if (found.state == IndexState::needs_repair)
+        found.repair_here = must_repair_here(*entry);
+    // Before the lock is released, so that no change of state is missed.
+    if (if_busy == IfBusy::prepare_to_sleep && found.state != IndexState::closed &&
+        found.state != IndexState::ready)
+        ConditionVariablePrepareToSleep(&entry->state_changed);
+    LWLockRelease(&table->lock);
+    return found;
 }
 
 void abandon_opening(int, Datum entry) {
@@ -59,18 +63,44 @@ void abandon_opening(int, Datum entry) {
               IndexState::closed);
 }
 
-// A new life of the index: whatever processes have cached about it is no longer valid.
+// Whatever processes have opened of the index is no longer valid: not in their next look at the
+// registry (in_use), nor in what they are about to write.
+void begin_life(IndexEntry *entry) {
+    entry->generation.store(next_generation());
+    entry->shared.life.store(entry->generation.load());
+}
+
+// Both of the entry's locks, for a change that nobody must be writing in the middle of.
+class NobodyWrites {
+  public:
+    explicit NobodyWrites(IndexEntry *entry) : entry_(entry) {
+        LWLockAcquire(&entry_->grow_lock, LW_EXCLUSIVE);
+        LWLockAcquire(&entry_->append_lock, LW_EXCLUSIVE);
+    }
+    ~NobodyWrites() {
+        LWLockRelease(&entry_->append_lock);
+        LWLockRelease(&entry_->grow_lock);
+    }
+    NobodyWrites(const NobodyWrites &) = delete;
+    NobodyWrites &operator=(const NobodyWrites &) = delete;
+
+  private:
+    IndexEntry *entry_;
+};
+
 void reset_shared_state(IndexEntry *entry) {
+    const NobodyWrites hold(entry);
     // A session that still syncs the former files would else raise the new log's watermark.
     LWLockAcquire(&entry->sync_lock, LW_EXCLUSIVE);
     new (&entry->shared) store::SharedState{};
-    entry->generation.store(next_generation());
+    begin_life(entry);
     LWLockRelease(&entry->sync_lock);
 }
 
 // A store::StartReport as plain data.
 struct StartSummary {
     store::Start start;
+    Repair repair;
     int64 records;
     int64 dropped;
     int64 damaged;
@@ -102,12 +132,6 @@ StartSummary summarise(const store::StartReport &report) {
 }
 
 StartSummary recover_files(IndexEntry *entry) {
-    if (entry->distrusted.load()) {
-        StartSummary summary{};
-        summary.start = store::Start::rebuild;
-        strlcpy(summary.reason, "its files could not be synced", sizeof summary.reason);
-        return summary;
-    }
     note_recovery_end();
     return value_or_raise([&]() -> base::Result<StartSummary> {
         EntryLock append(&entry->append_lock);
@@ -116,7 +140,9 @@ StartSummary recover_files(IndexEntry *entry) {
                                      {append, grow}, ServerStarts());
         if (!report.ok())
             return std::move(report).status();
-        return summarise(report.value());
+        StartSummary summary = summarise(report.value());
+        summary.repair = entry->shared.repair.load();
+        return summary;
     });
 }
 
@@ -134,31 +160,49 @@ void report_damage(const StartSummary &summary) {
                        static_cast<unsigned long long>(summary.first_damage.bytes))));
 }
 
-void rebuild(IndexEntry *entry, IndexSource &source, const char *reason) {
-    ereport(LOG, (errmsg("dvec: rebuilding the files of index %u/%u/%u from its table",
-                         entry->file.tablespace, entry->file.database, entry->file.number),
-                  errdetail_internal("%s.", reason)));
-    // A database that moves to another tablespace and back leaves its folders behind: what they say
-    // must not be there any more when it comes back with rows that were added meanwhile.
-    sweep();
-    source.rebuild(entry->file, entry->shape);
-    // Whoever got a transaction ID until now may have had rows read by the rebuild.
-    const uint64 next_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
+// "1663/5/16384": how messages name an index whose catalog entry may be out of reach.
+struct IndexName {
+    char text[48];
+};
 
-    entry->shape = source.shape();
-    entry->distrusted.store(false);
-    reset_shared_state(entry);
-    const StartSummary summary = recover_files(entry);
-    if (summary.start != store::Start::clean)
-        ereport(ERROR,
-                (errcode(ERRCODE_INTERNAL_ERROR), errmsg("rebuilt index files cannot be opened"),
-                 errdetail_internal("%s", summary.reason)));
-    entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
-    entry->rebuilt_before_xid.store(next_xid);
+IndexName name_of(const IndexEntry *entry) {
+    IndexName name;
+    snprintf(name.text, sizeof name.text, "%u/%u/%u", entry->file.tablespace, entry->file.database,
+             entry->file.number);
+    return name;
 }
 
-// Everything up to the point where others may use the index.
-void open_for_all(IndexEntry *entry, IndexSource &source) {
+void report_opening(const IndexEntry *entry, const RepairResult *repaired) {
+    const OpeningRecord &opening = entry->opening;
+    char what[160] = "";
+    switch (opening.kind) {
+        case OpeningRecord::Kind::none:
+            break;
+        case OpeningRecord::Kind::clean:
+            strlcpy(what, "clean", sizeof what);
+            break;
+        case OpeningRecord::Kind::replayed:
+            snprintf(what, sizeof what,
+                     "replay of " INT64_FORMAT " log records (" INT64_FORMAT " dropped)",
+                     opening.log_records, opening.dropped_records);
+            break;
+        case OpeningRecord::Kind::reconciled:
+            snprintf(what, sizeof what,
+                     "reconcile of " INT64_FORMAT " of " INT64_FORMAT " pages (" INT64_FORMAT
+                     " added, " INT64_FORMAT " removed)",
+                     repaired->pages, repaired->table_pages, repaired->added, repaired->removed);
+            break;
+        case OpeningRecord::Kind::rebuilt:
+            strlcpy(what, "rebuild", sizeof what);
+            break;
+    }
+    ereport(LOG, (errmsg("dvec: index %s opened in " INT64_FORMAT " ms: %s", name_of(entry).text,
+                         opening.milliseconds, what)));
+}
+
+// Everything up to the point where it is known whether others may use the index. Returns the state
+// it is in then.
+IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
     const TimestampTz begin = GetCurrentTimestamp();
     entry->shape = source.shape();
     reset_shared_state(entry);
@@ -169,27 +213,104 @@ void open_for_all(IndexEntry *entry, IndexSource &source) {
     OpeningRecord opening{};
     opening.kind = summary.start == store::Start::clean ? OpeningRecord::Kind::clean
                                                         : OpeningRecord::Kind::replayed;
-    if (summary.start == store::Start::repair || summary.start == store::Start::rebuild) {
-        rebuild(entry, source, summary.reason);
-        opening.kind = OpeningRecord::Kind::rebuilt;
-    }
     opening.log_records = summary.records;
     opening.dropped_records = summary.dropped;
     opening.damaged_records = summary.damaged;
     opening.milliseconds = TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
     entry->opening = opening;
+
+    if (summary.repair == Repair::none) {
+        report_opening(entry, nullptr);
+        return IndexState::ready;
+    }
+    ereport(LOG, (errmsg("dvec: index %s has to be repaired from its table", name_of(entry).text),
+                  errdetail_internal("%s.", summary.reason)));
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    note_needed_repair(entry, summary.repair, summary.reason);
+    LWLockRelease(&registry()->lock);
+    return IndexState::needs_repair;
 }
 
-IndexEntry *ready_entry(const IndexFile &file, IndexSource &source) {
-    IndexEntry *entry = nullptr;
-    if (claim(file, &entry)) {
-        PG_ENSURE_ERROR_CLEANUP(abandon_opening, PointerGetDatum(entry));
-        { open_for_all(entry, source); }
-        PG_END_ENSURE_ERROR_CLEANUP(abandon_opening, PointerGetDatum(entry));
-        set_state(entry, IndexState::ready);
-        wake_worker();
+void open_now(IndexEntry *entry, IndexSource &source) {
+    IndexState state = IndexState::closed;
+    PG_ENSURE_ERROR_CLEANUP(abandon_opening, PointerGetDatum(entry));
+    { state = open_for_all(entry, source); }
+    PG_END_ENSURE_ERROR_CLEANUP(abandon_opening, PointerGetDatum(entry));
+    set_state(entry, state);
+    wake_worker();
+    if (state == IndexState::ready)
+        source.announce();
+}
+
+// ---- Repairing for all processes -------------------------------------------------------------
+
+// The worker may be in the middle of linking or syncing. It does not begin again, since the entry
+// is not ready. Sessions that are about to write find out when they do.
+void make_others_let_go(IndexEntry *entry) {
+    LWLockAcquire(&entry->care_lock, LW_EXCLUSIVE);
+    LWLockRelease(&entry->care_lock);
+    const NobodyWrites hold(entry);
+    begin_life(entry);
+}
+
+void rebuild(IndexEntry *entry, IndexSource &source, RepairResult *result) {
+    ereport(LOG,
+            (errmsg("dvec: rebuilding the files of index %s from its table", name_of(entry).text),
+             errdetail_internal("%s.", entry->repair.reason)));
+    // A database that moves to another tablespace and back leaves its folders behind: what they say
+    // must not be there any more when it comes back with rows that were added meanwhile.
+    sweep();
+    *result = source.rebuild(entry);
+    reset_shared_state(entry);
+    const StartSummary summary = recover_files(entry);
+    if (summary.start != store::Start::clean)
+        ereport(ERROR,
+                (errcode(ERRCODE_INTERNAL_ERROR), errmsg("rebuilt index files cannot be opened"),
+                 errdetail_internal("%s", summary.reason)));
+    entry->opening.kind = OpeningRecord::Kind::rebuilt;
+}
+
+void run_repair(IndexEntry *entry, IndexSource &source, RepairResult *result) {
+    const TimestampTz begin = GetCurrentTimestamp();
+    make_others_let_go(entry);
+    entry->shape = source.shape();
+    if (entry->repair.kind == Repair::rebuild) {
+        rebuild(entry, source, result);
+    } else {
+        *result = source.reconcile(entry);
+        entry->opening.kind = OpeningRecord::Kind::reconciled;
     }
-    return entry;
+    entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
+    // Whoever has a transaction ID by now may have had rows read by the repair.
+    entry->rebuilt_before_xid.store(U64FromFullTransactionId(ReadNextFullTransactionId()));
+    entry->opening.milliseconds += TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
+    report_opening(entry, result);
+}
+
+void abandon_repair(int, Datum entry) {
+    fail_repair(static_cast<IndexEntry *>(static_cast<void *>(DatumGetPointer(entry))));
+}
+
+// Returns when the index is ready.
+IndexEntry *ready_entry(const IndexFile &file, IndexSource &source) {
+    // Someone who would have to tell may have died, and the time for others may run out.
+    constexpr long look_again_ms = 1000;
+    for (;;) {
+        const Sight found = look_for(file, IfBusy::prepare_to_sleep);
+        if (found.state == IndexState::ready)
+            return found.entry;
+        if (found.state == IndexState::closed) {
+            open_now(found.entry, source);
+        } else if (found.repair_here) {
+            ConditionVariableCancelSleep();
+            repair_index(found.entry, found.generation, source);
+        } else {
+            wake_worker();
+            ConditionVariableTimedSleep(&found.entry->state_changed, look_again_ms,
+                                        PG_WAIT_EXTENSION);
+            ConditionVariableCancelSleep();
+        }
+    }
 }
 
 // ---- This process's table --------------------------------------------------------------------
@@ -246,6 +367,24 @@ base::Result<OpenIndex *> open_here(IndexEntry *entry) {
     return &open_indexes().emplace(key_of(entry->file), std::move(open))->second;
 }
 
+// A failure is told, not raised: it may be of no interest.
+struct Opened {
+    OpenIndex *index;
+    PendingError error;
+    bool stale;  // the files were exchanged for others in this moment
+};
+
+Opened try_open_here(IndexEntry *entry) {
+    auto opened = base::guarded([&]() -> base::Result<OpenIndex *> {
+        close_stale();
+        return open_here(entry);
+    });
+    if (!opened.ok())
+        return {nullptr, pending_error(opened.status()),
+                opened.status().code() == base::Code::stale};
+    return {opened.value(), {}, false};
+}
+
 void leave(int, Datum) { registry()->users.fetch_sub(1); }
 
 // The worker stays until every process that may write is gone.
@@ -266,31 +405,53 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
 
     require_registry();
     count_as_user();
-    IndexEntry *entry = ready_entry(file, source);
-    return value_or_raise([&]() -> base::Result<OpenIndex *> {
-        return base::guarded([&]() -> base::Result<OpenIndex *> {
-            close_stale();
-            return open_here(entry);
-        });
-    });
+    for (;;) {
+        IndexEntry *entry = ready_entry(file, source);
+        const uint64 generation = entry->generation.load(std::memory_order_acquire);
+        const Opened opened = try_open_here(entry);
+        CHECK_FOR_INTERRUPTS();
+        // What failed because the index ceased to be ready in this moment has not failed.
+        if (opened.stale || !in_use(*entry, generation))
+            continue;
+        if (opened.error)
+            raise_error(opened.error);
+        return opened.index;
+    }
+}
+
+bool open_without_waiting(const IndexFile &file, IndexSource &source) {
+    if (find_open(file) != nullptr)
+        return true;
+    require_registry();
+    count_as_user();
+    const Sight found = look_for(file, IfBusy::leave);
+    if (found.state == IndexState::closed)
+        open_now(found.entry, source);
+    return is_worth_planning(file, found.entry->state.load());
+}
+
+bool is_worth_planning(const IndexFile &file, IndexState state) noexcept {
+    return state == IndexState::ready ||
+           (state == IndexState::needs_repair && file.backend != InvalidBackendId);
+}
+
+bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source) {
+    count_as_user();
+    if (!begin_repair(entry, generation))
+        return false;
+    RepairResult result{};
+    PG_ENSURE_ERROR_CLEANUP(abandon_repair, PointerGetDatum(entry));
+    { run_repair(entry, source, &result); }
+    PG_END_ENSURE_ERROR_CLEANUP(abandon_repair, PointerGetDatum(entry));
+    end_repair(entry, result);
+    source.announce();
+    return true;
 }
 
 bool is_open_here(const IndexFile &file) noexcept { return find_open(file) != nullptr; }
 
 void give_up(IndexEntry *entry, uint64 generation) noexcept {
-    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    const bool mine = in_use(*entry, generation);
-    if (mine) {
-        // Without a checkpoint nobody will believe the folder after a restart either.
-        entry->distrusted.store(true);
-        (void)base::guarded([&] {
-            return base::posix_file_system().remove(index_directory(entry->file) + "/checkpoint");
-        });
-        entry->state.store(IndexState::closed);
-    }
-    LWLockRelease(&registry()->lock);
-    if (mine)
-        ConditionVariableBroadcast(&entry->state_changed);
+    request_repair(entry, generation, Repair::rebuild, "its files could not be synced");
 }
 
 void pin(OpenIndex *index) noexcept { ++index->pins; }

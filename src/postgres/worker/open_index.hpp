@@ -1,6 +1,7 @@
-// How a server process gets hold of an index: the first process after a server start recovers it,
-// the others wait for that and then map the files. What was opened stays open in the process until
-// the index is gone or was opened anew by someone.
+// How a server process gets hold of an index: the first process after a server start recovers it
+// from its log, the others wait for that and then map the files. Where the log does not suffice the
+// table is read (repair_state.hpp says by whom). What was opened stays open in the process until
+// the index is gone, repaired or opened anew by someone.
 #pragma once
 
 #include <compare>
@@ -9,6 +10,7 @@
 
 #include "engine/store/index.hpp"
 #include "postgres/worker/registry.hpp"
+#include "postgres/worker/repair_state.hpp"
 
 namespace dvec::postgres {
 
@@ -33,28 +35,46 @@ struct OpenIndex {
     std::unique_ptr<std::vector<RebuiltRow>> rebuilt_rows;
 };
 
-// What only the access method knows about opening an index. Both may raise.
+// What only the access method knows about an index. Whoever opens or repairs one brings it along.
+// All may raise.
 class IndexSource {
   public:
     virtual store::Shape shape() = 0;
-    // Makes the sidecar of index `file` anew from the heap, replacing what is there. `shape` is
-    // what shape() said.
-    virtual void rebuild(const IndexFile &file, const store::Shape &shape) = 0;
+    // Makes the sidecar of the index anew from the heap, replacing what is there, durably. The
+    // caller has claimed the entry for a repair; entry->shape is what shape() said.
+    virtual RepairResult rebuild(IndexEntry *entry) = 0;
+    // Makes the index agree with the heap, as entry->repair.kind says. The shared state is set up.
+    virtual RepairResult reconcile(IndexEntry *entry) = 0;
+    // The index is ready: plans that were made without it can be made anew.
+    virtual void announce() = 0;
 
   protected:
     ~IndexSource() = default;
 };
 
-// Opens the index stored in `file`, waiting for another process that is opening it, interruptibly.
-// Raises on failure. To be called where no C++ object with a destructor is alive.
+// Opens the index stored in `file`. Waits, interruptibly, while others open or repair it, and
+// repairs it itself where must_repair_here says so. Raises on failure. To be called where no C++
+// object with a destructor is alive.
 OpenIndex *open_index(const IndexFile &file, IndexSource &source);
+
+// Whether a query should use an index in this state: it is ready, or is repaired by nobody but this
+// session (temporary), when it is used.
+bool is_worth_planning(const IndexFile &file, IndexState state) noexcept;
+
+// The same, after having opened the index if nobody has yet. Neither waits for others nor repairs.
+// Raises when opening fails.
+bool open_without_waiting(const IndexFile &file, IndexSource &source);
+
+// Repairs an index that is in needs_repair. False when somebody else does so already, or has.
+// Raises on failure; the index needs its repair then as before.
+bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source);
 
 // Whether this process has the index open and ready to use.
 bool is_open_here(const IndexFile &file) noexcept;
 
 // The kernel drops what it could not write, so after a failed sync trying again would only hide the
-// loss. Nobody uses these files any more, and the next user of the index rebuilds them from the
-// table. Does nothing when the entry has got another generation, that is, other files, already.
+// loss. Nobody uses these files any more; they are rebuilt from the table. Does nothing when the
+// entry has got another generation, that is, other files, already.
 void give_up(IndexEntry *entry, uint64 generation) noexcept;
 
 void pin(OpenIndex *index) noexcept;

@@ -64,6 +64,16 @@ void start_registry() {
     LWLockRegisterTranche(the_registry->lock.tranche, tranche_name);
 }
 
+// What a former index in the same place left.
+void reset_counters(IndexEntry *entry) {
+    std::memset(static_cast<void *>(&entry->opening), 0, sizeof entry->opening);
+    std::memset(static_cast<void *>(&entry->repair), 0, sizeof entry->repair);
+    entry->rebuilt_before_xid.store(0);
+    entry->scans.store(0);
+    entry->checkpoints.store(0);
+    entry->last_checkpoint_time.store(0);
+}
+
 bool same_file(const IndexFile &a, const IndexFile &b) {
     return a.number == b.number && a.database == b.database && a.tablespace == b.tablespace &&
            a.backend == b.backend;
@@ -110,7 +120,7 @@ IndexEntry *make_entry(const IndexFile &file) {
         entry.used = true;
         entry.file = file;
         entry.state.store(IndexState::closed);
-        entry.distrusted.store(false);
+        reset_counters(&entry);
         entry.generation.store(next_generation());
         if (i >= the_registry->used_end.load())
             the_registry->used_end.store(i + 1, std::memory_order_release);

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "engine/store/description.hpp"
+#include "engine/store/repair.hpp"
 #include "engine/store/shared_state.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 
@@ -22,19 +23,44 @@ inline constexpr const char *sidecar_root = "dvec";
 using IndexFile = compat::FileName;
 
 enum class IndexState : uint32 {
-    closed,   // not opened since the server started, or given up: the next user opens it
-    opening,  // one process is reading the log or rebuilding; the others wait
-    ready
+    closed,   // not opened since the server started: the next user opens it
+    opening,  // one process reads checkpoint and log; the others wait
+    ready,
+    needs_repair,  // the table has to tell what is in the index (see repair_state.hpp)
+    repairing      // one process reads the table; the others wait
 };
+
+using Repair = store::Repair;
 
 // What opening an index has cost and found; shown by the view.
 struct OpeningRecord {
-    enum class Kind : uint32 { none, clean, replayed, rebuilt };
+    enum class Kind : uint32 { none, clean, replayed, reconciled, rebuilt };
     Kind kind;
     int64 milliseconds;
     int64 log_records;
     int64 dropped_records;
     int64 damaged_records;
+};
+
+// How far a repair has come, in pages of the table. Written by the process that repairs.
+struct RepairProgress {
+    std::atomic<uint64> pages_done;
+    std::atomic<uint64> pages;
+};
+
+// A repair that is needed or under way, and what earlier ones did. Under Registry::lock, but for
+// the progress.
+struct RepairRecord {
+    Repair kind;       // none while nothing has to be repaired
+    char reason[256];  // why
+    uint32 failures;   // attempts since it was needed that did not get to their end
+    int64 requested;   // TimestampTz: since when it is needed
+    int64 launched;    // TimestampTz: when a background process was asked for, 0 when none is
+    int64 retry_at;    // TimestampTz: not in the background before
+    RepairProgress progress;
+    int64 repaired;  // repairs since the server started
+    int64 added;     // entries, by the last one
+    int64 removed;
 };
 
 struct IndexEntry {
@@ -58,16 +84,14 @@ struct IndexEntry {
     // Written while opening, constant while ready.
     store::Shape shape;
 
-    // The files were given up: not to be believed even if their checkpoint could not be removed.
-    std::atomic<bool> distrusted;
-
-    // A rebuild reads the rows of running transactions too. They add their own rows later and must
+    // A repair reads the rows of running transactions too. They add their own rows later and must
     // not add one twice: a transaction older than `rebuilt_before_xid` looks among the ids below
-    // `rebuilt_nodes` first. 0: no rebuild since the server started.
+    // `rebuilt_nodes` first. 0: no repair since the server started.
     std::atomic<uint64> rebuilt_before_xid;
     std::atomic<uint32> rebuilt_nodes;
 
     OpeningRecord opening;
+    RepairRecord repair;
     std::atomic<uint64> scans;
     std::atomic<uint64> checkpoints;
     std::atomic<uint64> last_checkpoint_time;  // TimestampTz

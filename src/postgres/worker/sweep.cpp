@@ -126,7 +126,9 @@ void forget_entries_without_relation() {
     Registry *table = registry();
     for (IndexEntry &entry : known_entries()) {
         LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-        if (entry.used && entry.state.load() != IndexState::opening && !relation_exists(entry.file))
+        const IndexState state = entry.state.load();
+        const bool being_worked_on = state == IndexState::opening || state == IndexState::repairing;
+        if (entry.used && !being_worked_on && !relation_exists(entry.file))
             free_entry(&entry);
         LWLockRelease(&table->lock);
     }

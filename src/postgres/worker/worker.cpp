@@ -14,6 +14,7 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/worker/caretaker.hpp"
 #include "postgres/worker/registry.hpp"
+#include "postgres/worker/repair_launcher.hpp"
 #include "postgres/worker/server_starts.hpp"
 #include "postgres/worker/settings.hpp"
 #include "postgres/worker/sweep.hpp"
@@ -52,7 +53,8 @@ void wait_for_work(long milliseconds) {
     Registry *table = registry();
     table->worker_sleeps.store(1);
     // A session that added a row before it could see that we sleep has not woken us.
-    if (!caretaker_has_urgent_work())
+    const bool repair_waits = !shutdown_requested.load() && repair_is_due();
+    if (!repair_waits && !caretaker_has_urgent_work())
         WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
                   PG_WAIT_EXTENSION);
     table->worker_sleeps.store(0);
@@ -103,8 +105,10 @@ void run() {
         MemoryContextReset(round_context);
         reload_settings();
         long until_next = care_for_all(shutdown_requested);
-        if (!shutdown_requested.load())
+        if (!shutdown_requested.load()) {
+            until_next = std::min(until_next, launch_repairs());
             until_next = std::min(until_next, sweep_when_due(&last_sweep));
+        }
         // Leaving sessions do not tell; at shutdown we look often.
         if (until_next > 0)
             wait_for_work(shutdown_requested.load() ? 10 : until_next);

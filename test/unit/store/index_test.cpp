@@ -94,6 +94,24 @@ TEST_F(StoreIndex, WhatAnotherObjectInsertedCanBeRemovedHere) {
     expect_rows(*other, row_range(0, rows - 1));
 }
 
+// A repair and a rebuild leave the generation of the files as it was.
+TEST_F(StoreIndex, WhatWasOpenedInAnotherLifeDoesNothing) {
+    ASSERT_NO_FATAL_FAILURE(start(10));
+    store_.insert(*index_, 10);
+    store_.state->life.store(7);
+    const auto head = store_.state->log.head.load();
+    const auto vector = store_.vector(11);
+    graph::Search search;
+    EXPECT_FALSE(index_->is_current());
+    EXPECT_EQ(index_->insert(tid_of(11), 0, vector.data()).status().code(), Code::stale);
+    EXPECT_EQ(index_->remove(3, 0).code(), Code::stale);
+    EXPECT_EQ(index_->search(search, vector.data(), {}).code(), Code::stale);
+    EXPECT_EQ(store_.state->log.head.load(), head);
+    index_ = store_.open();
+    EXPECT_EQ(store_.insert(*index_, 11), 11u);
+    expect_rows(*index_, row_range(0, 12));
+}
+
 TEST_F(StoreIndex, GrowsThroughManyStepsOfCapacityAndSegments) {
     store_.description.dimensions = 256;
     store_.description.segment_bytes = 8192;  // 7 records

@@ -1,0 +1,132 @@
+// Everybody who waits is woken at every change, also when an attempt failed: then one of them is to
+// do it.
+#include "postgres/worker/repair_state.hpp"
+
+#include <algorithm>
+
+#include "engine/base/file.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// After so many failures the pauses between attempts in the background do not grow any more.
+constexpr uint32 most_doublings = 6;
+constexpr int first_pause_ms = 5000;
+
+void note_failure(RepairRecord *repair) {
+    const uint32 doublings = std::min(repair->failures, most_doublings);
+    ++repair->failures;
+    repair->launched = 0;
+    repair->retry_at =
+        TimestampTzPlusMilliseconds(GetCurrentTimestamp(), int64{first_pause_ms} << doublings);
+}
+
+// Without a checkpoint nobody believes the folder after a restart either.
+void remove_checkpoint(const IndexEntry *entry) noexcept {
+    (void)base::guarded([&] {
+        return base::posix_file_system().remove(index_directory(entry->file) + "/checkpoint");
+    });
+}
+
+void tell_all(IndexEntry *entry) {
+    ConditionVariableBroadcast(&entry->state_changed);
+    wake_worker();
+}
+
+}  // namespace
+
+void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept {
+    RepairRecord &repair = entry->repair;
+    repair.kind = kind;
+    strlcpy(repair.reason, reason, sizeof repair.reason);
+    repair.failures = 0;
+    repair.requested = GetCurrentTimestamp();
+    repair.launched = 0;
+    repair.retry_at = 0;
+    repair.progress.pages_done.store(0);
+    repair.progress.pages.store(0);
+}
+
+void request_repair(IndexEntry *entry, uint64 generation, Repair kind,
+                    const char *reason) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    const bool mine = in_use(*entry, generation);
+    if (mine) {
+        note_needed_repair(entry, kind, reason);
+        entry->opening.milliseconds = 0;
+        if (kind == Repair::rebuild)
+            remove_checkpoint(entry);
+        entry->state.store(IndexState::needs_repair);
+    }
+    LWLockRelease(&registry()->lock);
+    if (mine)
+        tell_all(entry);
+}
+
+bool must_repair_here(const IndexEntry &entry) noexcept {
+    return entry.file.backend != InvalidBackendId || !worker_runs() || entry.repair.failures > 0 ||
+           TimestampDifferenceExceeds(entry.repair.requested, GetCurrentTimestamp(),
+                                      repair_patience_ms);
+}
+
+bool begin_repair(IndexEntry *entry, uint64 generation) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    const bool mine = entry->used && entry->generation.load() == generation &&
+                      entry->state.load() == IndexState::needs_repair;
+    if (mine) {
+        entry->repair.progress.pages_done.store(0);
+        entry->repair.progress.pages.store(0);
+        entry->state.store(IndexState::repairing);
+    }
+    LWLockRelease(&registry()->lock);
+    return mine;
+}
+
+void end_repair(IndexEntry *entry, const RepairResult &result) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    RepairRecord &repair = entry->repair;
+    repair.kind = Repair::none;
+    repair.failures = 0;
+    repair.launched = 0;
+    ++repair.repaired;
+    repair.added = result.added;
+    repair.removed = result.removed;
+    entry->state.store(IndexState::ready);
+    LWLockRelease(&registry()->lock);
+    tell_all(entry);
+}
+
+void escalate_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    entry->repair.kind = kind;
+    strlcpy(entry->repair.reason, reason, sizeof entry->repair.reason);
+    if (kind == Repair::rebuild)
+        remove_checkpoint(entry);
+    LWLockRelease(&registry()->lock);
+}
+
+void fail_repair(IndexEntry *entry) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    note_failure(&entry->repair);
+    entry->state.store(IndexState::needs_repair);
+    LWLockRelease(&registry()->lock);
+    tell_all(entry);
+}
+
+void count_failed_attempt(IndexEntry *entry, uint64 generation) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    const bool concerned = entry->used && entry->generation.load() == generation &&
+                           entry->state.load() == IndexState::needs_repair;
+    if (concerned)
+        note_failure(&entry->repair);
+    LWLockRelease(&registry()->lock);
+    if (concerned)
+        tell_all(entry);
+}
+
+}  // namespace dvec::postgres
