@@ -355,6 +355,9 @@ CREATE FUNCTION dvec_index_states(
     OUT replayed_records bigint,
     OUT dropped_records bigint,
     OUT damaged_records bigint,
+    OUT damage bigint,
+    OUT compactions bigint,
+    OUT reconcile_lsn pg_lsn,
     OUT repair text,
     OUT repair_reason text,
     OUT repair_done bigint,
@@ -388,6 +391,9 @@ SELECT
     states.replayed_records,
     states.dropped_records,
     states.damaged_records,
+    states.damage,
+    states.compactions,
+    states.reconcile_lsn,
     states.repair,
     states.repair_reason,
     states.repair_done,
@@ -409,3 +415,18 @@ WHERE index.relkind = 'i';
 COMMENT ON VIEW dvec_indexes IS 'the hnsw indexes of this database and the state of their files';
 
 GRANT SELECT ON dvec_indexes TO PUBLIC;
+
+CREATE FUNCTION dvec_check(
+    index regclass,
+    heap boolean DEFAULT true,
+    OUT file text,
+    OUT "offset" bigint,
+    OUT problem text
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 1;
+
+COMMENT ON FUNCTION dvec_check(regclass, boolean) IS
+    'what is damaged in an hnsw index, and what it lacks of its table; what can be mended is';
+
+-- Reads whole files, and tells TIDs.
+REVOKE EXECUTE ON FUNCTION dvec_check(regclass, boolean) FROM PUBLIC;

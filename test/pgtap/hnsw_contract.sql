@@ -49,7 +49,8 @@ RESET client_min_messages;
 SELECT set_eq(
     $$SELECT p.oid::regprocedure::text, provolatile::text, proisstrict, proparallel::text
       FROM pg_proc p WHERE proname ~ '^dvec_' ORDER BY proname$$,
-    $$VALUES ('dvec_index_states()', 'v', true, 'r'), ('dvec_simd()', 'v', true, 's')$$,
+    $$VALUES ('dvec_check(regclass,boolean)', 'v', true, 'u'),
+        ('dvec_index_states()', 'v', true, 'r'), ('dvec_simd()', 'v', true, 's')$$,
     'functions of monitoring');
 SELECT ok(dvec_simd() IN ('scalar', 'neon', 'avx2', 'avx512'), 'dvec_simd() names an instruction set');
 -- An argument of type internal keeps SQL from calling these.
@@ -59,8 +60,8 @@ SELECT function_returns('hnswhandler', ARRAY['internal'], 'index_am_handler');
 SELECT has_view('dvec_indexes');
 SELECT columns_are('dvec_indexes', ARRAY['index', 'table', 'state', 'nodes', 'deleted', 'tail', 'bytes',
     'log_bytes', 'unsynced_log_bytes', 'checkpoints', 'last_checkpoint', 'scans', 'opened_by',
-    'opening_time', 'replayed_records', 'dropped_records', 'damaged_records', 'repair', 'repair_reason',
-    'repair_done', 'repair_total', 'repaired', 'repair_added', 'repair_removed']);
+    'opening_time', 'replayed_records', 'dropped_records', 'damaged_records', 'damage', 'compactions',
+    'reconcile_lsn', 'repair', 'repair_reason', 'repair_done', 'repair_total', 'repaired', 'repair_added', 'repair_removed']);
 CREATE ROLE nobody_in_particular;
 SELECT table_privs_are('dvec_indexes', 'nobody_in_particular', ARRAY['SELECT']);
 SELECT ok(has_function_privilege('nobody_in_particular', 'dvec_index_states()', 'EXECUTE'),
@@ -76,6 +77,7 @@ SELECT set_eq(
     ('hnsw.max_scan_tuples', '20000', '', '1', '2147483647', 'user'),
     ('dvec.checkpoint_size', '262144', 'kB', '1024', '2097151', 'sighup'),
     ('dvec.checkpoint_timeout', '300', 's', '1', '86400', 'sighup'),
+    ('dvec.compact_threshold', '25', '', '0', '100', 'sighup'),
     ('dvec.link_threads', '2', '', '1', '64', 'sighup'),
     ('dvec.max_indexes', '1024', '', '8', '1048576', 'postmaster'),
     ('dvec.simd', 'auto', '', '', '', 'superuser'),

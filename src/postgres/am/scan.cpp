@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "postgres/am/access.hpp"
+#include "postgres/am/attempt.hpp"
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/options.hpp"
@@ -76,10 +77,8 @@ const void *query_bytes(IndexScanDesc descriptor, const OpenIndex &open) {
                         static_cast<int>(open.entry->shape.dimensions), key->sk_argument);
 }
 
-void start(IndexScanDesc descriptor) {
+Attempt start_in_files(IndexScanDesc descriptor) {
     Scan *scan = scan_of(descriptor);
-    check_can_search(descriptor);
-    pgstat_count_index_scan(descriptor->indexRelation);
     OpenIndex *open = open_relation(descriptor->indexRelation);
     const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
     const void *query = query_bytes(descriptor, *open);
@@ -89,12 +88,23 @@ void start(IndexScanDesc descriptor) {
     params.ef = static_cast<uint32>(ef_search);
     params.exact_after = static_cast<uint64>(max_scan_tuples);
     params.interrupted = interrupted;
-    ok_or_raise([&] { return open->index->search(scan->search, query, params); });
+    const Attempt searched =
+        attempt([&] { return open->index->search(scan->search, query, params); });
     MemoryContextReset(scan->query_context);
+    if (searched == Attempt::files_replaced)
+        return searched;
     pin(open);
     scan->open = open;
     scan->started = true;
     open->entry->scans.fetch_add(1, std::memory_order_relaxed);
+    return Attempt::done;
+}
+
+void start(IndexScanDesc descriptor) {
+    check_can_search(descriptor);
+    pgstat_count_index_scan(descriptor->indexRelation);
+    while (start_in_files(descriptor) == Attempt::files_replaced)
+        CHECK_FOR_INTERRUPTS();
 }
 
 }  // namespace

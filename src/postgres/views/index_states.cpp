@@ -5,6 +5,7 @@
 extern "C" {
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 }
 
@@ -12,7 +13,7 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr int columns = 26;
+constexpr int columns = 29;
 
 const char *state_name(IndexState state) {
     switch (state) {
@@ -88,6 +89,8 @@ struct Snapshot {
     int64 nodes, deleted, tail;
     int64 bytes, log_bytes, unsynced;
     int64 checkpoints, scans;
+    int64 compactions, damage;
+    XLogRecPtr reconcile_lsn;
     TimestampTz last_checkpoint;
     RepairSnapshot repair;
 };
@@ -115,6 +118,9 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     row.log_bytes = static_cast<int64>(log.ready_end.load() - log.first.load());
     row.checkpoints = static_cast<int64>(entry.checkpoints.load());
     row.scans = static_cast<int64>(entry.scans.load());
+    row.compactions = static_cast<int64>(entry.compactions.load());
+    row.damage = static_cast<int64>(entry.damage.load());
+    row.reconcile_lsn = entry.shared.reconcile_lsn.load();
     row.last_checkpoint = static_cast<TimestampTz>(entry.last_checkpoint_time.load());
     row.repair = take_repair_snapshot(entry.repair);
     return row;
@@ -156,6 +162,9 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     number(row.opening.log_records);
     number(row.opening.dropped_records);
     number(row.opening.damaged_records);
+    number(row.damage);
+    number(row.compactions);
+    values[column++] = LSNGetDatum(row.reconcile_lsn);
     const RepairSnapshot &repair = row.repair;
     const bool pending = repair.kind != Repair::none;
     const auto number_if = [&](bool shown, int64 value) {

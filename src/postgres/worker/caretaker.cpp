@@ -7,11 +7,13 @@
 #include <mutex>
 #include <vector>
 
+#include "engine/store/compactor.hpp"
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/worker/horizon.hpp"
 #include "postgres/worker/open_index.hpp"
 #include "postgres/worker/registry.hpp"
+#include "postgres/worker/repair_state.hpp"
 #include "postgres/worker/settings.hpp"
 #include "postgres/worker/wal.hpp"
 
@@ -29,6 +31,11 @@ constexpr uint32 nodes_per_turn = 2048;
 constexpr long retry_ms = 5000;
 // Linking memory of an index that had no new rows for this long is given back.
 constexpr long relax_after_ms = 30000;
+// Verifying is some hundred nanoseconds per node.
+constexpr uint32 scrubs_per_turn = 8192;
+// Fewer deleted nodes are not worth a compaction; and one that failed is not tried again at once.
+constexpr uint32 least_compacted = 256;
+constexpr long compact_again_ms = 60000;
 constexpr long longest_sleep_ms = 5000;
 
 struct Ward {
@@ -37,10 +44,12 @@ struct Ward {
     std::unique_ptr<EntryLock> append_lock;
     std::unique_ptr<EntryLock> grow_lock;
     std::unique_ptr<store::Maintainer> maintainer;
+    std::unique_ptr<store::Compactor> compactor;  // while one is under way
     TimestampTz last_flush = 0;
     TimestampTz last_checkpoint = 0;
     TimestampTz last_link = 0;
     TimestampTz retry_at = 0;
+    TimestampTz compact_at = 0;
 };
 
 std::vector<Ward> &wards() {
@@ -139,11 +148,22 @@ uint32 most_relinking(const store::SharedState &state) {
 bool checkpoint_due(const Ward &ward, TimestampTz now) {
     const uint64 replay = ward.maintainer->replay_bytes();
     const uint32 relink = ward.maintainer->relink_nodes();
+    if (ward.entry->checkpoints_wanted.load() > 0)
+        return true;
     if (replay == 0 && relink == 0)
         return false;
     return replay >= settings::checkpoint_bytes() ||
            relink >= most_relinking(ward.maintainer->state()) ||
            until(ward.last_checkpoint, settings::checkpoint_timeout_s * 1000L, now) == 0;
+}
+
+void note_checkpoint(Ward &ward, TimestampTz now) {
+    ward.last_checkpoint = now;
+    if (ward.entry->checkpoints_wanted.load() > 0)
+        ward.entry->checkpoints_wanted.fetch_sub(1);
+    ward.entry->checkpoints.fetch_add(1);
+    ward.entry->last_checkpoint_time.store(static_cast<uint64>(now));
+    ConditionVariableBroadcast(&ward.entry->progress);
 }
 
 void checkpoint(Ward &ward, store::CheckpointKind kind, TimestampTz now) {
@@ -154,8 +174,102 @@ void checkpoint(Ward &ward, store::CheckpointKind kind, TimestampTz now) {
     reconcile_lsn.store(std::max<uint64>(reconcile_lsn.load(), safe_reconcile_lsn()));
     if (!settle(ward, ward.maintainer->checkpoint(wal, kind), FailedSync::possible, now))
         return;
-    ward.entry->checkpoints.fetch_add(1);
-    ward.entry->last_checkpoint_time.store(static_cast<uint64>(now));
+    note_checkpoint(ward, now);
+}
+
+// ---- What an unclean start leaves to do ------------------------------------------------------
+
+// Returns whether there is more to verify.
+bool scrub_some(Ward &ward, TimestampTz now) {
+    if (!ward.maintainer->has_to_scrub())
+        return false;
+    auto damaged = ward.maintainer->scrub(scrubs_per_turn);
+    if (!damaged.ok())
+        return settle(ward, damaged.status(), FailedSync::impossible, now);
+    for (const store::Maintainer::Damaged &place : damaged.value())
+        report(WARNING, pending_error({base::Code::corrupt,
+                                       "node " + std::to_string(place.node) +
+                                           " is damaged at offset " + std::to_string(place.offset) +
+                                           " of file \"" + place.file + "\""}));
+    ward.entry->damage.fetch_add(damaged.value().size());
+    if (!damaged.value().empty()) {
+        request_repair(ward.entry, ward.generation, store::Repair::every_page,
+                       "damaged nodes were found");
+        return false;
+    }
+    return ward.maintainer->has_to_scrub();
+}
+
+void make_links_sound(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
+    (void)settle(ward, ward.maintainer->make_links_sound(stop), FailedSync::impossible, now);
+}
+
+// ---- Compaction ------------------------------------------------------------------------------
+
+bool worth_compacting(const Ward &ward, TimestampTz now) {
+    if (settings::compact_threshold == 0 || ward.compact_at > now)
+        return false;
+    const graph::SharedState &graph = ward.entry->shared.graph;
+    const uint64 deleted = graph.deleted.load();
+    return deleted >= least_compacted &&
+           deleted * 100 >=
+               uint64{graph.allocated.load()} * static_cast<uint64>(settings::compact_threshold);
+}
+
+// Ends the attempt, with or without success.
+bool settle_compaction(Ward &ward, const base::Status &status, FailedSync failed_sync,
+                       TimestampTz now) {
+    if (status.ok())
+        return true;
+    if (status.code() == base::Code::interrupted)
+        return false;
+    ward.compactor.reset();
+    ward.compact_at = TimestampTzPlusMilliseconds(now, compact_again_ms);
+    if (status.code() == base::Code::corrupt)
+        request_repair(ward.entry, ward.generation, store::Repair::every_page,
+                       "damaged nodes were found");
+    return settle(ward, status, failed_sync, now);
+}
+
+void begin_compaction(Ward &ward, TimestampTz now) {
+    auto compactor = store::Compactor::begin(
+        base::posix_file_system(), describe(*ward.entry), ward.entry->shared,
+        {*ward.append_lock, *ward.grow_lock}, static_cast<unsigned>(settings::link_threads));
+    if (!compactor.ok())
+        (void)settle_compaction(ward, compactor.status(), FailedSync::impossible, now);
+    else
+        ward.compactor = std::move(compactor).value();
+}
+
+void finish_compaction(Ward &ward, TimestampTz now) {
+    ServerWalFlusher wal;
+    IndexEntry *entry = ward.entry;
+    const base::Status status = ward.compactor->finish(wal, [&ward, entry] {
+        entry->rebuilt_nodes.store(ward.compactor->copied_below(entry->rebuilt_nodes.load()));
+    });
+    if (!settle_compaction(ward, status, FailedSync::possible, now))
+        return;
+    ward.compactor.reset();
+    // It has the former files.
+    ward.maintainer.reset();
+    entry->compactions.fetch_add(1);
+    note_checkpoint(ward, now);
+}
+
+// Does a piece of the work, if there is any. Returns whether there is more.
+bool compact_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
+    if (!ward.compactor) {
+        if (!worth_compacting(ward, now))
+            return false;
+        begin_compaction(ward, now);
+        return ward.compactor != nullptr;
+    }
+    auto nearly_done = ward.compactor->step(nodes_per_turn, stop);
+    if (!nearly_done.ok())
+        return settle_compaction(ward, nearly_done.status(), FailedSync::impossible, now);
+    if (nearly_done.value())
+        finish_compaction(ward, now);
+    return true;
 }
 
 // Links a piece of the tail. Returns whether there is more.
@@ -172,8 +286,19 @@ bool link_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
     return ward.maintainer->has_tail();
 }
 
+// Each kind of work gets its turn. Returns whether there is more.
+bool work_in_pieces(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
+    make_links_sound(ward, stop, now);
+    bool more = link_some(ward, stop, now);
+    if (in_use(*ward.entry, ward.generation) && scrub_some(ward, now))
+        more = true;
+    if (in_use(*ward.entry, ward.generation) && compact_some(ward, stop, now))
+        more = true;
+    return more;
+}
+
 // Cares for one index; returns the milliseconds until it needs care again.
-long care_for(Ward &ward, const std::atomic<bool> &stop) {
+long care_for(Ward &ward, const std::atomic<bool> &stop, XLogRecPtr safe_lsn) {
     EntryLock care_lock(&ward.entry->care_lock);
     const std::lock_guard hold(care_lock);
     const TimestampTz now = GetCurrentTimestamp();
@@ -182,9 +307,13 @@ long care_for(Ward &ward, const std::atomic<bool> &stop) {
     if (!ready_to_care(ward, now))
         return TimestampDifferenceMilliseconds(now, ward.retry_at) + 1;
     flush_when_due(ward, now);
+    ward.entry->shared.reconcile_lsn.store(
+        std::max<uint64>(ward.entry->shared.reconcile_lsn.load(), safe_lsn));
     if (checkpoint_due(ward, now))
         checkpoint(ward, store::CheckpointKind::running, now);
-    if (!stop.load() && link_some(ward, stop, now))
+    if (!stop.load() && work_in_pieces(ward, stop, now))
+        return 0;
+    if (!ward.maintainer)
         return 0;
     return ward.maintainer->unsynced_log_bytes() > 0
                ? until(ward.last_flush, settings::log_flush_interval_ms, now) + 1
@@ -198,9 +327,11 @@ long care_for_all(const std::atomic<bool> &stop) {
     (void)safe_reconcile_lsn();
     drop_wards_not_in_use();
     take_in_new(GetCurrentTimestamp());
+    // Before any checkpoint of this round begins.
+    const XLogRecPtr safe_lsn = safe_reconcile_lsn();
     long sleep = longest_sleep_ms;
     for (Ward &ward : wards())
-        sleep = std::min(sleep, care_for(ward, stop));
+        sleep = std::min(sleep, care_for(ward, stop, safe_lsn));
     return sleep;
 }
 

@@ -71,6 +71,9 @@ void reset_counters(IndexEntry *entry) {
     entry->rebuilt_before_xid.store(0);
     entry->scans.store(0);
     entry->checkpoints.store(0);
+    entry->checkpoints_wanted.store(0);
+    entry->compactions.store(0);
+    entry->damage.store(0);
     entry->last_checkpoint_time.store(0);
 }
 

@@ -94,6 +94,9 @@ struct IndexEntry {
     RepairRecord repair;
     std::atomic<uint64> scans;
     std::atomic<uint64> checkpoints;
+    std::atomic<uint32> checkpoints_wanted;  // to be taken although none is due
+    std::atomic<uint64> compactions;
+    std::atomic<uint64> damage;                // damaged places found since the server started
     std::atomic<uint64> last_checkpoint_time;  // TimestampTz
 
     store::SharedState shared;

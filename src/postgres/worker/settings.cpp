@@ -19,6 +19,7 @@ int checkpoint_size_kb;
 int checkpoint_timeout_s;
 int log_max_size_kb;
 int sweep_interval_s;
+int compact_threshold;
 int wal_sync;
 
 namespace {
@@ -65,6 +66,10 @@ const IntegerSetting integer_settings[] = {
      "Sets the size of an index's sidecar log beyond which inserting sessions wait for a "
      "checkpoint.",
      &log_max_size_kb, 1024 * mb, 1 * mb, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB},
+    {"dvec.compact_threshold",
+     "Sets the percentage of deleted entries at which the dvec worker compacts an index; 0 for "
+     "never.",
+     &compact_threshold, 25, 0, 100, PGC_SIGHUP, 0},
     {"dvec.sweep_interval", "Sets the time between searches for files of dropped indexes.",
      &sweep_interval_s, 60, 1, 86400, PGC_SIGHUP, GUC_UNIT_S},
 };

@@ -16,6 +16,7 @@ extern int log_segment_size_kb;     // of indexes created from now on
 extern int checkpoint_size_kb;      // log bytes that make the worker take a checkpoint
 extern int checkpoint_timeout_s;    // longest time between checkpoints of a changed index
 extern int log_max_size_kb;         // sessions do not let the log that a restart reads grow beyond
+extern int compact_threshold;       // percent of deleted entries; 0: never compact
 extern int sweep_interval_s;        // time between searches for folders of dropped indexes
 
 // When the log of an index that a transaction inserted into is made durable.
