@@ -109,3 +109,16 @@ def test_scrubbing_after_a_crash_finds_damage(cluster, items):
     wait_until(lambda: answers.index_state(connection, "items_v_idx")["state"] == "ready", "ready")
     assert answers.check_complete(connection, "items", [0.0] * DIMENSIONS) == ROWS + 105
     assert "node 88 is damaged" in cluster.log_text()
+
+
+def test_a_log_segment_that_disappears_under_a_running_server_costs_nothing(make_cluster):
+    cluster = make_cluster(dvec__log_segment_size="256kB")
+    connection = cluster.connect()
+    vectors.make_table(connection, vectors.clustered(ROWS, DIMENSIONS, seed=133))
+    vectors.copy_in(connection, "items", ROWS, vectors.clustered(5, DIMENSIONS, seed=134))
+    for log in cluster.folder_of("items_v_idx").glob("log.*"):
+        log.unlink()
+    other = cluster.connect()  # has not mapped the segment
+    vectors.copy_in(other, "items", 2000, vectors.clustered(5, DIMENSIONS, seed=135))
+    assert answers.index_state(connection, "items_v_idx")["repaired"] >= 1
+    assert answers.check_complete(connection, "items", [0.0] * DIMENSIONS) == ROWS + 10

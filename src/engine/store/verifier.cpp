@@ -1,5 +1,5 @@
 // Links change under our hands, one atomic word at a time, so a list is judged word by word: each
-// id must be one that has been given out, whichever state of the list it belongs to.
+// id must lie within the file, whichever state of the list it belongs to.
 #include "engine/store/verifier.hpp"
 
 #include <algorithm>
@@ -93,7 +93,8 @@ class Verifier {
         }
         for (std::uint32_t i = 0; i < count; ++i) {
             const NodeId target = links[i].load(std::memory_order_acquire);
-            if (target >= index_.state().graph.allocated.load(std::memory_order_acquire))
+            // Ids that a crash took back may still stand in lists; nobody follows them.
+            if (target >= index_.state().graph.capacity.load(std::memory_order_acquire))
                 find_in_node(DamagedPart::links, id,
                              "a link" + where + " leads to node " + std::to_string(target) +
                                  ", which does not exist");

@@ -12,6 +12,7 @@
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/worker/commit_sync.hpp"
+#include "postgres/worker/repair_state.hpp"
 #include "postgres/worker/throttle.hpp"
 #include "postgres/worker/wal.hpp"
 
@@ -48,14 +49,15 @@ base::Status collect_rows(OpenIndex *open, uint32 limit) {
     });
 }
 
-// Whether a rebuild has already taken this row from the heap: it can have if the row's transaction
-// had begun when the rebuild ended. An entry that vacuum has marked since was of an earlier row at
-// this TID.
-bool rebuild_has_row(OpenIndex *open, ItemPointer tid) {
+// Whether a repair has already taken this row from the heap: it can have if the row's transaction
+// had begun when the repair ended, as that of another's row has. An entry that vacuum has marked
+// since was of an earlier row at this TID.
+bool repair_has_row(OpenIndex *open, ItemPointer tid, RowOrigin origin) {
     const uint64 before = open->entry->rebuilt_before_xid.load(std::memory_order_acquire);
     if (before == 0)
         return false;
-    if (U64FromFullTransactionId(GetTopFullTransactionId()) >= before)
+    if (origin != RowOrigin::others &&
+        U64FromFullTransactionId(GetTopFullTransactionId()) >= before)
         return false;
     if (!open->rebuilt_rows)
         ok_or_raise([&] { return collect_rows(open, open->entry->rebuilt_nodes.load()); });
@@ -80,12 +82,24 @@ SyncAtCommit sync_of_row(RowOrigin origin) {
     return origin == RowOrigin::own ? SyncAtCommit::as_set : SyncAtCommit::always;
 }
 
+// A log segment or node file that is gone or too short while the index is in use. To be repaired,
+// and then the row has its place.
+bool files_are_spoilt(const base::Status &status) {
+    return status.code() == base::Code::not_found || status.code() == base::Code::corrupt;
+}
+
 Attempt insert_row(OpenIndex *open, ItemPointer tid, const void *bytes, RowOrigin origin) {
     throttle_insert(open);
     const XLogRecPtr lsn = wal_position_of_insert(origin);
     return attempt([&]() -> base::Status {
         auto id = open->index->insert(engine_tid(tid), lsn, bytes);
-        return id.ok() ? base::Status() : std::move(id).status();
+        if (id.ok())
+            return {};
+        if (!files_are_spoilt(id.status()))
+            return std::move(id).status();
+        request_repair(open->entry, open->generation, Repair::rebuild,
+                       "its files are gone or too short");
+        return {base::Code::stale, std::string()};
     });
 }
 
@@ -95,7 +109,7 @@ Attempt insert_value(Relation index, Relation heap, ItemPointer tid, Datum value
     const void *bytes =
         encode_row(*index_support(index), static_cast<int>(open->entry->shape.dimensions), value);
     const RowOrigin origin = origin_of_row(heap, index_info);
-    if (bytes == nullptr || (origin != RowOrigin::others && rebuild_has_row(open, tid)))
+    if (bytes == nullptr || repair_has_row(open, tid, origin))
         return Attempt::done;
     if (insert_row(open, tid, bytes, origin) == Attempt::files_replaced)
         return Attempt::files_replaced;

@@ -110,9 +110,10 @@ Engine *start_engine(IndexEntry *entry, Repair kind) {
     });
 }
 
-// Pages of tables without WAL carry no LSN to go by.
+// Pages of tables without WAL carry no LSN to go by, nor do those that were filled without it
+// (wal_level = minimal); their rows stand in the sidecar log, but that may be what is damaged.
 XLogRecPtr changed_since(Relation heap, const IndexEntry *entry) {
-    if (entry->repair.kind != Repair::changed_pages || !RelationNeedsWAL(heap))
+    if (entry->repair.kind != Repair::changed_pages || !RelationNeedsWAL(heap) || !XLogIsNeeded())
         return 0;
     return entry->shared.reconcile_lsn.load();
 }
