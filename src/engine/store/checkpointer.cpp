@@ -19,12 +19,14 @@ struct Mark {
     log::Position position;
     std::uint64_t max_lsn;
     std::uint64_t reconcile_lsn;
+    std::uint32_t unlogged_removals;
 };
 
 Mark mark(SharedState &state, Locks locks) {
     const std::lock_guard hold(locks.append);
-    return {state.graph.allocated.load(), state.graph.deleted.load(), state.log.head.load(),
-            state.log.max_lsn.load(), state.reconcile_lsn.load()};
+    return {state.graph.allocated.load(), state.graph.deleted.load(),
+            state.log.head.load(),        state.log.max_lsn.load(),
+            state.reconcile_lsn.load(),   state.unlogged_removals.exchange(0)};
 }
 
 CheckpointRecord record_of(const Description &description, const SharedState &state,
@@ -77,8 +79,8 @@ Status note_place(base::FileSystem &file_system, graph::NodeStore &nodes,
 Status take_checkpoint(base::FileSystem &file_system, const Description &description,
                        SharedState &state, Locks locks, graph::NodeStore &nodes, WalFlusher &wal,
                        CheckpointKind kind) {
-    return base::guarded([&]() -> Status {
-        const Mark now = mark(state, locks);
+    const Mark now = mark(state, locks);
+    Status status = base::guarded([&]() -> Status {
         CheckpointRecord record = record_of(description, state, now);
         DVEC_TRY(nodes.sync());
         DVEC_TRY(wal.flush(now.max_lsn));
@@ -103,6 +105,9 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         state.clean.store(record.clean, std::memory_order_release);
         return {};
     });
+    if (!status.ok() && now.unlogged_removals != 0)
+        state.unlogged_removals.store(1);
+    return status;
 }
 
 Status leave_clean_state(base::FileSystem &file_system, const Description &description,

@@ -207,6 +207,7 @@ void Compactor::exchange(const std::function<void()> &on_exchange) noexcept {
     state_.scrub_end.store(0);
     state_.scrub_next.store(0);
     state_.links_unsound.store(0);
+    state_.unlogged_removals.store(0);
     on_exchange();
     state_.clean.store(0);
     state_.files.store(new_files_, std::memory_order_release);

@@ -171,28 +171,42 @@ Status Index::remove(NodeId id, std::uint64_t lsn) {
         if (id >= end.value())
             return Status(Code::invalid_argument,
                           "index has no entry " + std::to_string(id) + " to be removed");
-        DVEC_TRY(ready_to_write());
         const log::Draft draft(log::RecordType::remove, lsn, {});
-        for (;;) {
-            {
-                const std::lock_guard hold(locks_.append);
-                DVEC_TRY(check_current());
-                if (graph::state_flags(nodes_->state(id)) &
-                    (graph::slot_deleted | graph::slot_hole))
-                    return {};
-                const auto fits = log_->fits(draft);
-                if (!fits.ok())
-                    return fits.status();
-                if (fits.value()) {
-                    nodes_->mark_deleted(id);
-                    log_->append(draft, id);
-                    return {};
-                }
-            }
+        Status room = ready_to_write();
+        while (room.ok()) {
+            auto removed = try_remove(draft, id);
+            if (!removed.ok() || removed.value())
+                return removed.ok() ? Status() : std::move(removed).status();
             const std::lock_guard hold(locks_.grow);
-            DVEC_TRY(log_->prepare(draft.record_bytes()));
+            room = log_->prepare(draft.record_bytes());
         }
+        return room.code() == Code::no_space ? remove_unlogged(id) : room;
     });
+}
+
+// The critical section. False when the log has no room.
+Result<bool> Index::try_remove(const log::Draft &draft, NodeId id) {
+    const std::lock_guard hold(locks_.append);
+    DVEC_TRY(check_current());
+    if (graph::state_flags(nodes_->state(id)) & (graph::slot_deleted | graph::slot_hole))
+        return true;
+    auto fits = log_->fits(draft);
+    if (fits.ok() && fits.value()) {
+        nodes_->mark_deleted(id);
+        log_->append(draft, id);
+    }
+    return fits;
+}
+
+// A full disk must not keep anybody from removing: the mark is in the node files, and a checkpoint,
+// which needs no space, makes it durable.
+Status Index::remove_unlogged(NodeId id) {
+    DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
+    const std::lock_guard hold(locks_.append);
+    DVEC_TRY(check_current());
+    if (nodes_->mark_deleted(id))
+        state_.unlogged_removals.store(1);
+    return {};
 }
 
 Status Index::sync_log() {

@@ -34,8 +34,9 @@ class Index {
     base::Result<graph::NodeId> insert(graph::Tid tid, std::uint64_t lsn, const void *vector);
 
     // Marks a node deleted and logs it. `lsn`: the caller's WAL must be flushed up to it before.
-    // Deleting a deleted node is a no-op. Durable only after sync_log(). Code::invalid_argument for
-    // an id that is not in use.
+    // Deleting a deleted node is a no-op. Durable only after sync_log(), and, where the log found
+    // no space (SharedState::unlogged_removals), after a checkpoint. Code::invalid_argument for an
+    // id that is not in use.
     base::Status remove(graph::NodeId id, std::uint64_t lsn);
 
     // Makes all logged so far durable.
@@ -87,6 +88,8 @@ class Index {
 
     base::Result<std::optional<graph::NodeId>> try_insert(const log::Draft &draft, graph::Tid tid,
                                                           const void *vector);
+    base::Result<bool> try_remove(const log::Draft &draft, graph::NodeId id);
+    base::Status remove_unlogged(graph::NodeId id);
     base::Status make_room(std::size_t log_bytes);
     base::Status refresh_nodes();
     base::Status open_log();

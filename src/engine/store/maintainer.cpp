@@ -140,9 +140,12 @@ Status Maintainer::checkpoint(WalFlusher &wal, CheckpointKind kind) {
     return base::guarded([&]() -> Status {
         DVEC_TRY(log_->sync());
         if (kind == CheckpointKind::running) {
-            // So that recovery can tell a log that is gone from one that was not begun.
+            // So that recovery can tell a log that is gone from one that was not begun. On a full
+            // disk it cannot, and may find more to repair than there is.
             const std::lock_guard hold(locks_.grow);
-            DVEC_TRY(log_->prepare(1));
+            Status prepared = log_->prepare(1);
+            if (prepared.code() != base::Code::no_space)
+                DVEC_TRY(std::move(prepared));
         }
         DVEC_TRY(take_checkpoint(file_system_, description_, state_, locks_, *nodes_, wal, kind));
         return log_->discard_before(state_.checkpoint_position.load());

@@ -39,6 +39,10 @@ struct SharedState {
     // 1 when links may hold anything, as after a power loss. Searches do not mind; a linker would.
     std::atomic<std::uint32_t> links_unsound;
 
+    // 1 when nodes were marked deleted that the log had no space to mention: only the next
+    // checkpoint makes that durable.
+    std::atomic<std::uint32_t> unlogged_removals;
+
     // Ids in [scrub_next, scrub_end) are still to be verified (Maintainer::scrub).
     std::atomic<std::uint32_t> scrub_next;
     std::atomic<std::uint32_t> scrub_end;

@@ -76,7 +76,7 @@ Attempt remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDele
     }
     // Durable before vacuum frees the line pointers for new rows.
     if (stats->tuples_removed > 0)
-        sync_log(*open);
+        make_removals_durable(open);
     return Attempt::done;
 }
 

@@ -181,6 +181,20 @@ void wait_for_checkpoint(OpenIndex *open) {
 
 }  // namespace
 
+void make_removals_durable(OpenIndex *open) {
+    sync_log(*open);
+    if (open->entry->shared.unlogged_removals.load() == 0)
+        return;
+    LWLockAcquire(&open->entry->care_lock, LW_EXCLUSIVE);
+    PendingError error;
+    // If the index is in other hands by now, these end with a checkpoint too.
+    if (in_use(*open->entry, open->generation))
+        error = pending_error(take_checkpoint(open));
+    LWLockRelease(&open->entry->care_lock);
+    if (error)
+        raise_error(error);
+}
+
 void throttle_insert(OpenIndex *open) {
     wait_for_linking(*open);
     throttle_log(open);

@@ -17,4 +17,8 @@ void throttle_insert(OpenIndex *open);
 // the disk is full, 53400 when the worker keeps the index to itself without making progress.
 void throttle_log(OpenIndex *open);
 
+// After nodes were marked deleted: syncs the log, and where that had no space for all, takes a
+// checkpoint, which needs none. Raises when either fails.
+void make_removals_durable(OpenIndex *open);
+
 }  // namespace dvec::postgres

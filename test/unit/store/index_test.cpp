@@ -365,6 +365,36 @@ INSTANTIATE_TEST_SUITE_P(Store, StoreFullDisk,
                              return test.param == Operation::allocate ? "Nodes" : "Log";
                          });
 
+// Vacuum must be able to do its work on a full disk: it is what makes room.
+TEST(StoreFullDiskOfRemoval, IsDurableAfterACheckpoint) {
+    FaultyFileSystem files;
+    StoreUnderTest store(files);
+    ASSERT_NO_FATAL_FAILURE(store.build(300));
+    ASSERT_EQ(store.recover().start, Start::clean);
+    auto index = store.open();
+    files.plan().fail(Operation::create, 1, ENOSPC, Persistence::forever);
+    for (Row row = 0; row < 200; ++row) {
+        const base::Status removed = index->remove(row, 0);
+        ASSERT_TRUE(removed.ok()) << row << ": " << removed.message();
+    }
+    EXPECT_EQ(store.state->unlogged_removals.load(), 1u);
+    expect_rows(*index, row_range(200, 300));
+    files.plan().heal();
+    auto maintainer = store.maintainer();
+    FakeWal wal;
+    wal.failing = true;
+    EXPECT_FALSE(maintainer->checkpoint(wal, store::CheckpointKind::running).ok());
+    EXPECT_EQ(store.state->unlogged_removals.load(), 1u);
+    wal.failing = false;
+    ASSERT_TRUE(maintainer->checkpoint(wal, store::CheckpointKind::running).ok());
+    EXPECT_EQ(store.state->unlogged_removals.load(), 0u);
+    EXPECT_EQ(store.checkpoint().deleted, 200u);
+    index.reset();
+    ASSERT_EQ(store.recover().start, Start::replayed);
+    index = store.open();
+    expect_rows(*index, row_range(200, 300));
+}
+
 TEST(StoreFullDiskOfLinker, IsReportedAndLinkingGoesOnLater) {
     FaultyFileSystem files;
     StoreUnderTest store(files);
