@@ -1,7 +1,7 @@
--- The install script of dvec 0.1.0: the vector type first, the index access method after it.
+-- The install script of dvec 0.1.0: the vector types first, the index access method after them.
 --
--- Names, signatures, labels and casts of the type are pgvector's, so that schemas and clients made
--- for it need no change. Every function of the type is immutable, strict and parallel safe.
+-- Names, signatures, labels and casts of the types are pgvector's, so that schemas and clients made
+-- for it need no change. Every function of a type is immutable, strict and parallel safe.
 
 \echo Use "CREATE EXTENSION dvec" to load this file. \quit
 
@@ -284,6 +284,526 @@ COMMENT ON FUNCTION vector_avg(double precision[]) IS 'aggregate final function'
 COMMENT ON AGGREGATE avg(vector) IS 'the average of all vectors, element by element';
 COMMENT ON AGGREGATE sum(vector) IS 'the sum of all vectors, element by element';
 
+-- ---------------------------------------------------------------------------------------------------
+-- Type halfvec: storage, input and output
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE TYPE halfvec;
+
+CREATE FUNCTION halfvec_in(cstring, oid, integer) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_out(halfvec) RETURNS cstring
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_recv(internal, oid, integer) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_send(halfvec) RETURNS bytea
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_typmod_in(cstring[]) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE TYPE halfvec (
+    INPUT = halfvec_in,
+    OUTPUT = halfvec_out,
+    RECEIVE = halfvec_recv,
+    SEND = halfvec_send,
+    TYPMOD_IN = halfvec_typmod_in,
+    STORAGE = external
+);
+
+COMMENT ON TYPE halfvec IS 'vector of up to 16000 half-precision numbers';
+COMMENT ON FUNCTION halfvec_in(cstring, oid, integer) IS 'I/O';
+COMMENT ON FUNCTION halfvec_out(halfvec) IS 'I/O';
+COMMENT ON FUNCTION halfvec_recv(internal, oid, integer) IS 'I/O';
+COMMENT ON FUNCTION halfvec_send(halfvec) IS 'I/O';
+COMMENT ON FUNCTION halfvec_typmod_in(cstring[]) IS 'I/O typmod';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type halfvec: casts
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION halfvec(halfvec, integer, boolean) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_to_vector(halfvec, integer, boolean) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_to_halfvec(vector, integer, boolean) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_to_float4(halfvec, integer, boolean) RETURNS real[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_halfvec(integer[], integer, boolean) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_halfvec(real[], integer, boolean) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_halfvec(double precision[], integer, boolean) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_halfvec(numeric[], integer, boolean) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE CAST (halfvec AS halfvec)
+    WITH FUNCTION halfvec(halfvec, integer, boolean) AS IMPLICIT;
+CREATE CAST (halfvec AS vector)
+    WITH FUNCTION halfvec_to_vector(halfvec, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (vector AS halfvec)
+    WITH FUNCTION vector_to_halfvec(vector, integer, boolean) AS IMPLICIT;
+CREATE CAST (halfvec AS real[])
+    WITH FUNCTION halfvec_to_float4(halfvec, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (integer[] AS halfvec)
+    WITH FUNCTION array_to_halfvec(integer[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (real[] AS halfvec)
+    WITH FUNCTION array_to_halfvec(real[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (double precision[] AS halfvec)
+    WITH FUNCTION array_to_halfvec(double precision[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (numeric[] AS halfvec)
+    WITH FUNCTION array_to_halfvec(numeric[], integer, boolean) AS ASSIGNMENT;
+
+COMMENT ON FUNCTION halfvec(halfvec, integer, boolean) IS 'check the dimensions of a halfvec';
+COMMENT ON FUNCTION halfvec_to_vector(halfvec, integer, boolean) IS 'convert halfvec to vector';
+COMMENT ON FUNCTION vector_to_halfvec(vector, integer, boolean) IS 'convert vector to halfvec';
+COMMENT ON FUNCTION halfvec_to_float4(halfvec, integer, boolean) IS 'convert halfvec to real[]';
+COMMENT ON FUNCTION array_to_halfvec(integer[], integer, boolean) IS 'convert integer[] to halfvec';
+COMMENT ON FUNCTION array_to_halfvec(real[], integer, boolean) IS 'convert real[] to halfvec';
+COMMENT ON FUNCTION array_to_halfvec(double precision[], integer, boolean)
+    IS 'convert double precision[] to halfvec';
+COMMENT ON FUNCTION array_to_halfvec(numeric[], integer, boolean) IS 'convert numeric[] to halfvec';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type halfvec: order and equality
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION halfvec_cmp(halfvec, halfvec) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_lt(halfvec, halfvec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_le(halfvec, halfvec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_eq(halfvec, halfvec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_ne(halfvec, halfvec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_ge(halfvec, halfvec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_gt(halfvec, halfvec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR < (
+    FUNCTION = halfvec_lt, LEFTARG = halfvec, RIGHTARG = halfvec,
+    COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+CREATE OPERATOR <= (
+    FUNCTION = halfvec_le, LEFTARG = halfvec, RIGHTARG = halfvec,
+    COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+CREATE OPERATOR = (
+    FUNCTION = halfvec_eq, LEFTARG = halfvec, RIGHTARG = halfvec,
+    COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel
+);
+CREATE OPERATOR <> (
+    FUNCTION = halfvec_ne, LEFTARG = halfvec, RIGHTARG = halfvec,
+    COMMUTATOR = <>, NEGATOR = =, RESTRICT = eqsel, JOIN = eqjoinsel
+);
+CREATE OPERATOR >= (
+    FUNCTION = halfvec_ge, LEFTARG = halfvec, RIGHTARG = halfvec,
+    COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+CREATE OPERATOR > (
+    FUNCTION = halfvec_gt, LEFTARG = halfvec, RIGHTARG = halfvec,
+    COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+
+CREATE OPERATOR CLASS halfvec_ops DEFAULT FOR TYPE halfvec USING btree AS
+    OPERATOR 1 <,
+    OPERATOR 2 <=,
+    OPERATOR 3 =,
+    OPERATOR 4 >=,
+    OPERATOR 5 >,
+    FUNCTION 1 halfvec_cmp(halfvec, halfvec);
+
+COMMENT ON FUNCTION halfvec_cmp(halfvec, halfvec) IS 'less-equal-greater';
+COMMENT ON FUNCTION halfvec_lt(halfvec, halfvec) IS 'implementation of < operator';
+COMMENT ON FUNCTION halfvec_le(halfvec, halfvec) IS 'implementation of <= operator';
+COMMENT ON FUNCTION halfvec_eq(halfvec, halfvec) IS 'implementation of = operator';
+COMMENT ON FUNCTION halfvec_ne(halfvec, halfvec) IS 'implementation of <> operator';
+COMMENT ON FUNCTION halfvec_ge(halfvec, halfvec) IS 'implementation of >= operator';
+COMMENT ON FUNCTION halfvec_gt(halfvec, halfvec) IS 'implementation of > operator';
+COMMENT ON OPERATOR <(halfvec, halfvec) IS 'less than';
+COMMENT ON OPERATOR <=(halfvec, halfvec) IS 'less than or equal';
+COMMENT ON OPERATOR =(halfvec, halfvec) IS 'equal';
+COMMENT ON OPERATOR <>(halfvec, halfvec) IS 'not equal';
+COMMENT ON OPERATOR >=(halfvec, halfvec) IS 'greater than or equal';
+COMMENT ON OPERATOR >(halfvec, halfvec) IS 'greater than';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type halfvec: distances
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION l2_distance(halfvec, halfvec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_l2_distance';
+CREATE FUNCTION inner_product(halfvec, halfvec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_inner_product';
+CREATE FUNCTION cosine_distance(halfvec, halfvec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_cosine_distance';
+CREATE FUNCTION l1_distance(halfvec, halfvec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_l1_distance';
+
+-- Support functions of operators and operator classes.
+CREATE FUNCTION halfvec_l2_squared_distance(halfvec, halfvec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_negative_inner_product(halfvec, halfvec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_spherical_distance(halfvec, halfvec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR <-> (
+    FUNCTION = l2_distance, LEFTARG = halfvec, RIGHTARG = halfvec, COMMUTATOR = <->
+);
+CREATE OPERATOR <#> (
+    FUNCTION = halfvec_negative_inner_product, LEFTARG = halfvec, RIGHTARG = halfvec, COMMUTATOR = <#>
+);
+CREATE OPERATOR <=> (
+    FUNCTION = cosine_distance, LEFTARG = halfvec, RIGHTARG = halfvec, COMMUTATOR = <=>
+);
+CREATE OPERATOR <+> (
+    FUNCTION = l1_distance, LEFTARG = halfvec, RIGHTARG = halfvec, COMMUTATOR = <+>
+);
+
+COMMENT ON FUNCTION l2_distance(halfvec, halfvec) IS 'Euclidean distance';
+COMMENT ON FUNCTION inner_product(halfvec, halfvec) IS 'inner product';
+COMMENT ON FUNCTION cosine_distance(halfvec, halfvec) IS 'cosine distance';
+COMMENT ON FUNCTION l1_distance(halfvec, halfvec) IS 'taxicab distance';
+COMMENT ON FUNCTION halfvec_l2_squared_distance(halfvec, halfvec) IS 'squared Euclidean distance';
+COMMENT ON FUNCTION halfvec_negative_inner_product(halfvec, halfvec)
+    IS 'implementation of <#> operator';
+COMMENT ON FUNCTION halfvec_spherical_distance(halfvec, halfvec)
+    IS 'angle between unit vectors, as a fraction of a half turn';
+COMMENT ON OPERATOR <->(halfvec, halfvec) IS 'Euclidean distance';
+COMMENT ON OPERATOR <#>(halfvec, halfvec) IS 'negative inner product';
+COMMENT ON OPERATOR <=>(halfvec, halfvec) IS 'cosine distance';
+COMMENT ON OPERATOR <+>(halfvec, halfvec) IS 'taxicab distance';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type halfvec: arithmetic
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION halfvec_add(halfvec, halfvec) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_sub(halfvec, halfvec) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_mul(halfvec, halfvec) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_concat(halfvec, halfvec) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR + (
+    FUNCTION = halfvec_add, LEFTARG = halfvec, RIGHTARG = halfvec, COMMUTATOR = +
+);
+CREATE OPERATOR - (
+    FUNCTION = halfvec_sub, LEFTARG = halfvec, RIGHTARG = halfvec
+);
+CREATE OPERATOR * (
+    FUNCTION = halfvec_mul, LEFTARG = halfvec, RIGHTARG = halfvec, COMMUTATOR = *
+);
+CREATE OPERATOR || (
+    FUNCTION = halfvec_concat, LEFTARG = halfvec, RIGHTARG = halfvec
+);
+
+COMMENT ON FUNCTION halfvec_add(halfvec, halfvec) IS 'implementation of + operator';
+COMMENT ON FUNCTION halfvec_sub(halfvec, halfvec) IS 'implementation of - operator';
+COMMENT ON FUNCTION halfvec_mul(halfvec, halfvec) IS 'implementation of * operator';
+COMMENT ON FUNCTION halfvec_concat(halfvec, halfvec) IS 'implementation of || operator';
+COMMENT ON OPERATOR +(halfvec, halfvec) IS 'add element by element';
+COMMENT ON OPERATOR -(halfvec, halfvec) IS 'subtract element by element';
+COMMENT ON OPERATOR *(halfvec, halfvec) IS 'multiply element by element';
+COMMENT ON OPERATOR ||(halfvec, halfvec) IS 'concatenate';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type halfvec: functions of one vector
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION vector_dims(halfvec) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_vector_dims';
+CREATE FUNCTION l2_norm(halfvec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_l2_norm';
+CREATE FUNCTION l2_normalize(halfvec) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_l2_normalize';
+CREATE FUNCTION subvector(halfvec, integer, integer) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_subvector';
+CREATE FUNCTION binary_quantize(halfvec) RETURNS bit
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_binary_quantize';
+
+COMMENT ON FUNCTION vector_dims(halfvec) IS 'number of dimensions';
+COMMENT ON FUNCTION l2_norm(halfvec) IS 'Euclidean norm';
+COMMENT ON FUNCTION l2_normalize(halfvec) IS 'vector of the same direction with Euclidean norm 1';
+COMMENT ON FUNCTION subvector(halfvec, integer, integer)
+    IS 'elements from a position (the first is 1), as many as given';
+COMMENT ON FUNCTION binary_quantize(halfvec) IS 'one bit per element, set where it is positive';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type halfvec: aggregates
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION halfvec_accum(double precision[], halfvec) RETURNS double precision[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_combine(double precision[], double precision[]) RETURNS double precision[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vector_combine';
+CREATE FUNCTION halfvec_avg(double precision[]) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE AGGREGATE avg(halfvec) (
+    SFUNC = halfvec_accum,
+    STYPE = double precision[],
+    INITCOND = '{0}',
+    FINALFUNC = halfvec_avg,
+    COMBINEFUNC = halfvec_combine,
+    PARALLEL = SAFE
+);
+CREATE AGGREGATE sum(halfvec) (
+    SFUNC = halfvec_add,
+    STYPE = halfvec,
+    COMBINEFUNC = halfvec_add,
+    PARALLEL = SAFE
+);
+
+COMMENT ON FUNCTION halfvec_accum(double precision[], halfvec) IS 'aggregate transition function';
+COMMENT ON FUNCTION halfvec_combine(double precision[], double precision[])
+    IS 'aggregate combine function';
+COMMENT ON FUNCTION halfvec_avg(double precision[]) IS 'aggregate final function';
+COMMENT ON AGGREGATE avg(halfvec) IS 'the average of all vectors, element by element';
+COMMENT ON AGGREGATE sum(halfvec) IS 'the sum of all vectors, element by element';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type sparsevec: storage, input and output
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE TYPE sparsevec;
+
+CREATE FUNCTION sparsevec_in(cstring, oid, integer) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_out(sparsevec) RETURNS cstring
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_recv(internal, oid, integer) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_send(sparsevec) RETURNS bytea
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_typmod_in(cstring[]) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE TYPE sparsevec (
+    INPUT = sparsevec_in,
+    OUTPUT = sparsevec_out,
+    RECEIVE = sparsevec_recv,
+    SEND = sparsevec_send,
+    TYPMOD_IN = sparsevec_typmod_in,
+    STORAGE = external
+);
+
+COMMENT ON TYPE sparsevec IS 'vector of up to 16000 single-precision numbers other than zero, and zeros';
+COMMENT ON FUNCTION sparsevec_in(cstring, oid, integer) IS 'I/O';
+COMMENT ON FUNCTION sparsevec_out(sparsevec) IS 'I/O';
+COMMENT ON FUNCTION sparsevec_recv(internal, oid, integer) IS 'I/O';
+COMMENT ON FUNCTION sparsevec_send(sparsevec) IS 'I/O';
+COMMENT ON FUNCTION sparsevec_typmod_in(cstring[]) IS 'I/O typmod';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type sparsevec: casts
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION sparsevec(sparsevec, integer, boolean) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_to_vector(sparsevec, integer, boolean) RETURNS vector
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION vector_to_sparsevec(vector, integer, boolean) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_to_halfvec(sparsevec, integer, boolean) RETURNS halfvec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION halfvec_to_sparsevec(halfvec, integer, boolean) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_sparsevec(integer[], integer, boolean) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_sparsevec(real[], integer, boolean) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_sparsevec(double precision[], integer, boolean) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION array_to_sparsevec(numeric[], integer, boolean) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE CAST (sparsevec AS sparsevec)
+    WITH FUNCTION sparsevec(sparsevec, integer, boolean) AS IMPLICIT;
+CREATE CAST (sparsevec AS vector)
+    WITH FUNCTION sparsevec_to_vector(sparsevec, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (vector AS sparsevec)
+    WITH FUNCTION vector_to_sparsevec(vector, integer, boolean) AS IMPLICIT;
+CREATE CAST (sparsevec AS halfvec)
+    WITH FUNCTION sparsevec_to_halfvec(sparsevec, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (halfvec AS sparsevec)
+    WITH FUNCTION halfvec_to_sparsevec(halfvec, integer, boolean) AS IMPLICIT;
+CREATE CAST (integer[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(integer[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (real[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(real[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (double precision[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(double precision[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (numeric[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(numeric[], integer, boolean) AS ASSIGNMENT;
+
+COMMENT ON FUNCTION sparsevec(sparsevec, integer, boolean) IS 'check the dimensions of a sparsevec';
+COMMENT ON FUNCTION sparsevec_to_vector(sparsevec, integer, boolean)
+    IS 'convert sparsevec to vector';
+COMMENT ON FUNCTION vector_to_sparsevec(vector, integer, boolean) IS 'convert vector to sparsevec';
+COMMENT ON FUNCTION sparsevec_to_halfvec(sparsevec, integer, boolean)
+    IS 'convert sparsevec to halfvec';
+COMMENT ON FUNCTION halfvec_to_sparsevec(halfvec, integer, boolean)
+    IS 'convert halfvec to sparsevec';
+COMMENT ON FUNCTION array_to_sparsevec(integer[], integer, boolean)
+    IS 'convert integer[] to sparsevec';
+COMMENT ON FUNCTION array_to_sparsevec(real[], integer, boolean) IS 'convert real[] to sparsevec';
+COMMENT ON FUNCTION array_to_sparsevec(double precision[], integer, boolean)
+    IS 'convert double precision[] to sparsevec';
+COMMENT ON FUNCTION array_to_sparsevec(numeric[], integer, boolean)
+    IS 'convert numeric[] to sparsevec';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type sparsevec: order and equality
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION sparsevec_cmp(sparsevec, sparsevec) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_lt(sparsevec, sparsevec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_le(sparsevec, sparsevec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_eq(sparsevec, sparsevec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_ne(sparsevec, sparsevec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_ge(sparsevec, sparsevec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_gt(sparsevec, sparsevec) RETURNS boolean
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR < (
+    FUNCTION = sparsevec_lt, LEFTARG = sparsevec, RIGHTARG = sparsevec,
+    COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+CREATE OPERATOR <= (
+    FUNCTION = sparsevec_le, LEFTARG = sparsevec, RIGHTARG = sparsevec,
+    COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+CREATE OPERATOR = (
+    FUNCTION = sparsevec_eq, LEFTARG = sparsevec, RIGHTARG = sparsevec,
+    COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel
+);
+CREATE OPERATOR <> (
+    FUNCTION = sparsevec_ne, LEFTARG = sparsevec, RIGHTARG = sparsevec,
+    COMMUTATOR = <>, NEGATOR = =, RESTRICT = eqsel, JOIN = eqjoinsel
+);
+CREATE OPERATOR >= (
+    FUNCTION = sparsevec_ge, LEFTARG = sparsevec, RIGHTARG = sparsevec,
+    COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+CREATE OPERATOR > (
+    FUNCTION = sparsevec_gt, LEFTARG = sparsevec, RIGHTARG = sparsevec,
+    COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+
+CREATE OPERATOR CLASS sparsevec_ops DEFAULT FOR TYPE sparsevec USING btree AS
+    OPERATOR 1 <,
+    OPERATOR 2 <=,
+    OPERATOR 3 =,
+    OPERATOR 4 >=,
+    OPERATOR 5 >,
+    FUNCTION 1 sparsevec_cmp(sparsevec, sparsevec);
+
+COMMENT ON FUNCTION sparsevec_cmp(sparsevec, sparsevec) IS 'less-equal-greater';
+COMMENT ON FUNCTION sparsevec_lt(sparsevec, sparsevec) IS 'implementation of < operator';
+COMMENT ON FUNCTION sparsevec_le(sparsevec, sparsevec) IS 'implementation of <= operator';
+COMMENT ON FUNCTION sparsevec_eq(sparsevec, sparsevec) IS 'implementation of = operator';
+COMMENT ON FUNCTION sparsevec_ne(sparsevec, sparsevec) IS 'implementation of <> operator';
+COMMENT ON FUNCTION sparsevec_ge(sparsevec, sparsevec) IS 'implementation of >= operator';
+COMMENT ON FUNCTION sparsevec_gt(sparsevec, sparsevec) IS 'implementation of > operator';
+COMMENT ON OPERATOR <(sparsevec, sparsevec) IS 'less than';
+COMMENT ON OPERATOR <=(sparsevec, sparsevec) IS 'less than or equal';
+COMMENT ON OPERATOR =(sparsevec, sparsevec) IS 'equal';
+COMMENT ON OPERATOR <>(sparsevec, sparsevec) IS 'not equal';
+COMMENT ON OPERATOR >=(sparsevec, sparsevec) IS 'greater than or equal';
+COMMENT ON OPERATOR >(sparsevec, sparsevec) IS 'greater than';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type sparsevec: distances
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION l2_distance(sparsevec, sparsevec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_l2_distance';
+CREATE FUNCTION inner_product(sparsevec, sparsevec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_inner_product';
+CREATE FUNCTION cosine_distance(sparsevec, sparsevec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_cosine_distance';
+CREATE FUNCTION l1_distance(sparsevec, sparsevec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_l1_distance';
+
+-- Support functions of operators and operator classes.
+CREATE FUNCTION sparsevec_l2_squared_distance(sparsevec, sparsevec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION sparsevec_negative_inner_product(sparsevec, sparsevec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR <-> (
+    FUNCTION = l2_distance, LEFTARG = sparsevec, RIGHTARG = sparsevec, COMMUTATOR = <->
+);
+CREATE OPERATOR <#> (
+    FUNCTION = sparsevec_negative_inner_product, LEFTARG = sparsevec, RIGHTARG = sparsevec, COMMUTATOR = <#>
+);
+CREATE OPERATOR <=> (
+    FUNCTION = cosine_distance, LEFTARG = sparsevec, RIGHTARG = sparsevec, COMMUTATOR = <=>
+);
+CREATE OPERATOR <+> (
+    FUNCTION = l1_distance, LEFTARG = sparsevec, RIGHTARG = sparsevec, COMMUTATOR = <+>
+);
+
+COMMENT ON FUNCTION l2_distance(sparsevec, sparsevec) IS 'Euclidean distance';
+COMMENT ON FUNCTION inner_product(sparsevec, sparsevec) IS 'inner product';
+COMMENT ON FUNCTION cosine_distance(sparsevec, sparsevec) IS 'cosine distance';
+COMMENT ON FUNCTION l1_distance(sparsevec, sparsevec) IS 'taxicab distance';
+COMMENT ON FUNCTION sparsevec_l2_squared_distance(sparsevec, sparsevec)
+    IS 'squared Euclidean distance';
+COMMENT ON FUNCTION sparsevec_negative_inner_product(sparsevec, sparsevec)
+    IS 'implementation of <#> operator';
+COMMENT ON OPERATOR <->(sparsevec, sparsevec) IS 'Euclidean distance';
+COMMENT ON OPERATOR <#>(sparsevec, sparsevec) IS 'negative inner product';
+COMMENT ON OPERATOR <=>(sparsevec, sparsevec) IS 'cosine distance';
+COMMENT ON OPERATOR <+>(sparsevec, sparsevec) IS 'taxicab distance';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type sparsevec: functions of one vector
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION l2_norm(sparsevec) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_l2_norm';
+CREATE FUNCTION l2_normalize(sparsevec) RETURNS sparsevec
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_l2_normalize';
+
+COMMENT ON FUNCTION l2_norm(sparsevec) IS 'Euclidean norm';
+COMMENT ON FUNCTION l2_normalize(sparsevec) IS 'vector of the same direction with Euclidean norm 1';
+
+-- ---------------------------------------------------------------------------------------------------
+-- Type bit: distances
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION hamming_distance(bit, bit) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+CREATE FUNCTION jaccard_distance(bit, bit) RETURNS double precision
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR <~> (
+    FUNCTION = hamming_distance, LEFTARG = bit, RIGHTARG = bit, COMMUTATOR = <~>
+);
+CREATE OPERATOR <%> (
+    FUNCTION = jaccard_distance, LEFTARG = bit, RIGHTARG = bit, COMMUTATOR = <%>
+);
+
+COMMENT ON FUNCTION hamming_distance(bit, bit) IS 'number of bits that differ';
+COMMENT ON FUNCTION jaccard_distance(bit, bit) IS '1 - bits set in both / bits set in either';
+COMMENT ON OPERATOR <~>(bit, bit) IS 'Hamming distance';
+COMMENT ON OPERATOR <%>(bit, bit) IS 'Jaccard distance';
+
 
 -- ---------------------------------------------------------------------------------------------------
 -- The access method
@@ -324,6 +844,91 @@ CREATE OPERATOR CLASS vector_l1_ops
     FOR TYPE vector USING hnsw AS
     OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
     FUNCTION 1 hnsw_vector_l1_support(internal);
+
+-- ---------------------------------------------------------------------------------------------------
+-- The access method: operator classes of halfvec
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION hnsw_halfvec_l2_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_halfvec_ip_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_halfvec_cosine_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_halfvec_l1_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+
+CREATE OPERATOR CLASS halfvec_l2_ops
+    FOR TYPE halfvec USING hnsw AS
+    OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_halfvec_l2_support(internal);
+
+CREATE OPERATOR CLASS halfvec_ip_ops
+    FOR TYPE halfvec USING hnsw AS
+    OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_halfvec_ip_support(internal);
+
+CREATE OPERATOR CLASS halfvec_cosine_ops
+    FOR TYPE halfvec USING hnsw AS
+    OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_halfvec_cosine_support(internal);
+
+CREATE OPERATOR CLASS halfvec_l1_ops
+    FOR TYPE halfvec USING hnsw AS
+    OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_halfvec_l1_support(internal);
+
+-- ---------------------------------------------------------------------------------------------------
+-- The access method: operator classes of sparsevec
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION hnsw_sparsevec_l2_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_sparsevec_ip_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_sparsevec_cosine_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_sparsevec_l1_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+
+CREATE OPERATOR CLASS sparsevec_l2_ops
+    FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <-> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_sparsevec_l2_support(internal);
+
+CREATE OPERATOR CLASS sparsevec_ip_ops
+    FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <#> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_sparsevec_ip_support(internal);
+
+CREATE OPERATOR CLASS sparsevec_cosine_ops
+    FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <=> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_sparsevec_cosine_support(internal);
+
+CREATE OPERATOR CLASS sparsevec_l1_ops
+    FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <+> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_sparsevec_l1_support(internal);
+
+-- ---------------------------------------------------------------------------------------------------
+-- The access method: operator classes of bit
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION hnsw_bit_hamming_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION hnsw_bit_jaccard_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+
+CREATE OPERATOR CLASS bit_hamming_ops
+    FOR TYPE bit USING hnsw AS
+    OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_bit_hamming_support(internal);
+
+CREATE OPERATOR CLASS bit_jaccard_ops
+    FOR TYPE bit USING hnsw AS
+    OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_bit_jaccard_support(internal);
 
 
 -- ---------------------------------------------------------------------------------------------------

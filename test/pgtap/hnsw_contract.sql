@@ -33,8 +33,28 @@ SELECT set_eq('classes', $$VALUES
     ('vector_cosine_ops', 'vector', false, 1, '<=>(vector,vector)', 'o', 'float_ops', 1,
      'hnsw_vector_cosine_support'),
     ('vector_l1_ops', 'vector', false, 1, '<+>(vector,vector)', 'o', 'float_ops', 1,
-     'hnsw_vector_l1_support')$$,
-    'four operator classes, none of them the default');
+     'hnsw_vector_l1_support'),
+    ('halfvec_l2_ops', 'halfvec', false, 1, '<->(halfvec,halfvec)', 'o', 'float_ops', 1,
+     'hnsw_halfvec_l2_support'),
+    ('halfvec_ip_ops', 'halfvec', false, 1, '<#>(halfvec,halfvec)', 'o', 'float_ops', 1,
+     'hnsw_halfvec_ip_support'),
+    ('halfvec_cosine_ops', 'halfvec', false, 1, '<=>(halfvec,halfvec)', 'o', 'float_ops', 1,
+     'hnsw_halfvec_cosine_support'),
+    ('halfvec_l1_ops', 'halfvec', false, 1, '<+>(halfvec,halfvec)', 'o', 'float_ops', 1,
+     'hnsw_halfvec_l1_support'),
+    ('sparsevec_l2_ops', 'sparsevec', false, 1, '<->(sparsevec,sparsevec)', 'o', 'float_ops', 1,
+     'hnsw_sparsevec_l2_support'),
+    ('sparsevec_ip_ops', 'sparsevec', false, 1, '<#>(sparsevec,sparsevec)', 'o', 'float_ops', 1,
+     'hnsw_sparsevec_ip_support'),
+    ('sparsevec_cosine_ops', 'sparsevec', false, 1, '<=>(sparsevec,sparsevec)', 'o', 'float_ops', 1,
+     'hnsw_sparsevec_cosine_support'),
+    ('sparsevec_l1_ops', 'sparsevec', false, 1, '<+>(sparsevec,sparsevec)', 'o', 'float_ops', 1,
+     'hnsw_sparsevec_l1_support'),
+    ('bit_hamming_ops', 'bit', false, 1, '<~>(bit,bit)', 'o', 'float_ops', 1,
+     'hnsw_bit_hamming_support'),
+    ('bit_jaccard_ops', 'bit', false, 1, '<%>(bit,bit)', 'o', 'float_ops', 1,
+     'hnsw_bit_jaccard_support')$$,
+    'fourteen operator classes, none of them the default');
 SELECT ok(amvalidate(c.oid), c.opcname || ' is valid')
 FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod WHERE m.amname = 'hnsw' ORDER BY c.opcname;
 -- amvalidate can say no.

@@ -58,7 +58,9 @@ PREPARE functions AS
     SELECT p.proname::text, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)
     FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'dvec' AND d.deptype = 'e'
-    WHERE p.prokind = 'f' AND p.proname !~ '^(hnsw|dvec)';
+    WHERE p.prokind = 'f' AND (p.proname ~ '^vector_(combine|typmod_in)'
+        OR 'vector'::regtype = ANY (p.proargtypes::oid[] || p.prorettype))
+        AND NOT p.proargtypes::oid[] || p.prorettype && ARRAY['halfvec', 'sparsevec']::regtype[]::oid[];
 SELECT set_eq('functions', 'SELECT name, arguments, result FROM expected', 'these functions and no others');
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid
@@ -70,26 +72,27 @@ SELECT is_empty(
 
 PREPARE operators AS
     SELECT o.oprname::text, o.oprleft::regtype::text, o.oprright::regtype::text,
-        o.oprresult::regtype::text, o.oprcode::text, coalesce(c.oprname::text, '') AS commutator,
+        o.oprresult::regtype::text, o.oprcode::regprocedure::text, coalesce(c.oprname::text, '') AS commutator,
         coalesce(n.oprname::text, '') AS negator
     FROM pg_operator o JOIN pg_depend d ON d.objid = o.oid AND d.classid = 'pg_operator'::regclass
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'dvec' AND d.deptype = 'e'
-    LEFT JOIN pg_operator c ON c.oid = o.oprcom LEFT JOIN pg_operator n ON n.oid = o.oprnegate;
+    LEFT JOIN pg_operator c ON c.oid = o.oprcom LEFT JOIN pg_operator n ON n.oid = o.oprnegate
+    WHERE 'vector'::regtype IN (o.oprleft, o.oprright);
 SELECT set_eq('operators', $$VALUES
-    ('<->', 'vector', 'vector', 'double precision', 'l2_distance', '<->', ''),
-    ('<#>', 'vector', 'vector', 'double precision', 'vector_negative_inner_product', '<#>', ''),
-    ('<=>', 'vector', 'vector', 'double precision', 'cosine_distance', '<=>', ''),
-    ('<+>', 'vector', 'vector', 'double precision', 'l1_distance', '<+>', ''),
-    ('+', 'vector', 'vector', 'vector', 'vector_add', '+', ''),
-    ('-', 'vector', 'vector', 'vector', 'vector_sub', '', ''),
-    ('*', 'vector', 'vector', 'vector', 'vector_mul', '*', ''),
-    ('||', 'vector', 'vector', 'vector', 'vector_concat', '', ''),
-    ('<', 'vector', 'vector', 'boolean', 'vector_lt', '>', '>='),
-    ('<=', 'vector', 'vector', 'boolean', 'vector_le', '>=', '>'),
-    ('=', 'vector', 'vector', 'boolean', 'vector_eq', '=', '<>'),
-    ('<>', 'vector', 'vector', 'boolean', 'vector_ne', '<>', '='),
-    ('>=', 'vector', 'vector', 'boolean', 'vector_ge', '<=', '<'),
-    ('>', 'vector', 'vector', 'boolean', 'vector_gt', '<', '<=')$$,
+    ('<->', 'vector', 'vector', 'double precision', 'l2_distance(vector,vector)', '<->', ''),
+    ('<#>', 'vector', 'vector', 'double precision', 'vector_negative_inner_product(vector,vector)', '<#>', ''),
+    ('<=>', 'vector', 'vector', 'double precision', 'cosine_distance(vector,vector)', '<=>', ''),
+    ('<+>', 'vector', 'vector', 'double precision', 'l1_distance(vector,vector)', '<+>', ''),
+    ('+', 'vector', 'vector', 'vector', 'vector_add(vector,vector)', '+', ''),
+    ('-', 'vector', 'vector', 'vector', 'vector_sub(vector,vector)', '', ''),
+    ('*', 'vector', 'vector', 'vector', 'vector_mul(vector,vector)', '*', ''),
+    ('||', 'vector', 'vector', 'vector', 'vector_concat(vector,vector)', '', ''),
+    ('<', 'vector', 'vector', 'boolean', 'vector_lt(vector,vector)', '>', '>='),
+    ('<=', 'vector', 'vector', 'boolean', 'vector_le(vector,vector)', '>=', '>'),
+    ('=', 'vector', 'vector', 'boolean', 'vector_eq(vector,vector)', '=', '<>'),
+    ('<>', 'vector', 'vector', 'boolean', 'vector_ne(vector,vector)', '<>', '='),
+    ('>=', 'vector', 'vector', 'boolean', 'vector_ge(vector,vector)', '<=', '<'),
+    ('>', 'vector', 'vector', 'boolean', 'vector_gt(vector,vector)', '<', '<=')$$,
     'operators with functions, commutators and negators');
 
 SELECT cast_context_is('vector', 'vector', 'implicit');
@@ -99,7 +102,8 @@ SELECT cast_context_is('real[]', 'vector', 'assignment');
 SELECT cast_context_is('double precision[]', 'vector', 'assignment');
 SELECT cast_context_is('numeric[]', 'vector', 'assignment');
 SELECT is(count(*), 6::bigint, 'no other casts') FROM pg_cast
-WHERE 'vector'::regtype IN (castsource, casttarget);
+WHERE 'vector'::regtype IN (castsource, casttarget)
+    AND NOT ARRAY[castsource, casttarget] && ARRAY['halfvec', 'sparsevec']::regtype[]::oid[];
 
 SELECT set_eq(
     $$SELECT p.proname::text, a.aggtransfn::text, a.aggcombinefn::text, a.aggfinalfn::text,

@@ -1,6 +1,7 @@
-// Kernels for x86-64 with AVX2 and FMA: eight floats to a register.
+// Kernels for x86-64 with AVX2, FMA and F16C: eight floats to a register.
 //
 // Compiled with flags that only this file gets; kernel_table.hpp says what follows from that.
+#include "engine/distance/bit_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 #if defined(__x86_64__)
@@ -45,13 +46,33 @@ struct AbsoluteDifference {
 
 __m256 load(const float *a) { return _mm256_loadu_ps(a); }
 
-// The first `count` floats at `a` and zeros, for count below the width. Memory behind them is not
-// touched, so a vector may end at the edge of a mapping; zeros leave a sum alone.
+__m256 load(const Half *a) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(a)));
+}
+
+// The first `count` elements at `a` and zeros, for count from 1 to below the width. Memory behind
+// them is not touched, so a vector may end at the edge of a mapping; zeros leave a sum alone.
 __m256 load_first(const float *a, size_t count) {
     static constexpr int window[2 * width] = {-1, -1, -1, -1, -1, -1, -1, -1};
     const __m256i mask =
         _mm256_loadu_si256(reinterpret_cast<const __m256i *>(window + width - count));
     return _mm256_maskload_ps(a, mask);
+}
+
+// A mask selects words of 32 bits at the least, hence two halves: an odd one is loaded by itself.
+__m256 load_first(const Half *a, size_t count) {
+    static constexpr int pairs[width] = {-1, -1, -1, -1};
+    static constexpr int16_t lanes[2 * width - 1] = {0, 0, 0, 0, 0, 0, 0, -1};
+    const __m128i mask =
+        _mm_loadu_si128(reinterpret_cast<const __m128i *>(pairs + width / 2 - count / 2));
+    __m128i halves = _mm_maskload_epi32(reinterpret_cast<const int *>(a), mask);
+    if (count % 2 != 0) {
+        const __m128i lane =
+            _mm_loadu_si128(reinterpret_cast<const __m128i *>(lanes + width - count));
+        const __m128i last = _mm_set1_epi16(static_cast<short>(a[count - 1].bits));
+        halves = _mm_or_si128(halves, _mm_and_si128(last, lane));
+    }
+    return _mm256_cvtph_ps(halves);
 }
 
 float sum_of_lanes(__m256 a) {
@@ -74,7 +95,8 @@ struct Sums {
     __m256 sum2 = _mm256_setzero_ps();
     __m256 sum3 = _mm256_setzero_ps();
 
-    void add_block(const float *a, const float *b) {
+    template <typename Scalar>
+    void add_block(const Scalar *a, const Scalar *b) {
         sum0 = Term::add(sum0, load(a), load(b));
         sum1 = Term::add(sum1, load(a + width), load(b + width));
         sum2 = Term::add(sum2, load(a + 2 * width), load(b + 2 * width));
@@ -82,7 +104,8 @@ struct Sums {
     }
 
     // Adds the last `count` elements, fewer than a block.
-    void add_rest(const float *a, const float *b, size_t count) {
+    template <typename Scalar>
+    void add_rest(const Scalar *a, const Scalar *b, size_t count) {
         if (count & (2 * width)) {
             sum0 = Term::add(sum0, load(a), load(b));
             sum1 = Term::add(sum1, load(a + width), load(b + width));
@@ -106,12 +129,12 @@ struct Sums {
     }
 };
 
-template <typename Term>
+template <typename Scalar, typename Term>
 float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
-    const float *a = static_cast<const float *>(a_bytes);
-    const float *b = static_cast<const float *>(b_bytes);
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
+    const Scalar *b = static_cast<const Scalar *>(b_bytes);
     const size_t rest = dimensions % block;
-    const float *const blocks_end = a + (dimensions - rest);
+    const Scalar *const blocks_end = a + (dimensions - rest);
     Sums<Term> sums;
     for (; a != blocks_end; a += block, b += block) {
         sums.add_block(a, b);
@@ -124,11 +147,11 @@ float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
 
 // Two vectors at a time: their eight sums and the query's four registers are what fits in sixteen
 // registers while each vector's sums remain those that distance would form.
-template <typename Term>
-void two_distances(const float *query, const void *const *vectors, size_t dimensions,
+template <typename Scalar, typename Term>
+void two_distances(const Scalar *query, const void *const *vectors, size_t dimensions,
                    float *distances) {
-    const float *a = static_cast<const float *>(vectors[0]);
-    const float *b = static_cast<const float *>(vectors[1]);
+    const Scalar *a = static_cast<const Scalar *>(vectors[0]);
+    const Scalar *b = static_cast<const Scalar *>(vectors[1]);
     const size_t rest = dimensions % block;
     const size_t whole = dimensions - rest;
     Sums<Term> a_sums;
@@ -145,12 +168,12 @@ void two_distances(const float *query, const void *const *vectors, size_t dimens
     distances[1] = b_sums.distance();
 }
 
-template <typename Term>
+template <typename Scalar, typename Term>
 void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
                     float *distances) {
-    const float *query = static_cast<const float *>(query_bytes);
-    two_distances<Term>(query, vectors, dimensions, distances);
-    two_distances<Term>(query, vectors + 2, dimensions, distances + 2);
+    const Scalar *query = static_cast<const Scalar *>(query_bytes);
+    two_distances<Scalar, Term>(query, vectors, dimensions, distances);
+    two_distances<Scalar, Term>(query, vectors + 2, dimensions, distances + 2);
 }
 
 // The three sums of a cosine, each kept in one register.
@@ -166,10 +189,13 @@ struct CosineSums {
     }
 };
 
-CosineParts cosine_parts(const float *a, const float *b, size_t dimensions) {
+template <typename Scalar>
+CosineParts cosine_parts(const void *a_bytes, const void *b_bytes, size_t dimensions) {
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
+    const Scalar *b = static_cast<const Scalar *>(b_bytes);
     CosineSums even;
     CosineSums odd;
-    const float *const pairs_end = a + dimensions / (2 * width) * (2 * width);
+    const Scalar *const pairs_end = a + dimensions / (2 * width) * (2 * width);
     for (; a != pairs_end; a += 2 * width, b += 2 * width) {
         even.add(load(a), load(b));
         odd.add(load(a + width), load(b + width));
@@ -192,13 +218,16 @@ __m256d add_squares(__m256d sum, __m128 a) {
     return _mm256_fmadd_pd(wide, wide, sum);
 }
 
-double squared_norm(const float *a, size_t dimensions) {
+template <typename Scalar>
+double squared_norm(const void *a_bytes, size_t dimensions) {
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
     __m256d even = _mm256_setzero_pd();
     __m256d odd = _mm256_setzero_pd();
-    const float *const pairs_end = a + dimensions / width * width;
-    for (; a != pairs_end; a += width) {
-        even = add_squares(even, _mm_loadu_ps(a));
-        odd = add_squares(odd, _mm_loadu_ps(a + width / 2));
+    const Scalar *const eights_end = a + dimensions / width * width;
+    for (; a != eights_end; a += width) {
+        const __m256 eight = load(a);
+        even = add_squares(even, _mm256_castps256_ps128(eight));
+        odd = add_squares(odd, _mm256_extractf128_ps(eight, 1));
     }
     if (const size_t last = dimensions % width; last != 0) {
         const __m256 eight = load_first(a, last);
@@ -208,25 +237,80 @@ double squared_norm(const float *a, size_t dimensions) {
     return sum_of_lanes(_mm256_add_pd(even, odd));
 }
 
+// How many bits of each byte are set: a table of the counts of four bits, looked up for both halves
+// of every byte at once (Muła, Kurz, Lemire: Faster Population Counts Using AVX2 Instructions,
+// 2018).
+__m256i ones_by_byte(__m256i a) {
+    const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
+                                            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const __m256i low_bits = _mm256_set1_epi8(0x0f);
+    const __m256i low = _mm256_and_si256(a, low_bits);
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(a, 4), low_bits);
+    return _mm256_add_epi8(_mm256_shuffle_epi8(counts, low), _mm256_shuffle_epi8(counts, high));
+}
+
+struct Bits {
+    using Register = __m256i;
+    using Sums = __m256i;  // in four lanes of 64 bits
+    static constexpr size_t bytes = sizeof(__m256i);
+
+    static __m256i load(const unsigned char *a) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(a));
+    }
+    static __m256i load_first(const unsigned char *a, size_t count) {
+        unsigned char first[bytes] = {};
+        __builtin_memcpy(first, a, count);
+        return load(first);
+    }
+    static __m256i differing(__m256i a, __m256i b) { return _mm256_xor_si256(a, b); }
+    static __m256i both(__m256i a, __m256i b) { return _mm256_and_si256(a, b); }
+    static __m256i either(__m256i a, __m256i b) { return _mm256_or_si256(a, b); }
+    static __m256i no_ones() { return _mm256_setzero_si256(); }
+    static __m256i add_ones(__m256i sums, __m256i a) {
+        return _mm256_add_epi64(sums, _mm256_sad_epu8(ones_by_byte(a), _mm256_setzero_si256()));
+    }
+    static uint64_t total(__m256i sums) {
+        const __m128i two =
+            _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+        return static_cast<uint64_t>(_mm_cvtsi128_si64(two)) +
+               static_cast<uint64_t>(_mm_extract_epi64(two, 1));
+    }
+};
+
 constexpr Kernel rows[] = {
-    {Element::float32, Metric::l2_squared, 32, distance<SquaredDifference>,
-     four_distances<SquaredDifference>, "float32 l2_squared avx2"},
-    {Element::float32, Metric::inner_product, 32, distance<Product>, four_distances<Product>,
-     "float32 inner_product avx2"},
-    {Element::float32, Metric::l1, 32, distance<AbsoluteDifference>,
-     four_distances<AbsoluteDifference>, "float32 l1 avx2"},
+    {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
+     four_distances<float, SquaredDifference>, "float32 l2_squared avx2"},
+    {Element::float32, Metric::inner_product, distance<float, Product>,
+     four_distances<float, Product>, "float32 inner_product avx2"},
+    {Element::float32, Metric::l1, distance<float, AbsoluteDifference>,
+     four_distances<float, AbsoluteDifference>, "float32 l1 avx2"},
+    {Element::float16, Metric::l2_squared, distance<Half, SquaredDifference>,
+     four_distances<Half, SquaredDifference>, "float16 l2_squared avx2"},
+    {Element::float16, Metric::inner_product, distance<Half, Product>,
+     four_distances<Half, Product>, "float16 inner_product avx2"},
+    {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
+     four_distances<Half, AbsoluteDifference>, "float16 l1 avx2"},
+    hamming_row<Bits>("bit hamming avx2"),
+    jaccard_row<Bits>("bit jaccard avx2"),
+};
+
+template <typename Scalar>
+constexpr DenseKernels dense_kernels = {
+    distance<Scalar, SquaredDifference>,
+    distance<Scalar, Product>,
+    distance<Scalar, AbsoluteDifference>,
+    cosine_parts<Scalar>,
+    squared_norm<Scalar>,
 };
 
 }  // namespace
 
 const KernelTable avx2_table = {
-    rows,
-    sizeof(rows) / sizeof(rows[0]),
-    distance<SquaredDifference>,
-    distance<Product>,
-    distance<AbsoluteDifference>,
-    cosine_parts,
-    squared_norm,
+    .rows = rows,
+    .row_count = sizeof(rows) / sizeof(rows[0]),
+    .float32 = dense_kernels<float>,
+    .float16 = dense_kernels<Half>,
+    .bits = bit_kernels<Bits>,
 };
 
 }  // namespace dvec::distance

@@ -6,8 +6,8 @@
 #if defined(__x86_64__)
 
 #if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512VL__) || \
-    !defined(__AVX512DQ__) || !defined(__AVX2__) || !defined(__FMA__)
-#error "compile with -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma"
+    !defined(__AVX512DQ__) || !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
+#error "compile with -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c"
 #endif
 
 #include <immintrin.h>
@@ -43,7 +43,18 @@ struct AbsoluteDifference {
     static float distance(float sum) { return sum; }
 };
 
+// Halves and conversions are taken in their zero-masking forms with every lane kept, which compile
+// to the plain ones. GCC 12's plain intrinsics, even the casts, read an undefined register and draw
+// warnings about it.
+__m512 widen_halves(__m256i a) { return _mm512_maskz_cvtph_ps(0xffff, a); }
+
+__m512d widen(__m256 a) { return _mm512_maskz_cvtps_pd(0xff, a); }
+
 __m512 load(const float *a) { return _mm512_loadu_ps(a); }
+
+__m512 load(const Half *a) {
+    return widen_halves(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(a)));
+}
 
 // The mask of the first `count` lanes, for count below the width. Lanes masked off load as zero
 // without touching memory, so a vector may end at the edge of a mapping; zeros leave a sum alone.
@@ -53,14 +64,24 @@ __m512 load_first(const float *a, size_t count) {
     return _mm512_maskz_loadu_ps(static_cast<__mmask16>(first_lanes(count)), a);
 }
 
-__m256 load_first_half(const float *a, size_t count) {
+__m512 load_first(const Half *a, size_t count) {
+    return widen_halves(_mm256_maskz_loadu_epi16(static_cast<__mmask16>(first_lanes(count)), a));
+}
+
+// The same for half a register.
+__m256 load_eight(const float *a) { return _mm256_loadu_ps(a); }
+
+__m256 load_eight(const Half *a) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(a)));
+}
+
+__m256 load_first_of_eight(const float *a, size_t count) {
     return _mm256_maskz_loadu_ps(static_cast<__mmask8>(first_lanes(count)), a);
 }
 
-// Halves and conversions are taken in their zero-masking forms with every lane kept, which compile
-// to the plain ones. GCC 12's plain intrinsics, even the casts, read an undefined register and draw
-// warnings about it.
-__m512d widen(__m256 a) { return _mm512_maskz_cvtps_pd(0xff, a); }
+__m256 load_first_of_eight(const Half *a, size_t count) {
+    return _mm256_cvtph_ps(_mm_maskz_loadu_epi16(static_cast<__mmask8>(first_lanes(count)), a));
+}
 
 float sum_of_lanes(__m512 a) {
     const __m256 eight = _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, a, 0),
@@ -86,7 +107,8 @@ struct Sums {
     __m512 sum2 = _mm512_setzero_ps();
     __m512 sum3 = _mm512_setzero_ps();
 
-    void add_block(const float *a, const float *b) {
+    template <typename Scalar>
+    void add_block(const Scalar *a, const Scalar *b) {
         sum0 = Term::add(sum0, load(a), load(b));
         sum1 = Term::add(sum1, load(a + width), load(b + width));
         sum2 = Term::add(sum2, load(a + 2 * width), load(b + 2 * width));
@@ -94,7 +116,8 @@ struct Sums {
     }
 
     // Adds the last `count` elements, fewer than a block.
-    void add_rest(const float *a, const float *b, size_t count) {
+    template <typename Scalar>
+    void add_rest(const Scalar *a, const Scalar *b, size_t count) {
         if (count & (2 * width)) {
             sum0 = Term::add(sum0, load(a), load(b));
             sum1 = Term::add(sum1, load(a + width), load(b + width));
@@ -118,12 +141,12 @@ struct Sums {
     }
 };
 
-template <typename Term>
+template <typename Scalar, typename Term>
 float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
-    const float *a = static_cast<const float *>(a_bytes);
-    const float *b = static_cast<const float *>(b_bytes);
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
+    const Scalar *b = static_cast<const Scalar *>(b_bytes);
     const size_t rest = dimensions % block;
-    const float *const blocks_end = a + (dimensions - rest);
+    const Scalar *const blocks_end = a + (dimensions - rest);
     Sums<Term> sums;
     for (; a != blocks_end; a += block, b += block) {
         sums.add_block(a, b);
@@ -136,14 +159,14 @@ float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
 
 // Sixteen sums and the query's four registers fit in the register file, and each vector's sums are
 // those that distance would form.
-template <typename Term>
+template <typename Scalar, typename Term>
 void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
                     float *distances) {
-    const float *query = static_cast<const float *>(query_bytes);
-    const float *a = static_cast<const float *>(vectors[0]);
-    const float *b = static_cast<const float *>(vectors[1]);
-    const float *c = static_cast<const float *>(vectors[2]);
-    const float *d = static_cast<const float *>(vectors[3]);
+    const Scalar *query = static_cast<const Scalar *>(query_bytes);
+    const Scalar *a = static_cast<const Scalar *>(vectors[0]);
+    const Scalar *b = static_cast<const Scalar *>(vectors[1]);
+    const Scalar *c = static_cast<const Scalar *>(vectors[2]);
+    const Scalar *d = static_cast<const Scalar *>(vectors[3]);
     const size_t rest = dimensions % block;
     const size_t whole = dimensions - rest;
     Sums<Term> a_sums;
@@ -181,10 +204,13 @@ struct CosineSums {
     }
 };
 
-CosineParts cosine_parts(const float *a, const float *b, size_t dimensions) {
+template <typename Scalar>
+CosineParts cosine_parts(const void *a_bytes, const void *b_bytes, size_t dimensions) {
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
+    const Scalar *b = static_cast<const Scalar *>(b_bytes);
     CosineSums even;
     CosineSums odd;
-    const float *const pairs_end = a + dimensions / (2 * width) * (2 * width);
+    const Scalar *const pairs_end = a + dimensions / (2 * width) * (2 * width);
     for (; a != pairs_end; a += 2 * width, b += 2 * width) {
         even.add(load(a), load(b));
         odd.add(load(a + width), load(b + width));
@@ -207,43 +233,57 @@ __m512d add_squares(__m512d sum, __m256 a) {
     return _mm512_fmadd_pd(wide, wide, sum);
 }
 
-double squared_norm(const float *a, size_t dimensions) {
+template <typename Scalar>
+double squared_norm(const void *a_bytes, size_t dimensions) {
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
     __m512d even = _mm512_setzero_pd();
     __m512d odd = _mm512_setzero_pd();
-    const float *const pairs_end = a + dimensions / (2 * double_width) * (2 * double_width);
+    const Scalar *const pairs_end = a + dimensions / (2 * double_width) * (2 * double_width);
     for (; a != pairs_end; a += 2 * double_width) {
-        even = add_squares(even, _mm256_loadu_ps(a));
-        odd = add_squares(odd, _mm256_loadu_ps(a + double_width));
+        even = add_squares(even, load_eight(a));
+        odd = add_squares(odd, load_eight(a + double_width));
     }
     if (dimensions & double_width) {
-        even = add_squares(even, _mm256_loadu_ps(a));
+        even = add_squares(even, load_eight(a));
         a += double_width;
     }
     if (const size_t last = dimensions % double_width; last != 0) {
-        odd = add_squares(odd, load_first_half(a, last));
+        odd = add_squares(odd, load_first_of_eight(a, last));
     }
     return sum_of_lanes(_mm512_add_pd(even, odd));
 }
 
 constexpr Kernel rows[] = {
-    {Element::float32, Metric::l2_squared, 32, distance<SquaredDifference>,
-     four_distances<SquaredDifference>, "float32 l2_squared avx512"},
-    {Element::float32, Metric::inner_product, 32, distance<Product>, four_distances<Product>,
-     "float32 inner_product avx512"},
-    {Element::float32, Metric::l1, 32, distance<AbsoluteDifference>,
-     four_distances<AbsoluteDifference>, "float32 l1 avx512"},
+    {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
+     four_distances<float, SquaredDifference>, "float32 l2_squared avx512"},
+    {Element::float32, Metric::inner_product, distance<float, Product>,
+     four_distances<float, Product>, "float32 inner_product avx512"},
+    {Element::float32, Metric::l1, distance<float, AbsoluteDifference>,
+     four_distances<float, AbsoluteDifference>, "float32 l1 avx512"},
+    {Element::float16, Metric::l2_squared, distance<Half, SquaredDifference>,
+     four_distances<Half, SquaredDifference>, "float16 l2_squared avx512"},
+    {Element::float16, Metric::inner_product, distance<Half, Product>,
+     four_distances<Half, Product>, "float16 inner_product avx512"},
+    {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
+     four_distances<Half, AbsoluteDifference>, "float16 l1 avx512"},
+};
+
+template <typename Scalar>
+constexpr DenseKernels dense_kernels = {
+    distance<Scalar, SquaredDifference>,
+    distance<Scalar, Product>,
+    distance<Scalar, AbsoluteDifference>,
+    cosine_parts<Scalar>,
+    squared_norm<Scalar>,
 };
 
 }  // namespace
 
 const KernelTable avx512_table = {
-    rows,
-    sizeof(rows) / sizeof(rows[0]),
-    distance<SquaredDifference>,
-    distance<Product>,
-    distance<AbsoluteDifference>,
-    cosine_parts,
-    squared_norm,
+    .rows = rows,
+    .row_count = sizeof(rows) / sizeof(rows[0]),
+    .float32 = dense_kernels<float>,
+    .float16 = dense_kernels<Half>,
 };
 
 }  // namespace dvec::distance

@@ -17,6 +17,8 @@ constexpr std::uint32_t leaf1_avx = bit(28);
 constexpr std::uint32_t leaf1_f16c = bit(29);
 constexpr std::uint32_t leaf1_for_avx2 = leaf1_fma | leaf1_osxsave | leaf1_avx | leaf1_f16c;
 
+constexpr std::uint32_t leaf7_ecx_vpopcntdq = bit(14);
+
 constexpr std::uint32_t leaf7_avx2 = bit(5);
 constexpr std::uint32_t leaf7_avx512f = bit(16);
 constexpr std::uint32_t leaf7_avx512dq = bit(17);
@@ -49,6 +51,11 @@ bool allows_avx512(const CpuRegisters &registers) {
            has_all(registers.xcr0, xcr0_for_avx512);
 }
 
+const CpuRegisters &cpu_registers() {
+    static const CpuRegisters registers = read_cpu_registers();
+    return registers;
+}
+
 }  // namespace
 
 CpuRegisters read_cpu_registers() {
@@ -63,6 +70,7 @@ CpuRegisters read_cpu_registers() {
     }
     if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) {
         registers.leaf7_ebx = ebx;
+        registers.leaf7_ecx = ecx;
     }
     // XGETBV is an illegal instruction unless the operating system has enabled it. Written as
     // assembly because the intrinsic needs a compiler flag that this file must not be built with.
@@ -89,8 +97,13 @@ bool x86_allows(Isa isa, const CpuRegisters &registers) {
     return false;
 }
 
+bool x86_allows_avx512_popcount(const CpuRegisters &registers) {
+    return allows_avx512(registers) && has_all(registers.leaf7_ecx, leaf7_ecx_vpopcntdq);
+}
+
+bool cpu_allows_avx512_popcount() { return x86_allows_avx512_popcount(cpu_registers()); }
+
 bool cpu_allows(Isa isa) {
-    static const CpuRegisters registers = read_cpu_registers();
     switch (isa) {
         case Isa::scalar:
             return true;
@@ -104,7 +117,7 @@ bool cpu_allows(Isa isa) {
         case Isa::avx512:
             break;
     }
-    return x86_allows(isa, registers);
+    return x86_allows(isa, cpu_registers());
 }
 
 }  // namespace dvec::distance

@@ -13,6 +13,7 @@ namespace dvec::distance {
 struct CpuRegisters {
     std::uint32_t leaf1_ecx = 0;  // CPUID 1: SSE3 … AVX, FMA, F16C and OSXSAVE
     std::uint32_t leaf7_ebx = 0;  // CPUID 7.0: AVX2 and AVX-512
+    std::uint32_t leaf7_ecx = 0;  // CPUID 7.0: later parts of AVX-512
     std::uint64_t xcr0 = 0;       // XGETBV 0: the register state the operating system saves
 };
 
@@ -24,5 +25,10 @@ bool x86_allows(Isa isa, const CpuRegisters &registers);
 
 // Whether this machine can run an instruction set.
 bool cpu_allows(Isa isa);
+
+// The same for the part of AVX-512 that counts bits, VPOPCNTDQ. It came years after the rest, so
+// Isa::avx512 does without it and uses it where it is.
+bool x86_allows_avx512_popcount(const CpuRegisters &registers);
+bool cpu_allows_avx512_popcount();
 
 }  // namespace dvec::distance

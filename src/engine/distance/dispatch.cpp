@@ -3,28 +3,34 @@
 #include <cstddef>
 #include <iterator>
 
+#include "engine/distance/bits.hpp"
 #include "engine/distance/cpu.hpp"
+#include "engine/distance/float16.hpp"
 #include "engine/distance/float32.hpp"
 #include "engine/distance/isa.hpp"
 #include "engine/distance/kernel.hpp"
 #include "engine/distance/kernel_table.hpp"
+#include "engine/distance/sparse.hpp"
 
 namespace dvec::distance {
 
 namespace {
 
+// Tables are asked in this order, the scalar one after all others; entries may be null.
 struct Choice {
     Isa isa;
     const char *name;
-    const KernelTable *table;
+    const KernelTable *table;     // of the set itself
+    const KernelTable *addition;  // of a part that not every processor with the set has
+    const KernelTable *lesser;    // of a set that every such processor has
 };
 
 // Indexed by Isa.
 constexpr Choice choices[] = {
-    {Isa::scalar, "scalar", &scalar_table},
-    {Isa::neon, "neon", &neon_table},
-    {Isa::avx2, "avx2", &avx2_table},
-    {Isa::avx512, "avx512", &avx512_table},
+    {Isa::scalar, "scalar", &scalar_table, nullptr, nullptr},
+    {Isa::neon, "neon", &neon_table, nullptr, nullptr},
+    {Isa::avx2, "avx2", &avx2_table, nullptr, nullptr},
+    {Isa::avx512, "avx512", &avx512_table, &avx512_popcount_table, &avx2_table},
 };
 
 constexpr bool choices_are_indexed_by_isa() {
@@ -68,26 +74,54 @@ const Kernel *find_row(const KernelTable &table, Element element, Metric metric)
     return nullptr;
 }
 
-const Kernel *find_row_or_scalar(const KernelTable &table, Element element, Metric metric) {
-    const Kernel *row = find_row(table, element, metric);
-    return row != nullptr ? row : find_row(scalar_table, element, metric);
+// The first answer of `ask` that is not null, over the tables of a choice.
+template <typename Ask>
+auto first_of(const Choice &choice, Ask ask) -> decltype(ask(scalar_table)) {
+    const bool has_addition = choice.addition != nullptr && cpu_allows_avx512_popcount();
+    const KernelTable *const tables[] = {
+        choice.table,  has_addition ? choice.addition : nullptr, choice.lesser, &scalar_table,
+        &sparse_table,
+    };
+    for (const KernelTable *table : tables) {
+        if (table != nullptr) {
+            if (auto answer = ask(*table)) {
+                return answer;
+            }
+        }
+    }
+    return nullptr;
+}
+
+const Kernel *find_row(const Choice &choice, Element element, Metric metric) {
+    return first_of(choice,
+                    [=](const KernelTable &table) { return find_row(table, element, metric); });
 }
 
 }  // namespace
 
 std::size_t Kernel::vector_bytes(std::size_t dimensions) const {
-    return (dimensions * element_bits + 7) / 8;
+    switch (element) {
+        case Element::float32:
+            return dimensions * sizeof(float);
+        case Element::float16:
+            return dimensions * sizeof(Half);
+        case Element::bit:
+            return (dimensions + 7) / 8;
+        case Element::sparse_float32:
+            return sparse_bytes(indexed_capacity(dimensions));
+    }
+    return 0;
 }
 
 const Kernel *find_kernel(Element element, Metric metric) {
-    return find_row_or_scalar(*active_choice().table, element, metric);
+    return find_row(active_choice(), element, metric);
 }
 
 const Kernel *find_kernel(Isa isa, Element element, Metric metric) {
     if (!isa_supported(isa)) {
         return nullptr;
     }
-    return find_row_or_scalar(*choice_of(isa).table, element, metric);
+    return find_row(choice_of(isa), element, metric);
 }
 
 bool isa_supported(Isa isa) {
@@ -126,25 +160,65 @@ std::optional<Isa> parse_isa(std::string_view name) {
     return std::nullopt;
 }
 
+namespace {
+
+// Every choice has these in the table of its own.
+const DenseKernels &dense_kernels(const float *) { return active_choice().table->float32; }
+const DenseKernels &dense_kernels(const Half *) { return active_choice().table->float16; }
+
+}  // namespace
+
 float l2_squared(const float *a, const float *b, std::size_t dimensions) {
-    return active_choice().table->l2_squared(a, b, dimensions);
+    return dense_kernels(a).l2_squared(a, b, dimensions);
 }
 
 // Negation is exact, so one kernel serves both signs.
 float inner_product(const float *a, const float *b, std::size_t dimensions) {
-    return -active_choice().table->negative_inner_product(a, b, dimensions);
+    return -dense_kernels(a).negative_inner_product(a, b, dimensions);
 }
 
 float l1(const float *a, const float *b, std::size_t dimensions) {
-    return active_choice().table->l1(a, b, dimensions);
+    return dense_kernels(a).l1(a, b, dimensions);
 }
 
 CosineParts cosine_parts(const float *a, const float *b, std::size_t dimensions) {
-    return active_choice().table->cosine_parts(a, b, dimensions);
+    return dense_kernels(a).cosine_parts(a, b, dimensions);
 }
 
 double squared_norm(const float *a, std::size_t dimensions) {
-    return active_choice().table->squared_norm(a, dimensions);
+    return dense_kernels(a).squared_norm(a, dimensions);
+}
+
+float l2_squared(const Half *a, const Half *b, std::size_t dimensions) {
+    return dense_kernels(a).l2_squared(a, b, dimensions);
+}
+
+float inner_product(const Half *a, const Half *b, std::size_t dimensions) {
+    return -dense_kernels(a).negative_inner_product(a, b, dimensions);
+}
+
+float l1(const Half *a, const Half *b, std::size_t dimensions) {
+    return dense_kernels(a).l1(a, b, dimensions);
+}
+
+CosineParts cosine_parts(const Half *a, const Half *b, std::size_t dimensions) {
+    return dense_kernels(a).cosine_parts(a, b, dimensions);
+}
+
+double squared_norm(const Half *a, std::size_t dimensions) {
+    return dense_kernels(a).squared_norm(a, dimensions);
+}
+
+std::uint64_t hamming_distance(const void *a, const void *b, std::size_t bits) {
+    const auto differing =
+        first_of(active_choice(), [](const KernelTable &table) { return table.bits.differing; });
+    return differing(a, b, (bits + 7) / 8);
+}
+
+BitOverlap bit_overlap(const void *a, const void *b, std::size_t bits) {
+    const auto overlap =
+        first_of(active_choice(), [](const KernelTable &table) { return table.bits.overlap; });
+    return overlap(a, b, (bits + 7) / 8);
 }
 
 }  // namespace dvec::distance

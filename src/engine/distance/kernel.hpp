@@ -16,6 +16,9 @@ namespace dvec::distance {
 // Element type of a vector. The numbers are written to disk: never change or reuse one.
 enum class Element : uint8_t {
     float32 = 1,
+    float16 = 2,         // Half, of half.hpp
+    bit = 3,             // eight to a byte; the bits behind the last are 0
+    sparse_float32 = 4,  // the run of bytes that sparse.hpp describes
 };
 
 // What a distance function measures; smaller is always nearer. The numbers are written to disk:
@@ -25,11 +28,14 @@ enum class Metric : uint8_t {
     l2_squared = 1,     // sum of (a[i] - b[i])^2
     inner_product = 2,  // minus the sum of a[i] * b[i]
     l1 = 3,             // sum of |a[i] - b[i]|
+    hamming = 4,        // number of bits that differ
+    jaccard = 5,        // 1 - bits set in both / bits set in either
 };
 
 // Measures two vectors of `dimensions` elements. Any number of dimensions is valid, zero included.
-// The vectors need only the alignment of their element; exactly their bytes are read, so either may
-// end at the last byte of a mapped page. Pure and thread-safe. float32.hpp describes the rounding.
+// The vectors need only the alignment of their element (a byte for bits); exactly their bytes are
+// read, so either may end at the last byte of a mapped page. Pure and thread-safe. float32.hpp
+// describes the rounding.
 using DistanceFunction = float (*)(const void *a, const void *b, size_t dimensions);
 
 // Measures one query against four vectors, under the same conditions: distances[i] gets the bits
@@ -46,7 +52,6 @@ using FourDistancesFunction = void (*)(const void *query, const void *const *vec
 struct Kernel {
     Element element;
     Metric metric;
-    uint16_t element_bits;
     DistanceFunction distance;
     FourDistancesFunction four_distances;
     const char *name;  // element, metric and instruction set, for logs and benchmarks

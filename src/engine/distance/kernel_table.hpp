@@ -1,15 +1,18 @@
 // What one instruction set's file exports: a single constant table.
 //
-// Each of scalar.cpp, avx2.cpp, avx512.cpp and neon.cpp is compiled with its own machine flags. A
-// function template or inline function of the C++ library instantiated there would be a weak symbol
-// holding, say, AVX-512 code, and the linker may choose that copy for the whole program, which then
-// crashes on a lesser processor. So those files include this header and intrinsics only, this
-// header includes no library header, and all that they define is local but the table.
+// Each of scalar.cpp, avx2.cpp, avx512.cpp, avx512_popcount.cpp and neon.cpp is compiled with its
+// own machine flags. A function template or inline function of the C++ library instantiated there
+// would be a weak symbol holding, say, AVX-512 code, and the linker may choose that copy for the
+// whole program, which then crashes on a lesser processor. So those files include this header and
+// intrinsics only, this header includes no library header, and all that they define is local but
+// the table.
 #pragma once
 
 #include <stddef.h>
 
+#include "engine/distance/bit_overlap.hpp"
 #include "engine/distance/cosine_parts.hpp"
+#include "engine/distance/half.hpp"
 #include "engine/distance/kernel.hpp"
 
 #if defined(__FAST_MATH__)
@@ -18,21 +21,47 @@
 
 namespace dvec::distance {
 
-// A table is constant-initialised, hence usable from any static initialiser. It is empty, with no
-// rows and null functions, where the target architecture lacks the instruction set.
-struct KernelTable {
-    const Kernel *rows;
-    size_t row_count;
+// What the operators on one type of dense vector are made of. The functions take pointers to its
+// elements.
+struct DenseKernels {
     DistanceFunction l2_squared;
     DistanceFunction negative_inner_product;
     DistanceFunction l1;
-    CosineParts (*cosine_parts)(const float *a, const float *b, size_t dimensions);
-    double (*squared_norm)(const float *a, size_t dimensions);
+    CosineParts (*cosine_parts)(const void *a, const void *b, size_t dimensions);
+    double (*squared_norm)(const void *a, size_t dimensions);
+};
+
+// What the operators on bit strings are made of.
+struct BitKernels {
+    uint64_t (*differing)(const void *a, const void *b, size_t bytes);
+    BitOverlap (*overlap)(const void *a, const void *b, size_t bytes);
+};
+
+// A table is constant-initialised, hence usable from any static initialiser. Where an instruction
+// set has nothing of its own to offer, functions are null and rows are missing, and where the
+// target architecture lacks the set, all of them: the dispatcher then looks further.
+struct KernelTable {
+    const Kernel *rows = nullptr;
+    size_t row_count = 0;
+    DenseKernels float32 = {};
+    DenseKernels float16 = {};
+    BitKernels bits = {};
 };
 
 extern const KernelTable scalar_table;
 extern const KernelTable neon_table;
 extern const KernelTable avx2_table;
 extern const KernelTable avx512_table;
+extern const KernelTable avx512_popcount_table;
+extern const KernelTable sparse_table;  // for every instruction set
+
+// The FourDistancesFunction of kernels that gain nothing from four vectors at a time.
+template <DistanceFunction measure>
+static void four_by_one(const void *query, const void *const *vectors, size_t dimensions,
+                        float *distances) {
+    for (size_t i = 0; i < 4; ++i) {
+        distances[i] = measure(query, vectors[i], dimensions);
+    }
+}
 
 }  // namespace dvec::distance

@@ -1,6 +1,7 @@
 // Kernels for 64-bit ARM, whose base architecture includes NEON: four floats to a register.
 //
 // An instruction set's file all the same, and bound by the rules in kernel_table.hpp.
+#include "engine/distance/bit_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 #if defined(__aarch64__)
@@ -41,7 +42,11 @@ struct AbsoluteDifference {
 
 float32x4_t load(const float *a) { return vld1q_f32(a); }
 
-// The first `count` floats at `a` and zeros, for count from 1 to 3. Memory behind them is not
+float32x4_t widen_halves(uint16x4_t a) { return vcvt_f32_f16(vreinterpret_f16_u16(a)); }
+
+float32x4_t load(const Half *a) { return widen_halves(vld1_u16(&a->bits)); }
+
+// The first `count` elements at `a` and zeros, for count from 1 to 3. Memory behind them is not
 // touched, so a vector may end at the edge of a mapping; zeros leave a sum alone.
 float32x4_t load_first(const float *a, size_t count) {
     float32x4_t first = vdupq_n_f32(0);
@@ -50,6 +55,17 @@ float32x4_t load_first(const float *a, size_t count) {
         return count == 3 ? vld1q_lane_f32(a + 2, first, 2) : first;
     }
     return vld1q_lane_f32(a, first, 0);
+}
+
+float32x4_t load_first(const Half *a, size_t count) {
+    uint16x4_t first = vld1_lane_u16(&a[0].bits, vdup_n_u16(0), 0);
+    if (count >= 2) {
+        first = vld1_lane_u16(&a[1].bits, first, 1);
+    }
+    if (count >= 3) {
+        first = vld1_lane_u16(&a[2].bits, first, 2);
+    }
+    return widen_halves(first);
 }
 
 float sum_of_lanes(float32x4_t a) { return vaddvq_f32(a); }
@@ -63,7 +79,8 @@ struct Sums {
     float32x4_t sum2 = vdupq_n_f32(0);
     float32x4_t sum3 = vdupq_n_f32(0);
 
-    void add_block(const float *a, const float *b) {
+    template <typename Scalar>
+    void add_block(const Scalar *a, const Scalar *b) {
         sum0 = Term::add(sum0, load(a), load(b));
         sum1 = Term::add(sum1, load(a + width), load(b + width));
         sum2 = Term::add(sum2, load(a + 2 * width), load(b + 2 * width));
@@ -71,7 +88,8 @@ struct Sums {
     }
 
     // Adds the last `count` elements, fewer than a block.
-    void add_rest(const float *a, const float *b, size_t count) {
+    template <typename Scalar>
+    void add_rest(const Scalar *a, const Scalar *b, size_t count) {
         if (count & (2 * width)) {
             sum0 = Term::add(sum0, load(a), load(b));
             sum1 = Term::add(sum1, load(a + width), load(b + width));
@@ -95,12 +113,12 @@ struct Sums {
     }
 };
 
-template <typename Term>
+template <typename Scalar, typename Term>
 float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
-    const float *a = static_cast<const float *>(a_bytes);
-    const float *b = static_cast<const float *>(b_bytes);
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
+    const Scalar *b = static_cast<const Scalar *>(b_bytes);
     const size_t rest = dimensions % block;
-    const float *const blocks_end = a + (dimensions - rest);
+    const Scalar *const blocks_end = a + (dimensions - rest);
     Sums<Term> sums;
     for (; a != blocks_end; a += block, b += block) {
         sums.add_block(a, b);
@@ -113,14 +131,14 @@ float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
 
 // Sixteen sums and the query's four registers fit in the register file, and each vector's sums are
 // those that distance would form.
-template <typename Term>
+template <typename Scalar, typename Term>
 void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
                     float *distances) {
-    const float *query = static_cast<const float *>(query_bytes);
-    const float *a = static_cast<const float *>(vectors[0]);
-    const float *b = static_cast<const float *>(vectors[1]);
-    const float *c = static_cast<const float *>(vectors[2]);
-    const float *d = static_cast<const float *>(vectors[3]);
+    const Scalar *query = static_cast<const Scalar *>(query_bytes);
+    const Scalar *a = static_cast<const Scalar *>(vectors[0]);
+    const Scalar *b = static_cast<const Scalar *>(vectors[1]);
+    const Scalar *c = static_cast<const Scalar *>(vectors[2]);
+    const Scalar *d = static_cast<const Scalar *>(vectors[3]);
     const size_t rest = dimensions % block;
     const size_t whole = dimensions - rest;
     Sums<Term> a_sums;
@@ -158,10 +176,13 @@ struct CosineSums {
     }
 };
 
-CosineParts cosine_parts(const float *a, const float *b, size_t dimensions) {
+template <typename Scalar>
+CosineParts cosine_parts(const void *a_bytes, const void *b_bytes, size_t dimensions) {
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
+    const Scalar *b = static_cast<const Scalar *>(b_bytes);
     CosineSums even;
     CosineSums odd;
-    const float *const pairs_end = a + dimensions / (2 * width) * (2 * width);
+    const Scalar *const pairs_end = a + dimensions / (2 * width) * (2 * width);
     for (; a != pairs_end; a += 2 * width, b += 2 * width) {
         even.add(load(a), load(b));
         odd.add(load(a + width), load(b + width));
@@ -184,10 +205,12 @@ float64x2_t add_squares(float64x2_t sum, float32x2_t a) {
     return vfmaq_f64(sum, wide, wide);
 }
 
-double squared_norm(const float *a, size_t dimensions) {
+template <typename Scalar>
+double squared_norm(const void *a_bytes, size_t dimensions) {
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
     float64x2_t even = vdupq_n_f64(0);
     float64x2_t odd = vdupq_n_f64(0);
-    const float *const fours_end = a + dimensions / width * width;
+    const Scalar *const fours_end = a + dimensions / width * width;
     for (; a != fours_end; a += width) {
         const float32x4_t four = load(a);
         even = add_squares(even, vget_low_f32(four));
@@ -201,25 +224,61 @@ double squared_norm(const float *a, size_t dimensions) {
     return vaddvq_f64(vaddq_f64(even, odd));
 }
 
+struct Bits {
+    using Register = uint8x16_t;
+    using Sums = uint64x2_t;
+    static constexpr size_t bytes = sizeof(uint8x16_t);
+
+    static uint8x16_t load(const unsigned char *a) { return vld1q_u8(a); }
+    static uint8x16_t load_first(const unsigned char *a, size_t count) {
+        unsigned char first[bytes] = {};
+        __builtin_memcpy(first, a, count);
+        return load(first);
+    }
+    static uint8x16_t differing(uint8x16_t a, uint8x16_t b) { return veorq_u8(a, b); }
+    static uint8x16_t both(uint8x16_t a, uint8x16_t b) { return vandq_u8(a, b); }
+    static uint8x16_t either(uint8x16_t a, uint8x16_t b) { return vorrq_u8(a, b); }
+    static uint64x2_t no_ones() { return vdupq_n_u64(0); }
+    static uint64x2_t add_ones(uint64x2_t sums, uint8x16_t a) {
+        return vpadalq_u32(sums, vpaddlq_u16(vpaddlq_u8(vcntq_u8(a))));
+    }
+    static uint64_t total(uint64x2_t sums) { return vaddvq_u64(sums); }
+};
+
 constexpr Kernel rows[] = {
-    {Element::float32, Metric::l2_squared, 32, distance<SquaredDifference>,
-     four_distances<SquaredDifference>, "float32 l2_squared neon"},
-    {Element::float32, Metric::inner_product, 32, distance<Product>, four_distances<Product>,
-     "float32 inner_product neon"},
-    {Element::float32, Metric::l1, 32, distance<AbsoluteDifference>,
-     four_distances<AbsoluteDifference>, "float32 l1 neon"},
+    {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
+     four_distances<float, SquaredDifference>, "float32 l2_squared neon"},
+    {Element::float32, Metric::inner_product, distance<float, Product>,
+     four_distances<float, Product>, "float32 inner_product neon"},
+    {Element::float32, Metric::l1, distance<float, AbsoluteDifference>,
+     four_distances<float, AbsoluteDifference>, "float32 l1 neon"},
+    {Element::float16, Metric::l2_squared, distance<Half, SquaredDifference>,
+     four_distances<Half, SquaredDifference>, "float16 l2_squared neon"},
+    {Element::float16, Metric::inner_product, distance<Half, Product>,
+     four_distances<Half, Product>, "float16 inner_product neon"},
+    {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
+     four_distances<Half, AbsoluteDifference>, "float16 l1 neon"},
+    hamming_row<Bits>("bit hamming neon"),
+    jaccard_row<Bits>("bit jaccard neon"),
+};
+
+template <typename Scalar>
+constexpr DenseKernels dense_kernels = {
+    distance<Scalar, SquaredDifference>,
+    distance<Scalar, Product>,
+    distance<Scalar, AbsoluteDifference>,
+    cosine_parts<Scalar>,
+    squared_norm<Scalar>,
 };
 
 }  // namespace
 
 const KernelTable neon_table = {
-    rows,
-    sizeof(rows) / sizeof(rows[0]),
-    distance<SquaredDifference>,
-    distance<Product>,
-    distance<AbsoluteDifference>,
-    cosine_parts,
-    squared_norm,
+    .rows = rows,
+    .row_count = sizeof(rows) / sizeof(rows[0]),
+    .float32 = dense_kernels<float>,
+    .float16 = dense_kernels<Half>,
+    .bits = bit_kernels<Bits>,
 };
 
 }  // namespace dvec::distance

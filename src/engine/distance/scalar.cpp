@@ -4,6 +4,7 @@
 // Sums are kept in eight lanes rather than one, element i going to lane i mod 8. That bounds the
 // rounding error as float32.hpp promises, and compilers turn it into whatever vector registers the
 // base architecture has.
+#include "engine/distance/bit_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 namespace dvec::distance {
@@ -37,68 +38,102 @@ struct AbsoluteDifference {
     static float distance(float sum) { return sum; }
 };
 
-template <typename Term, typename Real = float>
+float number(float value) { return value; }
+float number(Half value) { return widen(value); }
+
+template <typename Scalar, typename Term, typename Real = float>
 Real sum_of_terms(const void *a_bytes, const void *b_bytes, size_t dimensions) {
-    const float *a = static_cast<const float *>(a_bytes);
-    const float *b = static_cast<const float *>(b_bytes);
+    const Scalar *a = static_cast<const Scalar *>(a_bytes);
+    const Scalar *b = static_cast<const Scalar *>(b_bytes);
     Real sums[lanes] = {};
     size_t i = 0;
     for (; i + lanes <= dimensions; i += lanes) {
         for (size_t lane = 0; lane < lanes; ++lane) {
-            sums[lane] += Term::of(a[i + lane], b[i + lane]);
+            sums[lane] += Term::of(number(a[i + lane]), number(b[i + lane]));
         }
     }
     for (size_t lane = 0; i + lane < dimensions; ++lane) {
-        sums[lane] += Term::of(a[i + lane], b[i + lane]);
+        sums[lane] += Term::of(number(a[i + lane]), number(b[i + lane]));
     }
     const Real even = (sums[0] + sums[4]) + (sums[2] + sums[6]);
     const Real odd = (sums[1] + sums[5]) + (sums[3] + sums[7]);
     return even + odd;
 }
 
-template <typename Term>
+template <typename Scalar, typename Term>
 float distance(const void *a, const void *b, size_t dimensions) {
-    return Term::distance(sum_of_terms<Term>(a, b, dimensions));
-}
-
-template <typename Term>
-void four_distances(const void *query, const void *const *vectors, size_t dimensions,
-                    float *distances) {
-    for (size_t i = 0; i < 4; ++i) {
-        distances[i] = distance<Term>(query, vectors[i], dimensions);
-    }
+    return Term::distance(sum_of_terms<Scalar, Term>(a, b, dimensions));
 }
 
 // Three passes over vectors that the first of them brings into the cache: the reference has to be
 // plain, and all three sums rounded alike.
-CosineParts cosine_parts(const float *a, const float *b, size_t dimensions) {
-    return {sum_of_terms<Product>(a, b, dimensions), sum_of_terms<Product>(a, a, dimensions),
-            sum_of_terms<Product>(b, b, dimensions)};
+template <typename Scalar>
+CosineParts cosine_parts(const void *a, const void *b, size_t dimensions) {
+    return {sum_of_terms<Scalar, Product>(a, b, dimensions),
+            sum_of_terms<Scalar, Product>(a, a, dimensions),
+            sum_of_terms<Scalar, Product>(b, b, dimensions)};
 }
 
-double squared_norm(const float *a, size_t dimensions) {
-    return sum_of_terms<WideProduct, double>(a, a, dimensions);
+template <typename Scalar>
+double squared_norm(const void *a, size_t dimensions) {
+    return sum_of_terms<Scalar, WideProduct, double>(a, a, dimensions);
 }
+
+struct Bits {
+    using Register = uint64_t;
+    using Sums = uint64_t;
+    static constexpr size_t bytes = sizeof(uint64_t);
+
+    static uint64_t load(const unsigned char *a) { return load_first(a, bytes); }
+    static uint64_t load_first(const unsigned char *a, size_t count) {
+        uint64_t word = 0;
+        __builtin_memcpy(&word, a, count);
+        return word;
+    }
+    static uint64_t differing(uint64_t a, uint64_t b) { return a ^ b; }
+    static uint64_t both(uint64_t a, uint64_t b) { return a & b; }
+    static uint64_t either(uint64_t a, uint64_t b) { return a | b; }
+    static uint64_t no_ones() { return 0; }
+    static uint64_t add_ones(uint64_t sum, uint64_t a) {
+        return sum + static_cast<uint64_t>(__builtin_popcountll(a));
+    }
+    static uint64_t total(uint64_t sum) { return sum; }
+};
 
 constexpr Kernel rows[] = {
-    {Element::float32, Metric::l2_squared, 32, distance<SquaredDifference>,
-     four_distances<SquaredDifference>, "float32 l2_squared scalar"},
-    {Element::float32, Metric::inner_product, 32, distance<Product>, four_distances<Product>,
-     "float32 inner_product scalar"},
-    {Element::float32, Metric::l1, 32, distance<AbsoluteDifference>,
-     four_distances<AbsoluteDifference>, "float32 l1 scalar"},
+    {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
+     four_by_one<distance<float, SquaredDifference>>, "float32 l2_squared scalar"},
+    {Element::float32, Metric::inner_product, distance<float, Product>,
+     four_by_one<distance<float, Product>>, "float32 inner_product scalar"},
+    {Element::float32, Metric::l1, distance<float, AbsoluteDifference>,
+     four_by_one<distance<float, AbsoluteDifference>>, "float32 l1 scalar"},
+    {Element::float16, Metric::l2_squared, distance<Half, SquaredDifference>,
+     four_by_one<distance<Half, SquaredDifference>>, "float16 l2_squared scalar"},
+    {Element::float16, Metric::inner_product, distance<Half, Product>,
+     four_by_one<distance<Half, Product>>, "float16 inner_product scalar"},
+    {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
+     four_by_one<distance<Half, AbsoluteDifference>>, "float16 l1 scalar"},
+    hamming_row<Bits>("bit hamming scalar"),
+    jaccard_row<Bits>("bit jaccard scalar"),
+};
+
+template <typename Scalar>
+constexpr DenseKernels dense_kernels = {
+    distance<Scalar, SquaredDifference>,
+    distance<Scalar, Product>,
+    distance<Scalar, AbsoluteDifference>,
+    cosine_parts<Scalar>,
+    squared_norm<Scalar>,
 };
 
 }  // namespace
 
 const KernelTable scalar_table = {
-    rows,
-    sizeof(rows) / sizeof(rows[0]),
-    distance<SquaredDifference>,
-    distance<Product>,
-    distance<AbsoluteDifference>,
-    cosine_parts,
-    squared_norm,
+    .rows = rows,
+    .row_count = sizeof(rows) / sizeof(rows[0]),
+    .float32 = dense_kernels<float>,
+    .float16 = dense_kernels<Half>,
+    .bits = bit_kernels<Bits>,
 };
 
 }  // namespace dvec::distance

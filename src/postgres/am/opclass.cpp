@@ -24,7 +24,12 @@ const IndexSupport *index_support(Relation index) {
 }
 
 int column_dimensions(Relation index, const IndexSupport &support) {
-    const int dimensions = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+    const FormData_pg_attribute *column = TupleDescAttr(RelationGetDescr(index), 0);
+    // Its values may be shorter than declared, and the class for bit would take it.
+    if (column->atttypid == VARBITOID)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("type not supported for hnsw index")));
+    const int dimensions = column->atttypmod;
     if (dimensions < 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("column does not have dimensions")));
@@ -46,9 +51,7 @@ const void *encode_row(const IndexSupport &support, int dimensions, Datum value)
 const void *encode_query(const IndexSupport &support, int dimensions, Datum value) {
     const IndexSupport::Encoded query = support.encode(value, IndexSupport::Use::query);
     if (query.dimensions != dimensions)
-        ereport(ERROR,
-                (errcode(ERRCODE_DATA_EXCEPTION),
-                 errmsg("different vector dimensions %d and %d", dimensions, query.dimensions)));
+        support.refuse_query(dimensions, query.dimensions);
     return query.bytes;
 }
 

@@ -21,7 +21,12 @@ struct IndexSupport {
         const void *bytes;
     };
     enum class Use : unsigned char { row, query };
-    Encoded (*encode)(Datum value, Use use);
+    using Encode = Encoded (*)(Datum value, Use use);
+    Encode encode;
+
+    // Raises what the type's distance raises for values of these dimensions, which differ: a query
+    // must not fail otherwise with the index than without.
+    void (*refuse_query)(int column, int query);
 };
 
 }  // namespace dvec::postgres

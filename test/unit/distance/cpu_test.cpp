@@ -9,7 +9,7 @@
 namespace dvec::distance {
 namespace {
 
-constexpr CpuRegisters everything{0xffffffffU, 0xffffffffU, ~std::uint64_t{0}};
+constexpr CpuRegisters everything{0xffffffffU, 0xffffffffU, 0xffffffffU, ~std::uint64_t{0}};
 
 constexpr int leaf1_bits[] = {12, 27, 28, 29};  // FMA, OSXSAVE, AVX, F16C
 constexpr int leaf7_avx2_bit = 5;
@@ -68,6 +68,18 @@ TEST(Cpu, RegisterStateSavedByTheSystemIsRequired) {
     }
 }
 
+TEST(Cpu, CountingBitsNeedsAvx512AndTheBitOfItsOwn) {
+    EXPECT_TRUE(x86_allows_avx512_popcount(everything));
+    CpuRegisters registers = everything;
+    registers.leaf7_ecx = without(registers.leaf7_ecx, 14);
+    EXPECT_FALSE(x86_allows_avx512_popcount(registers));
+    EXPECT_TRUE(x86_allows(Isa::avx512, registers));
+    registers = everything;
+    registers.leaf7_ebx = without(registers.leaf7_ebx, leaf7_avx512_bits[0]);
+    EXPECT_FALSE(x86_allows_avx512_popcount(registers));
+    EXPECT_FALSE(x86_allows_avx512_popcount(CpuRegisters{}));
+}
+
 TEST(Cpu, OtherInstructionSetsAreNotX86) {
     EXPECT_FALSE(x86_allows(Isa::scalar, everything));
     EXPECT_FALSE(x86_allows(Isa::neon, everything));
@@ -82,6 +94,8 @@ TEST(Cpu, AgreesWithTheCompilersOwnDetection) {
     EXPECT_EQ(isa_supported(Isa::avx2), avx2);
     EXPECT_EQ(isa_supported(Isa::avx512), avx512);
     EXPECT_FALSE(isa_supported(Isa::neon));
+    EXPECT_EQ(cpu_allows_avx512_popcount(),
+              avx512 && __builtin_cpu_supports("avx512vpopcntdq") != 0);
 #elif defined(__aarch64__)
     EXPECT_TRUE(isa_supported(Isa::neon));
     EXPECT_FALSE(isa_supported(Isa::avx2));

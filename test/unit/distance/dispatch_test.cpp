@@ -9,15 +9,21 @@
 #include "engine/distance/float32.hpp"
 #include "engine/distance/isa.hpp"
 #include "engine/distance/kernel.hpp"
+#include "isa_test_case.hpp"
 
 namespace dvec::distance {
 namespace {
 
 // These stand in data files. A change here is a change of the on-disk format.
 static_assert(static_cast<int>(Element::float32) == 1);
+static_assert(static_cast<int>(Element::float16) == 2);
+static_assert(static_cast<int>(Element::bit) == 3);
+static_assert(static_cast<int>(Element::sparse_float32) == 4);
 static_assert(static_cast<int>(Metric::l2_squared) == 1);
 static_assert(static_cast<int>(Metric::inner_product) == 2);
 static_assert(static_cast<int>(Metric::l1) == 3);
+static_assert(static_cast<int>(Metric::hamming) == 4);
+static_assert(static_cast<int>(Metric::jaccard) == 5);
 
 constexpr Metric every_metric[] = {Metric::l2_squared, Metric::inner_product, Metric::l1};
 
@@ -33,6 +39,9 @@ float expected_distance(Metric metric) {
             return -90;
         case Metric::l1:
             return 29;
+        case Metric::hamming:
+        case Metric::jaccard:
+            break;
     }
     return 0;
 }
@@ -119,10 +128,11 @@ TEST_F(Dispatch, FindsTheRowOfTheActiveIsa) {
 }
 
 TEST_F(Dispatch, UnknownNumbersHaveNoRow) {
-    for (const int number : {0, 4, 200, 255}) {
+    for (const int number : {0, 6, 200, 255}) {
         EXPECT_EQ(find_kernel(static_cast<Element>(number), Metric::l2_squared), nullptr);
         EXPECT_EQ(find_kernel(Element::float32, static_cast<Metric>(number)), nullptr);
     }
+    EXPECT_EQ(find_kernel(static_cast<Element>(5), Metric::l2_squared), nullptr);
     EXPECT_EQ(find_kernel(static_cast<Isa>(200), Element::float32, Metric::l1), nullptr);
 }
 
@@ -143,15 +153,40 @@ TEST_F(Dispatch, RowsOutliveASelection) {
 }
 
 TEST_F(Dispatch, VectorBytesFollowTheElement) {
-    const Kernel *row = find_kernel(Element::float32, Metric::l2_squared);
-    ASSERT_NE(row, nullptr);
-    EXPECT_EQ(row->vector_bytes(0), 0U);
-    EXPECT_EQ(row->vector_bytes(3), 12U);
-    EXPECT_EQ(row->vector_bytes(16000), 64000U);
-    Kernel bits = *row;
-    bits.element_bits = 1;
-    EXPECT_EQ(bits.vector_bytes(8), 1U);
-    EXPECT_EQ(bits.vector_bytes(9), 2U);
+    const auto bytes = [](Element element, Metric metric, std::size_t dimensions) {
+        return find_kernel(element, metric)->vector_bytes(dimensions);
+    };
+    EXPECT_EQ(bytes(Element::float32, Metric::l2_squared, 0), 0U);
+    EXPECT_EQ(bytes(Element::float32, Metric::l2_squared, 3), 12U);
+    EXPECT_EQ(bytes(Element::float32, Metric::l2_squared, 16000), 64000U);
+    EXPECT_EQ(bytes(Element::float16, Metric::l1, 3), 6U);
+    EXPECT_EQ(bytes(Element::float16, Metric::l1, 16000), 32000U);
+    EXPECT_EQ(bytes(Element::bit, Metric::hamming, 8), 1U);
+    EXPECT_EQ(bytes(Element::bit, Metric::jaccard, 9), 2U);
+    EXPECT_EQ(bytes(Element::sparse_float32, Metric::l2_squared, 3), 32U);
+    EXPECT_EQ(bytes(Element::sparse_float32, Metric::l2_squared, 1000000000), 8008U);
+}
+
+// Of each pair of element and metric that there is, and under every instruction set.
+TEST_F(Dispatch, ElementsHaveTheirMetricsAndNoOthers) {
+    const auto has = [](Element element, Metric metric) {
+        const bool bits = metric == Metric::hamming || metric == Metric::jaccard;
+        return bits == (element == Element::bit);
+    };
+    for (const Isa isa : supported_isas()) {
+        for (const Element element :
+             {Element::float32, Element::float16, Element::bit, Element::sparse_float32}) {
+            for (int metric = 1; metric <= 5; ++metric) {
+                const Kernel *row = find_kernel(isa, element, static_cast<Metric>(metric));
+                ASSERT_EQ(row != nullptr, has(element, static_cast<Metric>(metric)))
+                    << isa_name(isa) << " " << int(element) << " " << metric;
+                if (row != nullptr) {
+                    EXPECT_EQ(row->element, element);
+                    EXPECT_EQ(static_cast<int>(row->metric), metric);
+                }
+            }
+        }
+    }
 }
 
 TEST_F(Dispatch, MayBeSelectedWhileOthersMeasure) {

@@ -1,56 +1,17 @@
 // The kernels read exactly the bytes of their vectors: an index slot may be the last of its mapping
 // and a heap tuple the last of its page, so one byte too many can be a crash.
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cstddef>
-#include <stdexcept>
 
 #include "engine/distance/isa.hpp"
 #include "engine/distance/kernel.hpp"
+#include "fenced.hpp"
 #include "isa_test_case.hpp"
 #include "measurement.hpp"
 
 namespace dvec::distance {
 namespace {
-
-// Readable memory between two pages that fault when touched.
-class FencedFloats {
-  public:
-    explicit FencedFloats(std::size_t count) {
-        const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-        const std::size_t bytes = (count * sizeof(float) + page - 1) / page * page;
-        mapped_bytes_ = bytes + 2 * page;
-        mapping_ = mmap(nullptr, mapped_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (mapping_ == MAP_FAILED) {
-            throw std::runtime_error("mmap failed");
-        }
-        char *readable = static_cast<char *>(mapping_) + page;
-        if (mprotect(readable, bytes, PROT_READ | PROT_WRITE) != 0) {
-            throw std::runtime_error("mprotect failed");
-        }
-        begin_ = reinterpret_cast<float *>(readable);
-        end_ = begin_ + bytes / sizeof(float);
-        std::fill(begin_, end_, 1.0F);
-    }
-
-    FencedFloats(const FencedFloats &) = delete;
-    FencedFloats &operator=(const FencedFloats &) = delete;
-
-    ~FencedFloats() { munmap(mapping_, mapped_bytes_); }
-
-    const float *first() const { return begin_; }
-
-    const float *last(std::size_t count) const { return end_ - count; }
-
-  private:
-    void *mapping_ = nullptr;
-    std::size_t mapped_bytes_ = 0;
-    float *begin_ = nullptr;
-    float *end_ = nullptr;
-};
 
 class OverRead : public IsaTestCase {};
 
@@ -78,8 +39,8 @@ void expect_ones_by_four(const float *a, const float *b, std::size_t dimensions)
 }
 
 TEST_P(OverRead, NothingBehindAVectorIsRead) {
-    const FencedFloats a(16000);
-    const FencedFloats b(16000);
+    const Fenced<float> a(16000, 1.0F);
+    const Fenced<float> b(16000, 1.0F);
     for (const std::size_t dimensions : tested_lengths()) {
         expect_ones(measure(a.last(dimensions), b.last(dimensions), dimensions), dimensions);
         expect_ones_by_four(a.last(dimensions), b.last(dimensions), dimensions);
@@ -87,8 +48,8 @@ TEST_P(OverRead, NothingBehindAVectorIsRead) {
 }
 
 TEST_P(OverRead, NothingBeforeAVectorIsRead) {
-    const FencedFloats a(16000);
-    const FencedFloats b(16000);
+    const Fenced<float> a(16000, 1.0F);
+    const Fenced<float> b(16000, 1.0F);
     for (const std::size_t dimensions : tested_lengths()) {
         expect_ones(measure(a.first(), b.first(), dimensions), dimensions);
         expect_ones_by_four(a.first(), b.first(), dimensions);

@@ -1,9 +1,8 @@
-// avg(vector). Its state is a float8 array {n, s1, ..., sd}: how many vectors were added, and their
-// sums. Before the first vector it is {0}. Being an ordinary array it travels between parallel
-// workers as it is. sum(vector) needs nothing of its own: its transition is the + operator.
-#include <algorithm>
-
-#include "postgres/types/vector.hpp"
+// avg of vector and halfvec. Its state is a float8 array {n, s1, ..., sd}: how many vectors were
+// added, and their sums. Before the first vector it is {0}. Being an ordinary array it travels
+// between parallel workers as it is. sum needs nothing of its own: its transition is the +
+// operator.
+#include "postgres/types/dense.hpp"
 
 namespace dvec::postgres {
 namespace {
@@ -57,27 +56,31 @@ AverageState writable(FunctionCallInfo fcinfo, const AverageState &first_argumen
     return in_aggregate ? first_argument : copy_of(first_argument);
 }
 
-// `addends` are floats or doubles, as many as the state has dimensions.
+float8 addend(float8 sum) { return sum; }
+float8 addend(float element) { return element; }
+float8 addend(Half element) { return to_number(element); }
+
+// `addends` are elements or sums, as many as the state has dimensions.
 template <class Number>
 void add_to_sums(const AverageState &state, const Number *addends) {
     for (int i = 0; i < state.dimensions; ++i) {
-        state.sums[i] += static_cast<float8>(addends[i]);
+        state.sums[i] += addend(addends[i]);
         if (std::isinf(state.sums[i]))
             float_overflow_error();
     }
 }
 
-}  // namespace
-
-DVEC_FUNCTION(vector_accum) {
-    const AverageState before = state_argument(fcinfo, 0, "vector_accum");
-    const Vector *vector = vector_argument(fcinfo, 1);
+template <class Element>
+Datum accumulate(FunctionCallInfo fcinfo, const char *function) {
+    const AverageState before = state_argument(fcinfo, 0, function);
+    const Dense<Element> *vector = dense_argument<Element>(fcinfo, 1);
 
     AverageState after;
     if (before.dimensions == 0) {
         after = new_state(vector->dimensions);
         // Stored, not added to the zeros: 0 + -0 would lose the sign.
-        std::copy_n(vector->values, vector->dimensions, after.sums);
+        for (int i = 0; i < vector->dimensions; ++i)
+            after.sums[i] = addend(vector->values[i]);
     } else {
         check_expected_dimensions(before.dimensions, vector->dimensions);
         after = writable(fcinfo, before);
@@ -87,6 +90,31 @@ DVEC_FUNCTION(vector_accum) {
     PG_RETURN_ARRAYTYPE_P(after.array);
 }
 
+// The average of no vectors is NULL.
+template <class Element>
+Datum average(FunctionCallInfo fcinfo, const char *function) {
+    const AverageState state = state_argument(fcinfo, 0, function);
+    if (*state.count == 0)
+        PG_RETURN_NULL();
+    check_dimensions<Element>(state.dimensions);
+
+    Dense<Element> *result = new_dense<Element>(state.dimensions);
+    for (int i = 0; i < state.dimensions; ++i) {
+        const auto quotient = static_cast<float>(state.sums[i] / *state.count);
+        result->values[i] = converted_element<Element>(quotient);
+        check_element(result->values[i]);
+    }
+    return dense_datum(result);
+}
+
+}  // namespace
+
+DVEC_FUNCTION(vector_accum) { return accumulate<float>(fcinfo, "vector_accum"); }
+DVEC_FUNCTION(vector_avg) { return average<float>(fcinfo, "vector_avg"); }
+DVEC_FUNCTION(halfvec_accum) { return accumulate<Half>(fcinfo, "halfvec_accum"); }
+DVEC_FUNCTION(halfvec_avg) { return average<Half>(fcinfo, "halfvec_avg"); }
+
+// Of states of either type.
 DVEC_FUNCTION(vector_combine) {
     const AverageState left = state_argument(fcinfo, 0, "vector_combine");
     const AverageState right = state_argument(fcinfo, 1, "vector_combine");
@@ -94,7 +122,7 @@ DVEC_FUNCTION(vector_combine) {
 
     const int dimensions = left.dimensions != 0 ? left.dimensions : right.dimensions;
     if (dimensions != 0)
-        check_dimensions(dimensions);
+        check_dimensions<float>(dimensions);
 
     AverageState both;
     if (left.dimensions == 0) {
@@ -108,21 +136,6 @@ DVEC_FUNCTION(vector_combine) {
     }
     *both.count = count;
     PG_RETURN_ARRAYTYPE_P(both.array);
-}
-
-// The average of no vectors is NULL.
-DVEC_FUNCTION(vector_avg) {
-    const AverageState state = state_argument(fcinfo, 0, "vector_avg");
-    if (*state.count == 0)
-        PG_RETURN_NULL();
-    check_dimensions(state.dimensions);
-
-    Vector *average = new_vector(state.dimensions);
-    for (int i = 0; i < state.dimensions; ++i) {
-        average->values[i] = static_cast<float>(state.sums[i] / *state.count);
-        check_element(average->values[i]);
-    }
-    return vector_datum(average);
 }
 
 }  // namespace dvec::postgres

@@ -1,0 +1,102 @@
+// Merges of two sorted lists. Where sparse vectors have few indices in common, as they have, a
+// merge is a chain of comparisons, and wider registers have nothing to work on; so these kernels
+// serve every instruction set.
+#include "engine/distance/sparse.hpp"
+
+#include <cmath>
+
+#include "engine/distance/kernel_table.hpp"
+
+namespace dvec::distance {
+
+namespace {
+
+struct SquaredDifference {
+    static float of(float a, float b) { return (a - b) * (a - b); }
+    static float alone(float value) { return value * value; }
+};
+
+struct AbsoluteDifference {
+    static float of(float a, float b) { return std::fabs(a - b); }
+    static float alone(float value) { return std::fabs(value); }
+};
+
+// Every element of either vector adds a term.
+template <typename Term>
+float sum_of_union(const SparseView &a, const SparseView &b) {
+    float sum = 0;
+    std::size_t i = 0;
+    std::size_t j = 0;
+    while (i < a.count && j < b.count) {
+        if (a.indices[i] == b.indices[j]) {
+            sum += Term::of(a.values[i++], b.values[j++]);
+        } else if (a.indices[i] < b.indices[j]) {
+            sum += Term::alone(a.values[i++]);
+        } else {
+            sum += Term::alone(b.values[j++]);
+        }
+    }
+    for (; i < a.count; ++i) {
+        sum += Term::alone(a.values[i]);
+    }
+    for (; j < b.count; ++j) {
+        sum += Term::alone(b.values[j]);
+    }
+    return sum;
+}
+
+using ViewDistance = float (*)(const SparseView &, const SparseView &);
+
+template <ViewDistance measure>
+float distance(const void *a, const void *b, size_t dimensions) {
+    const std::size_t most = indexed_capacity(dimensions);
+    return measure(SparseView::of(a, most), SparseView::of(b, most));
+}
+
+float negative_inner_product(const SparseView &a, const SparseView &b) {
+    return -inner_product(a, b);
+}
+
+template <ViewDistance measure>
+constexpr Kernel row(Metric metric, const char *name) {
+    return {Element::sparse_float32, metric, distance<measure>, four_by_one<distance<measure>>,
+            name};
+}
+
+constexpr Kernel rows[] = {
+    row<l2_squared>(Metric::l2_squared, "sparse_float32 l2_squared"),
+    row<negative_inner_product>(Metric::inner_product, "sparse_float32 inner_product"),
+    row<l1>(Metric::l1, "sparse_float32 l1"),
+};
+
+}  // namespace
+
+float l2_squared(const SparseView &a, const SparseView &b) {
+    return sum_of_union<SquaredDifference>(a, b);
+}
+
+// Steps without a branch on which index is smaller: the outcome is as good as random, and a
+// mispredicted branch costs more than the whole step.
+float inner_product(const SparseView &a, const SparseView &b) {
+    float sum = 0;
+    std::size_t i = 0;
+    std::size_t j = 0;
+    while (i < a.count && j < b.count) {
+        const std::int32_t left = a.indices[i];
+        const std::int32_t right = b.indices[j];
+        if (left == right) {
+            sum += a.values[i] * b.values[j];
+        }
+        i += left <= right;
+        j += right <= left;
+    }
+    return sum;
+}
+
+float l1(const SparseView &a, const SparseView &b) {
+    return sum_of_union<AbsoluteDifference>(a, b);
+}
+
+const KernelTable sparse_table = {.rows = rows, .row_count = sizeof(rows) / sizeof(rows[0])};
+
+}  // namespace dvec::distance

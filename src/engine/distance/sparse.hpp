@@ -1,0 +1,60 @@
+// Vectors of which only the elements other than zero are kept, and their distances.
+//
+// A run of bytes that holds one, in a slot of an index and behind the header of an SQL value alike:
+//
+//     [count: uint32][zero: uint32][indices: int32 x count][values: float x count]
+//
+// Indices ascend and begin at 0. In an index the bytes up to the size of a vector with
+// `indexed_capacity` elements are zero, for slots have one size.
+//
+// Distances are summed in float in the order of the indices, two vectors merged, one rounding for
+// each term and each addition. They are the same under every instruction set.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace dvec::distance {
+
+struct SparseHead {
+    std::uint32_t count;
+    std::uint32_t zero;
+};
+static_assert(sizeof(SparseHead) == 8);
+
+// Elements other than zero that a vector may have in an index. Every slot has room for as many, so
+// this trades the size of all vectors for that of the largest.
+inline constexpr std::size_t most_indexed_elements = 1000;
+
+// For vectors of so many dimensions, zeros included.
+constexpr std::size_t indexed_capacity(std::size_t dimensions) {
+    return std::min(dimensions, most_indexed_elements);
+}
+
+constexpr std::size_t sparse_bytes(std::size_t count) {
+    return sizeof(SparseHead) + (sizeof(std::int32_t) + sizeof(float)) * count;
+}
+
+// The parts of a run of bytes, which stays the owner of them.
+struct SparseView {
+    const std::int32_t *indices;
+    const float *values;
+    std::size_t count;
+
+    // Of bytes aligned to 4. A count above `most` is taken for `most`: whatever a damaged file
+    // says, nothing beyond sparse_bytes(most) is read.
+    static SparseView of(const void *bytes, std::size_t most) {
+        const auto *head = static_cast<const SparseHead *>(bytes);
+        const std::size_t count = std::min<std::size_t>(head->count, most);
+        const auto *indices = reinterpret_cast<const std::int32_t *>(head + 1);
+        return {indices, reinterpret_cast<const float *>(indices + count), count};
+    }
+};
+
+// For indices that ascend. Others give some number: no byte outside of the views is read.
+float l2_squared(const SparseView &a, const SparseView &b);
+float inner_product(const SparseView &a, const SparseView &b);
+float l1(const SparseView &a, const SparseView &b);
+
+}  // namespace dvec::distance
