@@ -61,6 +61,7 @@ include $(PGXS)
 
 include mk/engine.mk
 include mk/test.mk
+include mk/bench.mk
 
 build/obj/%.o: src/%.cpp
 	@mkdir -p $(@D)

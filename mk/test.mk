@@ -7,8 +7,7 @@
 #   make cluster     pytest against private clusters: crash, recovery, DDL, concurrency
 #   make fuzz        each parser for FUZZ_SECONDS
 
-.PHONY: layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster fuzz fuzzers \
-	bench
+.PHONY: layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster fuzz fuzzers
 
 layout: $(OBJS)
 	scripts/check-layout
@@ -89,13 +88,3 @@ fuzzers: $(FUZZERS)
 
 fuzz: $(FUZZERS)
 	scripts/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)
-
-# --- Benchmarks: measured by hand, never part of check ---
-BENCH_FLAGS = -std=c++20 -O3 -march=native -Wall -Wextra -Isrc -I. -MMD -MP
-BENCHES = $(patsubst %.cpp,build/%,$(wildcard bench/*/*_benchmark.cpp))
-
-build/bench/%: bench/%.cpp $(ENGINE_SOURCES:%.cpp=build/unit-plain/%.o)
-	@mkdir -p $(@D)
-	$(CXX) $(BENCH_FLAGS) -o $@ $^ -lbenchmark -lisal -lpthread
-
-bench: $(BENCHES)

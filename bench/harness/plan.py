@@ -1,0 +1,104 @@
+"""What is measured, at which size. `small` shows within minutes that everything works; only `full` gives
+numbers to quote."""
+
+import dataclasses
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build/bench"
+RESULTS = ROOT / "bench/results"
+
+K = 10
+M = 16
+EF_CONSTRUCTION = 64
+
+SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Vectors, queries and exact answers. `metric` is l2 or cosine; vectors for cosine have length 1."""
+    name: str
+    metric: str
+    source: str  # clustered, demo, or the path of an fvecs file
+    count: int = 0  # of clustered vectors; files have what they have
+    dimensions: int = 0
+    queries: int = 0
+    query_file: str = ""
+
+    @property
+    def operator(self):
+        return {"l2": "<->", "cosine": "<=>"}[self.metric]
+
+    @property
+    def operator_class(self):
+        return {"l2": "vector_l2_ops", "cosine": "vector_cosine_ops"}[self.metric]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    name: str
+    datasets: tuple
+    big: Dataset  # what connections and restarts are measured on
+    seconds: float  # of one measured point
+    rounds: int  # each point is measured so often; the median counts
+    efs: tuple
+    clients: tuple
+    exact_queries: int
+    batches: tuple
+    insert_clients: tuple
+    insert_rows: int  # in one burst, at most
+    insert_seconds: float
+    mixed_seconds: float
+    mixed_rows: int  # that can be inserted meanwhile
+    connections: int
+    logged_rows: int  # in the log at kill -9
+    settings: dict
+
+
+def clustered(name, metric, count, dimensions, queries):
+    return Dataset(name, metric, "clustered", count, dimensions, queries)
+
+
+DEMO = Dataset("demo-384", "cosine", "demo", dimensions=384)
+
+# The same for every server. A search is one process; a build has as many as there are cores.
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "40",
+    "autovacuum": "off",
+    "jit": "off",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_wal_size": "16GB",
+    "checkpoint_timeout": "1h",
+    "max_parallel_workers_per_gather": "0",
+    "logging_collector": "off",
+    "shared_buffers": "256MB",
+    "maintenance_work_mem": "256MB",
+}
+
+SCALES = {
+    "small": Scale(
+        name="small",
+        datasets=(clustered("clustered-128", "l2", 10_000, 128, 200),
+                  clustered("unit-768", "cosine", 4_000, 768, 200),
+                  DEMO),
+        big=clustered("clustered-128-big", "l2", 20_000, 128, 200),
+        seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), exact_queries=20,
+        batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2), insert_rows=2_000,
+        insert_seconds=3, mixed_seconds=1, mixed_rows=30_000,
+        connections=5, logged_rows=2_000, settings=SETTINGS),
+    "full": Scale(
+        name="full",
+        datasets=(clustered("clustered-128", "l2", 200_000, 128, 1_000),
+                  clustered("unit-768", "cosine", 100_000, 768, 1_000),
+                  DEMO),
+        big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000),
+        seconds=2, rounds=3, efs=(10, 16, 25, 40, 64, 100, 160, 250, 400), clients=(1, 2, 8),
+        exact_queries=50, batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2),
+        insert_rows=6_000, insert_seconds=8, mixed_seconds=5, mixed_rows=250_000,
+        connections=20,
+        logged_rows=20_000,
+        settings=dict(SETTINGS, shared_buffers="2GB", maintenance_work_mem="2GB")),
+}

@@ -1,0 +1,265 @@
+"""The results as markdown: targets first, then a table for each section."""
+
+import os
+
+from harness import machine, plots
+from harness.targets import all_targets
+
+INTRODUCTION = """\
+# Benchmarks
+
+This page is made from `bench/results/{name}.csv` by `make bench-report SCALE={scale}`; what it says of
+speed is a ratio to a peer that was measured in the same run, on the same machine, at equal recall.
+
+## How it is measured
+
+    make bench-run SCALE=full PGVECTOR=<folder with the programs of a server that has pgvector>
+    make bench-report SCALE=full
+    make bench-compare OLD=old.csv NEW=bench/results/full.csv
+
+`SCALE=small` shows in some minutes that everything works. `SECTIONS="search insert"` runs a part and
+leaves the rest of the results; `bench/run --help` has more, such as a set of vectors of your own
+(`--fvecs`). Plots need the package python3-matplotlib.
+
+- The client is C++ on libpq: prepared statements, binary parameters, a Unix socket. Its own processor
+  time stands beside the server's (`client`).
+- *CPU* is the processor time of the backend for one query, from the kernel's accounting of that process;
+  for hnswlib, of the thread. On a virtual machine a lone client waits for wake-ups that are nobody's
+  work, so CPU says more than one client's QPS.
+- The *floor* is what SQL costs without a search: the same client, prepared, with the same parameter,
+  reading the first ten rows by primary key. Index-only scans are off for it, since every search reads
+  its rows.
+- Every server has its own cluster and the same settings. Peers take turns at each point of a curve;
+  numbers are the median of the rounds.
+- The bare peer is hnswlib in one process, compiled for this machine, with the same M, ef_construction and
+  number of threads. The heap peer is a table without an index.
+- Inserts are prepared INSERTs of many VALUES, one transaction for each batch. With "asynchronous commit" they
+  do not wait for the disk, whose latency hides work. *Burst* is what the inserting sessions see;
+  *sustained* ends when every vector is linked. WAL is the movement of the insert position. The tables
+  grow from line to line.
+- Vectors "clustered" lie in 100 clusters of unequal size, each spread over 16 dimensions with a little
+  noise in all; "unit" ones are divided by their length; `demo-384` are real sentence embeddings
+  (see `demo/data`). Recall is against a scan of everything.
+
+A pgvector to compare with is built outside of this tree: copy `build/prefix`, compile pgvector with
+`make OPTFLAGS=-march=native`, and put its library and extension files beside dvec's in the copy.
+"""
+
+DISTURBED = ("**Others used {others:.1f} cores while this was measured: wall times and rates below are not "
+             "to be trusted; processor times are a little better, recall is unaffected.**\n")
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def number(value):
+    """Three significant digits, without exponents."""
+    if value is None:
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{2 if abs(value) < 10 else 1}f}"
+
+
+def megabytes(value):
+    return number(None if value is None else value / 2**20)
+
+
+class Section:
+    """Rows of a section of the results, by what tells them apart."""
+
+    def __init__(self, results, name):
+        self.results = results
+        self.name = name
+
+    def groups(self, *columns):
+        found = {}
+        for row in self.results.select(section=self.name):
+            if row["peer"]:
+                found.setdefault(tuple(row[column] for column in columns), None)
+        return [dict(zip(columns, group)) for group in found]
+
+    def cells(self, group, *metrics):
+        return [number(self.results.value(metric, section=self.name, **group)) for metric in metrics]
+
+
+def search_table(results):
+    section = Section(results, "search")
+    rows = []
+    for group in section.groups("dataset", "peer", "variant", "ef", "clients"):
+        recall = results.value("recall", section="search", **group)
+        peer = group["peer"] + (f", {group['variant']}" if group["variant"] else "")
+        rows.append([group["dataset"], peer, group["ef"], group["clients"],
+                     "–" if recall is None else f"{recall:.4f}"] +
+                    section.cells(group, "qps", "p50_us", "p95_us", "p99_us", "backend_cpu_us",
+                                  "client_cpu_us"))
+    return table(["vectors", "peer", "ef", "clients", "recall@10", "QPS", "p50 µs", "p95 µs", "p99 µs",
+                  "CPU µs", "client µs"], sorted(rows, key=search_order))
+
+
+def search_order(row):
+    return row[0], row[1], int(row[3]), int(row[2] or 0)
+
+
+def build_table(results):
+    section = Section(results, "build")
+    rows = []
+    for group in section.groups("dataset", "peer", "variant"):
+        recall = results.value("recall", section="build", **group)
+        size = results.value("index_bytes", section="build", **group)
+        rows.append([group["dataset"], group["peer"], group["variant"]] +
+                    section.cells(group, "build_seconds", "build_cpu_seconds") +
+                    [megabytes(size), f"{recall:.4f}"])
+    threads = results.words("build", "threads")
+    return (f"{threads} threads or processes. pgvector \"forced\" has `parallel_workers` set on its table; "
+            "\"default\" is what PostgreSQL plans by itself.\n\n" +
+            table(["vectors", "peer", "workers", "seconds", "CPU seconds", "MB", "recall@10, ef 40"], rows))
+
+
+def insert_table(results):
+    section = Section(results, "insert")
+    rows = []
+    for group in section.groups("dataset", "peer", "variant", "clients", "batch"):
+        rows.append([group["dataset"], group["peer"], group["clients"], group["batch"], group["variant"]] +
+                    section.cells(group, "burst_rate", "sustained_rate", "p99_us", "wal_bytes",
+                                  "backend_cpu_us", "server_cpu_us", "client_cpu_us", "rows_before"))
+    return table(["vectors", "peer", "clients", "batch", "", "burst/s", "sustained/s", "statement p99 µs",
+                  "WAL bytes", "backend CPU µs", "server CPU µs", "client µs", "rows before"], rows)
+
+
+def mixed_table(results):
+    section = Section(results, "mixed")
+    rows = []
+    for group in section.groups("dataset", "peer", "variant", "batch"):
+        rows.append([group["dataset"], group["peer"], group["variant"], group["batch"]] +
+                    section.cells(group, "qps", "p50_us", "p99_us", "backend_cpu_us", "insert_rate"))
+    head = ["vectors", "peer", "", "batch", "QPS", "p50 µs", "p99 µs", "CPU µs", "inserted/s"]
+    return ("One session searches with ef 40, another inserts without a pause.\n\n" + table(head, rows))
+
+
+def connect_table(results):
+    section = Section(results, "connect")
+    rows, memory = [], []
+    for group in section.groups("dataset", "peer", "variant"):
+        if group["variant"] == "whole server":
+            memory.append([group["dataset"], group["peer"]] + [
+                megabytes(results.value(name, section="connect", **group))
+                for name in ("private_bytes", "shared_bytes", "sidecar_bytes")])
+            continue
+        sizes = [megabytes(results.value(name, section="connect", **group))
+                 for name in ("private_bytes", "shared_bytes", "sidecar_bytes")]
+        rows.append([group["dataset"], group["peer"], group["variant"]] +
+                    section.cells(group, "connect_us", "first_us", "second_us", "first_max_us") + sizes)
+    return ("`first` is settings, prepare and the first execution; memory is that of the last session, "
+            "after 2,000 queries where the connection is warm. Private are pages of the session's own "
+            "mappings that nobody else has; shared is what it has mapped of shared memory and of sidecar "
+            "files.\n\n" +
+            table(["vectors", "peer", "", "connect µs", "first µs", "second µs", "first, worst µs",
+                   "private MB", "shared MB", "of it sidecar MB"], rows) +
+            "\nAll processes of a server with one session that has searched, shared pages counted "
+            "once:\n\n" +
+            table(["vectors", "peer", "private MB", "shared MB", "of it sidecar MB"], memory))
+
+
+def kernels_table(results):
+    section = Section(results, "kernels")
+    rows = []
+    for group in section.groups("variant", "dataset", "peer"):
+        share = results.value("of_bandwidth", section="kernels", **group)
+        rows.append([group["variant"], group["dataset"], group["peer"]] + section.cells(group, "ns") +
+                    ["–" if share is None else f"{share:.0%}"])
+    one, all_of_them = (results.value(name, section="kernels", variant="bandwidth")
+                        for name in ("one_thread", "all_threads"))
+    return (f"Memory is read at {number((one or 0) / 1e9)} GB/s by one thread, "
+            f"{number((all_of_them or 0) / 1e9)} by all; the share is of one thread's.\n\n" +
+            table(["situation and distance", "dimensions", "instructions", "ns a vector", "of bandwidth"],
+                  sorted(rows)))
+
+
+def restart_table(results):
+    section = Section(results, "restart")
+    rows = []
+    for group in section.groups("dataset", "peer", "variant"):
+        rows.append([group["variant"]] + section.cells(
+            group, "accepts_seconds", "first_answer_seconds", "first_answer_recall",
+            "index_used_seconds", "linked_seconds", "replayed_records"))
+    count, logged = results.words("restart", "vectors"), results.words("restart", "logged rows")
+    return (f"{int(count):,} vectors of 128 dimensions; before a kill and a loss of power {int(logged):,} "
+            "more were inserted. Seconds since the server was launched; the page cache is warm. After the "
+            "loss of power nothing is really lost: the boot is another, so the heap is asked.\n\n" +
+            table(["end", "connects", "first answer", "its recall", "index used", "all linked",
+                   "records replayed"], rows))
+
+
+TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
+          "insert": ("Inserting", insert_table), "mixed": ("Searching while inserting", mixed_table),
+          "connect": ("Connections and memory", connect_table), "kernels": ("Kernels", kernels_table),
+          "restart": ("Restarts", restart_table)}
+
+
+def provenance(results, name):
+    keys = dict(section="run", variant=name)
+    words = {row["metric"]: row["value"] for row in results.select(**keys)}
+    text = (f"{words.get('date', '')}, `{words.get('command', '')}`; load average at the end "
+            f"{number(results.value('load_average', **keys))}, others' processor use "
+            f"{number(results.value('others_cores', **keys))} cores, taken by the hypervisor "
+            f"{number(results.value('stolen_cores', **keys))}.\n")
+    others = (results.value("others_cores", **keys) or 0) + (results.value("stolen_cores", **keys) or 0)
+    return text + ("\n" + DISTURBED.format(others=others) if others > machine.QUIET else "")
+
+
+def machine_table(results):
+    rows = [[row["metric"], row["value"]] for row in results.select(section="machine")]
+    return "## The machine\n\n" + table(["", ""], rows)
+
+
+def data_table(results):
+    rows = []
+    for dataset in results.distinct("dataset", section="data"):
+        values = [number(results.value(name, section="data", dataset=dataset))
+                  for name in ("base", "queries", "dimensions", "local_dimension")]
+        rows.append([dataset] + values)
+    return "## The vectors\n\n" + table(
+        ["name", "vectors", "queries", "dimensions", "intrinsic dimension near the queries"], rows)
+
+
+def targets_table(results):
+    targets = [target for target in all_targets(results) if target.met is not None]
+    met = sum(target.met is True for target in targets)
+    return (f"## Targets\n\n{met} of {len(targets)} met.\n\n" +
+            table(["target", "wanted", "measured", ""],
+                  [[each.what, each.wanted, each.measured, each.verdict] for each in targets]))
+
+
+def parts(results, figures=()):
+    if not results.rows:
+        yield "There are no results yet: they come from an idle machine, by the commands above.\n"
+        return
+    yield machine_table(results)
+    yield data_table(results)
+    yield targets_table(results)
+    for name, (title, make) in TABLES.items():
+        if not results.select(section="run", variant=name):
+            continue
+        yield f"## {title}\n\n{provenance(results, name)}"
+        if name == "search":
+            yield "\n".join(f"![recall of {path.stem}]({path})" for path in figures) + "\n"
+        yield make(results)
+
+
+def tables(results):
+    return "\n".join(parts(results))
+
+
+def write(results, path):
+    name = results.path.stem
+    figures = plots.recall_curves(results, results.path.parent, name)
+    relative = [type(path)(os.path.relpath(figure, path.parent)) for figure in figures]
+    introduction = INTRODUCTION.format(name=name, scale=name)
+    path.write_text("\n".join([introduction, *parts(results, relative)]))
+    print(f"wrote {path}")

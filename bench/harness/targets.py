@@ -1,0 +1,172 @@
+"""What dvec wants to reach, each judged by numbers of one run: a ratio to a peer, or a limit."""
+
+import dataclasses
+
+from harness import sections
+from harness.curves import RECALLS, at_recall
+
+# Recall of two graphs at one ef counts as equal within this.
+EQUAL_RECALL = 0.005
+
+
+@dataclasses.dataclass
+class Target:
+    what: str
+    wanted: str
+    measured: str
+    met: object  # True, False, or None when it could not be judged
+
+    @property
+    def verdict(self):
+        return {True: "met", False: "**missed**", None: "not judged"}[self.met]
+
+
+def at_least(what, value, bound, unit=" ×", note=""):
+    if value is None:
+        return Target(what, f"≥ {bound:g}{unit}", "not measured" + note, None)
+    return Target(what, f"≥ {bound:g}{unit}", f"{value:.2f}{unit}{note}", value >= bound)
+
+
+def at_most(what, value, bound, unit=" ×", note=""):
+    if value is None:
+        return Target(what, f"≤ {bound:g}{unit}", "not measured" + note, None)
+    return Target(what, f"≤ {bound:g}{unit}", f"{value:.2f}{unit}{note}", value <= bound)
+
+
+def ratio(a, b):
+    return None if a is None or not b else a / b
+
+
+def dimensions(results, dataset):
+    return int(results.value("dimensions", section="data", dataset=dataset) or 0)
+
+
+def search_targets(results):
+    for dataset in results.distinct("dataset", section="search"):
+        factor = 8 if dimensions(results, dataset) <= 128 else 6
+        for recall in RECALLS:
+            for clients in (1, 2):
+                qps = [at_recall(results, dataset, peer, clients, "qps", recall)
+                       for peer in ("dvec", "pgvector")]
+                yield at_least(f"{dataset}: QPS at recall {recall:g}, {clients} client"
+                               f"{'s' if clients > 1 else ''}, against pgvector", ratio(*qps), factor)
+        for recall in RECALLS:
+            yield own_search(results, dataset, recall)
+
+
+def own_search(results, dataset, recall):
+    """The query's processor time without the SQL floor, against hnswlib's."""
+    whole = at_recall(results, dataset, "dvec", 1, "backend_cpu_us", recall)
+    bare = at_recall(results, dataset, "hnswlib", 1, "backend_cpu_us", recall)
+    floor = results.value("backend_cpu_us", section="search", dataset=dataset, peer="dvec",
+                          variant="floor", clients=1)
+    value, note = None, ""
+    if None not in (whole, bare, floor):
+        value = (whole - floor) / bare
+        note = f" ({whole:.0f} − {floor:.0f} against {bare:.0f} µs)"
+    return at_most(f"{dataset}: CPU of the search itself at recall {recall:g}, against hnswlib", value,
+                   0.85, note=note)
+
+
+def crowd_targets(results):
+    for dataset in results.distinct("dataset", section="search"):
+        keys = dict(section="search", dataset=dataset, peer="dvec", ef=40)
+        p99, p50 = (results.value(name, clients=8, **keys) for name in ("p99_us", "p50_us"))
+        yield at_most(f"{dataset}: p99 / p50 with 8 clients, ef 40", ratio(p99, p50), 6)
+        many, two = (results.value("qps", clients=count, **keys) for count in (8, 2))
+        yield at_least(f"{dataset}: QPS of 8 clients against 2, ef 40", ratio(many, two), 0.9)
+
+
+def build_targets(results):
+    for dataset in results.distinct("dataset", section="build"):
+        def value(metric, peer, variant):
+            return results.value(metric, section="build", dataset=dataset, peer=peer, variant=variant)
+
+        ours, recall = (value(name, "dvec", "default") for name in ("build_seconds", "recall"))
+        for peer, variant in (("pgvector", "forced"), ("pgvector", "default"),
+                              ("hnswlib", "default")):
+            theirs = value("build_seconds", peer, variant)
+            their_recall = value("recall", peer, variant)
+            note = ""
+            if theirs is not None:
+                note = f" (recall {recall:.3f} against {their_recall:.3f} at ef {sections.EF})"
+            if peer == "hnswlib":
+                target = at_most(f"{dataset}: build time against hnswlib", ratio(ours, theirs), 1.1,
+                                 note=note)
+            else:
+                what = "with equal workers" if variant == "forced" else "as users get it"
+                factor = 3.5 if dimensions(results, dataset) <= 128 else 3
+                target = at_least(f"{dataset}: build speed against pgvector {what}",
+                                  ratio(theirs, ours), factor, note=note)
+            if target.met and recall < their_recall - EQUAL_RECALL:
+                target.met = False
+                target.measured += "; lower recall"
+            yield target
+
+
+BURST = {1: 0.9, 10: 0.8, 100: 0.7, 500: 0.6, 1000: 0.6}
+
+
+def insert_targets(results):
+    for dataset in results.distinct("dataset", section="insert"):
+        for clients in results.distinct("clients", section="insert"):
+            yield from insert_run_targets(results, dataset, clients)
+        yield from insert_run_targets(results, dataset, 1, sections.ASYNCHRONOUS)
+
+
+def insert_run_targets(results, dataset, clients, variant=""):
+    """One line for all batches; met when every batch meets its own bound."""
+    batches = results.distinct("batch", section="insert", dataset=dataset, clients=clients,
+                               variant=variant)
+
+    def ratios(metric, peer):
+        def value(batch, peer):
+            return results.value(metric, section="insert", dataset=dataset, peer=peer,
+                                 variant=variant, clients=clients, batch=batch)
+        return [ratio(value(batch, "dvec"), value(batch, peer)) for batch in batches]
+
+    sizes = "/".join(map(str, batches))
+    name = f"{dataset}: insert in batches of {sizes}, {clients} client{'s' if clients > 1 else ''}"
+    name += f", {variant}" if variant else ""
+    bounds = [BURST.get(batch, 0.6) for batch in batches]
+    yield series(f"{name}: burst against the heap alone", ratios("burst_rate", "heap"), "≥", bounds)
+    yield series(f"{name}: sustained against pgvector", ratios("sustained_rate", "pgvector"), "≥", [10])
+    yield series(f"{name}: WAL against the heap alone", ratios("wal_bytes", "heap"), "≤", [1.01])
+
+
+def series(what, values, direction, bounds):
+    wanted = f"{direction} {' / '.join(f'{bound:g}' for bound in bounds)} ×"
+    if None in values:
+        return Target(what, wanted, "not measured", None)
+    every = bounds if len(bounds) == len(values) else bounds * len(values)
+    met = all(value >= bound if direction == "≥" else value <= bound
+              for value, bound in zip(values, every))
+    return Target(what, wanted, " / ".join(f"{value:.2f}" for value in values) + " ×", met)
+
+
+def mixed_targets(results):
+    for dataset in results.distinct("dataset", section="mixed"):
+        def p99(variant, batch):
+            return results.value("p99_us", section="mixed", dataset=dataset, peer="dvec",
+                                 variant=variant, batch=batch)
+
+        for batch in results.distinct("batch", section="mixed", variant="inserting"):
+            yield at_most(f"{dataset}: search p99 while batches of {batch} are inserted, against idle",
+                          ratio(p99("inserting", batch), p99("idle", 0)), 2)
+
+
+def connection_targets(results):
+    for dataset in results.distinct("dataset", section="connect"):
+        count = results.value("base", section="data", dataset=dataset) or 0
+        note = "" if count >= 1_000_000 else f" (at {count:,.0f} vectors only)"
+        keys = dict(section="connect", dataset=dataset, peer="dvec", variant="warm search")
+        first = results.value("first_us", **keys)
+        private = results.value("private_bytes", **keys)
+        yield at_most(f"{dataset}: first query of a new connection", ratio(first, 1000), 5, " ms", note)
+        yield at_most(f"{dataset}: private memory of a backend", ratio(private, 2**20), 8, " MB", note)
+
+
+def all_targets(results):
+    for each in (search_targets, crowd_targets, build_targets, insert_targets, mixed_targets,
+                 connection_targets):
+        yield from each(results)
