@@ -15,9 +15,10 @@ ifneq ($(filter check demo dependencies,$(MAKECMDGOALS)),)
 
 .PHONY: check demo dependencies
 
-check: dependencies
+check:
+	scripts/install-dependencies check
 	$(MAKE) -s --no-print-directory -j$(JOBS) prefix layout units fuzzers
-	$(MAKE) --no-print-directory unit regress pgtap cluster fuzz
+	$(MAKE) --no-print-directory unit regress pgtap cluster clients fuzz
 
 demo: dependencies
 	$(MAKE) -s --no-print-directory -j$(JOBS) prefix
@@ -60,6 +61,7 @@ EXTRA_CLEAN = build
 include $(PGXS)
 
 include mk/engine.mk
+include mk/shim.mk
 include mk/test.mk
 include mk/bench.mk
 

@@ -5,9 +5,11 @@
 #   make regress     pg_regress (test/sql against expected/)
 #   make pgtap       catalog contracts
 #   make cluster     pytest against private clusters: crash, recovery, DDL, concurrency
+#   make clients     client libraries and ORMs made for pgvector (CLIENTS=node for one folder)
 #   make fuzz        each parser for FUZZ_SECONDS
 
-.PHONY: layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster fuzz fuzzers
+.PHONY: layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster clients fuzz \
+	fuzzers
 
 layout: $(OBJS)
 	scripts/check-layout
@@ -15,7 +17,7 @@ layout: $(OBJS)
 # --- A private prefix: the server's own binaries with dvec installed beside them ---
 # PostgreSQL finds its library and share folders relative to its executable, so a copied executable in
 # a tree of links gives a server that has dvec, without root and without touching the system.
-prefix: all
+prefix: all vector-shim
 	scripts/make-prefix build/prefix
 
 # --- Engine units ---
@@ -64,6 +66,10 @@ build/faults.so: test/faults/faults.c
 
 cluster: prefix build/faults.so
 	scripts/unprivileged /usr/bin/python3 -m pytest -q -p no:cacheprovider test/cluster $(PYTEST_ARGS)
+
+# Their packages come from the registries of Python and node, into build/clients.
+clients: prefix
+	PYTEST_ARGS='$(PYTEST_ARGS)' scripts/run-clients $(CLIENTS)
 
 # --- Fuzzers ---
 FUZZ_SECONDS ?= 60

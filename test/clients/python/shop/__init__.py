@@ -1,0 +1,1 @@
+"""The Django application of test_django.py."""
