@@ -930,6 +930,52 @@ CREATE OPERATOR CLASS bit_jaccard_ops
     OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
     FUNCTION 1 hnsw_bit_jaccard_support(internal);
 
+-- ---------------------------------------------------------------------------------------------------
+-- ivfflat: for SQL written for an inverted file. The index is the same graph.
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION ivfflathandler(internal) RETURNS index_am_handler
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+
+CREATE ACCESS METHOD ivfflat TYPE INDEX HANDLER ivfflathandler;
+
+COMMENT ON ACCESS METHOD ivfflat IS 'the index of access method hnsw under the name and with the options of pgvector''s inverted file';
+
+CREATE OPERATOR CLASS vector_l2_ops
+    DEFAULT FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_vector_l2_support(internal);
+
+CREATE OPERATOR CLASS vector_ip_ops
+    FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_vector_ip_support(internal);
+
+CREATE OPERATOR CLASS vector_cosine_ops
+    FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_vector_cosine_support(internal);
+
+CREATE OPERATOR CLASS halfvec_l2_ops
+    FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_halfvec_l2_support(internal);
+
+CREATE OPERATOR CLASS halfvec_ip_ops
+    FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_halfvec_ip_support(internal);
+
+CREATE OPERATOR CLASS halfvec_cosine_ops
+    FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_halfvec_cosine_support(internal);
+
+CREATE OPERATOR CLASS bit_hamming_ops
+    FOR TYPE bit USING ivfflat AS
+    OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
+    FUNCTION 1 hnsw_bit_hamming_support(internal);
+
 
 -- ---------------------------------------------------------------------------------------------------
 -- Monitoring
@@ -976,7 +1022,7 @@ CREATE FUNCTION dvec_index_states(
 COMMENT ON FUNCTION dvec_index_states() IS
     'the indexes in use since the server started, in all databases, by the file they are stored in';
 
--- The hnsw indexes of this database. One that was not used since the server started is 'closed'.
+-- The indexes of this database. One that was not used since the server started is 'closed'.
 CREATE VIEW dvec_indexes AS
 SELECT
     index.oid::regclass AS index,
@@ -1007,7 +1053,7 @@ SELECT
     states.repair_added,
     states.repair_removed
 FROM pg_class AS index
-JOIN pg_am AS method ON method.oid = index.relam AND method.amname = 'hnsw'
+JOIN pg_am AS method ON method.oid = index.relam AND method.amname IN ('hnsw', 'ivfflat')
 JOIN pg_index AS definition ON definition.indexrelid = index.oid
 JOIN pg_database AS this ON this.datname = current_database()
 LEFT JOIN dvec_index_states() AS states
@@ -1017,7 +1063,7 @@ LEFT JOIN dvec_index_states() AS states
         WHEN 0 THEN this.dattablespace ELSE index.reltablespace END
 WHERE index.relkind = 'i';
 
-COMMENT ON VIEW dvec_indexes IS 'the hnsw indexes of this database and the state of their files';
+COMMENT ON VIEW dvec_indexes IS 'the hnsw and ivfflat indexes of this database and the state of their files';
 
 GRANT SELECT ON dvec_indexes TO PUBLIC;
 

@@ -8,7 +8,7 @@ PREPARE functions AS
         p.provolatile::text, p.proisstrict, p.proparallel::text
     FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'dvec' AND d.deptype = 'e'
-    WHERE p.prokind = 'f' AND p.proname !~ '^(hnsw|dvec|(vector|halfvec|sparsevec)_(combine|typmod_in))'
+    WHERE p.prokind = 'f' AND p.proname !~ '^(hnsw|ivfflat|dvec|(vector|halfvec|sparsevec)_(combine|typmod_in))'
         AND NOT p.proargtypes::oid[] || p.prorettype
             && ARRAY['vector', 'halfvec', 'sparsevec']::regtype[]::oid[];
 SELECT set_eq('functions', $$VALUES

@@ -6,8 +6,9 @@ SELECT no_plan();
 SELECT has_extension('dvec');
 
 SELECT set_eq(
-    $$SELECT amname::text, amtype::text, amhandler::text FROM pg_am WHERE amname = 'hnsw'$$,
-    $$VALUES ('hnsw', 'i', 'hnswhandler')$$, 'the access method exists');
+    $$SELECT amname::text, amtype::text, amhandler::text FROM pg_am WHERE amname IN ('hnsw', 'ivfflat')$$,
+    $$VALUES ('hnsw', 'i', 'hnswhandler'), ('ivfflat', 'i', 'ivfflathandler')$$,
+    'the access methods exist');
 SELECT set_eq(
     $$SELECT p, pg_indexam_has_property(pg_am.oid, p) FROM pg_am,
         unnest(ARRAY['can_order', 'can_unique', 'can_multi_col', 'can_exclude', 'can_include']) p
@@ -55,8 +56,24 @@ SELECT set_eq('classes', $$VALUES
     ('bit_jaccard_ops', 'bit', false, 1, '<%>(bit,bit)', 'o', 'float_ops', 1,
      'hnsw_bit_jaccard_support')$$,
     'fourteen operator classes, none of them the default');
-SELECT ok(amvalidate(c.oid), c.opcname || ' is valid')
-FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod WHERE m.amname = 'hnsw' ORDER BY c.opcname;
+SELECT set_eq(
+    $$SELECT c.opcname::text, c.opcdefault FROM pg_opclass c
+      JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'ivfflat'$$,
+    $$VALUES ('vector_l2_ops', true), ('vector_ip_ops', false), ('vector_cosine_ops', false),
+             ('halfvec_l2_ops', false), ('halfvec_ip_ops', false), ('halfvec_cosine_ops', false),
+             ('bit_hamming_ops', false)$$,
+    'seven operator classes of ivfflat, one of them the default');
+SELECT is_empty(
+    $$SELECT i.opcname FROM pg_opclass i JOIN pg_am m ON m.oid = i.opcmethod AND m.amname = 'ivfflat'
+      WHERE NOT EXISTS (SELECT FROM pg_opclass h JOIN pg_am n ON n.oid = h.opcmethod AND n.amname = 'hnsw',
+          pg_amop x, pg_amop y, pg_amproc p, pg_amproc q
+          WHERE h.opcname = i.opcname AND x.amopfamily = i.opcfamily AND y.amopfamily = h.opcfamily
+          AND x.amopopr = y.amopopr AND x.amopstrategy = y.amopstrategy
+          AND p.amprocfamily = i.opcfamily AND q.amprocfamily = h.opcfamily AND p.amproc = q.amproc)$$,
+    'a class of ivfflat has operator and function of that of hnsw');
+SELECT ok(amvalidate(c.oid), m.amname || ' ' || c.opcname || ' is valid')
+FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod WHERE m.amname IN ('hnsw', 'ivfflat')
+ORDER BY m.amname, c.opcname;
 -- amvalidate can say no.
 CREATE OPERATOR CLASS without_support FOR TYPE vector USING hnsw AS
     OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops;
@@ -76,6 +93,7 @@ SELECT ok(dvec_simd() IN ('scalar', 'neon', 'avx2', 'avx512'), 'dvec_simd() name
 -- An argument of type internal keeps SQL from calling these.
 SELECT function_returns('hnsw_vector_l2_support', ARRAY['internal'], 'internal');
 SELECT function_returns('hnswhandler', ARRAY['internal'], 'index_am_handler');
+SELECT function_returns('ivfflathandler', ARRAY['internal'], 'index_am_handler');
 
 SELECT has_view('dvec_indexes');
 SELECT columns_are('dvec_indexes', ARRAY['index', 'table', 'state', 'nodes', 'deleted', 'tail', 'bytes',
@@ -91,10 +109,15 @@ SELECT ok(has_function_privilege('nobody_in_particular', 'dvec_index_states()', 
 SELECT set_eq(
     $$SELECT name, boot_val, coalesce(unit, '') AS unit, coalesce(min_val, '') AS least,
              coalesce(max_val, '') AS most, context
-      FROM pg_settings WHERE name ~ '^(hnsw|dvec)\.' AND name NOT LIKE 'dvec.log%'$$,
+      FROM pg_settings WHERE name ~ '^(hnsw|ivfflat|dvec)\.' AND name NOT LIKE 'dvec.log%'$$,
     $$VALUES
     ('hnsw.ef_search', '40', '', '1', '1000', 'user'),
+    ('hnsw.iterative_scan', 'complete', '', '', '', 'user'),
     ('hnsw.max_scan_tuples', '20000', '', '1', '2147483647', 'user'),
+    ('hnsw.scan_mem_multiplier', '1', '', '1', '1000', 'user'),
+    ('ivfflat.iterative_scan', 'complete', '', '', '', 'user'),
+    ('ivfflat.max_probes', '32768', '', '1', '32768', 'user'),
+    ('ivfflat.probes', '1', '', '1', '32768', 'user'),
     ('dvec.checkpoint_size', '262144', 'kB', '1024', '2097151', 'sighup'),
     ('dvec.checkpoint_timeout', '300', 's', '1', '86400', 'sighup'),
     ('dvec.compact_threshold', '25', '', '0', '100', 'sighup'),

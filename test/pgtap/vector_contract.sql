@@ -66,7 +66,7 @@ SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid
           AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
       JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'dvec'
-      WHERE p.prokind = 'f' AND p.proname !~ '^(hnsw|dvec)'
+      WHERE p.prokind = 'f' AND p.proname !~ '^(hnsw|ivfflat|dvec)'
         AND (p.provolatile, p.proisstrict, p.proparallel) <> ('i', true, 's')$$,
     'each is immutable, strict and parallel safe');
 

@@ -23,6 +23,18 @@ class Beam {
         size_ = cursor_ = 0;
     }
 
+    // Takes out the first `count` and sets a capacity, which must hold the others.
+    void drop_front(std::size_t count, std::size_t capacity) {
+        assert(count <= size_ && size_ - count <= capacity);
+        size_ -= count;
+        std::memmove(entries_.data(), entries_.data() + count, size_ * sizeof(Candidate));
+        if (entries_.size() < capacity + 1)
+            entries_.resize(capacity + 1);
+        capacity_ = capacity;
+        cursor_ = 0;
+        skip_expanded();
+    }
+
     std::size_t size() const noexcept { return size_; }
     bool full() const noexcept { return size_ == capacity_; }
     Candidate operator[](std::size_t index) const noexcept { return entries_[index]; }

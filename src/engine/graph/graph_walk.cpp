@@ -30,9 +30,9 @@ void GraphWalk::start(SearchContext &context, std::uint32_t ef) {
     unseen_.resize(context.nodes->layout().level0_links());
 }
 
-Status GraphWalk::run_round() {
+Status GraphWalk::run_round(std::size_t taken) {
     if (!in_round_) {
-        fill_beam();
+        fill_beam(taken);
         in_round_ = true;
     }
     const NodeStore &nodes = *context_->nodes;
@@ -52,7 +52,7 @@ Status GraphWalk::run_round() {
     return {};
 }
 
-void GraphWalk::fill_beam() {
+void GraphWalk::fill_beam(std::size_t taken) {
     if (!started_) {
         started_ = true;
         const Candidate entry = context_->measure(descend());
@@ -63,7 +63,7 @@ void GraphWalk::fill_beam() {
     }
     ++context_->statistics.rounds;
     width_ = std::min(width_ * 2, widest_);
-    beam_.reset(width_);
+    beam_.drop_front(taken, width_);
     while (!beam_.full() && !set_aside_.empty())
         beam_.insert(set_aside_.take_nearest());
 }

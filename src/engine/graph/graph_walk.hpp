@@ -20,14 +20,16 @@ class GraphWalk {
     // Begins at the entry point of context.marks. `context` must outlive the walk.
     void start(SearchContext &context, std::uint32_t ef);
 
-    // Runs the next round to its end. Code::interrupted leaves the walk where it is: calling again
-    // goes on. Must not be called when exhausted().
-    base::Status run_round();
+    // Runs the next round to its end, without the first `taken` results of the last one; the others
+    // stay in the beam. Code::interrupted leaves the walk where it is: calling again goes on. Must
+    // not be called when exhausted().
+    base::Status run_round(std::size_t taken);
     // Whether nothing was set aside: every node that links lead to has been in a beam.
     bool exhausted() const noexcept { return started_ && !in_round_ && set_aside_.empty(); }
 
-    // The results of the last round, nearest first, marks and all. A node is in the results of at
-    // most one round. Rounds after the first may find nodes nearer than results of earlier ones.
+    // The results of the last round, nearest first, marks and all. A node that was taken is in no
+    // later results. Rounds after the first may find nodes nearer than results of earlier ones: the
+    // more of the beam is left in it, the fewer of them are nearer than what was taken.
     const Beam &results() const noexcept { return beam_; }
 
     std::size_t memory_bytes() const noexcept;
@@ -35,7 +37,7 @@ class GraphWalk {
   private:
     NodeId descend() const noexcept;
     NodeId descend_level(NodeId from, int level) const noexcept;
-    void fill_beam();
+    void fill_beam(std::size_t taken);
     void expand(NodeId id);
     void offer(Candidate candidate);
     void replace_dead();

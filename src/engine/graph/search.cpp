@@ -72,6 +72,7 @@ class Search::Progress {
 
     Result<Head> linked_head();
     Result<Head> walk_head();
+    std::size_t results_to_take() const noexcept;
     Head tail_head();
     void complete_exactly();
 
@@ -121,6 +122,8 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     context_.statistics.tail = marks.allocated - context_.marks.linked;
     walk_.start(context_, std::max(params.ef, 1u));
     phase_ = context_.marks.linked > 0 ? Phase::walk : Phase::done;
+    if (phase_ == Phase::walk && exact_after_ == 0)
+        complete_exactly();
     return {};
 }
 
@@ -182,7 +185,8 @@ Result<Search::Progress::Head> Search::Progress::linked_head() {
 Result<Search::Progress::Head> Search::Progress::walk_head() {
     for (;;) {
         const Beam &results = walk_.results();
-        for (; walked_ && position_ < results.size(); ++position_) {
+        const std::size_t end = walked_ ? results_to_take() : 0;
+        for (; position_ < end; ++position_) {
             const Candidate candidate = unmarked(results[position_]);
             // A later round may find what an earlier one missed: too late for its place in the
             // order.
@@ -192,10 +196,19 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
         if (walked_ && (walk_.exhausted() || returned_.size() >= exact_after_))
             return Head();
         walked_ = false;
-        DVEC_TRY(walk_.run_round());
+        DVEC_TRY(walk_.run_round(position_));
         walked_ = true;
         position_ = 0;
     }
+}
+
+// Of the rounds that widen the beam, the farther half waits for the next one: what that finds near
+// the edge of this one's results then still comes in its place. The first round is what the caller
+// asked for by `ef`, and costs no more.
+std::size_t Search::Progress::results_to_take() const noexcept {
+    const std::size_t results = walk_.results().size();
+    const bool all = context_.statistics.rounds == 0 || walk_.exhausted();
+    return all ? results : (results + 1) / 2;
 }
 
 Search::Progress::Head Search::Progress::tail_head() {

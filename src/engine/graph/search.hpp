@@ -38,7 +38,7 @@ class Search {
         std::uint32_t dimensions = 0;
         std::uint32_t ef = 40;
         // After this many hits the rest is found by an exact scan instead of more rounds of graph
-        // search.
+        // search; 0: all are.
         std::uint64_t exact_after = 20000;
         // Polled every few thousand distances; when it returns true the search returns
         // Code::interrupted. Must not throw or jump.

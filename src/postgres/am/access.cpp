@@ -2,6 +2,7 @@
 #include "postgres/am/access.hpp"
 
 #include "postgres/am/index_source.hpp"
+#include "postgres/am/options.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -14,7 +15,7 @@ OpenIndex *open_relation(Relation index) {
     if (RecoveryInProgress())
         ereport(ERROR,
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                 errmsg("hnsw index \"%s\" cannot be used during recovery",
+                 errmsg("%s index \"%s\" cannot be used during recovery", method_name(index),
                         RelationGetRelationName(index)),
                  errhint("Queries on a standby use the exact search; do not set enable_seqscan "
                          "to off.")));

@@ -7,11 +7,31 @@
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/guard.hpp"
 
+extern "C" {
+#include "catalog/index.h"
+}
+
 namespace dvec::postgres {
 
 namespace {
 
-IndexAmRoutine *make_routine() {
+// Whoever restores a dump or runs a migration is told what they get, but not again each time the
+// index is built anew.
+void tell_what_is_built(Relation index) {
+    if (ReindexIsProcessingIndex(RelationGetRelid(index)))
+        return;
+    ereport(NOTICE, (errmsg("ivfflat index \"%s\" is built as an hnsw graph",
+                            RelationGetRelationName(index)),
+                     errdetail("dvec has no inverted files. The option \"lists\" is kept and does "
+                               "not change the graph.")));
+}
+
+IndexBuildResult *build_ivfflat(Relation heap, Relation index, IndexInfo *index_info) {
+    guarded([=] { tell_what_is_built(index); });
+    return build_index(heap, index, index_info);
+}
+
+IndexAmRoutine *make_routine(Method method) {
     IndexAmRoutine *routine = makeNode(IndexAmRoutine);
     // Zeroed by makeNode: everything not named is absent.
     routine->amsupport = support_function;
@@ -20,13 +40,13 @@ IndexAmRoutine *make_routine() {
     routine->amkeytype = InvalidOid;
     routine->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 
-    routine->ambuild = build_index;
+    routine->ambuild = method == Method::hnsw ? build_index : build_ivfflat;
     routine->ambuildempty = build_empty_index;
     routine->aminsert = insert;
     routine->ambulkdelete = bulk_delete;
     routine->amvacuumcleanup = vacuum_cleanup;
     routine->amcostestimate = estimate_cost;
-    routine->amoptions = parse_index_options;
+    routine->amoptions = method == Method::hnsw ? parse_hnsw_options : parse_ivfflat_options;
     routine->ambuildphasename = build_phase_name;
     routine->amvalidate = validate_opclass;
     routine->ambeginscan = begin_scan;
@@ -38,7 +58,8 @@ IndexAmRoutine *make_routine() {
 
 }  // namespace
 
-DVEC_FUNCTION(hnswhandler) { PG_RETURN_POINTER(make_routine()); }
+DVEC_FUNCTION(hnswhandler) { PG_RETURN_POINTER(make_routine(Method::hnsw)); }
+DVEC_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat)); }
 
 void access_method_init() {
     options_init();

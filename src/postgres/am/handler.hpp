@@ -1,4 +1,4 @@
-// The hnsw index access method as a whole.
+// The index access methods hnsw and ivfflat as a whole.
 #pragma once
 
 namespace dvec::postgres {

@@ -33,7 +33,8 @@ void check(Relation index, const Page page) {
     if (PageIsNew(page) || metapage->magic != metapage_magic)
         ereport(ERROR,
                 (errcode(ERRCODE_INDEX_CORRUPTED),
-                 errmsg("index \"%s\" is not a valid hnsw index", RelationGetRelationName(index)),
+                 errmsg("index \"%s\" is not a valid %s index", RelationGetRelationName(index),
+                        method_name(index)),
                  errhint("The table is not affected. Rebuild the index with REINDEX.")));
     if (metapage->version != metapage_version)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

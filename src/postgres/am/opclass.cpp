@@ -2,6 +2,8 @@
 // validate_opclass checks just that, in the style of the server's own access methods.
 #include "postgres/am/opclass.hpp"
 
+#include "postgres/am/options.hpp"
+
 extern "C" {
 #include "access/amvalidate.h"
 #include "access/htup_details.h"
@@ -9,6 +11,7 @@ extern "C" {
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_opfamily.h"
+#include "commands/defrem.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -28,15 +31,15 @@ int column_dimensions(Relation index, const IndexSupport &support) {
     // Its values may be shorter than declared, and the class for bit would take it.
     if (column->atttypid == VARBITOID)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("type not supported for hnsw index")));
+                        errmsg("type not supported for %s index", method_name(index))));
     const int dimensions = column->atttypmod;
     if (dimensions < 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("column does not have dimensions")));
     if (dimensions > support.max_dimensions)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("column cannot have more than %d dimensions for hnsw index",
-                               support.max_dimensions)));
+                        errmsg("column cannot have more than %d dimensions for %s index",
+                               support.max_dimensions, method_name(index))));
     return dimensions;
 }
 
@@ -57,14 +60,21 @@ const void *encode_query(const IndexSupport &support, int dimensions, Datum valu
 
 namespace {
 
-void complain(const char *family, const char *problem) {
+struct Family {
+    Oid oid;
+    const char *name;
+    const char *method;
+};
+
+void complain(const Family &family, const char *problem) {
     ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-                   errmsg("operator family \"%s\" of access method hnsw %s", family, problem)));
+                   errmsg("operator family \"%s\" of access method %s %s", family.name,
+                          family.method, problem)));
 }
 
-bool validate_functions(Oid family, const char *family_name, bool *has_support) {
+bool validate_functions(const Family &family, bool *has_support) {
     bool valid = true;
-    CatCList *functions = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(family));
+    CatCList *functions = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(family.oid));
     for (int i = 0; i < functions->n_members; ++i) {
         const auto *row =
             reinterpret_cast<Form_pg_amproc>(GETSTRUCT(&functions->members[i]->tuple));
@@ -72,7 +82,7 @@ bool validate_functions(Oid family, const char *family_name, bool *has_support) 
             check_amproc_signature(row->amproc, INTERNALOID, true, 1, 1, INTERNALOID)) {
             *has_support = true;
         } else {
-            complain(family_name, "contains a support function with a wrong number or signature");
+            complain(family, "contains a support function with a wrong number or signature");
             valid = false;
         }
     }
@@ -80,16 +90,16 @@ bool validate_functions(Oid family, const char *family_name, bool *has_support) 
     return valid;
 }
 
-bool validate_operators(Oid family, const char *family_name, bool *has_distance) {
+bool validate_operators(const Family &family, bool *has_distance) {
     bool valid = true;
-    CatCList *operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(family));
+    CatCList *operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(family.oid));
     for (int i = 0; i < operators->n_members; ++i) {
         const auto *row = reinterpret_cast<Form_pg_amop>(GETSTRUCT(&operators->members[i]->tuple));
         if (row->amopstrategy == distance_strategy && row->amoppurpose == AMOP_ORDER &&
             opfamily_can_sort_type(row->amopsortfamily, get_op_rettype(row->amopopr))) {
             *has_distance = true;
         } else {
-            complain(family_name, "contains an operator that is not its distance");
+            complain(family, "contains an operator that is not its distance");
             valid = false;
         }
     }
@@ -103,23 +113,24 @@ bool validate_opclass(Oid opclass) {
     HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
     if (!HeapTupleIsValid(tuple))
         elog(ERROR, "cache lookup failed for operator class %u", opclass);
-    const Oid family = reinterpret_cast<Form_pg_opclass>(GETSTRUCT(tuple))->opcfamily;
+    const auto *row = reinterpret_cast<Form_pg_opclass>(GETSTRUCT(tuple));
+    Family family{row->opcfamily, nullptr, get_am_name(row->opcmethod)};
     ReleaseSysCache(tuple);
-    tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(family));
+    tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(family.oid));
     if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for operator family %u", family);
-    const char *family_name =
+        elog(ERROR, "cache lookup failed for operator family %u", family.oid);
+    family.name =
         pstrdup(NameStr(reinterpret_cast<Form_pg_opfamily>(GETSTRUCT(tuple))->opfname));
     ReleaseSysCache(tuple);
 
     bool has_support = false;
     bool has_distance = false;
-    bool valid = validate_functions(family, family_name, &has_support);
-    valid = validate_operators(family, family_name, &has_distance) && valid;
+    bool valid = validate_functions(family, &has_support);
+    valid = validate_operators(family, &has_distance) && valid;
     if (!has_support)
-        complain(family_name, "is missing its support function");
+        complain(family, "is missing its support function");
     if (!has_distance)
-        complain(family_name, "is missing its distance operator");
+        complain(family, "is missing its distance operator");
     return valid && has_support && has_distance;
 }
 

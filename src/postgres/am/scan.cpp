@@ -6,8 +6,8 @@
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/opclass.hpp"
-#include "postgres/am/options.hpp"
 #include "postgres/am/phases.hpp"
+#include "postgres/am/scan_terms.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 
@@ -27,6 +27,9 @@ struct Scan {
     OpenIndex *open = nullptr;              // pinned while a search is under way
     MemoryContext query_context = nullptr;  // of the encoded query, until the search has copied it
     bool started = false;
+    ScanTerms terms{};
+    uint64 returned = 0;  // rows
+    float farthest = 0;   // distance of the last of them
 
     ~Scan() { release(); }
 
@@ -60,12 +63,14 @@ bool interrupted() { return InterruptPending && (QueryCancelPending || ProcDiePe
 void check_can_search(IndexScanDesc descriptor) {
     if (descriptor->numberOfOrderBys == 0)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("cannot scan hnsw index without order")));
+                        errmsg("cannot scan %s index without order",
+                               method_name(descriptor->indexRelation))));
     // Rows vacuum removed while the scan goes on may be replaced by others under the same TID; only
     // an MVCC snapshot is sure not to see those.
     if (!IsMVCCSnapshot(descriptor->xs_snapshot))
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("non-MVCC snapshots are not supported with hnsw")));
+                        errmsg("non-MVCC snapshots are not supported with %s",
+                               method_name(descriptor->indexRelation))));
 }
 
 // A NULL query is as far from every row: any vector will do.
@@ -84,9 +89,12 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     const void *query = query_bytes(descriptor, *open);
     MemoryContextSwitchTo(caller);
 
+    const uint32 entries = open->index->state().graph.allocated.load(std::memory_order_relaxed);
+    scan->terms = scan_terms(descriptor->indexRelation, entries);
+    scan->returned = 0;
     store::Index::SearchParams params;
-    params.ef = static_cast<uint32>(ef_search);
-    params.exact_after = static_cast<uint64>(max_scan_tuples);
+    params.ef = static_cast<uint32>(scan->terms.ef);
+    params.exact_after = scan->terms.exact_after;
     params.interrupted = interrupted;
     const Attempt searched =
         attempt([&] { return open->index->search(scan->search, query, params); });
@@ -105,6 +113,22 @@ void start(IndexScanDesc descriptor) {
     pgstat_count_index_scan(descriptor->indexRelation);
     while (start_in_files(descriptor) == Attempt::files_replaced)
         CHECK_FOR_INTERRUPTS();
+}
+
+// The next row that the terms of the scan admit.
+std::optional<graph::Hit> next_hit(Scan *scan) {
+    while (scan->returned < scan->terms.most_rows) {
+        const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search.next(); });
+        if (!hit)
+            return hit;
+        const bool late = scan->returned > 0 && hit->distance < scan->farthest;
+        if (late && scan->terms.late == ScanTerms::Late::left_out)
+            continue;
+        scan->farthest = hit->distance;
+        ++scan->returned;
+        return hit;
+    }
+    return std::nullopt;
 }
 
 }  // namespace
@@ -134,7 +158,7 @@ bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
         Scan *scan = scan_of(descriptor);
         if (!scan->started)
             start(descriptor);
-        const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search.next(); });
+        const std::optional<graph::Hit> hit = next_hit(scan);
         if (!hit)
             return false;
         descriptor->xs_heaptid = item_pointer(hit->tid);

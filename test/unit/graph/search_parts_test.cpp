@@ -94,6 +94,25 @@ TEST(BeamTest, CandidatesThatReturnMarkedAreNotExpandedAgain) {
     EXPECT_EQ(beam.next(), Beam::none);
 }
 
+TEST(BeamTest, WhatIsNotTakenStaysInPlaceAndExpanded) {
+    Beam beam;
+    beam.reset(4);
+    for (NodeId id = 1; id <= 4; ++id)
+        beam.insert(make_candidate(static_cast<float>(id), id));
+    for (int i = 0; i < 3; ++i)
+        beam.mark_next();
+    beam.drop_front(2, 6);
+    ASSERT_EQ(beam.size(), 2u);
+    EXPECT_EQ(beam[0], make_candidate(3, 3) | expanded_mark);
+    EXPECT_EQ(beam.next(), make_candidate(4, 4));
+    for (NodeId id = 5; id <= 8; ++id)
+        EXPECT_EQ(beam.insert(make_candidate(static_cast<float>(id), id)), Beam::none);
+    EXPECT_TRUE(beam.full());
+    beam.drop_front(6, 1);
+    EXPECT_EQ(beam.size(), 0u);
+    EXPECT_EQ(beam.next(), Beam::none);
+}
+
 TEST(VisitedSetTest, AnswersLikeASet) {
     std::mt19937 random(2);
     VisitedSet visited;

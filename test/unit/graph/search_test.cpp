@@ -155,6 +155,27 @@ TEST_F(SearchTest, FewHitsCostFewDistances) {
     EXPECT_LT(search.memory_bytes(), 200000u);
 }
 
+// What a selective filter lets through is spread over many rounds: none of them may lose many.
+TEST_F(SearchTest, RoundsAfterTheFirstMissLittle) {
+    constexpr std::size_t wanted = 1000;
+    create(64);
+    const ClusteredShape spread{64, 64, 16, 0.4f};
+    add(ClusteredData(1, spread).make(8000));
+    link_all();
+    const auto queries = ClusteredData(2, spread).make(10);
+    std::size_t found = 0;
+    for (int i = 0; i < 10; ++i) {
+        const float *query = queries.data() + i * 64;
+        auto truth = exact(query, 0, state_.allocated.load());
+        std::vector<bool> near(truth.size(), false);
+        for (std::size_t rank = 0; rank < wanted; ++rank)
+            near[truth[rank].second] = true;
+        for (const Hit &hit : search(query, 40, wanted))
+            found += near[hit.id];
+    }
+    EXPECT_GE(static_cast<double>(found) / (10 * wanted), 0.97);
+}
+
 TEST_F(SearchTest, UnreachableNodesAreFoundInTheEnd) {
     create(16);
     add(ClusteredData(1, shape).make(500));
@@ -279,7 +300,7 @@ TEST_F(SearchTest, InterruptedSearchCanGoOn) {
     std::vector<Hit> hits;
     int interruptions = 0;
     for (;;) {
-        polls_left = static_cast<int>(hits.size() % 5);
+        polls_left = interruptions % 2;
         auto hit = search.next();
         if (!hit.ok()) {
             ASSERT_EQ(hit.status().code(), Code::interrupted);

@@ -1,0 +1,70 @@
+// The bounds are those that pgvector's settings put on its own scans: `off` ends a scan of an hnsw
+// index after ef_search rows, the iterative modes after max_scan_tuples. An inverted file is read
+// list by list, each with about the same share of the rows, so its bounds are shares of the index.
+#include "postgres/am/scan_terms.hpp"
+
+#include <algorithm>
+
+namespace dvec::postgres {
+
+namespace {
+
+// An inverted file becomes more exact with every list it reads; so does the graph with this many
+// candidates for each.
+constexpr int candidates_per_probe = 10;
+
+uint64 share_of_lists(int read_lists, int lists, uint64 entries) {
+    const auto wanted = static_cast<uint64>(std::min(read_lists, lists));
+    const auto all = static_cast<uint64>(lists);
+    return (entries * wanted + all - 1) / all;
+}
+
+uint64 bound_of_hnsw(IterativeScan mode) {
+    switch (mode) {
+    case IterativeScan::off:
+        return static_cast<uint64>(ef_search);
+    case IterativeScan::relaxed_order:
+    case IterativeScan::strict_order:
+        return static_cast<uint64>(std::max(max_scan_tuples, ef_search));
+    case IterativeScan::complete:
+        break;
+    }
+    return PG_UINT64_MAX;
+}
+
+uint64 bound_of_ivfflat(IterativeScan mode, int lists, uint64 entries) {
+    if (mode == IterativeScan::complete)
+        return PG_UINT64_MAX;
+    return share_of_lists(mode == IterativeScan::off ? probes : std::max(probes, max_probes), lists,
+                          entries);
+}
+
+}  // namespace
+
+int candidates(Method method) {
+    if (method == Method::hnsw)
+        return ef_search;
+    return std::max(ef_search, std::min(probes, max_ef_search / candidates_per_probe) *
+                                   candidates_per_probe);
+}
+
+bool searches_exactly(Relation index) {
+    return method_of(index) == Method::ivfflat && probes >= index_options(index).lists;
+}
+
+ScanTerms scan_terms(Relation index, uint64 entries) {
+    const Method method = method_of(index);
+    const auto mode = static_cast<IterativeScan>(method == Method::hnsw ? hnsw_iterative_scan
+                                                                        : ivfflat_iterative_scan);
+    ScanTerms terms;
+    terms.ef = candidates(method);
+    terms.exact_after = searches_exactly(index) ? 0 : static_cast<uint64>(max_scan_tuples);
+    terms.most_rows = method == Method::hnsw
+                          ? bound_of_hnsw(mode)
+                          : bound_of_ivfflat(mode, index_options(index).lists, entries);
+    terms.late = mode == IterativeScan::strict_order ? ScanTerms::Late::left_out
+                                                     : ScanTerms::Late::returned;
+    return terms;
+}
+
+}  // namespace dvec::postgres
