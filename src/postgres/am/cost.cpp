@@ -132,9 +132,8 @@ void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *s
         const double unseen = unseen_reading(index->rel, facts);
         const double first = model.first_row();
         *startup_cost = take_off(first, unseen);
-        *total_cost = take_off(first + model.further_rows(model.nodes) +
-                                   model.nodes * cpu_index_tuple_cost,
-                               unseen);
+        *total_cost = take_off(
+            first + model.further_rows(model.nodes) + model.nodes * cpu_index_tuple_cost, unseen);
     });
 }
 

@@ -31,11 +31,10 @@ Metapage *contents(Page page) { return reinterpret_cast<Metapage *>(PageGetConte
 void check(Relation index, const Page page) {
     const Metapage *metapage = contents(page);
     if (PageIsNew(page) || metapage->magic != metapage_magic)
-        ereport(ERROR,
-                (errcode(ERRCODE_INDEX_CORRUPTED),
-                 errmsg("index \"%s\" is not a valid %s index", RelationGetRelationName(index),
-                        method_name(index)),
-                 errhint("The table is not affected. Rebuild the index with REINDEX.")));
+        ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+                        errmsg("index \"%s\" is not a valid %s index",
+                               RelationGetRelationName(index), method_name(index)),
+                        errhint("The table is not affected. Rebuild the index with REINDEX.")));
     if (metapage->version != metapage_version)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("index \"%s\" has format version %u, this server's dvec supports %u",

@@ -119,8 +119,7 @@ bool validate_opclass(Oid opclass) {
     tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(family.oid));
     if (!HeapTupleIsValid(tuple))
         elog(ERROR, "cache lookup failed for operator family %u", family.oid);
-    family.name =
-        pstrdup(NameStr(reinterpret_cast<Form_pg_opfamily>(GETSTRUCT(tuple))->opfname));
+    family.name = pstrdup(NameStr(reinterpret_cast<Form_pg_opfamily>(GETSTRUCT(tuple))->opfname));
     ReleaseSysCache(tuple);
 
     bool has_support = false;

@@ -1,5 +1,5 @@
-// Names, limits, defaults and messages are pgvector's, so that its users' SQL keeps its meaning; the
-// one exception is that a scan is complete unless the session asks for less.
+// Names, limits, defaults and messages are pgvector's, so that its users' SQL keeps its meaning;
+// the one exception is that a scan is complete unless the session asks for less.
 #include "postgres/am/options.hpp"
 
 extern "C" {
@@ -72,10 +72,9 @@ void define_hnsw() {
                "Sets the number of rows a scan takes from the graph before it finds the rest by "
                "exact search, or ends",
                nullptr, &max_scan_tuples, {20000, 1, INT_MAX});
-    DefineCustomRealVariable("hnsw.scan_mem_multiplier",
-                             "Has no effect: a scan does not end for want of memory", nullptr,
-                             &scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, nullptr, nullptr,
-                             nullptr);
+    DefineCustomRealVariable(
+        "hnsw.scan_mem_multiplier", "Has no effect: a scan does not end for want of memory",
+        nullptr, &scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("hnsw");
 }
 

@@ -1,6 +1,6 @@
-// What a user can set about an index: the WITH (...) options of CREATE INDEX and the settings hnsw.*
-// and ivfflat.*. Indexes of both access methods are the same graph; ivfflat exists so that SQL
-// written for an inverted file goes on working.
+// What a user can set about an index: the WITH (...) options of CREATE INDEX and the settings
+// hnsw.* and ivfflat.*. Indexes of both access methods are the same graph; ivfflat exists so that
+// SQL written for an inverted file goes on working.
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"

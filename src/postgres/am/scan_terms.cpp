@@ -21,13 +21,13 @@ uint64 share_of_lists(int read_lists, int lists, uint64 entries) {
 
 uint64 bound_of_hnsw(IterativeScan mode) {
     switch (mode) {
-    case IterativeScan::off:
-        return static_cast<uint64>(ef_search);
-    case IterativeScan::relaxed_order:
-    case IterativeScan::strict_order:
-        return static_cast<uint64>(std::max(max_scan_tuples, ef_search));
-    case IterativeScan::complete:
-        break;
+        case IterativeScan::off:
+            return static_cast<uint64>(ef_search);
+        case IterativeScan::relaxed_order:
+        case IterativeScan::strict_order:
+            return static_cast<uint64>(std::max(max_scan_tuples, ef_search));
+        case IterativeScan::complete:
+            break;
     }
     return PG_UINT64_MAX;
 }
@@ -44,8 +44,8 @@ uint64 bound_of_ivfflat(IterativeScan mode, int lists, uint64 entries) {
 int candidates(Method method) {
     if (method == Method::hnsw)
         return ef_search;
-    return std::max(ef_search, std::min(probes, max_ef_search / candidates_per_probe) *
-                                   candidates_per_probe);
+    return std::max(ef_search,
+                    std::min(probes, max_ef_search / candidates_per_probe) * candidates_per_probe);
 }
 
 bool searches_exactly(Relation index) {
@@ -62,8 +62,8 @@ ScanTerms scan_terms(Relation index, uint64 entries) {
     terms.most_rows = method == Method::hnsw
                           ? bound_of_hnsw(mode)
                           : bound_of_ivfflat(mode, index_options(index).lists, entries);
-    terms.late = mode == IterativeScan::strict_order ? ScanTerms::Late::left_out
-                                                     : ScanTerms::Late::returned;
+    terms.late =
+        mode == IterativeScan::strict_order ? ScanTerms::Late::left_out : ScanTerms::Late::returned;
     return terms;
 }
 

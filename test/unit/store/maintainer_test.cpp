@@ -1,5 +1,5 @@
-// What the maintainer does beside linking and checkpoints: verifying payloads after an unclean start
-// and making links sound that may hold anything.
+// What the maintainer does beside linking and checkpoints: verifying payloads after an unclean
+// start and making links sound that may hold anything.
 #include "engine/store/maintainer.hpp"
 
 #include "store_fixture.hpp"
