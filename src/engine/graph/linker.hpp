@@ -8,6 +8,7 @@
 // (arXiv:1603.09320).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 
@@ -47,6 +48,12 @@ class Linker {
     // or another batch can be linked later. Code::no_space (for `upper`) before anything was
     // changed.
     base::Status link(NodeId end, const std::atomic<bool> &stop);
+
+    // How many nodes to link at a time while a graph is built from nothing: few while it is small,
+    // since nodes linked at the same time would miss each other as neighbours.
+    static constexpr NodeId batch_of_build(NodeId linked) {
+        return std::clamp<NodeId>(linked / 8, 1, 4096);
+    }
 
   private:
     class Construction;

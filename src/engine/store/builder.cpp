@@ -17,10 +17,6 @@ using graph::NodeId;
 
 namespace {
 
-// Nodes of one linking batch. Batches grow with the graph: while it is small, nodes linked at the
-// same time would miss each other as neighbours.
-NodeId batch_size(NodeId linked) { return std::clamp<NodeId>(linked / 8, 1, 4096); }
-
 // Of the node files of a new index.
 constexpr std::uint64_t first_files = 1;
 
@@ -103,7 +99,8 @@ Status Builder::link_all() {
         const NodeId linked = state_.graph.linked.load(std::memory_order_relaxed);
         const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);
         if (linked < allocated) {
-            DVEC_TRY(linker_->link(std::min(allocated, linked + batch_size(linked)), stop_));
+            DVEC_TRY(linker_->link(
+                std::min(allocated, linked + graph::Linker::batch_of_build(linked)), stop_));
         } else if (more_to_come) {
             std::this_thread::sleep_for(idle_wait);
         } else {

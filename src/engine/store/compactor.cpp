@@ -26,9 +26,6 @@ namespace {
 // What is left for the exchange: copied under the locks, and linked afterwards like any tail.
 constexpr NodeId most_left = 1024;
 
-// As in a build: while the graph is small, nodes linked at the same time would miss each other.
-NodeId batch_size(NodeId linked) { return std::clamp<NodeId>(linked / 8, 1, 4096); }
-
 }  // namespace
 
 Compactor::Compactor(base::FileSystem &file_system, const Description &description,
@@ -125,7 +122,8 @@ Status Compactor::link(std::uint32_t limit, const std::atomic<bool> &stop) {
     const NodeId allocated = graph_.allocated.load();
     const NodeId end = begin + std::min(limit, allocated - begin);
     for (NodeId linked = begin; linked < end; linked = graph_.linked.load())
-        DVEC_TRY(linker_->link(std::min(end, linked + batch_size(linked)), stop));
+        DVEC_TRY(
+            linker_->link(std::min(end, linked + graph::Linker::batch_of_build(linked)), stop));
     return {};
 }
 

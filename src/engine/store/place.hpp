@@ -1,6 +1,5 @@
-// Where and when a sidecar was last written: on which boot of the machine and in which file. After
-// a crash this alone decides how far the mapped files can be believed: on the same boot and in the
-// same file, the page cache has every byte that was stored, whoever died.
+// On which boot of the machine a sidecar was last written: on the same boot the page cache has every
+// byte that was stored, whoever died (trust.hpp).
 #pragma once
 
 #include <cstdint>
@@ -9,14 +8,7 @@
 
 namespace dvec::store {
 
-struct Place {
-    std::uint64_t boot = 0;  // a digest of the boot id; 0 when the system has none to give
-    base::FileIdentity nodes;
-
-    bool operator==(const Place &) const = default;
-};
-
-// Of the running system.
+// Of the running system: a digest of the boot id; 0 when the system has none to give.
 std::uint64_t current_boot(base::FileSystem &file_system) noexcept;
 
 }  // namespace dvec::store

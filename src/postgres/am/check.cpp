@@ -15,6 +15,7 @@
 #include "postgres/am/access.hpp"
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/opclass.hpp"
+#include "postgres/am/owner_rights.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
@@ -29,7 +30,6 @@ extern "C" {
 #include "funcapi.h"
 #include "nodes/execnodes.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
 }
 
@@ -78,8 +78,6 @@ Check *new_check() {
     return check;
 }
 
-bool interrupted() { return InterruptPending && (QueryCancelPending || ProcDiePending); }
-
 void require_hnsw(Relation index) {
     if (index->rd_rel->relkind != RELKIND_INDEX ||
         index->rd_indam->amcostestimate != reinterpret_cast<amcostestimate_function>(estimate_cost))
@@ -102,13 +100,13 @@ void check_files(Check *check, Relation index) {
             return base::guarded([&]() -> base::Result<bool> {
                 store::Index &files = *check->open->index;
                 base::Status status = store::verify(
-                    files,
-                    {[check](const store::Finding &finding) { check->add(finding); }, interrupted});
+                    files, {[check](const store::Finding &finding) { check->add(finding); },
+                            interruption_pending});
                 auto end = files.refresh();
                 if (status.ok() && !end.ok())
                     status = std::move(end).status();
                 if (status.ok())
-                    status = check->entries.fill(files.nodes(), end.value(), interrupted);
+                    status = check->entries.fill(files.nodes(), end.value(), interruption_pending);
                 if (status.code() == base::Code::stale)
                     return false;
                 if (!status.ok())
@@ -157,29 +155,19 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
     });
 }
 
-// The index's expressions are the owner's code, whoever asks for the check.
 void compare_with_table(Check *check, Relation heap, Relation index, Snapshot snapshot) {
-    Oid user;
-    int security_context;
-    GetUserIdAndSecContext(&user, &security_context);
-    SetUserIdAndSecContext(heap->rd_rel->relowner,
-                           security_context | SECURITY_RESTRICTED_OPERATION);
-    const int settings_level = NewGUCNestLevel();
     check->support = index_support(index);
     check->row_context =
         AllocSetContextCreate(CurrentMemoryContext, "dvec check row", ALLOCSET_DEFAULT_SIZES);
+    const compat::FileName file = compat::file_name(heap);
     check->table_file =
-        GetRelationPath(compat::file_name(heap).database, compat::file_name(heap).tablespace,
-                        compat::file_name(heap).number, heap->rd_backend, MAIN_FORKNUM);
+        GetRelationPath(file.database, file.tablespace, file.number, file.backend, MAIN_FORKNUM);
 
     IndexInfo *info = BuildIndexInfo(index);
     // The scan of a snapshot, beside writers, as in CREATE INDEX CONCURRENTLY.
     info->ii_Concurrent = true;
     TableScanDesc scan = table_beginscan_strat(heap, snapshot, 0, nullptr, true, true);
     (void)table_index_build_scan(heap, index, info, true, false, take_row, check, scan);
-
-    AtEOXact_GUC(false, settings_level);
-    SetUserIdAndSecContext(user, security_context);
 }
 
 // Hands what was found to those who mend it.
@@ -224,7 +212,7 @@ DVEC_FUNCTION(dvec_check) {
     Check *check = new_check();
     check_files(check, index);
     if (with_heap && heap != nullptr)
-        compare_with_table(check, heap, index, snapshot);
+        with_owner_rights(heap, [=] { compare_with_table(check, heap, index, snapshot); });
     UnregisterSnapshot(snapshot);
     if (!check->findings.empty())
         have_it_mended(*check);

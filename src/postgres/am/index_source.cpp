@@ -5,6 +5,7 @@
 
 #include "postgres/am/build.hpp"
 #include "postgres/am/metapage.hpp"
+#include "postgres/am/owner_rights.hpp"
 #include "postgres/am/reconcile.hpp"
 
 extern "C" {
@@ -31,19 +32,11 @@ void limit_lock_waits() {
 template <class Read>
 RepairResult read_as_owner(Relation index, Read read) {
     Relation heap = table_open(IndexGetRelation(RelationGetRelid(index), false), AccessShareLock);
-    Oid user;
-    int security_context;
-    GetUserIdAndSecContext(&user, &security_context);
-    // All of it is restored by the end of the transaction too, should an ERROR intervene.
-    SetUserIdAndSecContext(heap->rd_rel->relowner,
-                           security_context | SECURITY_RESTRICTED_OPERATION);
-    const int settings_level = NewGUCNestLevel();
-    limit_lock_waits();
-
-    const RepairResult result = read(heap);
-
-    AtEOXact_GUC(false, settings_level);
-    SetUserIdAndSecContext(user, security_context);
+    RepairResult result{};
+    with_owner_rights(heap, [&] {
+        limit_lock_waits();
+        result = read(heap);
+    });
     table_close(heap, AccessShareLock);
     return result;
 }

@@ -2,7 +2,6 @@
 // session waits only when it leaves the worker too far behind, and for syncs that its commit
 // depends on.
 #include <algorithm>
-#include <vector>
 
 #include "postgres/am/access.hpp"
 #include "postgres/am/attempt.hpp"
@@ -26,24 +25,14 @@ namespace dvec::postgres {
 
 namespace {
 
-// As in RebuiltRow.
-uint64 packed(graph::Tid tid) { return uint64{tid.block} << 16 | tid.offset; }
-
 // The live nodes below `limit`, by TID.
 base::Status collect_rows(OpenIndex *open, uint32 limit) {
     return base::guarded([&]() -> base::Status {
         auto refreshed = open->index->refresh();
         if (!refreshed.ok())
             return std::move(refreshed).status();
-        auto rows = std::make_unique<std::vector<RebuiltRow>>();
-        rows->reserve(limit);
-        for (uint32 id = 0; id < limit; ++id) {
-            const uint64 state = open->index->nodes().state(id);
-            if (!graph::is_live(state))
-                continue;
-            rows->push_back({packed(graph::state_tid(state)), id});
-        }
-        std::sort(rows->begin(), rows->end());
+        auto rows = std::make_unique<store::TidMap>();
+        DVEC_TRY(rows->fill(open->index->nodes(), limit, nullptr));
         open->rebuilt_rows = std::move(rows);
         return {};
     });
@@ -61,11 +50,10 @@ bool repair_has_row(OpenIndex *open, ItemPointer tid, RowOrigin origin) {
         return false;
     if (!open->rebuilt_rows)
         ok_or_raise([&] { return collect_rows(open, open->entry->rebuilt_nodes.load()); });
-    const auto &rows = *open->rebuilt_rows;
-    const RebuiltRow wanted{packed(engine_tid(tid)), 0};
-    const auto found = std::lower_bound(rows.begin(), rows.end(), wanted);
-    return found != rows.end() && found->tid == wanted.tid &&
-           graph::is_live(open->index->nodes().state(found->node));
+    const auto rows = open->rebuilt_rows->at(engine_tid(tid));
+    return std::any_of(rows.begin(), rows.end(), [open](const store::TidMap::Entry &row) {
+        return graph::is_live(open->index->nodes().state(row.node));
+    });
 }
 
 // Rows of a concurrent build come from other transactions.

@@ -65,8 +65,6 @@ void stop(int, Datum argument) {
     work->engine = nullptr;
 }
 
-bool interrupted() { return InterruptPending && (QueryCancelPending || ProcDiePending); }
-
 // From now on a crash must not make anyone believe that nothing has to be repaired: what is damaged
 // will be taken out before its row is put in again. Opening has said so already when it found out.
 base::Status announce_repair(store::Index &index, Repair kind) {
@@ -101,7 +99,7 @@ Engine *start_engine(IndexEntry *entry, Repair kind) {
             engine->index = std::move(index).value();
             if (entry->shared.repair.load() < kind)
                 DVEC_TRY(checked(entry, announce_repair(*engine->index, kind)));
-            auto reconciler = store::Reconciler::begin(*engine->index, kind, interrupted);
+            auto reconciler = store::Reconciler::begin(*engine->index, kind, interruption_pending);
             if (!reconciler.ok())
                 return std::move(reconciler).status();
             engine->reconciler = std::move(reconciler).value();

@@ -58,8 +58,6 @@ Scan *new_scan() {
     return scan;
 }
 
-bool interrupted() { return InterruptPending && (QueryCancelPending || ProcDiePending); }
-
 void check_can_search(IndexScanDesc descriptor) {
     if (descriptor->numberOfOrderBys == 0)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -95,7 +93,7 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     store::Index::SearchParams params;
     params.ef = static_cast<uint32>(scan->terms.ef);
     params.exact_after = scan->terms.exact_after;
-    params.interrupted = interrupted;
+    params.interrupted = interruption_pending;
     const Attempt searched =
         attempt([&] { return open->index->search(scan->search, query, params); });
     MemoryContextReset(scan->query_context);

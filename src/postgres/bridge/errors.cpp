@@ -112,4 +112,8 @@ void raise_error(const PendingError &error) {
     pg_unreachable();
 }
 
+bool interruption_pending() noexcept {
+    return InterruptPending && (QueryCancelPending || ProcDiePending);
+}
+
 }  // namespace dvec::postgres

@@ -57,6 +57,10 @@ void report(int level, const PendingError &error);
 // report(ERROR), for an error that is there.
 [[noreturn]] void raise_error(const PendingError &error);
 
+// Whether a cancel or a shutdown waits for the next CHECK_FOR_INTERRUPTS. For the engine to poll:
+// it neither raises nor jumps.
+bool interruption_pending() noexcept;
+
 // Runs `operation`, which returns a Status, and raises that unless it is ok.
 template <class Operation>
 void ok_or_raise(Operation &&operation) {

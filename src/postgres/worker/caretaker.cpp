@@ -166,12 +166,16 @@ void note_checkpoint(Ward &ward, TimestampTz now) {
     ConditionVariableBroadcast(&ward.entry->progress);
 }
 
+// Before a checkpoint begins, one that a session takes included. Never backwards: a build or a
+// repair may know better than the horizon, which begins at 0.
+void carry_horizon(Ward &ward) {
+    std::atomic<uint64> &reconcile_lsn = ward.entry->shared.reconcile_lsn;
+    reconcile_lsn.store(std::max<uint64>(reconcile_lsn.load(), safe_reconcile_lsn()));
+}
+
 void checkpoint(Ward &ward, store::CheckpointKind kind, TimestampTz now) {
     ServerWalFlusher wal;
     ward.last_checkpoint = now;
-    // Never backwards: a build or a repair may know better than the horizon, which begins at 0.
-    std::atomic<uint64> &reconcile_lsn = ward.entry->shared.reconcile_lsn;
-    reconcile_lsn.store(std::max<uint64>(reconcile_lsn.load(), safe_reconcile_lsn()));
     if (!settle(ward, ward.maintainer->checkpoint(wal, kind), FailedSync::possible, now))
         return;
     note_checkpoint(ward, now);
@@ -298,7 +302,7 @@ bool work_in_pieces(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) 
 }
 
 // Cares for one index; returns the milliseconds until it needs care again.
-long care_for(Ward &ward, const std::atomic<bool> &stop, XLogRecPtr safe_lsn) {
+long care_for(Ward &ward, const std::atomic<bool> &stop) {
     EntryLock care_lock(&ward.entry->care_lock);
     const std::lock_guard hold(care_lock);
     const TimestampTz now = GetCurrentTimestamp();
@@ -307,8 +311,7 @@ long care_for(Ward &ward, const std::atomic<bool> &stop, XLogRecPtr safe_lsn) {
     if (!ready_to_care(ward, now))
         return TimestampDifferenceMilliseconds(now, ward.retry_at) + 1;
     flush_when_due(ward, now);
-    ward.entry->shared.reconcile_lsn.store(
-        std::max<uint64>(ward.entry->shared.reconcile_lsn.load(), safe_lsn));
+    carry_horizon(ward);
     if (checkpoint_due(ward, now))
         checkpoint(ward, store::CheckpointKind::running, now);
     if (!stop.load() && work_in_pieces(ward, stop, now))
@@ -327,11 +330,9 @@ long care_for_all(const std::atomic<bool> &stop) {
     (void)safe_reconcile_lsn();
     drop_wards_not_in_use();
     take_in_new(GetCurrentTimestamp());
-    // Before any checkpoint of this round begins.
-    const XLogRecPtr safe_lsn = safe_reconcile_lsn();
     long sleep = longest_sleep_ms;
     for (Ward &ward : wards())
-        sleep = std::min(sleep, care_for(ward, stop, safe_lsn));
+        sleep = std::min(sleep, care_for(ward, stop));
     return sleep;
 }
 
@@ -350,8 +351,10 @@ void close_all_clean() {
     const TimestampTz now = GetCurrentTimestamp();
     take_in_new(now);
     for (Ward &ward : wards())
-        if (ward.entry->shared.clean.load() == 0 && ready_to_care(ward, now))
+        if (ward.entry->shared.clean.load() == 0 && ready_to_care(ward, now)) {
+            carry_horizon(ward);
             checkpoint(ward, store::CheckpointKind::clean, now);
+        }
 }
 
 }  // namespace dvec::postgres

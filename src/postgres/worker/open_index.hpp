@@ -4,22 +4,14 @@
 // the index is gone, repaired or opened anew by someone.
 #pragma once
 
-#include <compare>
 #include <memory>
-#include <vector>
 
 #include "engine/store/index.hpp"
+#include "engine/store/tid_map.hpp"
 #include "postgres/worker/registry.hpp"
 #include "postgres/worker/repair_state.hpp"
 
 namespace dvec::postgres {
-
-// A row a rebuild took from the heap. The TID is packed: block << 16 | offset.
-struct RebuiltRow {
-    uint64 tid;
-    uint32 node;
-    auto operator<=>(const RebuiltRow &) const = default;
-};
 
 // An index as this process has it open. Lives in the process's table of open indexes; a pointer
 // stays valid until the next open_index(), and longer while it is pinned.
@@ -32,7 +24,7 @@ struct OpenIndex {
     std::unique_ptr<store::Index> index;
     // What a rebuild put in, by TID; filled by the first insert that has to ask (see
     // IndexEntry::rebuilt_before_xid).
-    std::unique_ptr<std::vector<RebuiltRow>> rebuilt_rows;
+    std::unique_ptr<store::TidMap> rebuilt_rows;
 };
 
 // What only the access method knows about an index. Whoever opens or repairs one brings it along.
