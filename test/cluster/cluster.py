@@ -118,12 +118,21 @@ class Cluster:
     def launch(self):
         """Starts the server without waiting for it to be ready."""
         assert self.server is None, "the server runs already"
+        self.remove_empty_lock_files()
         environment = dict(os.environ, **(self.faults.environment() if self.faults else {}))
         with open(self.log_path, "ab") as log:
             # Not by preexec_fn: tests have threads, and then no Python may run after a fork.
             self.server = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "QUIT", BIN / "postgres", "-D", self.data],
                 stdout=log, stderr=log, env=environment, stdin=subprocess.DEVNULL)
+
+    def remove_empty_lock_files(self):
+        """A server that is killed in the moment between making such a file and writing it leaves one
+        that keeps the next from starting, until somebody removes it."""
+        for path in (self.data / "postmaster.pid", self.home / ".s.PGSQL.5432.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_size == 0:
+                    path.unlink()
 
     def start(self):
         self.launch()
