@@ -91,8 +91,8 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
 
-// First page of both files. The rest of the page is zero. Later versions keep these 32 bytes as
-// they are, so that damage and age can always be told apart.
+// First page of both files. The rest of the page is zero, but for LinkingProgress. Later versions
+// keep these 32 bytes as they are, so that damage and age can always be told apart.
 struct FileHeader {
     std::uint32_t magic;
     std::uint32_t version;
@@ -103,6 +103,21 @@ struct FileHeader {
     std::uint32_t checksum;  // CRC-32C of the fields before
 };
 static_assert(sizeof(FileHeader) == 32);
+
+// In the header page of `nodes`, at linking_progress_offset: how far linking has come, as the
+// linker last published it. While the page cache lives this outlives the processes, whose shared
+// memory says the same; so what was linked before a crash of the server need not be linked again.
+// Believed only where every stored byte can be (store/trust.hpp) and the checksum fits: a crash in
+// the midst of writing it leaves what the checkpoint says.
+struct LinkingProgress {
+    std::uint64_t entry_point;  // EntryPoint::pack
+    std::uint32_t linked;
+    std::uint32_t upper_allocated;
+    std::uint32_t checksum;  // CRC-32C of the file's identity and the fields before
+    std::uint32_t reserved;
+};
+static_assert(sizeof(LinkingProgress) == 24);
+inline constexpr std::size_t linking_progress_offset = 2048;
 
 // Where the parts of a slot and of an upper block are, for one M and vector size.
 struct Layout {

@@ -282,6 +282,7 @@ Status Linker::Construction::link(NodeId end, const std::atomic<bool> &stop) {
     // In this order: Watermarks::load relies on it.
     shared.linked.store(end, std::memory_order_release);
     shared.entry_point.store(entry_.load(std::memory_order_relaxed), std::memory_order_release);
+    nodes_.note_progress();
     return {};
 }
 

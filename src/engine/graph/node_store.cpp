@@ -188,7 +188,7 @@ Status NodeStore::remove_other_files(base::FileSystem &file_system, const std::s
 Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system,
                                                    const Params &params, SharedState &state) {
     return base::guarded([&]() -> Result<std::unique_ptr<NodeStore>> {
-        std::unique_ptr<NodeStore> store(new NodeStore(params.layout, state));
+        std::unique_ptr<NodeStore> store(new NodeStore(params, state));
         auto open_checked = [&](const std::string &path, std::uint32_t magic,
                                 std::unique_ptr<File> &file) -> Result<std::uint64_t> {
             auto opened = file_system.open(path, base::OpenMode::read_write);
@@ -272,6 +272,41 @@ void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
 
 void NodeStore::publish(NodeId id) noexcept {
     slot(id)->state.fetch_or(slot_ready, std::memory_order_release);
+}
+
+void NodeStore::restore_payload(NodeId id, Tid tid, const void *vector) noexcept {
+    const std::uint64_t word = state(id);
+    const bool there =
+        (state_flags(word) & (slot_ready | slot_hole)) == slot_ready && state_tid(word) == tid &&
+        std::memcmp(this->vector(id), vector, layout_.vector_bytes) == 0 && payload_intact(id);
+    if (there) {
+        slot(id)->state.store(pack_state(tid, slot_ready), std::memory_order_release);
+        return;
+    }
+    write_payload(id, tid, vector);
+    publish(id);
+}
+
+std::uint32_t NodeStore::progress_checksum(const LinkingProgress &progress) const noexcept {
+    return base::checksum(base::checksum(0, &identity_, sizeof(identity_)), &progress,
+                          offsetof(LinkingProgress, checksum));
+}
+
+void NodeStore::note_progress() noexcept {
+    LinkingProgress progress{};
+    progress.entry_point = state_.entry_point.load(std::memory_order_relaxed);
+    progress.linked = state_.linked.load(std::memory_order_relaxed);
+    progress.upper_allocated = state_.upper_allocated.load(std::memory_order_relaxed);
+    progress.checksum = progress_checksum(progress);
+    std::memcpy(nodes_map_.data() + linking_progress_offset, &progress, sizeof(progress));
+}
+
+std::optional<LinkingProgress> NodeStore::noted_progress() const noexcept {
+    LinkingProgress progress;
+    std::memcpy(&progress, nodes_map_.data() + linking_progress_offset, sizeof(progress));
+    if (progress.checksum != progress_checksum(progress))
+        return std::nullopt;
+    return progress;
 }
 
 bool NodeStore::mark_hole(NodeId id) noexcept {

@@ -60,6 +60,16 @@ class NodeStore {
     // upper blocks, which the linker reuses when they are really this node's.
     void write_payload(NodeId id, Tid tid, const void *vector) noexcept;
     void publish(NodeId id) noexcept;
+    // As both, for a node that may be there already: then it keeps its links. A mark that its row
+    // is gone is taken away.
+    void restore_payload(NodeId id, Tid tid, const void *vector) noexcept;
+
+    // Notes in the file how far linking has come, from the shared state. To be called by whoever
+    // has changed `linked`, the entry point or `upper_allocated` there, alone.
+    void note_progress() noexcept;
+    // What was noted last; nothing when its checksum does not fit.
+    std::optional<LinkingProgress> noted_progress() const noexcept;
+
     // Marks an id that has no payload (lost in a crash), or a node whose row is gone. Idempotent;
     // returns whether this call made the change. A node counts once into SharedState::deleted,
     // whatever it is marked first.
@@ -118,14 +128,17 @@ class NodeStore {
     base::Result<std::uint64_t> disk_bytes();
 
   private:
-    NodeStore(const Layout &layout, SharedState &state) : layout_(layout), state_(state) {}
+    NodeStore(const Params &params, SharedState &state)
+        : layout_(params.layout), identity_(params.identity), state_(state) {}
 
     std::byte *slot_bytes(NodeId id) const noexcept {
         return slots_ + std::size_t{id} * layout_.stride;
     }
     std::uint32_t payload_checksum(NodeId id, Tid tid) const noexcept;
+    std::uint32_t progress_checksum(const LinkingProgress &progress) const noexcept;
 
     const Layout layout_;
+    const std::uint64_t identity_;
     SharedState &state_;
     std::unique_ptr<base::File> nodes_file_;
     std::unique_ptr<base::File> upper_file_;

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "engine/base/signals.hpp"
+#include "engine/graph/reachability.hpp"
 #include "engine/store/index.hpp"
 
 namespace dvec::store {
@@ -36,15 +37,16 @@ Result<std::unique_ptr<Builder>> Builder::create(base::FileSystem &file_system,
         if (!kernel.ok())
             return std::move(kernel).status();
         std::unique_ptr<Builder> builder(new Builder(file_system, description));
-        DVEC_TRY(builder->make_files(kernel.value(), std::max(threads, 1u)));
+        builder->kernel_ = kernel.value();
+        DVEC_TRY(builder->make_files(std::max(threads, 1u)));
         const base::SignalsBlocked blocked;
         builder->driver_ = std::thread([raw = builder.get()] { raw->drive(); });
         return builder;
     });
 }
 
-Status Builder::make_files(const distance::Kernel &kernel, unsigned threads) {
-    const graph::NodeStore::Params params = node_store_params(description_, kernel, first_files);
+Status Builder::make_files(unsigned threads) {
+    const graph::NodeStore::Params params = node_store_params(description_, kernel_, first_files);
     DVEC_TRY(file_system_.make_directory(description_.directory));
     DVEC_TRY(graph::NodeStore::create_files(file_system_, params));
     for (auto *store : {&nodes_, &linker_nodes_}) {
@@ -54,7 +56,7 @@ Status Builder::make_files(const distance::Kernel &kernel, unsigned threads) {
         *store = std::move(opened).value();
     }
     auto linker =
-        graph::Linker::create(*linker_nodes_, linker_params(description_, kernel, threads));
+        graph::Linker::create(*linker_nodes_, linker_params(description_, kernel_, threads));
     if (!linker.ok())
         return std::move(linker).status();
     linker_ = std::move(linker).value();
@@ -104,10 +106,19 @@ Status Builder::link_all() {
         } else if (more_to_come) {
             std::this_thread::sleep_for(idle_wait);
         } else {
-            return {};
+            return connect_all();
         }
     }
     return Status(Code::interrupted, std::string());
+}
+
+Status Builder::connect_all() {
+    const auto report = graph::connect_unreachable(
+        *linker_nodes_, reachability_params(description_, kernel_), stop_);
+    if (!report.ok())
+        return report.status();
+    state_.connected.store(state_.graph.linked.load());
+    return {};
 }
 
 Status Builder::complete(WalFlusher &wal, const Origin &origin) {

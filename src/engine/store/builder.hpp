@@ -58,12 +58,14 @@ class Builder {
     Builder(base::FileSystem &file_system, const Description &description)
         : file_system_(file_system), description_(description) {}
 
-    base::Status make_files(const distance::Kernel &kernel, unsigned threads);
+    base::Status make_files(unsigned threads);
     void drive();
     base::Status link_all();
+    base::Status connect_all();
 
     base::FileSystem &file_system_;
     Description description_;
+    distance::Kernel kernel_{};
     SharedState state_{};
     ThreadMutex append_;
     ThreadMutex grow_;

@@ -18,7 +18,7 @@
 namespace dvec::store {
 
 inline constexpr std::uint32_t checkpoint_magic = 0x43435644;  // "DVCC"
-inline constexpr std::uint32_t checkpoint_version = 2;
+inline constexpr std::uint32_t checkpoint_version = 3;
 inline constexpr std::size_t checkpoint_block_bytes = 4096;
 
 // As it stands in the file, little-endian; the rest of its block is zero. Every version begins with
@@ -66,8 +66,10 @@ struct CheckpointRecord {
     std::uint64_t files = 0;  // the generation of the node files
     Repair repair = Repair::none;
     std::uint32_t links_unsound = 0;  // 1: as SharedState::links_unsound
+    std::uint32_t connected = 0;      // as SharedState::connected
+    std::uint32_t reserved = 0;
 };
-static_assert(sizeof(CheckpointRecord) == 184);
+static_assert(sizeof(CheckpointRecord) == 192);
 
 class CheckpointFile {
   public:

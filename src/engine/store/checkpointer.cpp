@@ -44,6 +44,7 @@ CheckpointRecord record_of(const Description &description, const SharedState &st
     record.files = state.files.load();
     record.repair = state.repair.load();
     record.links_unsound = state.links_unsound.load();
+    record.connected = state.connected.load();
     return record;
 }
 

@@ -205,6 +205,7 @@ void Compactor::exchange(const std::function<void()> &on_exchange) noexcept {
     state_.scrub_end.store(0);
     state_.scrub_next.store(0);
     state_.links_unsound.store(0);
+    state_.connected.store(0);
     state_.unlogged_removals.store(0);
     on_exchange();
     state_.clean.store(0);

@@ -40,6 +40,11 @@ graph::Linker::Params linker_params(const Description &description, const distan
     return params;
 }
 
+graph::ReachabilityParams reachability_params(const Description &description,
+                                              const distance::Kernel &kernel) {
+    return {kernel, description.dimensions, description.ef_construction};
+}
+
 log::Geometry log_geometry(const Description &description) {
     return {description.directory, description.segment_bytes, description.owner.identity};
 }

@@ -10,6 +10,7 @@
 #include "engine/base/file.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/node_store.hpp"
+#include "engine/graph/reachability.hpp"
 #include "engine/graph/search.hpp"
 #include "engine/log/writer.hpp"
 #include "engine/store/description.hpp"
@@ -108,6 +109,8 @@ class Index {
 // The graph's and the log's views of a description.
 graph::NodeStore::Params node_store_params(const Description &description, const distance::Kernel &,
                                            std::uint64_t files);
+graph::ReachabilityParams reachability_params(const Description &description,
+                                              const distance::Kernel &);
 graph::Linker::Params linker_params(const Description &description, const distance::Kernel &,
                                     unsigned threads);
 log::Geometry log_geometry(const Description &description);

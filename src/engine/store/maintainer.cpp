@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "engine/graph/reachability.hpp"
 #include "engine/graph/sanitize.hpp"
 #include "engine/store/index.hpp"
 
@@ -16,6 +17,10 @@ namespace {
 
 // One isolated node in so many, and the graph is linked anew.
 constexpr std::uint64_t most_isolated = 64;
+
+// One node linked since the last time in so many, and all are connected again.
+constexpr std::uint64_t connected_while_linking = 8;
+constexpr std::uint64_t connected_at_rest = 256;
 
 }  // namespace
 
@@ -93,7 +98,34 @@ Status Maintainer::make_links_sound(const std::atomic<bool> &stop) {
             state_.graph.entry_point.store(0);
             state_.graph.linked.store(0);
         }
+        nodes_->note_progress();
+        state_.connected.store(0);
         state_.links_unsound.store(0);
+        return {};
+    });
+}
+
+bool Maintainer::has_to_connect() const noexcept {
+    const std::uint64_t linked = state_.graph.linked.load();
+    const std::uint64_t before = state_.connected.load();
+    if (linked == before)
+        return false;
+    const std::uint64_t since = before < linked ? linked - before : linked;
+    const bool at_rest = !has_tail() && !unconnectable_;
+    return since * (at_rest ? connected_at_rest : connected_while_linking) >= linked;
+}
+
+Status Maintainer::connect(const std::atomic<bool> &stop) {
+    return base::guarded([&]() -> Status {
+        DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
+        DVEC_TRY(make_links_sound(stop));
+        DVEC_TRY(nodes_->refresh());
+        const auto report =
+            graph::connect_unreachable(*nodes_, reachability_params(description_, kernel_), stop);
+        if (!report.ok())
+            return report.status();
+        unconnectable_ = report.value().unreachable > 0;
+        state_.connected.store(state_.graph.linked.load());
         return {};
     });
 }

@@ -37,6 +37,13 @@ class Maintainer {
     // Code::interrupted when `stop` became true.
     base::Status make_links_sound(const std::atomic<bool> &stop);
 
+    // Whether so many nodes were linked since connect() that some may have been cut off by it: an
+    // eighth of the graph while there is a tail, little when there is not, anything after a crash.
+    bool has_to_connect() const noexcept;
+    // Makes sure that links lead to every node (graph/reachability.hpp). Takes some hundred
+    // nanoseconds per node. Code::interrupted when `stop` became true.
+    base::Status connect(const std::atomic<bool> &stop);
+
     // Verifies at most `limit` of the nodes that are to be scrubbed. Returns the damaged ones.
     struct Damaged {
         std::uint32_t node;
@@ -82,6 +89,7 @@ class Maintainer {
     std::unique_ptr<graph::NodeStore> nodes_;
     std::unique_ptr<log::Writer> log_;
     std::unique_ptr<graph::Linker> linker_;
+    bool unconnectable_ = false;  // the last connect() had to leave nodes as they were
 };
 
 }  // namespace dvec::store

@@ -35,6 +35,13 @@ bool means_rebuild(const Status &status) {
     }
 }
 
+bool entry_possible(std::uint64_t packed, NodeId linked, std::uint32_t m) {
+    const auto entry = graph::EntryPoint::unpack(packed);
+    if (entry.level < 0)
+        return entry.level == -1;
+    return entry.id < linked && entry.level <= graph::node_level(entry.id, m);
+}
+
 Status check_record(const CheckpointRecord &record, const Description &description) {
     const Owner owner{record.owner_identity, record.owner_system, record.owner_database,
                       record.owner_relation};
@@ -45,12 +52,8 @@ Status check_record(const CheckpointRecord &record, const Description &descripti
         record.dimensions != description.dimensions || record.m != description.m ||
         record.segment_bytes != description.segment_bytes)
         return Status(Code::mismatch, "its files have another shape");
-    const auto entry = graph::EntryPoint::unpack(record.entry_point);
-    const bool bad_entry =
-        entry.level < 0
-            ? entry.level != -1
-            : entry.id >= record.linked || entry.level > graph::node_level(entry.id, record.m);
-    if (record.linked > record.nodes || bad_entry ||
+    if (record.linked > record.nodes ||
+        !entry_possible(record.entry_point, record.linked, record.m) ||
         record.log_position % log::record_alignment != 0 ||
         record.log_position / record.segment_bytes > log::max_segment_number)
         return Status(Code::corrupt, "its checkpoint contradicts itself");
@@ -151,11 +154,30 @@ class Recovery {
         state_.reconcile_lsn.store(checkpoint_.reconcile_lsn);
         state_.links_unsound.store(checkpoint_.links_unsound != 0 || trust_ == Trust::disk ||
                                    trust_ == Trust::contents);
+        state_.connected.store(trust_ == Trust::clean ? checkpoint_.connected : 0);
         state_.graph.allocated.store(checkpoint_.nodes);
         state_.graph.deleted.store(checkpoint_.deleted);
-        state_.graph.upper_allocated.store(checkpoint_.upper_blocks);
-        state_.graph.entry_point.store(checkpoint_.entry_point);
-        state_.graph.linked.store(checkpoint_.linked);
+        restore_progress();
+    }
+
+    // What was linked after the checkpoint still is when only processes died.
+    void restore_progress() {
+        graph::LinkingProgress progress{};
+        progress.entry_point = checkpoint_.entry_point;
+        progress.linked = checkpoint_.linked;
+        progress.upper_allocated = checkpoint_.upper_blocks;
+        if (trust_ == Trust::page_cache && checkpoint_.links_unsound == 0)
+            if (const auto noted = nodes_->noted_progress(); noted && possible(*noted))
+                progress = *noted;
+        state_.graph.upper_allocated.store(progress.upper_allocated);
+        state_.graph.entry_point.store(progress.entry_point);
+        state_.graph.linked.store(progress.linked);
+    }
+
+    bool possible(const graph::LinkingProgress &progress) const {
+        return progress.linked <= nodes_->mapped_slots() &&
+               progress.upper_allocated <= nodes_->mapped_upper_blocks() &&
+               entry_possible(progress.entry_point, progress.linked, checkpoint_.m);
     }
 
     Status replay_log() {
@@ -180,6 +202,7 @@ class Recovery {
         state_.repair.store(repair_);
         settle_lost_ids();
         forget_worn_graph();
+        nodes_->note_progress();
         replay.max_lsn = std::max(checkpoint_.max_lsn, max_lsn_);
         DVEC_TRY(writer.value()->resume(replay));
         // So that the next recovery can tell a log that is gone from one that was not begun. A full
@@ -272,8 +295,8 @@ class Recovery {
         PayloadHead head;
         std::memcpy(&head, record.payload.data(), sizeof head);
         note_survivor(record.node);
-        nodes_->write_payload(record.node, payload_tid(head), record.payload.data() + sizeof head);
-        nodes_->publish(record.node);
+        nodes_->restore_payload(record.node, payload_tid(head),
+                                record.payload.data() + sizeof head);
         return {};
     }
 
@@ -291,8 +314,14 @@ class Recovery {
         state_.graph.allocated.store(std::max(state_.graph.allocated.load(), id + 1));
     }
 
-    // Ids between the checkpoint and the end whose record was dropped have no row.
+    // Ids between the checkpoint and the end whose record was dropped have no row. Those at the end
+    // count as well when they were linked: links lead to them.
     void settle_lost_ids() {
+        if (const NodeId linked = state_.graph.linked.load();
+            linked > state_.graph.allocated.load()) {
+            survived_.resize(linked - checkpoint_.nodes, false);
+            state_.graph.allocated.store(linked);
+        }
         for (std::size_t index = 0; index < survived_.size(); ++index) {
             if (survived_[index])
                 continue;

@@ -39,6 +39,10 @@ struct SharedState {
     // 1 when links may hold anything, as after a power loss. Searches do not mind; a linker would.
     std::atomic<std::uint32_t> links_unsound;
 
+    // How many nodes were linked when it was last made sure that links lead to all of them; 0:
+    // never.
+    std::atomic<std::uint32_t> connected;
+
     // 1 when nodes were marked deleted that the log had no space to mention: only the next
     // checkpoint makes that durable.
     std::atomic<std::uint32_t> unlogged_removals;

@@ -290,10 +290,18 @@ bool link_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
     return ward.maintainer->has_tail();
 }
 
+// Makes sure that links lead to every node, when it is time for that.
+void connect_all(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
+    if (ward.maintainer->has_to_connect())
+        (void)settle(ward, ward.maintainer->connect(stop), FailedSync::impossible, now);
+}
+
 // Each kind of work gets its turn. Returns whether there is more.
 bool work_in_pieces(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
     make_links_sound(ward, stop, now);
     bool more = link_some(ward, stop, now);
+    if (in_use(*ward.entry, ward.generation))
+        connect_all(ward, stop, now);
     if (in_use(*ward.entry, ward.generation) && scrub_some(ward, now))
         more = true;
     if (in_use(*ward.entry, ward.generation) && compact_some(ward, stop, now))

@@ -291,6 +291,7 @@ TEST_F(StoreRecovery, LinkingThatACheckpointDoesNotKnowIsDoneAgain) {
     // All linked, so that older nodes have links to ids that are the tail after the crash.
     link_all(maintainer());
     EXPECT_EQ(index_->tail(), 0u);
+    store_.damage_noted_progress();
     crash_and_recover();
     EXPECT_EQ(store_.state->graph.linked.load(), 300u);
     EXPECT_EQ(index_->tail(), 30u);
@@ -312,6 +313,73 @@ TEST_F(StoreRecovery, LinkingThatACheckpointDoesNotKnowIsDoneAgain) {
     EXPECT_GE(recall(*index_, row_range(0, 600), 200), 0.98);
 }
 
+TEST_F(StoreRecovery, LinkingOutlivesTheProcess) {
+    ASSERT_NO_FATAL_FAILURE(start(300));
+    for (Row row = 300; row < 900; ++row)
+        store_.insert(*index_, row);
+    const std::atomic<bool> go{false};
+    ASSERT_TRUE(maintainer().link(400, go).ok());
+    for (Row row = 0; row < 900; row += 9)
+        ASSERT_TRUE(index_->remove(row, 0).ok());
+    const std::uint64_t entry_point = store_.state->graph.entry_point.load();
+    std::set<Row> rows = row_range(0, 900);
+    std::erase_if(rows, [](Row row) { return row % 9 == 0; });
+    for (int again = 0; again < 2; ++again) {
+        crash_and_recover();
+        EXPECT_EQ(store_.state->graph.linked.load(), 700u);
+        EXPECT_EQ(store_.state->graph.entry_point.load(), entry_point);
+        EXPECT_EQ(store_.state->graph.deleted.load(), 100u);
+        expect_rows(*index_, rows);
+        EXPECT_GE(recall(*index_, rows, 200), 0.98);
+    }
+    link_all(maintainer());
+    expect_rows(*index_, rows);
+    EXPECT_GE(recall(*index_, rows, 200), 0.98);
+}
+
+TEST_F(StoreRecovery, NodesThatWereLinkedAndHaveLostTheirRowsAreHoles) {
+    ASSERT_NO_FATAL_FAILURE(start(100));
+    for (Row row = 100; row < 300; ++row)
+        store_.insert(*index_, row, row < 200 ? 800 : 1000);
+    link_all(maintainer());
+    const auto report = crash_and_recover(900);
+    EXPECT_EQ(report.dropped, 100u);
+    EXPECT_EQ(report.holes, 100u);
+    EXPECT_EQ(store_.state->graph.linked.load(), 300u);
+    EXPECT_EQ(store_.state->graph.deleted.load(), 100u);
+    expect_rows(*index_, row_range(0, 200));
+    std::set<Row> rows = row_range(0, 200);
+    for (Row row = 1000; row < 1150; ++row) {
+        EXPECT_EQ(store_.insert(*index_, row, 950), row - 700);
+        rows.insert(row);
+    }
+    link_all(maintainer());
+    expect_rows(*index_, rows);
+    EXPECT_GE(recall(*index_, rows, 200), 0.98);
+}
+
+// Each byte of it is under the checksum or means nothing; what the checkpoint says holds then.
+TEST_F(StoreRecovery, DamagedProgressIsNotBelieved) {
+    for (std::uint64_t byte = 0; byte < sizeof(graph::LinkingProgress); ++byte) {
+        StoreUnderTest store;
+        ASSERT_NO_FATAL_FAILURE(store.build(20));
+        ASSERT_EQ(store.recover().start, Start::clean);
+        {
+            auto index = store.open();
+            for (Row row = 20; row < 40; ++row)
+                store.insert(*index, row);
+            link_all(*store.maintainer());
+        }
+        flip_bits(store.path("nodes.1"), graph::linking_progress_offset + byte, 0x11);
+        ASSERT_EQ(store.recover().start, Start::replayed);
+        if (byte < offsetof(graph::LinkingProgress, reserved))
+            EXPECT_LE(store.state->graph.linked.load(), 20u) << byte;
+        else
+            EXPECT_EQ(store.state->graph.linked.load(), 40u) << byte;
+        expect_rows(*store.open(), row_range(0, 40));
+    }
+}
+
 // Links to what the crash made the tail again lead nowhere, and they had taken the places of links
 // among the older nodes.
 TEST_F(StoreRecovery, RecallHoldsWhileRelinkingLags) {
@@ -327,6 +395,7 @@ TEST_F(StoreRecovery, RecallHoldsWhileRelinkingLags) {
             auto behind = store.maintainer();
             link_all(*behind);
         }
+        store.damage_noted_progress();
         ASSERT_EQ(store.recover().start, Start::replayed);
         auto index = store.open();
         EXPECT_GE(index->tail(), more);
@@ -346,6 +415,7 @@ TEST_F(StoreRecovery, AnIdThatIsUsedAgainForgetsItsFormerLinks) {
     for (Row row = 100; row < 300; ++row)
         store_.insert(*index_, row, 1000);
     link_all(maintainer());
+    store_.damage_noted_progress();
     EXPECT_EQ(crash_and_recover(900).dropped, 200u);
     EXPECT_EQ(store_.state->graph.allocated.load(), 100u);
     expect_rows(*index_, row_range(0, 100));

@@ -175,6 +175,10 @@ class StoreUnderTest {
         return record.ok() ? record.value() : store::CheckpointRecord();
     }
 
+    // As if the last crash had struck while the linker's progress was being noted: only what the
+    // checkpoint says is known.
+    void damage_noted_progress() { flip_bits(path("nodes.1"), graph::linking_progress_offset, 1); }
+
     graph::NodeId insert(store::Index &index, Row row, std::uint64_t lsn = 0) {
         auto id = index.insert(tid_of(row), lsn, vector(row).data());
         EXPECT_TRUE(id.ok()) << id.status().message();

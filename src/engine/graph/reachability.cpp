@@ -1,0 +1,228 @@
+// The tree of the breadth-first walk is kept: a link may be given up only if it is no branch of it.
+#include "engine/graph/reachability.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "engine/graph/search.hpp"
+#include "engine/graph/search_context.hpp"
+
+namespace dvec::graph {
+
+using base::Code;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr NodeId nobody = std::numeric_limits<NodeId>::max();
+constexpr std::size_t nodes_per_poll = 4096;
+// How far ahead of the walk the lists are fetched.
+constexpr std::size_t prefetched_ahead = 8;
+constexpr std::uint32_t always_connected = 1024;
+constexpr std::uint32_t most_connected_share = 32;
+// How many links a node that was cut off gets at most, and how many such links one node gives: more
+// entrances are found more easily, but each costs a node one of its links.
+constexpr unsigned links_taken = 2;
+constexpr std::uint8_t links_given_by_one = 1;
+
+class Reachability {
+  public:
+    Reachability(NodeStore &nodes, const ReachabilityParams &params, const std::atomic<bool> &stop)
+        : nodes_(nodes),
+          params_(params),
+          stop_(stop),
+          linked_(nodes.shared().linked.load(std::memory_order_acquire)),
+          entry_(EntryPoint::unpack(nodes.shared().entry_point.load(std::memory_order_acquire))),
+          limit_(nodes.layout().level0_links()),
+          list_lines_(nodes.layout().vector_offset / cache_line),
+          parents_(linked_, nobody) {}
+
+    Result<ReachabilityReport> run() {
+        if (entry_.level < 0 || entry_.id >= linked_)
+            return report_;
+        met_.reserve(linked_);
+        DVEC_TRY(spread(entry_.id, entry_.id));
+        const std::vector<NodeId> lost = live_nodes_not_met();
+        if (lost.empty())
+            return report_;
+        links_to_give_.resize(linked_, 0);
+        for (const NodeId id : met_)
+            links_to_give_[id] = links_given_by_one;
+        for (const NodeId id : lost)
+            DVEC_TRY(connect(id));
+        return report_;
+    }
+
+  private:
+    std::atomic<std::uint32_t> *list(NodeId id) const { return &nodes_.slot(id)->link_count; }
+
+    // Everything that links lead to from `root` and that was not met before.
+    Status spread(NodeId root, NodeId parent) {
+        std::size_t next = met_.size();
+        parents_[root] = parent;
+        met_.push_back(root);
+        for (; next < met_.size(); ++next) {
+            if (next % nodes_per_poll == 0 && stop_.load(std::memory_order_relaxed))
+                return Status(Code::interrupted, "connecting nodes was stopped");
+            if (next + prefetched_ahead < met_.size())
+                prefetch_lines(
+                    reinterpret_cast<const std::byte *>(nodes_.slot(met_[next + prefetched_ahead])),
+                    list_lines_);
+            const NodeId id = met_[next];
+            const std::atomic<std::uint32_t> *words = list(id);
+            const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
+            for (std::uint32_t i = 1; i <= count; ++i) {
+                const NodeId target = words[i].load(std::memory_order_relaxed);
+                if (target < linked_ && parents_[target] == nobody) {
+                    parents_[target] = id;
+                    met_.push_back(target);
+                }
+            }
+        }
+        return {};
+    }
+
+    std::vector<NodeId> live_nodes_not_met() const {
+        std::vector<NodeId> lost;
+        if (met_.size() < linked_)
+            for (NodeId id = 0; id < linked_; ++id)
+                if (parents_[id] == nobody && is_live(nodes_.state(id)))
+                    lost.push_back(id);
+        return lost;
+    }
+
+    // Even those that the walk has met meanwhile, by way of others of their group: one entrance to
+    // a large group is too few for searches to come upon.
+    Status connect(NodeId id) {
+        if (stop_.load(std::memory_order_relaxed))
+            return Status(Code::interrupted, "connecting nodes was stopped");
+        if (report_.connected + report_.unreachable >=
+            always_connected + linked_ / most_connected_share) {
+            report_.unreachable += parents_[id] == nobody;
+            return {};
+        }
+        // From the entry point's level-0 list only such nodes are found that can be reached; the
+        // way down through the upper levels is the better one, but may end among the others.
+        for (const int level : {entry_.level, 0}) {
+            DVEC_TRY(find_near(id, level));
+            const bool was_met = parents_[id] != nobody;
+            take_links(id);
+            if (parents_[id] == nobody)
+                continue;
+            ++report_.connected;
+            return was_met ? Status() : spread(id, parents_[id]);
+        }
+        ++report_.unreachable;
+        return {};
+    }
+
+    // What a search for the node finds that begins on this level, nearest first.
+    Status find_near(NodeId id, int level) {
+        Search::Params params;
+        params.kernel = params_.kernel;
+        params.dimensions = params_.dimensions;
+        params.ef = params_.ef;
+        const Watermarks marks{linked_, linked_, {entry_.id, level}};
+        DVEC_TRY(search_.start(nodes_, marks, nodes_.vector(id), params));
+        near_.clear();
+        while (near_.size() < params_.ef) {
+            auto hit = search_.next();
+            if (!hit.ok())
+                return std::move(hit).status();
+            if (!hit.value())
+                break;
+            if (hit.value()->id != id)
+                near_.push_back(hit.value()->id);
+        }
+        return {};
+    }
+
+    // Links from the nearest of those that could be reached from the beginning, and one back. If
+    // there is none, any that is reached now will do.
+    void take_links(NodeId id) {
+        unsigned taken = 0;
+        for (const NodeId near : near_)
+            if (taken < links_taken && links_to_give_[near] > 0 && add_link(near, id)) {
+                --links_to_give_[near];
+                ++taken;
+                become_child(id, near);
+            }
+        for (const NodeId near : near_)
+            if (parents_[id] == nobody && parents_[near] != nobody && add_link(near, id))
+                become_child(id, near);
+    }
+
+    void become_child(NodeId id, NodeId parent) {
+        if (parents_[id] != nobody)
+            return;
+        parents_[id] = parent;
+        add_link(id, parent);
+    }
+
+    // False when the list is full of branches.
+    bool add_link(NodeId from, NodeId to) {
+        std::atomic<std::uint32_t> *words = list(from);
+        const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
+        for (std::uint32_t i = 1; i <= count; ++i)
+            if (words[i].load(std::memory_order_relaxed) == to)
+                return true;
+        if (count < limit_) {
+            words[count + 1].store(to, std::memory_order_relaxed);
+            words[0].store(count + 1, std::memory_order_release);
+            return true;
+        }
+        const std::uint32_t place = farthest_spare(from, words);
+        if (place != 0)
+            words[place].store(to, std::memory_order_release);
+        return place != 0;
+    }
+
+    // Where in a full list the farthest link stands that is no branch; 0 when all are.
+    std::uint32_t farthest_spare(NodeId node, const std::atomic<std::uint32_t> *words) const {
+        std::uint32_t place = 0;
+        float farthest = 0;
+        for (std::uint32_t i = 1; i <= limit_; ++i) {
+            const NodeId target = words[i].load(std::memory_order_relaxed);
+            if (target >= linked_)
+                return i;  // leads nowhere
+            if (parents_[target] == node)
+                continue;
+            const float distance = params_.kernel.distance(
+                nodes_.vector(node), nodes_.vector(target), params_.dimensions);
+            if (place == 0 || distance > farthest) {
+                place = i;
+                farthest = distance;
+            }
+        }
+        return place;
+    }
+
+    NodeStore &nodes_;
+    const ReachabilityParams &params_;
+    const std::atomic<bool> &stop_;
+    const NodeId linked_;
+    const EntryPoint entry_;
+    const std::uint32_t limit_;
+    const std::size_t list_lines_;
+    std::vector<NodeId> parents_;              // in the walk's tree, of every node met
+    std::vector<NodeId> met_;                  // in the order in which they were
+    std::vector<std::uint8_t> links_to_give_;  // to nodes that were not met at first, by id
+    std::vector<NodeId> near_;
+    Search search_;
+    ReachabilityReport report_;
+};
+
+}  // namespace
+
+Result<ReachabilityReport> connect_unreachable(NodeStore &nodes, const ReachabilityParams &params,
+                                               const std::atomic<bool> &stop) {
+    return base::guarded([&]() -> Result<ReachabilityReport> {
+        if (nodes.shared().linked.load(std::memory_order_acquire) > nodes.mapped_slots())
+            return Status(Code::corrupt, "more nodes are linked than there are slots");
+        return Reachability(nodes, params, stop).run();
+    });
+}
+
+}  // namespace dvec::graph
