@@ -39,12 +39,25 @@ class Reachability {
           list_lines_(nodes.layout().vector_offset / cache_line),
           parents_(linked_, nobody) {}
 
-    Result<ReachabilityReport> run() {
+    // The live nodes that were not met on a walk from the entry point.
+    Result<std::vector<NodeId>> find_lost() {
+        std::vector<NodeId> lost;
         if (entry_.level < 0 || entry_.id >= linked_)
-            return report_;
+            return lost;
         met_.reserve(linked_);
         DVEC_TRY(spread(entry_.id, entry_.id));
-        const std::vector<NodeId> lost = live_nodes_not_met();
+        if (met_.size() < linked_)
+            for (NodeId id = 0; id < linked_; ++id)
+                if (parents_[id] == nobody && is_live(nodes_.state(id)))
+                    lost.push_back(id);
+        return lost;
+    }
+
+    Result<ReachabilityReport> connect_lost() {
+        auto found = find_lost();
+        if (!found.ok())
+            return std::move(found).status();
+        const std::vector<NodeId> &lost = found.value();
         if (lost.empty())
             return report_;
         links_to_give_.resize(linked_, 0);
@@ -82,15 +95,6 @@ class Reachability {
             }
         }
         return {};
-    }
-
-    std::vector<NodeId> live_nodes_not_met() const {
-        std::vector<NodeId> lost;
-        if (met_.size() < linked_)
-            for (NodeId id = 0; id < linked_; ++id)
-                if (parents_[id] == nobody && is_live(nodes_.state(id)))
-                    lost.push_back(id);
-        return lost;
     }
 
     // Even those that the walk has met meanwhile, by way of others of their group: one entrance to
@@ -216,12 +220,24 @@ class Reachability {
 
 }  // namespace
 
+Result<std::uint32_t> count_unreachable(NodeStore &nodes, const std::atomic<bool> &stop) {
+    return base::guarded([&]() -> Result<std::uint32_t> {
+        if (nodes.shared().linked.load(std::memory_order_acquire) > nodes.mapped_slots())
+            return Status(Code::corrupt, "more nodes are linked than there are slots");
+        const ReachabilityParams none{};
+        auto lost = Reachability(nodes, none, stop).find_lost();
+        if (!lost.ok())
+            return std::move(lost).status();
+        return static_cast<std::uint32_t>(lost.value().size());
+    });
+}
+
 Result<ReachabilityReport> connect_unreachable(NodeStore &nodes, const ReachabilityParams &params,
                                                const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Result<ReachabilityReport> {
         if (nodes.shared().linked.load(std::memory_order_acquire) > nodes.mapped_slots())
             return Status(Code::corrupt, "more nodes are linked than there are slots");
-        return Reachability(nodes, params, stop).run();
+        return Reachability(nodes, params, stop).connect_lost();
     });
 }
 

@@ -25,6 +25,11 @@ struct ReachabilityReport {
     bool operator==(const ReachabilityReport &) const = default;
 };
 
+// How many of the live nodes below SharedState::linked no level-0 links lead to from the entry
+// point. Links may hold anything; whoever writes them meanwhile makes the answer an estimate.
+// Errors and memory as below.
+base::Result<std::uint32_t> count_unreachable(NodeStore &nodes, const std::atomic<bool> &stop);
+
 // Walks the level-0 links below SharedState::linked, breadth first from the entry point. Of the
 // live nodes not met, each in turn gets a link from the nearest node met, and gives one back, and
 // the walk goes on from there. In a full list the link takes the place of the farthest one by which

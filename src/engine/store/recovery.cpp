@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/graph/node_store.hpp"
+#include "engine/graph/reachability.hpp"
 #include "engine/log/writer.hpp"
 #include "engine/store/checkpoint.hpp"
 #include "engine/store/checkpointer.hpp"
@@ -349,10 +350,22 @@ class Recovery {
             for (std::uint32_t i = 0; i < count; ++i)
                 lost += nodes_->links(id)[i].load() >= linked;
         }
-        if (lost * 6 <= links)
+        if (lost * 6 <= links && !cut_off(linked))
             return;
         state_.graph.entry_point.store(0);
         state_.graph.linked.store(0);
+    }
+
+    // All of a cluster's links may lead to the tail where few of the graph's do. A small graph is
+    // linked anew in no time.
+    bool cut_off(NodeId linked) const {
+        constexpr NodeId small = 20000;
+        constexpr std::uint64_t one_in = 64;
+        static const std::atomic<bool> go{false};
+        if (linked > small)
+            return false;
+        const auto unreachable = graph::count_unreachable(*nodes_, go);
+        return unreachable.ok() && unreachable.value() * one_in > linked;
     }
 
     base::FileSystem &file_system_;

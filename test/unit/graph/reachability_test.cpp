@@ -91,6 +91,7 @@ TEST_F(ReachabilityTest, AGroupThatWasCutOffIsFoundAgain) {
     const auto in_group = [&](NodeId id) { return id % 10 == 3 && id != entry.id; };
     cut_off(in_group);
     ASSERT_LT(reachable(), 2800u);
+    EXPECT_EQ(count_unreachable(*nodes_, never_stop).value(), 3000 - reachable());
     const ReachabilityReport report = connect();
     EXPECT_GT(report.connected, 0u);
     EXPECT_EQ(report.unreachable, 0u);

@@ -410,6 +410,23 @@ TEST_F(StoreRecovery, RecallHoldsWhileRelinkingLags) {
     }
 }
 
+// Few of all links are lost, but they were the only ones to some nodes.
+TEST_F(StoreRecovery, ASmallGraphWithNodesCutOffIsLinkedAnew) {
+    ASSERT_NO_FATAL_FAILURE(start(2000));
+    for (Row row = 2000; row < 2010; ++row)
+        store_.insert(*index_, row);
+    const auto group = [](graph::NodeId id) { return id >= 500 && id < 600; };
+    const auto nodes = store_.nodes();
+    for (graph::NodeId id = 0; id < 2000; ++id)
+        for (std::uint32_t i = 0; i < nodes->layout().level0_links(); ++i)
+            if (!group(id) && group(nodes->links(id)[i].load()))
+                nodes->links(id)[i].store(2000 + i % 10);
+    crash_and_recover();
+    EXPECT_EQ(index_->tail(), 2010u);
+    link_all(maintainer());
+    EXPECT_GE(recall(*index_, row_range(0, 2010), 200), 0.98);
+}
+
 TEST_F(StoreRecovery, AnIdThatIsUsedAgainForgetsItsFormerLinks) {
     ASSERT_NO_FATAL_FAILURE(start(100));
     for (Row row = 100; row < 300; ++row)

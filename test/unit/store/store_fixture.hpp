@@ -175,6 +175,14 @@ class StoreUnderTest {
         return record.ok() ? record.value() : store::CheckpointRecord();
     }
 
+    std::unique_ptr<graph::NodeStore> nodes() {
+        auto opened = graph::NodeStore::open(
+            files, store::node_store_params(description, *description.kernel(), state->files),
+            state->graph);
+        EXPECT_TRUE(opened.ok()) << opened.status().message();
+        return std::move(opened).value();
+    }
+
     // As if the last crash had struck while the linker's progress was being noted: only what the
     // checkpoint says is known.
     void damage_noted_progress() { flip_bits(path("nodes.1"), graph::linking_progress_offset, 1); }
