@@ -54,6 +54,7 @@ def table(request, prepared_template):
 
 
 in_line = pytest.fixture(scope="module", name="in_line", params=[(20000, 128)], ids=["20000x128"])(table)
+short = pytest.fixture(scope="module", name="short", params=[(10000, 3)], ids=["10000x3"])(table)
 toasted = pytest.fixture(scope="module", name="toasted", params=[(2000, 1024)], ids=["2000x1024"])(table)
 
 NEAREST = "SELECT id FROM items ORDER BY v <-> $q"
@@ -96,7 +97,15 @@ def test_toasted(toasted):
     assert not toasted.uses_index(NEAREST)
     assert not toasted.uses_index(NEAREST + " DESC LIMIT 10")
     assert toasted.uses_index("SELECT id FROM items WHERE share < 1000 ORDER BY v <-> $q LIMIT 10")
-    assert not toasted.uses_index("SELECT id FROM items WHERE share < 10 ORDER BY v <-> $q LIMIT 10")
+    for share in (200, 10):
+        assert not toasted.uses_index(f"SELECT id FROM items WHERE share < {share} ORDER BY v <-> $q LIMIT 10")
+
+
+def test_filters_on_short_rows(short):
+    """Where a row is small the table is read so fast that the index has to be worth its jumps."""
+    for share, limit, by_index in ((1000, 10, True), (500, 10, True), (200, 20, False), (100, 10, False)):
+        assert by_index == short.uses_index(
+            f"SELECT id FROM items WHERE share < {share} ORDER BY v <-> $q LIMIT {limit}"), share
 
 
 @pytest.mark.parametrize("rows, by_index", [(10, False), (1000, True)])
