@@ -18,8 +18,10 @@ void _PG_init(void) {
     access_method_init();
     // Shared memory and workers can only be had while the server starts. Without them the types and
     // the exact search work, and using an index says what to set.
-    if (!process_shared_preload_libraries_in_progress)
+    if (!process_shared_preload_libraries_in_progress) {
+        warn_without_registry();
         return;
+    }
     registry_init();
     commit_sync_init();
     worker_init();

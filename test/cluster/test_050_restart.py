@@ -1,5 +1,7 @@
 """What a restart costs depends on how the server went down, and dvec_indexes says so."""
 
+import re
+
 import pytest
 
 import answers
@@ -28,6 +30,8 @@ def test_opened_by(cluster, how, opened_by):
     assert answers.check_complete(connection, "items", rows[0]) == 480
     after = answers.index_state(connection, "items_v_idx")
     assert after["opened_by"] == opened_by, after
+    # The log says it in the same words.
+    assert re.search(rf"opened in \d+ ms: {opened_by}( of |$)", cluster.log_text(), re.M)
     assert (after["nodes"], after["deleted"]) == (600, 120), after
     if opened_by == "clean start":
         assert after["replayed_records"] == 0, after

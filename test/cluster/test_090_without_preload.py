@@ -47,3 +47,28 @@ def test_settings_unknown_to_a_session_without_the_library(make_cluster):
     connection = cluster.connect()
     connection.execute("SELECT '[1,2]'::vector")
     assert connection.execute("SHOW hnsw.ef_search").fetchall() == [("99",)]
+
+
+@pytest.mark.parametrize("preload", ["", "dvec"])
+@pytest.mark.parametrize("extension", ["dvec", "vector"])
+def test_creating_the_extension_says_what_is_missing(make_cluster, preload, extension):
+    """Once, when somebody may still do something about it; other sessions hear nothing."""
+    cluster = make_cluster(shared_preload_libraries=preload)
+    cluster.sql("CREATE DATABASE shop")
+
+    def told(statement):
+        connection = cluster.connect("shop")
+        notices = []
+        connection.add_notice_handler(lambda notice: notices.append(
+            (notice.severity, notice.sqlstate, notice.message_primary, notice.message_hint)))
+        connection.execute(statement)
+        return notices
+
+    notices = told(f"CREATE EXTENSION {extension}")
+    if preload:
+        assert notices == []
+    else:
+        [(severity, sqlstate, message, hint)] = notices
+        assert (severity, sqlstate) == ("WARNING", "55000")
+        assert "shared_preload_libraries" in message and "postgresql.conf" in hint
+    assert told("CREATE TABLE t (v vector(3)); INSERT INTO t VALUES ('[1,2,3]')") == []

@@ -122,3 +122,20 @@ def test_a_log_segment_that_disappears_under_a_running_server_costs_nothing(make
     vectors.copy_in(other, "items", 2000, vectors.clustered(5, DIMENSIONS, seed=135))
     assert answers.index_state(connection, "items_v_idx")["repaired"] >= 1
     assert answers.check_complete(connection, "items", [0.0] * DIMENSIONS) == ROWS + 10
+
+
+@pytest.mark.parametrize("index, error, message, more", [
+    ("items_id_idx", psycopg.errors.WrongObjectType, "neither an hnsw nor an ivfflat index", '"btree"'),
+    ("parts_v_idx", psycopg.errors.WrongObjectType, "is a partitioned index", "its partitions"),
+    ("items", psycopg.errors.WrongObjectType, "is not an index", "")])
+def test_what_cannot_be_checked(items, index, error, message, more):
+    items.execute("CREATE INDEX items_id_idx ON items (id)")
+    items.execute("CREATE TABLE parts (id integer, v vector(3)) PARTITION BY LIST (id)")
+    items.execute("CREATE TABLE part PARTITION OF parts DEFAULT")
+    items.execute("CREATE INDEX parts_v_idx ON parts USING ivfflat (v vector_l2_ops)")
+    with pytest.raises(error) as raised:
+        check(items, f"'{index}'")
+    told = raised.value.diag
+    assert message in told.message_primary
+    assert more in (told.message_detail or "") + (told.message_hint or "")
+    assert check(items, "'part_v_idx'") == []

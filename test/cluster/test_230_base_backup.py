@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 
+import psycopg
 import pytest
 
 import answers
@@ -113,6 +114,14 @@ def test_promoted_standby(primary, started_from):
         time.sleep(0.5)
     expected = count_rows(primary)
     wait_until(lambda: count_rows(standby) == expected, "the standby catches up")
+    # Whatever the session set, its queries are planned without the index; nothing else can read it.
+    connection = standby.connect()
+    connection.execute("SET enable_seqscan = off")
+    assert len(connection.execute("SELECT id FROM items ORDER BY v <-> (SELECT v FROM items LIMIT 1)"
+                                  " LIMIT 5").fetchall()) == 5
+    with pytest.raises(psycopg.errors.FeatureNotSupported) as raised:
+        connection.execute("SELECT * FROM dvec_check('items_v_idx')")
+    assert "promotion" in raised.value.diag.message_hint
     standby.sql("SELECT pg_promote()")
     check(standby, expected)
 

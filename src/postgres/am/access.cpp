@@ -17,8 +17,8 @@ OpenIndex *open_relation(Relation index) {
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                  errmsg("%s index \"%s\" cannot be used during recovery", method_name(index),
                         RelationGetRelationName(index)),
-                 errhint("Queries on a standby use the exact search; do not set enable_seqscan "
-                         "to off.")));
+                 errhint("On a standby queries use the exact search. Its indexes are brought up to "
+                         "date after its promotion.")));
     RelationSource source(index);
     return open_index(compat::file_name(index), source);
 }

@@ -15,6 +15,7 @@
 #include "postgres/am/access.hpp"
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/opclass.hpp"
+#include "postgres/am/options.hpp"
 #include "postgres/am/owner_rights.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/errors.hpp"
@@ -78,11 +79,16 @@ Check *new_check() {
     return check;
 }
 
-void require_hnsw(Relation index) {
-    if (index->rd_rel->relkind != RELKIND_INDEX ||
-        index->rd_indam->amcostestimate != reinterpret_cast<amcostestimate_function>(estimate_cost))
+void require_own_index(Relation index) {
+    if (index->rd_indam->amcostestimate != reinterpret_cast<amcostestimate_function>(estimate_cost))
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                        errmsg("\"%s\" is not an hnsw index", RelationGetRelationName(index))));
+                        errmsg("\"%s\" is neither an hnsw nor an ivfflat index",
+                               RelationGetRelationName(index)),
+                        errdetail("Its access method is \"%s\".", method_name(index))));
+    if (index->rd_rel->relkind != RELKIND_INDEX)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                        errmsg("\"%s\" is a partitioned index", RelationGetRelationName(index)),
+                        errhint("Each of its partitions has an index of its own: check those.")));
     if (!index->rd_index->indisvalid)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -206,7 +212,7 @@ DVEC_FUNCTION(dvec_check) {
     const Oid heap_oid = IndexGetRelation(index_oid, true);
     Relation heap = OidIsValid(heap_oid) ? table_open(heap_oid, AccessShareLock) : nullptr;
     Relation index = index_open(index_oid, AccessShareLock);
-    require_hnsw(index);
+    require_own_index(index);
 
     Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
     Check *check = new_check();

@@ -179,7 +179,7 @@ void report_opening(const IndexEntry *entry, const RepairResult *repaired) {
         case OpeningRecord::Kind::none:
             break;
         case OpeningRecord::Kind::clean:
-            strlcpy(what, "clean", sizeof what);
+            strlcpy(what, "clean start", sizeof what);
             break;
         case OpeningRecord::Kind::replayed:
             snprintf(what, sizeof what,

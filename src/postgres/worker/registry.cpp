@@ -7,12 +7,18 @@
 #include "postgres/worker/server_starts.hpp"
 #include "postgres/worker/settings.hpp"
 
+extern "C" {
+#include "commands/extension.h"
+}
+
 namespace dvec::postgres {
 
 namespace {
 
 constexpr const char *shared_memory_name = "dvec registry";
 constexpr const char *tranche_name = "dvec";
+constexpr const char *how_to_preload =
+    "Add dvec to shared_preload_libraries in postgresql.conf and restart the server.";
 
 Registry *the_registry = nullptr;
 shmem_request_hook_type previous_request_hook = nullptr;
@@ -91,6 +97,17 @@ void registry_init() {
     shmem_startup_hook = start_registry;
 }
 
+void warn_without_registry() {
+    // Any other first use of the types is right without indexes: programs that read a dump, or a
+    // session of a server that was told to do without.
+    if (!creating_extension)
+        return;
+    ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                      errmsg("dvec is not loaded via \"shared_preload_libraries\", so its indexes "
+                             "cannot be used"),
+                      errhint("%s", how_to_preload)));
+}
+
 Registry *registry() noexcept { return the_registry; }
 
 Registry *require_registry() {
@@ -98,8 +115,7 @@ Registry *require_registry() {
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                  errmsg("dvec must be loaded via \"shared_preload_libraries\" to use hnsw indexes"),
-                 errhint("Add dvec to shared_preload_libraries in postgresql.conf and restart the "
-                         "server.")));
+                 errhint("%s", how_to_preload)));
     return the_registry;
 }
 

@@ -123,6 +123,9 @@ struct Registry {
 
 // Reserves shared memory; called while the server loads its preloaded libraries.
 void registry_init();
+// In its place when dvec is loaded later: warns whoever creates the extension that it will have no
+// index.
+void warn_without_registry();
 
 // The table; null when dvec was not preloaded.
 Registry *registry() noexcept;
