@@ -1,13 +1,19 @@
 """A dump of a pgvector database is restored, and what is dumped then is the same text: every type,
 expression, option and value came through. Dumps of dvec's own make the round trip as well."""
 
+import contextlib
 import pathlib
 import re
 import subprocess
 
+import psycopg
 import pytest
 
 PGVECTOR_DUMP = pathlib.Path(__file__).parent / "dumps/pgvector.sql"
+# Made with pg_dump --create: it says itself which database it is of.
+SURFACE_DUMP = pathlib.Path(__file__).parent / "dumps/pgvector_surface.sql"
+# What pg_dumpall --globals-only had to say beside it.
+SURFACE_ROLES = """CREATE ROLE searcher LOGIN; ALTER ROLE searcher SET "hnsw.ef_search" TO '200';"""
 
 # (the query, the index that has to answer it); the numbers are the distances, which have no ties
 # among the first ones.
@@ -136,3 +142,106 @@ def test_binary_copy_between_databases(cluster):
             sink.write(row)
     assert essence(cluster.program("pg_dump", dbname="copy")) == essence(PGVECTOR_DUMP.read_text())
     check_searches(cluster, "copy")
+
+
+# ---- every operator class, option and setting ----
+
+# As pgvector 0.8.6 answered, with views, a function and generated columns between.
+PGVECTOR_ANSWERS = {
+    "SELECT a, b, c, d, e, f, g, h, i, j, k FROM functions WHERE id = 17": [
+        (17.36746689215212, 40.5, 0.044525308818361364, 18.875, 5.0, 0.8333333333333334, -18.0625, 23.125,
+         0.09355711876600703, 3.0, 0.6)],
+    "SELECT l::text, m::text, n::text, o::text, p, q::text, r::text, s::text FROM functions WHERE id = 17": [
+        ("[0.9653344,-0.22713752,0.11356876,0.0603334]", "[16,-5,1,0.0625]", "[289,16,4,1.1289062]",
+         "[1,2,2,1.0625]", "1011", "[17,0,0,5.25,0,0]", "{1:17,2:-4,3:2,4:1.0625}/4", "[17,3,3,2.125]")],
+    "SELECT neighbour, distance FROM searches WHERE id = 30": [(30, 0.0), (32, 2.4622145)],
+    "SELECT part, v::text, h::text, different FROM totals ORDER BY 1": [
+        (0, "[630,0,60,39.375]", "[31.5,0.15002441,4.1484375,3.9375]", 20),
+        (1, "[590,-7,60,36.875]", "[29.5,0.049987793,4.1015625,3.6875]", 20),
+        (2, "[610,3,60,38.125]", "[30.5,0.099975586,3.9492188,3.8125]", 20)],
+    "SELECT id FROM near('[5,1,2,1]')": [(18,), (16,), (14,)],
+}
+
+def settings_in(dump):
+    return sorted(line for line in dump.splitlines() if re.match(r"ALTER (DATABASE|ROLE) .* SET ", line))
+
+
+def vector_indexes(connection):
+    """(index, table, expression, operator, condition) of all but the unused table's."""
+    return connection.execute(
+        """SELECT i.indexrelid::regclass::text, i.indrelid::regclass::text,
+                  pg_get_indexdef(i.indexrelid, 1, true), o.oprname,
+                  coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')
+           FROM pg_index i
+           JOIN pg_class c ON c.oid = i.indexrelid AND c.relkind = 'i'
+           JOIN pg_am a ON a.oid = c.relam AND a.amname IN ('hnsw', 'ivfflat')
+           JOIN pg_opclass k ON k.oid = i.indclass[0]
+           JOIN pg_amop p ON p.amopfamily = k.opcfamily
+           JOIN pg_operator o ON o.oid = p.amopopr
+           WHERE i.indrelid <> 'scratch'::regclass ORDER BY 1""").fetchall()
+
+
+def check_every_index(connection):
+    """Each gives the distances of the exact search. Under halfvec_cosine_ops the rows are in the
+    order of unit vectors rounded to halves, whose distances differ by less than 0.001."""
+    found = vector_indexes(connection)
+    for name, table, expression, operator, condition in found:
+        [[wanted]] = connection.execute(
+            f"SELECT ({expression})::text FROM {table} WHERE {condition} AND ({expression}) IS NOT NULL"
+            " ORDER BY 1 DESC LIMIT 1").fetchall()
+        query = (f"SELECT {expression} {operator} '{wanted}' FROM {table}"
+                 f" WHERE {condition} ORDER BY 1 LIMIT 10")
+        with connection.transaction():
+            connection.execute("SET LOCAL enable_indexscan = off")
+            exact = connection.execute(query).fetchall()
+            connection.execute("SET LOCAL enable_indexscan = on; SET LOCAL enable_seqscan = off;"
+                               " SET LOCAL enable_sort = off; SET LOCAL hnsw.ef_search = 1000")
+            connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid <> %s::regclass"
+                               " AND indrelid = %s::regclass", [name, table])
+            [[plan]] = connection.execute("EXPLAIN (FORMAT json) " + query).fetchall()
+            assert f"'Index Name': '{name}'" in str(plan), (query, plan)
+            hits = connection.execute(query).fetchall()
+            assert [hit[0] for hit in hits] == pytest.approx([row[0] for row in exact], abs=2e-3), query
+            raise psycopg.Rollback
+    return len(found)
+
+
+def test_dump_of_every_kind(cluster):
+    original = SURFACE_DUMP.read_text()
+    cluster.sql(SURFACE_ROLES)
+    cluster.psql(stdin=original)
+    dump = cluster.program("pg_dump", "--create", "shop")
+    assert essence(dump) == essence(original)
+    assert settings_in(dump) == settings_in(original)
+    roles = cluster.program("pg_dumpall", "--globals-only")
+    assert settings_in(roles) == ["""ALTER ROLE searcher SET "hnsw.ef_search" TO '200';"""]
+
+    connection = cluster.connect("shop")
+    assert check_every_index(connection) == 31
+    for query, answer in PGVECTOR_ANSWERS.items():
+        for row, wanted in zip(connection.execute(query).fetchall(), answer, strict=True):
+            for value, wanted_value in zip(row, wanted, strict=True):
+                if isinstance(wanted_value, float):
+                    wanted_value = pytest.approx(wanted_value, rel=1e-6)
+                assert value == wanted_value, query
+    assert connection.execute("SELECT average(v) = avg(v) FROM points").fetchall() == [(True,)]
+
+
+def test_settings_of_database_and_role(cluster):
+    """They come with the dump and mean what they meant."""
+    cluster.sql(SURFACE_ROLES)
+    cluster.psql(stdin=SURFACE_DUMP.read_text())
+    shown = "SELECT current_setting(name) FROM unnest(%s::text[]) WITH ORDINALITY AS n (name, i) ORDER BY i"
+    names = ["hnsw.iterative_scan", "hnsw.max_scan_tuples", "hnsw.scan_mem_multiplier", "hnsw.ef_search",
+             "ivfflat.iterative_scan", "ivfflat.probes", "ivfflat.max_probes"]
+    for user, values in (
+            ("postgres", ["strict_order", "30000", "2", "40", "complete", "10", "20"]),
+            ("searcher", ["off", "30000", "2", "200", "relaxed_order", "10", "20"])):
+        connection = psycopg.connect(host=str(cluster.home), user=user, dbname="shop", autocommit=True)
+        with contextlib.closing(connection):
+            assert [value for value, in connection.execute(shown, [names]).fetchall()] == values, user
+            if user == "searcher":
+                # "off" of the role: no more than ef_search rows.
+                connection.execute("SET hnsw.ef_search = 7; SET enable_seqscan = off; SET enable_sort = off")
+                assert len(connection.execute("SELECT id FROM points ORDER BY v <+> '[1,2,3,4]'"
+                                              ).fetchall()) == 7
