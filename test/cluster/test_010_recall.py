@@ -54,3 +54,38 @@ def test_recall(loaded, metric):
     recall = found / (QUERIES * LIMIT)
     connection.execute("DROP INDEX items_v_idx")
     assert recall >= 0.98, f"recall@{LIMIT} of {metric} is {recall:.4f}"
+
+
+# (Halves of unit length are too coarse to order the angles of so many rows in three dimensions.)
+@pytest.mark.parametrize("type_name, metric", [
+    ("vector", "l2"), ("vector", "ip"), ("vector", "cosine"), ("vector", "l1"),
+    ("halfvec", "l2"), ("halfvec", "ip")])
+def test_recall_in_a_cube(loaded, type_name, metric):
+    """At the default ef_search. By inner product few of the rows are ever an answer, and the graph has to
+    lead to those."""
+    cluster, _, _ = loaded
+    operator = vectors.OPERATORS[metric]
+    random = np.random.default_rng(3)
+    rows = (random.random((5000, 3)) * random.random((5000, 3))).astype(np.float16).astype(np.float32)
+    queries = random.random((QUERIES, 3)).astype(np.float16).astype(np.float32)
+    limit = 20
+    connection = cluster.connect()
+    connection.execute(f"CREATE TABLE cube (id integer, v {type_name}(3))")
+    try:
+        connection.execute("CREATE TEMP TABLE loading (id integer, v vector(3))")
+        vectors.copy_in(connection, "loading", 0, rows)
+        connection.execute("INSERT INTO cube SELECT id, v FROM loading")
+        connection.execute(f"CREATE INDEX ON cube USING hnsw (v {type_name}_{metric}_ops)")
+        answers.force_index(connection, ef_search=40)
+        statement = f"SELECT id FROM cube ORDER BY v {operator} %s::{type_name} LIMIT {limit}"
+        answers.check_plan(connection, statement, [vectors.text(queries[0])])
+        found = 0
+        for query in queries:
+            exact = vectors.distances(metric, rows, query)
+            farthest = np.partition(exact, limit - 1)[limit - 1] + 1e-6
+            ids = [row[0] for row in connection.execute(statement, [vectors.text(query)])]
+            found += int(np.count_nonzero(exact[ids] <= farthest))
+        recall = found / (QUERIES * limit)
+        assert recall >= 0.98, f"recall@{limit} of {type_name}, {metric} is {recall:.4f}"
+    finally:
+        connection.execute("DROP TABLE cube")

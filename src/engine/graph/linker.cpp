@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/graph/reselection.hpp"
+#include "engine/graph/neighbour_selection.hpp"
 #include "engine/graph/thread_pool.hpp"
 
 namespace dvec::graph {
@@ -99,6 +99,7 @@ class Linker::Construction final : private Graph {
         : Graph(nullptr),
           nodes_(nodes),
           measure_{params.kernel.distance, params.dimensions},
+          length_matters_(params.kernel.metric == distance::Metric::inner_product),
           empty_tower_(std::size_t{max_level} * nodes.layout().upper_block_bytes) {
         // hnswlib's constructor leaves these as they come; its destructor frees them.
         data_level0_memory_ = nullptr;
@@ -133,14 +134,13 @@ class Linker::Construction final : private Graph {
     // The neighbours chosen for a new node on one level, nearest first in each part.
     struct Selection {
         std::vector<NodeId> ids;
-        std::size_t diverse = 0;  // the first so many are the heuristic's; the others fill up
+        std::size_t diverse = 0;  // the first so many lie in different directions
     };
     // Memory of one thread, kept from node to node.
     struct Scratch {
-        std::vector<Found> usable;          // farthest first
         std::vector<Selection> selections;  // per level
         std::vector<NodeId> list;
-        Reselection reselection;
+        NeighbourSelection choice;
     };
 
     Status follow_capacity();
@@ -155,8 +155,19 @@ class Linker::Construction final : private Graph {
     void store_own_links(NodeId id, int level, const Selection &selection, Scratch &scratch);
     void link_back(NodeId neighbour, NodeId id, int level, Scratch &scratch);
     void reselect(NodeId node, NodeId added, int level, Scratch &scratch);
+    void keep_diverse(NodeId node, NeighbourSelection &choice);
 
     float between(NodeId a, NodeId b) const { return measure_(nodes_.vector(a), nodes_.vector(b)); }
+    // Minus the square of a node's length. Two threads that ask first find the same.
+    float from_itself(NodeId id) {
+        const std::atomic_ref known(from_itself_[id]);
+        float distance = known.load(std::memory_order_relaxed);
+        if (std::isnan(distance)) {
+            distance = between(id, id);
+            known.store(distance, std::memory_order_relaxed);
+        }
+        return distance;
+    }
     std::uint32_t list_limit(int level) const {
         return static_cast<std::uint32_t>(level == 0 ? maxM0_ : maxM_);
     }
@@ -179,13 +190,15 @@ class Linker::Construction final : private Graph {
 
     NodeStore &nodes_;
     Measure measure_;
+    const bool length_matters_;  // distances are inner products
     // What linkLists_ points to for nodes without blocks: every list empty, at any level.
     std::vector<char> empty_tower_;
     std::vector<char *> towers_;  // linkLists_: per node, its first upper block
     // Per node, how many entries at the head of its level-0 list were kept together by an earlier
     // selection. Guarded by the node's lock. Zero is always true, so it need not survive.
     std::vector<std::uint8_t> settled_;
-    InboundCounts inbound_;
+    // Per node, for inner products only: not a number until it is needed.
+    std::vector<float> from_itself_;
     std::unique_ptr<ThreadPool> pool_;
     std::vector<Scratch> scratch_;
 
@@ -219,7 +232,6 @@ Status Linker::Construction::adopt() {
                 level = 0;
         }
         element_levels_[id] = level;
-        inbound_.assume_many(id);
     }
     if (entry.level >= 0 && (entry.id >= linked || element_levels_[entry.id] != entry.level))
         return Status(Code::corrupt, "the entry point is not a linked node");
@@ -245,7 +257,8 @@ Status Linker::Construction::follow_capacity() {
         element_levels_.resize(capacity, -1);
         towers_.resize(capacity, empty_tower_.data());
         settled_.resize(capacity, 0);
-        inbound_.resize(capacity);
+        if (length_matters_)
+            from_itself_.resize(capacity, std::numeric_limits<float>::quiet_NaN());
         link_list_locks_.swap(locks);
         replace_pool(visited_list_pool_, std::move(pool));
         max_elements_ = capacity;
@@ -324,7 +337,6 @@ Status Linker::Construction::prepare_towers(NodeId first, NodeId end) {
     for (NodeId id = first; id < end; ++id) {
         nodes_.slot(id)->link_count.store(0, std::memory_order_relaxed);
         settled_[id] = 0;
-        inbound_.begin_at_zero(id);
         if (element_levels_[id] <= 0) {
             // Blocks it had before a crash may be given to another node.
             if (auto &upper = nodes_.slot(id)->upper; upper.load(std::memory_order_relaxed) != 0)
@@ -441,39 +453,52 @@ NodeId Linker::Construction::descend(NodeId from, NodeId id, int level) const {
 
 // Fills scratch.selections[level]; returns where the search on the next level starts.
 //
-// hnswlib's heuristic keeps only candidates that lie in different directions, often far fewer than
-// M. The nearest of the others fill the selection up to M, as Malkov & Yashunin's algorithm 4
-// allows: on clustered data the few diverse links leave parts of the graph that hardly anything
-// leads to.
+// Those that lie in different directions are often far fewer than M. The nearest of the others fill
+// the selection up to M, as Malkov & Yashunin's algorithm 4 allows: on clustered data the few
+// diverse links leave parts of the graph that hardly anything leads to.
 NodeId Linker::Construction::find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch) {
-    Queue found = searchBaseLayer(from, nodes_.vector(id), level);
-    auto &candidates = scratch.usable;
-    candidates.clear();
-    for (; !found.empty(); found.pop())
-        if (usable(found.top().second, id, level))
-            candidates.push_back(found.top());
     Selection &selection = scratch.selections[static_cast<std::size_t>(level)];
-    auto &ids = selection.ids;
-    ids.clear();
+    selection.ids.clear();
     selection.diverse = 0;
-    if (candidates.empty()) {
-        // All that was near was stale. Any link is better than none, and leads on.
-        if (usable(from, id, level))
-            ids.push_back(from);
-        return from;
-    }
+    NeighbourSelection &choice = scratch.choice;
+    choice.begin(M_);
+    NodeId nearest = from;
+    // Comes farthest first.
+    for (Queue found = searchBaseLayer(from, nodes_.vector(id), level); !found.empty(); found.pop())
+        if (const auto [distance, candidate] = found.top(); usable(candidate, id, level)) {
+            choice.add({distance.value, candidate, false});
+            nearest = candidate;
+        }
+    keep_diverse(id, choice);
+    choice.fill_up();
+    for (const auto &member : choice.kept())
+        selection.ids.push_back(member.id);
+    selection.diverse = choice.diverse();
+    // All that was near was stale. Any link is better than none, and leads on.
+    if (selection.ids.empty() && usable(from, id, level))
+        selection.ids.push_back(from);
+    return nearest;
+}
 
-    Queue queue(Graph::CompareByFirst(), candidates);
-    getNeighborsByHeuristic2(queue, M_);
-    for (; !queue.empty(); queue.pop())
-        ids.push_back(queue.top().second);
-    std::reverse(ids.begin(), ids.end());
-    // With fewer than M candidates the heuristic returns all of them uncompared.
-    selection.diverse = candidates.size() < M_ ? 0 : ids.size();
-    for (auto next = candidates.rbegin(); next != candidates.rend() && ids.size() < M_; ++next)
-        if (std::find(ids.begin(), ids.end(), next->second) == ids.end())
-            ids.push_back(next->second);
-    return candidates.back().second;
+// A long vector has a larger inner product with everyone than a short one in the same direction. By
+// that measure alone whoever is longest crowds out all others: every list would hold a few long
+// vectors, and whatever is nearest to a query in another direction would be reached by no link. So
+// a neighbour counts as crowded only by one who is nearer to it in Euclidean distance as well:
+//
+//     |k - c|^2 < |n - c|^2  <=>  (|k|^2 - |n|^2) / 2 - k.c < -n.c
+//
+// for a node n, a kept neighbour k and a candidate c. Among vectors of one length nothing changes.
+void Linker::Construction::keep_diverse(NodeId node, NeighbourSelection &choice) {
+    const auto distance = [this](NodeId a, NodeId b) { return between(a, b); };
+    if (!length_matters_) {
+        choice.keep_diverse(distance, [](NodeId) { return 0.0f; });
+        return;
+    }
+    const float own = from_itself(node);
+    choice.keep_diverse(distance, [&](NodeId kept) {
+        // In this order: lengths that overflow give not a number, and then 0.
+        return std::max(0.0f, (own - from_itself(kept)) / 2);
+    });
 }
 
 // Through a stale link other threads may have found this node early and linked themselves to it:
@@ -493,11 +518,8 @@ void Linker::Construction::store_own_links(NodeId id, int level, const Selection
     for (std::size_t i = 0; i < links.size(); ++i)
         words[i + 1].store(links[i], std::memory_order_relaxed);
     words[0].store(static_cast<std::uint32_t>(links.size()), std::memory_order_release);
-    if (level > 0)
-        return;
-    settled_[id] = static_cast<std::uint8_t>(selection.diverse);
-    for (const NodeId target : selection.ids)
-        inbound_.add(target);
+    if (level == 0)
+        settled_[id] = static_cast<std::uint8_t>(selection.diverse);
 }
 
 void Linker::Construction::link_back(NodeId neighbour, NodeId id, int level, Scratch &scratch) {
@@ -509,8 +531,6 @@ void Linker::Construction::link_back(NodeId neighbour, NodeId id, int level, Scr
     for (std::uint32_t i = 1; i <= count; ++i)
         if (words[i].load(std::memory_order_relaxed) == id)
             return;
-    if (level == 0)
-        inbound_.add(id);
     if (count < limit) {
         words[count + 1].store(id, std::memory_order_relaxed);
         words[0].store(count + 1, std::memory_order_release);
@@ -525,18 +545,16 @@ void Linker::Construction::reselect(NodeId node, NodeId added, int level, Scratc
     const std::uint32_t settled = level == 0 ? settled_[node] : 0;
     for (std::uint32_t i = 1; i <= limit; ++i)
         __builtin_prefetch(nodes_.vector(words[i].load(std::memory_order_relaxed)));
-    Reselection &reselection = scratch.reselection;
-    reselection.begin(limit);
-    reselection.add({between(node, added), added, false});
+    NeighbourSelection &choice = scratch.choice;
+    choice.begin(limit);
+    choice.add({between(node, added), added, false});
     for (std::uint32_t i = 1; i <= limit; ++i) {
         const NodeId other = words[i].load(std::memory_order_relaxed);
         if (linkable(other, node, level))
-            reselection.add({between(node, other), other, i <= settled});
+            choice.add({between(node, other), other, i <= settled});
     }
-    reselection.keep_diverse([this](NodeId a, NodeId b) { return between(a, b); });
-    if (level == 0)
-        reselection.spare_orphans(inbound_);
-    const std::uint32_t count = reselection.store(words);
+    keep_diverse(node, choice);
+    const std::uint32_t count = choice.store(words);
     if (level == 0)
         settled_[node] = static_cast<std::uint8_t>(count);
 }

@@ -1,7 +1,8 @@
 // Links nodes into the graph: hnswlib's construction over mapped memory. This is the only part of
-// dvec that includes hnswlib (in linker.cpp): hnswlib finds the candidates (searchBaseLayer) and
-// selects neighbours (getNeighborsByHeuristic2); connecting is done here, because every link and
-// count must be stored atomically for the lock-free readers in other processes.
+// dvec that includes hnswlib (in linker.cpp): hnswlib finds the candidates (searchBaseLayer);
+// choosing among them (neighbour_selection.hpp) and connecting are done here, because inner
+// products need another rule than hnswlib's, and because every link and count must be stored
+// atomically for the lock-free readers in other processes.
 //
 // One linker per index at a time. Algorithm: Malkov & Yashunin, "Efficient and robust approximate
 // nearest neighbor search using Hierarchical Navigable Small World graphs", 2018

@@ -2,6 +2,7 @@
 #include "engine/graph/reachability.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -20,6 +21,8 @@ constexpr NodeId nobody = std::numeric_limits<NodeId>::max();
 constexpr std::size_t nodes_per_poll = 4096;
 // How far ahead of the walk the lists are fetched.
 constexpr std::size_t prefetched_ahead = 8;
+// Near duplicates of length 1 may be nearer to each other than to themselves by so much.
+constexpr float rounding = 1e-5f;
 constexpr std::uint32_t always_connected = 1024;
 constexpr std::uint32_t most_connected_share = 32;
 // How many links a node that was cut off gets at most, and how many such links one node gives: more
@@ -48,7 +51,7 @@ class Reachability {
         DVEC_TRY(spread(entry_.id, entry_.id));
         if (met_.size() < linked_)
             for (NodeId id = 0; id < linked_; ++id)
-                if (parents_[id] == nobody && is_live(nodes_.state(id)))
+                if (parents_[id] == nobody && is_live(nodes_.state(id)) && !outshone(id))
                     lost.push_back(id);
         return lost;
     }
@@ -95,6 +98,25 @@ class Reachability {
             }
         }
         return {};
+    }
+
+    // Whether the node's links lead to M / 2 others, or more, that are all nearer to its own vector
+    // than it is. Metrics know no such node; by inner product they are the short vectors, which are
+    // the answer to hardly any query, and links to them would crowd out those that searches follow.
+    bool outshone(NodeId id) const {
+        const std::atomic<std::uint32_t> *words = list(id);
+        const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
+        const auto from_it = [&](NodeId other) {
+            return params_.kernel.distance(nodes_.vector(id), nodes_.vector(other),
+                                           params_.dimensions);
+        };
+        const float own = from_it(id);
+        const float bound = own - rounding * std::abs(own);
+        for (std::uint32_t i = 1; i <= count; ++i)
+            if (const NodeId other = words[i].load(std::memory_order_relaxed);
+                other >= linked_ || !(from_it(other) < bound))
+                return false;
+        return count >= nodes_.layout().m / 2;
     }
 
     // Even those that the walk has met meanwhile, by way of others of their group: one entrance to
@@ -220,12 +242,12 @@ class Reachability {
 
 }  // namespace
 
-Result<std::uint32_t> count_unreachable(NodeStore &nodes, const std::atomic<bool> &stop) {
+Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityParams &params,
+                                        const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Result<std::uint32_t> {
         if (nodes.shared().linked.load(std::memory_order_acquire) > nodes.mapped_slots())
             return Status(Code::corrupt, "more nodes are linked than there are slots");
-        const ReachabilityParams none{};
-        auto lost = Reachability(nodes, none, stop).find_lost();
+        auto lost = Reachability(nodes, params, stop).find_lost();
         if (!lost.ok())
             return std::move(lost).status();
         return static_cast<std::uint32_t>(lost.value().size());

@@ -26,18 +26,20 @@ struct ReachabilityReport {
 };
 
 // How many of the live nodes below SharedState::linked no level-0 links lead to from the entry
-// point. Links may hold anything; whoever writes them meanwhile makes the answer an estimate.
-// Errors and memory as below.
-base::Result<std::uint32_t> count_unreachable(NodeStore &nodes, const std::atomic<bool> &stop);
+// point, without those to which none have to: by inner product a node is left out that is outshone,
+// having links to M / 2 others or more that are all nearer to its own vector than it is. Links may
+// hold anything; whoever writes them meanwhile makes the answer an estimate. Errors and memory as
+// below.
+base::Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityParams &params,
+                                              const std::atomic<bool> &stop);
 
 // Walks the level-0 links below SharedState::linked, breadth first from the entry point. Of the
 // live nodes not met, each in turn gets a link from the nearest node met, and gives one back, and
 // the walk goes on from there. In a full list the link takes the place of the farthest one by which
 // the walk did not come, so whoever was met can still be reached.
 //
-// At most a thirty-second of the nodes are connected that way (and always 1024): where links lead
-// to few nodes by nature, as to the short vectors under the inner product, more such links would
-// crowd out those that searches follow.
+// Nodes that are outshone are left as they are, and at most a thirty-second of the graph (and
+// always 1024 nodes) is connected: such links are paid for with others that searches follow.
 //
 // Must run alone among those that write links, with the mapping refreshed and the links sound
 // (sanitize.hpp); searches may go on. Memory: eight bytes per linked node. Code::interrupted when

@@ -364,7 +364,11 @@ class Recovery {
         static const std::atomic<bool> go{false};
         if (linked > small)
             return false;
-        const auto unreachable = graph::count_unreachable(*nodes_, go);
+        const auto kernel = known_kernel(description_);
+        if (!kernel.ok())
+            return false;
+        const auto unreachable = graph::count_unreachable(
+            *nodes_, reachability_params(description_, kernel.value()), go);
         return unreachable.ok() && unreachable.value() * one_in > linked;
     }
 

@@ -189,11 +189,11 @@ class GraphTest : public ::testing::Test {
             << "node " << id << " has a link twice on level " << level;
     }
 
-    // Nearly all: the heuristic may cut off a pair of nodes that lead only to each other.
+    // Nearly all: a node that every neighbour finds crowded by others loses the links to it.
     void expect_reachable(std::size_t live_nodes) const {
         const std::size_t reached = reachable();
         EXPECT_LE(reached, live_nodes);
-        EXPECT_GE(reached, live_nodes - live_nodes / 1000 - 2);
+        EXPECT_GE(reached, live_nodes - live_nodes / 500 - 2);
     }
 
     // How many linked nodes the level-0 links lead to from the entry point.

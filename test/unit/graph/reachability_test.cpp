@@ -91,7 +91,8 @@ TEST_F(ReachabilityTest, AGroupThatWasCutOffIsFoundAgain) {
     const auto in_group = [&](NodeId id) { return id % 10 == 3 && id != entry.id; };
     cut_off(in_group);
     ASSERT_LT(reachable(), 2800u);
-    EXPECT_EQ(count_unreachable(*nodes_, never_stop).value(), 3000 - reachable());
+    EXPECT_EQ(count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).value(),
+              3000 - reachable());
     const ReachabilityReport report = connect();
     EXPECT_GT(report.connected, 0u);
     EXPECT_EQ(report.unreachable, 0u);
@@ -137,6 +138,33 @@ TEST_F(ReachabilityTest, RowsThatAreGoneNeedNotBeReached) {
     cut_off([](NodeId id) { return id == 77; });
     nodes_->mark_deleted(77);
     EXPECT_EQ(connect(), ReachabilityReport{});
+}
+
+TEST_F(ReachabilityTest, ByInnerProductShortVectorsAreLeftOut) {
+    create(3);
+    kernel_ = *distance::find_kernel(distance::Element::float32, distance::Metric::inner_product);
+    std::mt19937 random(7);
+    std::uniform_real_distribution<float> uniform;
+    std::vector<float> vectors(3 * 4000);
+    for (float &x : vectors)
+        x = uniform(random);
+    add(vectors);
+    link_all();
+    const std::size_t reached = reachable();
+    ASSERT_LT(reached, 3000u);
+    const ReachabilityReport report = connect();
+    EXPECT_EQ(report.unreachable, 0u);
+    EXPECT_LT(report.connected, 40u);
+    // A long one is an answer to queries, and comes back.
+    NodeId longest = 0;
+    for (NodeId id = 0; id < 4000; ++id)
+        if (vectors[3 * id] + vectors[3 * id + 1] + vectors[3 * id + 2] >
+            vectors[3 * longest] + vectors[3 * longest + 1] + vectors[3 * longest + 2])
+            longest = id;
+    const auto entry = EntryPoint::unpack(state_.entry_point.load());
+    ASSERT_NE(entry.id, longest);
+    cut_off([&](NodeId id) { return id == longest; });
+    EXPECT_EQ(connect(), (ReachabilityReport{1, 0}));
 }
 
 TEST_F(ReachabilityTest, LinksToTheTailGiveWay) {

@@ -1,33 +1,22 @@
 // The parts of a selection that need no distances.
-#include "engine/graph/reselection.hpp"
+#include "engine/graph/neighbour_selection.hpp"
 
 namespace dvec::graph {
 
-void Reselection::spare_orphans(InboundCounts &inbound) {
-    spared_.clear();
-    // Both are sorted, and `kept_` is a part of `members_`.
+void NeighbourSelection::fill_up() {
+    // Both are sorted, and the diverse are a part of the members.
     std::size_t next = 0;
     for (const Member &member : members_) {
-        if (next < kept_.size() && kept_[next].id == member.id)
-            ++next;
-        else if (!inbound.release(member.id))
-            spared_.push_back(member);
-    }
-    std::size_t farthest = kept_.size();
-    for (const Member &member : spared_) {
-        if (kept_.size() < limit_) {
-            kept_.push_back(member);
-            continue;
-        }
-        while (farthest > 0 && !inbound.release(kept_[farthest - 1].id))
-            --farthest;
-        if (farthest == 0)
+        if (kept_.size() == limit_)
             break;
-        kept_[--farthest] = member;
+        if (next < diverse_ && kept_[next].id == member.id)
+            ++next;
+        else
+            kept_.push_back(member);
     }
 }
 
-std::uint32_t Reselection::store(std::atomic<std::uint32_t> *words) {
+std::uint32_t NeighbourSelection::store(std::atomic<std::uint32_t> *words) {
     missing_.clear();
     for (const Member &member : kept_)
         missing_.push_back(member.id);
