@@ -270,8 +270,11 @@ void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
     header->checksum = payload_checksum(id, tid);
 }
 
+// Nobody else writes the word before the id is published. A locked instruction would wait until the
+// payload's stores have reached the cache, which the release does not need.
 void NodeStore::publish(NodeId id) noexcept {
-    slot(id)->state.fetch_or(slot_ready, std::memory_order_release);
+    auto &word = slot(id)->state;
+    word.store(word.load(std::memory_order_relaxed) | slot_ready, std::memory_order_release);
 }
 
 void NodeStore::restore_payload(NodeId id, Tid tid, const void *vector) noexcept {
