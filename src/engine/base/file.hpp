@@ -48,6 +48,12 @@ class Mapping {
     // range are invalid afterwards, and no other thread may be using them.
     Status extend(std::size_t size);
 
+    // Has the pages of bytes [begin, end) in memory and ready to be written, so that the first
+    // store to each is cheap: for this mapping at once, for those of other processes after a short
+    // fault. All of them must be allocated to the file. Changes no byte. Where the system cannot,
+    // nothing happens.
+    void populate(std::size_t begin, std::size_t end) const noexcept;
+
   private:
     void release() noexcept;
 

@@ -274,6 +274,18 @@ Status Mapping::extend(std::size_t size) {
     return {};
 }
 
+void Mapping::populate(std::size_t begin, std::size_t end) const noexcept {
+#ifdef MADV_POPULATE_WRITE
+    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t first = begin / page * page;
+    if (begin < end && end <= size_)
+        (void)::madvise(data_ + first, end - first, MADV_POPULATE_WRITE);
+#else
+    (void)begin;
+    (void)end;
+#endif
+}
+
 FileSystem &posix_file_system() noexcept {
     static PosixFileSystem file_system;
     return file_system;

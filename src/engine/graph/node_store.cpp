@@ -254,6 +254,12 @@ Status NodeStore::refresh() {
     });
 }
 
+void NodeStore::warm(NodeId first, NodeId end) const noexcept {
+    end = std::min(end, mapped_slots_);
+    if (first < end)
+        nodes_map_.populate(bytes_for(first, layout_.stride), bytes_for(end, layout_.stride));
+}
+
 std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {
     // No padding: every byte of the array is written.
     const std::uint32_t head[3] = {id, tid.block, tid.offset};

@@ -54,6 +54,11 @@ class NodeStore {
     // Code::corrupt when a file is shorter than the shared capacity says.
     base::Status refresh();
 
+    // Brings slots that are to be written soon into memory: for a process that writes the first of
+    // a page that nobody has touched, the page would have to be made and cleared. Ids beyond
+    // mapped_slots() are left out.
+    void warm(NodeId first, NodeId end) const noexcept;
+
     // Writes the payload of a new node: vector and checksum, empty links, TID. The slot is then
     // complete except for the ready flag, which publish() sets (release). `vector` has
     // layout().vector_bytes. Written over a node from before a crash, it leaves the reference to

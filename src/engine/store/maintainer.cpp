@@ -22,6 +22,9 @@ constexpr std::uint64_t most_isolated = 64;
 constexpr std::uint64_t connected_while_linking = 8;
 constexpr std::uint64_t connected_at_rest = 256;
 
+// So much space for rows to come is kept ready in the node file; in the log it is half a segment.
+constexpr std::uint32_t slot_bytes_ahead = 4u << 20;
+
 }  // namespace
 
 Maintainer::~Maintainer() = default;
@@ -69,6 +72,35 @@ Status Maintainer::need_linker(const std::atomic<bool> &stop) {
 
 bool Maintainer::has_tail() const noexcept {
     return state_.graph.linked.load() < state_.graph.allocated.load();
+}
+
+// Space is looked at without the lock: whoever finds too little takes it and looks again.
+Status Maintainer::allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes) {
+    const std::uint32_t allocated = state_.graph.allocated.load(std::memory_order_acquire);
+    const log::Position head = state_.log.head.load(std::memory_order_acquire);
+    if (state_.graph.capacity.load() >= allocated + slots &&
+        state_.log.ready_end.load() >= head + log_bytes)
+        return {};
+    const std::lock_guard hold(locks_.grow);
+    DVEC_TRY(nodes_->reserve_slots(slots));
+    return log_->prepare(log_bytes);
+}
+
+Status Maintainer::make_room_ahead() {
+    return base::guarded([&]() -> Status {
+        const std::uint32_t slots = std::max(1u, slot_bytes_ahead / nodes_->layout().stride);
+        Status space = allocate_ahead(slots, description_.segment_bytes / 2);
+        if (space.code() != base::Code::no_space && space.code() != base::Code::limit_exceeded)
+            DVEC_TRY(std::move(space));
+        // Not with every row, but before the warm ones are used up.
+        const graph::NodeId next = state_.graph.allocated.load(std::memory_order_acquire);
+        if (warm_end_ < next + slots / 2) {
+            DVEC_TRY(nodes_->refresh());
+            nodes_->warm(std::max(next, warm_end_), next + slots);
+            warm_end_ = std::min(next + slots, nodes_->mapped_slots());
+        }
+        return {};
+    });
 }
 
 Status Maintainer::link(std::uint32_t limit, const std::atomic<bool> &stop) {

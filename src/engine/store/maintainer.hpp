@@ -32,6 +32,11 @@ class Maintainer {
     base::Status link(std::uint32_t limit, const std::atomic<bool> &stop);
     bool has_tail() const noexcept;
 
+    // Makes disk space for the rows to come and has their slots in memory, so that no session has
+    // to when it adds one. Does nothing while there is enough, and where there is no more space to
+    // be had: that is for those to report who need it.
+    base::Status make_room_ahead();
+
     // Makes links sound that may hold anything (SharedState::links_unsound); does nothing when they
     // are not. link() does it first. A graph that lost too much by it is linked anew.
     // Code::interrupted when `stop` became true.
@@ -79,6 +84,7 @@ class Maintainer {
           threads_(threads) {}
 
     base::Status need_linker(const std::atomic<bool> &stop);
+    base::Status allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes);
 
     base::FileSystem &file_system_;
     Description description_;
@@ -90,6 +96,7 @@ class Maintainer {
     std::unique_ptr<log::Writer> log_;
     std::unique_ptr<graph::Linker> linker_;
     bool unconnectable_ = false;  // the last connect() had to leave nodes as they were
+    graph::NodeId warm_end_ = 0;  // slots below are in memory, or were
 };
 
 }  // namespace dvec::store

@@ -138,6 +138,13 @@ void flush_when_due(Ward &ward, TimestampTz now) {
     ward.last_flush = now;
 }
 
+// As long as rows come, but not in the time for linking. A segment that could not be made has lost
+// nothing.
+void make_room_ahead(Ward &ward, TimestampTz now) {
+    if (ward.maintainer->unsynced_log_bytes() > 0 && !ward.maintainer->has_tail())
+        (void)settle(ward, ward.maintainer->make_room_ahead(), FailedSync::impossible, now);
+}
+
 // After a crash the nodes linked since the checkpoint are linked anew, and the links of the others
 // are worn by so many. An eighth keeps the older graph good to search; very small graphs are not
 // worth it.
@@ -319,6 +326,7 @@ long care_for(Ward &ward, const std::atomic<bool> &stop) {
     if (!ready_to_care(ward, now))
         return TimestampDifferenceMilliseconds(now, ward.retry_at) + 1;
     flush_when_due(ward, now);
+    make_room_ahead(ward, now);
     carry_horizon(ward);
     if (checkpoint_due(ward, now))
         checkpoint(ward, store::CheckpointKind::running, now);

@@ -2,6 +2,7 @@
 // start and making links sound that may hold anything.
 #include "engine/store/maintainer.hpp"
 
+#include "../support/faulty_file_system.hpp"
 #include "store_fixture.hpp"
 
 namespace dvec::test {
@@ -106,6 +107,62 @@ TEST_F(StoreMaintainer, MakingLinksSoundCanBeStopped) {
     const std::atomic<bool> stop{true};
     EXPECT_EQ(maintainer_->make_links_sound(stop).code(), Code::interrupted);
     EXPECT_EQ(store_.state->links_unsound.load(), 1u);
+}
+
+// ---- Room for rows to come -------------------------------------------------------------------
+
+TEST_F(StoreMaintainer, RoomAheadSparesSessionsTheWork) {
+    store_.insert(*index_, 300);
+    ASSERT_TRUE(maintainer_->make_room_ahead().ok());
+    const std::uint32_t capacity = store_.state->graph.capacity.load();
+    EXPECT_GE((capacity - 301u) * std::size_t{index_->nodes().layout().stride}, 4'000'000u);
+    EXPECT_GE(store_.state->log.ready_end.load() - store_.state->log.head.load(),
+              store_.description.segment_bytes / 2);
+    const log::Position ready_end = store_.state->log.ready_end.load();
+    ASSERT_TRUE(maintainer_->make_room_ahead().ok());
+    EXPECT_EQ(store_.state->graph.capacity.load(), capacity) << "there was enough";
+    EXPECT_EQ(store_.state->log.ready_end.load(), ready_end);
+    for (Row row = 301; row < 1000; ++row)
+        store_.insert(*index_, row);
+    EXPECT_EQ(store_.state->graph.capacity.load(), capacity);
+    expect_rows(*index_, row_range(0, 1000));
+    crash();
+    expect_rows(*index_, row_range(0, 1000));
+}
+
+TEST_F(StoreMaintainer, RoomAheadFollowsTheRows) {
+    const std::uint64_t half = store_.description.segment_bytes / 2;
+    for (Row row = 300; row < 3000; ++row) {
+        store_.insert(*index_, row);
+        ASSERT_TRUE(maintainer_->make_room_ahead().ok());
+        ASSERT_GE(store_.state->log.ready_end.load() - store_.state->log.head.load(), half);
+        if (row % 100 == 0) {
+            ASSERT_TRUE(maintainer_->link(100, stop_).ok());
+        }
+    }
+    expect_rows(*index_, row_range(0, 3000));
+}
+
+TEST(StoreFullDiskAhead, IsNoConcernBeforeARowNeedsTheSpace) {
+    FaultyFileSystem files;
+    StoreUnderTest store(files);
+    ASSERT_NO_FATAL_FAILURE(store.build(10));
+    ASSERT_EQ(store.recover().start, Start::clean);
+    auto index = store.open();
+    auto maintainer = store.maintainer();
+    store.insert(*index, 10);
+    const std::uint32_t capacity = store.state->graph.capacity.load();
+    files.plan().fail(Operation::allocate, 1, ENOSPC, Persistence::forever);
+    files.plan().fail(Operation::write, 1, ENOSPC, Persistence::forever);
+    EXPECT_TRUE(maintainer->make_room_ahead().ok());
+    EXPECT_EQ(store.state->graph.capacity.load(), capacity);
+    store.insert(*index, 11);
+    files.plan().heal();
+    files.plan().fail(Operation::allocate, 1, EIO);
+    EXPECT_EQ(maintainer->make_room_ahead().code(), Code::io_error);
+    EXPECT_TRUE(maintainer->make_room_ahead().ok());
+    EXPECT_GT(store.state->graph.capacity.load(), capacity);
+    expect_rows(*index, row_range(0, 12));
 }
 
 }  // namespace
