@@ -74,6 +74,11 @@ bool Maintainer::has_tail() const noexcept {
     return state_.graph.linked.load() < state_.graph.allocated.load();
 }
 
+std::uint64_t Maintainer::tail_bytes() const noexcept {
+    const auto marks = graph::Watermarks::load(state_.graph);
+    return std::uint64_t{marks.allocated - marks.linked} * nodes_->layout().vector_bytes;
+}
+
 // Space is looked at without the lock: whoever finds too little takes it and looks again.
 Status Maintainer::allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes) {
     const std::uint32_t allocated = state_.graph.allocated.load(std::memory_order_acquire);

@@ -31,6 +31,7 @@ class Maintainer {
     // Links at most `limit` nodes of the tail. Code::interrupted when `stop` became true.
     base::Status link(std::uint32_t limit, const std::atomic<bool> &stop);
     bool has_tail() const noexcept;
+    std::uint64_t tail_bytes() const noexcept;  // of vectors
 
     // Makes disk space for the rows to come and has their slots in memory, so that no session has
     // to when it adds one. Does nothing while there is enough, and where there is no more space to

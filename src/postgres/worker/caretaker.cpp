@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "engine/store/burst.hpp"
 #include "engine/store/compactor.hpp"
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
@@ -37,6 +38,8 @@ constexpr uint32 scrubs_per_turn = 8192;
 constexpr uint32 least_compacted = 256;
 constexpr long compact_again_ms = 60000;
 constexpr long longest_sleep_ms = 5000;
+// During a burst of inserts, which fills the log fast.
+constexpr long look_again_ms = 2;
 
 struct Ward {
     IndexEntry *entry = nullptr;
@@ -45,6 +48,8 @@ struct Ward {
     std::unique_ptr<EntryLock> grow_lock;
     std::unique_ptr<store::Maintainer> maintainer;
     std::unique_ptr<store::Compactor> compactor;  // while one is under way
+    store::Burst burst;
+    bool waits = false;  // with linking, for the end of a burst
     TimestampTz last_flush = 0;
     TimestampTz last_checkpoint = 0;
     TimestampTz last_link = 0;
@@ -141,7 +146,7 @@ void flush_when_due(Ward &ward, TimestampTz now) {
 // As long as rows come, but not in the time for linking. A segment that could not be made has lost
 // nothing.
 void make_room_ahead(Ward &ward, TimestampTz now) {
-    if (ward.maintainer->unsynced_log_bytes() > 0 && !ward.maintainer->has_tail())
+    if (ward.maintainer->unsynced_log_bytes() > 0 && (ward.waits || !ward.maintainer->has_tail()))
         (void)settle(ward, ward.maintainer->make_room_ahead(), FailedSync::impossible, now);
 }
 
@@ -283,14 +288,24 @@ bool compact_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
     return true;
 }
 
-// Links a piece of the tail. Returns whether there is more.
+bool waits_for_burst(Ward &ward, TimestampTz now) {
+    return ward.burst.should_wait({now, ward.entry->shared.graph.allocated.load(),
+                                   ward.maintainer->tail_bytes(),
+                                   static_cast<uint64>(settings::tail_limit_kb) * 1024});
+}
+
+// Links a piece of the tail. Returns whether there is more to do at once.
 bool link_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
+    ward.waits = false;
     if (!ward.maintainer->has_tail()) {
         if (until(ward.last_link, relax_after_ms, now) == 0)
             ward.maintainer->relax();
         return false;
     }
     ward.last_link = now;
+    ward.waits = waits_for_burst(ward, now);
+    if (ward.waits)
+        return false;
     if (!settle(ward, ward.maintainer->link(nodes_per_turn, stop), FailedSync::impossible, now))
         return false;
     ConditionVariableBroadcast(&ward.entry->progress);
@@ -334,6 +349,8 @@ long care_for(Ward &ward, const std::atomic<bool> &stop) {
         return 0;
     if (!ward.maintainer)
         return 0;
+    if (ward.waits)
+        return look_again_ms;
     return ward.maintainer->unsynced_log_bytes() > 0
                ? until(ward.last_flush, settings::log_flush_interval_ms, now) + 1
                : longest_sleep_ms;

@@ -48,9 +48,18 @@ void announce() {
     registry()->worker_latch.store(MyLatch);
 }
 
+// Who comes while the worker sleeps no longer than this need not wake it.
+constexpr long longest_nap_ms = 2;
+
 // Sleeps until somebody has something to do, or until the next deadline of the caretaker.
 void wait_for_work(long milliseconds) {
     Registry *table = registry();
+    if (milliseconds <= longest_nap_ms) {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
+                        PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        return;
+    }
     table->worker_sleeps.store(1);
     // A session that added a row before it could see that we sleep has not woken us.
     const bool repair_waits = !shutdown_requested.load() && repair_is_due();

@@ -1,0 +1,41 @@
+// Looks come irregularly: who links is busy for many windows now and then, or sleeps. So rows are
+// counted from look to look, and what counts is how many came for the time that has passed.
+#include "engine/store/burst.hpp"
+
+#include <algorithm>
+
+namespace dvec::store {
+
+// A window ends early when enough rows have arrived in it, so that a burst is seen at once.
+void Burst::note_arrivals(const Look &now) noexcept {
+    const std::int64_t passed = now.time - window_begin_;
+    // A compaction leaves fewer.
+    allocated_before_ = std::min(allocated_before_, now.allocated);
+    const std::uint32_t rows = now.allocated - allocated_before_;
+    const bool fast = rows >= fast_rows && passed * fast_rows <= window * rows;
+    if (!fast && passed <= window)
+        return;
+    if (fast)
+        fast_at_ = now.time;
+    else if (rows > 0)
+        slow_at_ = now.time;
+    window_begin_ = now.time;
+    allocated_before_ = now.allocated;
+}
+
+bool Burst::should_wait(const Look &now) noexcept {
+    // A clock that was set back must not make anybody wait until it has caught up.
+    if (now.time < window_begin_)
+        *this = Burst();
+    note_arrivals(now);
+    const bool fast = now.time - fast_at_ <= window;
+    if (now.time - fast_at_ > rest)
+        begin_ = never;
+    else if (begin_ == never)
+        begin_ = now.time;
+    if (now.tail_bytes >= now.tail_limit / tail_share)
+        return false;
+    return fast ? now.time - begin_ < longest : now.time - slow_at_ < patience;
+}
+
+}  // namespace dvec::store
