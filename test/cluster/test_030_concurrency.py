@@ -134,7 +134,7 @@ def test_everything_at_once(cluster):
     connection.execute("VACUUM items")
     answers.check_complete(connection, "items", rows[1])
     state = answers.index_state(connection, "items_v_idx")
-    assert state["deleted"] > 100, state
+    assert state["deleted"] > 100 or state["compactions"] > 0, state
 
 
 def insert_and_search(cluster, rows, first_id):
