@@ -78,13 +78,18 @@ def children(pid):
     return found
 
 
-def is_alive(pid):
-    """Neither gone nor a zombie, which holds no files any more."""
+def state_of(pid):
+    """As ps has it in one letter; nothing when there is no such process."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return False
-    return stat[stat.rindex(")") + 2] != "Z"
+        return None
+    return stat[stat.rindex(")") + 2]
+
+
+def is_alive(pid):
+    """Neither gone nor a zombie, which holds no files any more."""
+    return state_of(pid) not in (None, "Z")
 
 
 class Cluster:
@@ -208,6 +213,9 @@ class Cluster:
     def kill_postmaster(self):
         """SIGKILL to the postmaster alone; the others find out and leave."""
         postmaster = self.server.pid
+        # A stopped postmaster starts nobody of whom we do not know.
+        os.kill(postmaster, signal.SIGSTOP)
+        wait_until(lambda: state_of(postmaster) == "T", "the postmaster stands still")
         left = children(postmaster)
         os.kill(postmaster, signal.SIGKILL)
         wait_until(lambda: not any(is_alive(pid) for pid in left),
