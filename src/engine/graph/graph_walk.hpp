@@ -39,6 +39,7 @@ class GraphWalk {
     NodeId descend_level(NodeId from, int level) const noexcept;
     void fill_beam(std::size_t taken);
     void expand(NodeId id);
+    void prefetch_links(Candidate candidate) const noexcept;
     void offer(Candidate candidate);
     void replace_dead();
 

@@ -104,6 +104,7 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     if (marks.entry_point.level < 0 || marks.entry_point.id >= marks.linked)
         context_.marks.linked = 0;
     context_.function = params.kernel.distance;
+    context_.four_function = params.kernel.four_distances;
     context_.dimensions = params.dimensions;
     context_.query = query_.assign(query, layout.vector_bytes);
     context_.interrupted = params.interrupted;

@@ -20,6 +20,7 @@ struct SearchContext {
     const NodeStore *nodes = nullptr;
     Watermarks marks;
     distance::DistanceFunction function = nullptr;
+    distance::FourDistancesFunction four_function = nullptr;
     std::size_t dimensions = 0;
     const std::byte *query = nullptr;  // 64-byte aligned
     bool (*interrupted)() = nullptr;
@@ -35,6 +36,19 @@ struct SearchContext {
     Candidate measure(NodeId id) noexcept {
         ++statistics.distances;
         return make_candidate(function(query, nodes->vector(id), dimensions), id);
+    }
+
+    // The candidates of four nodes, those that four calls of measure() would give.
+    static constexpr std::size_t batch = 4;
+    void measure_batch(const NodeId *ids, Candidate *candidates) noexcept {
+        statistics.distances += batch;
+        const void *vectors[batch];
+        for (std::size_t i = 0; i < batch; ++i)
+            vectors[i] = nodes->vector(ids[i]);
+        float distances[batch];
+        four_function(query, vectors, dimensions, distances);
+        for (std::size_t i = 0; i < batch; ++i)
+            candidates[i] = make_candidate(distances[i], ids[i]);
     }
 
     // A node to be returned: complete, not deleted, not a hole. Acquire: its payload may be read.

@@ -156,6 +156,50 @@ TEST_F(SearchTest, FewHitsCostFewDistances) {
 }
 
 // What a selective filter lets through is spread over many rounds: none of them may lose many.
+// The kernel of four vectors, counting its calls.
+struct Batches {
+    static inline distance::Kernel kernel;
+    static inline std::size_t count = 0;
+
+    static void measure(const void *query, const void *const *vectors, std::size_t dimensions,
+                        float *distances) {
+        ++count;
+        kernel.four_distances(query, vectors, dimensions, distances);
+    }
+};
+
+TEST_F(SearchTest, LongVectorsAreMeasuredInBatchesWithTheSameHits) {
+    constexpr ClusteredShape long_shape{300, 10, 4, 0.1f};
+    create(300);
+    add(ClusteredData(1, long_shape).make(700));
+    link_all();
+    const auto queries = ClusteredData(2, long_shape).make(5);
+    Batches::kernel = kernel_;
+    for (std::size_t q = 0; q < 5; ++q) {
+        const float *query = &queries[q * 300];
+        Batches::count = 0;
+        auto params = search_params(20);
+        params.kernel.four_distances = Batches::measure;
+        Search batched;
+        const auto hits = search_with(batched, query, params, 30);
+        EXPECT_GT(Batches::count * 4, batched.statistics().distances / 2);
+        for (const Hit &hit : hits)
+            EXPECT_EQ(hit.distance, kernel_.distance(query, nodes_->vector(hit.id), 300));
+
+        Search single;
+        params.kernel.four_distances = [](const void *measured, const void *const *vectors,
+                                          std::size_t dimensions, float *distances) {
+            for (std::size_t i = 0; i < 4; ++i)
+                distances[i] = Batches::kernel.distance(measured, vectors[i], dimensions);
+        };
+        const auto expected = search_with(single, query, params, 30);
+        ASSERT_EQ(hits.size(), expected.size());
+        for (std::size_t i = 0; i < hits.size(); ++i)
+            EXPECT_EQ(hits[i].id, expected[i].id);
+        EXPECT_EQ(batched.statistics().distances, single.statistics().distances);
+    }
+}
+
 TEST_F(SearchTest, RoundsAfterTheFirstMissLittle) {
     constexpr std::size_t wanted = 1000;
     create(64);
