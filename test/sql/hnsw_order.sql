@@ -65,6 +65,19 @@ SELECT q.id, n.id FROM (VALUES (1, '[1,2,3,4]'::vector), (2, '[6,10,12,50]')) q(
 SELECT count(*) FROM points p, LATERAL (SELECT id, v FROM points n ORDER BY n.v <-> p.v LIMIT 1) n
 WHERE n.v <> p.v;
 
+-- Scans under way side by side, of which one ends before the others, and one that goes far.
+BEGIN;
+DECLARE near CURSOR FOR SELECT id FROM points ORDER BY v <-> '[1,2,3,4]';
+DECLARE far CURSOR FOR SELECT id FROM points ORDER BY v <-> '[6,10,12,50]';
+FETCH 2 FROM near;
+FETCH 2 FROM far;
+FETCH 1 FROM near;
+CLOSE near;
+FETCH 1 FROM far;
+MOVE 400 FROM far;
+SELECT id FROM points ORDER BY v <-> '[1,2,3,4]' LIMIT 3;
+COMMIT;
+
 -- Farthest first is no order of the index, nor is an expression of the distance.
 EXPLAIN (COSTS off) SELECT id FROM points ORDER BY v <-> '[1,2,3,4]' DESC LIMIT 5;
 EXPLAIN (COSTS off) SELECT id FROM points ORDER BY (v <-> '[1,2,3,4]') + 1 LIMIT 5;

@@ -1,5 +1,6 @@
 // SELECT ... ORDER BY column <-> query: rows in order of distance, one at a time, for as long as
 // the executor asks. The search runs in this process on the mapped files, without locks.
+#include <memory>
 #include <optional>
 
 #include "postgres/am/access.hpp"
@@ -21,9 +22,24 @@ namespace dvec::postgres {
 
 namespace {
 
+// A search's memory, kept by the session from one scan to the next: most queries scan once, and
+// allocating and clearing anew costs some two microseconds each time. What a scan that went far has
+// grown beyond the bound is given back.
+constexpr std::size_t most_kept_bytes = std::size_t{1} << 20;
+std::unique_ptr<graph::Search> spare_search;
+
+std::unique_ptr<graph::Search> take_search() {
+    return spare_search ? std::move(spare_search) : std::make_unique<graph::Search>();
+}
+
+void keep_search(std::unique_ptr<graph::Search> search) noexcept {
+    if (search && search->memory_bytes() <= most_kept_bytes)
+        spare_search = std::move(search);
+}
+
 // What a scan keeps between calls; owned by the scan's memory context, which runs its destructor.
 struct Scan {
-    graph::Search search;
+    std::unique_ptr<graph::Search> search;  // while one is under way
     OpenIndex *open = nullptr;              // pinned while a search is under way
     MemoryContext query_context = nullptr;  // of the encoded query, until the search has copied it
     bool started = false;
@@ -38,6 +54,7 @@ struct Scan {
             unpin(open);
         open = nullptr;
         started = false;
+        keep_search(std::move(search));
     }
 };
 
@@ -94,8 +111,10 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     params.ef = static_cast<uint32>(scan->terms.ef);
     params.exact_after = scan->terms.exact_after;
     params.interrupted = interruption_pending;
+    if (!scan->search)
+        scan->search = take_search();
     const Attempt searched =
-        attempt([&] { return open->index->search(scan->search, query, params); });
+        attempt([&] { return open->index->search(*scan->search, query, params); });
     MemoryContextReset(scan->query_context);
     if (searched == Attempt::files_replaced)
         return searched;
@@ -116,7 +135,7 @@ void start(IndexScanDesc descriptor) {
 // The next row that the terms of the scan admit.
 std::optional<graph::Hit> next_hit(Scan *scan) {
     while (scan->returned < scan->terms.most_rows) {
-        const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search.next(); });
+        const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search->next(); });
         if (!hit)
             return hit;
         const bool late = scan->returned > 0 && hit->distance < scan->farthest;
