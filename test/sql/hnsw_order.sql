@@ -77,6 +77,9 @@ FETCH 1 FROM far;
 MOVE 400 FROM far;
 SELECT id FROM points ORDER BY v <-> '[1,2,3,4]' LIMIT 3;
 COMMIT;
+SET effective_io_concurrency = 0;
+SELECT id FROM points ORDER BY v <-> '[1,2,3,4]' LIMIT 3;
+RESET effective_io_concurrency;
 
 -- Farthest first is no order of the index, nor is an expression of the distance.
 EXPLAIN (COSTS off) SELECT id FROM points ORDER BY v <-> '[1,2,3,4]' DESC LIMIT 5;

@@ -52,6 +52,7 @@ class Search::Progress {
     Status start(const NodeStore &nodes, const Watermarks &marks, const void *query,
                  const Params &params);
     Result<std::optional<Hit>> next();
+    std::size_t likely_next(Tid *tids, std::size_t most) const noexcept;
 
     const SearchStatistics &statistics() const noexcept { return context_.statistics; }
     std::size_t memory_bytes() const noexcept {
@@ -160,6 +161,18 @@ Result<std::optional<Hit>> Search::Progress::next() {
     }
 }
 
+std::size_t Search::Progress::likely_next(Tid *tids, std::size_t most) const noexcept {
+    std::size_t count = 0;
+    const std::size_t end = phase_ == Phase::walk && walked_ ? results_to_take() : 0;
+    for (std::size_t i = position_; i < end && count < most; ++i) {
+        const Candidate candidate = unmarked(walk_.results()[i]);
+        const std::uint64_t state = context_.nodes->state(candidate_id(candidate));
+        if (candidate > horizon_ && is_live(state))
+            tids[count++] = state_tid(state);
+    }
+    return count;
+}
+
 // The nearest linked node to return next that is still live; nullopt when the phase has no more.
 Result<Search::Progress::Head> Search::Progress::linked_head() {
     if (phase_ == Phase::walk) {
@@ -244,6 +257,10 @@ Result<std::optional<Hit>> Search::next() {
             return std::optional<Hit>();
         return progress_->next();
     });
+}
+
+std::size_t Search::likely_next(Tid *tids, std::size_t most) const noexcept {
+    return progress_ ? progress_->likely_next(tids, most) : 0;
 }
 
 const SearchStatistics &Search::statistics() const noexcept {

@@ -62,6 +62,11 @@ class Search {
     // end, in order among itself. After Code::interrupted the search may be abandoned or continued.
     base::Result<std::optional<Hit>> next();
 
+    // Rows that next() will soon return as far as is known without searching on, nearest first: at
+    // most `most` go to `tids`; returns how many. A hint to fetch them early, no promise: rows of
+    // the tail, or deletions, may come between.
+    std::size_t likely_next(Tid *tids, std::size_t most) const noexcept;
+
     const SearchStatistics &statistics() const noexcept;
     std::size_t memory_bytes() const noexcept;
 

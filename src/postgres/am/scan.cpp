@@ -8,6 +8,7 @@
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/phases.hpp"
+#include "postgres/am/rows_ahead.hpp"
 #include "postgres/am/scan_terms.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
@@ -37,6 +38,10 @@ void keep_search(std::unique_ptr<graph::Search> search) noexcept {
         spare_search = std::move(search);
 }
 
+// How many rows the session's last scan returned. The executor does not say how many it wants; most
+// sessions want as many time and again.
+uint64 rows_of_last_scan = 0;
+
 // What a scan keeps between calls; owned by the scan's memory context, which runs its destructor.
 struct Scan {
     std::unique_ptr<graph::Search> search;  // while one is under way
@@ -50,6 +55,8 @@ struct Scan {
     ~Scan() { release(); }
 
     void release() noexcept {
+        if (started)
+            rows_of_last_scan = returned;
         if (open != nullptr)
             unpin(open);
         open = nullptr;
@@ -178,6 +185,8 @@ bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
         const std::optional<graph::Hit> hit = next_hit(scan);
         if (!hit)
             return false;
+        if (scan->returned == 1)
+            fetch_rows_ahead(descriptor->heapRelation, *scan->search, rows_of_last_scan);
         descriptor->xs_heaptid = item_pointer(hit->tid);
         descriptor->xs_recheck = false;
         descriptor->xs_recheckorderby = false;

@@ -200,6 +200,35 @@ TEST_F(SearchTest, LongVectorsAreMeasuredInBatchesWithTheSameHits) {
     }
 }
 
+TEST_F(SearchTest, TellsWhichRowsComeNext) {
+    create(16);
+    add(ClusteredData(1, shape).make(300));
+    link_all();
+    const auto query = ClusteredData(2, shape).make(1);
+    const auto truth = search(query.data(), 50, 300);
+    Search search;
+    Tid tids[100];
+    EXPECT_EQ(search.likely_next(tids, 100), 0u);
+    ASSERT_TRUE(
+        search.start(*nodes_, Watermarks::load(state_), query.data(), search_params(50)).ok());
+    // Only next() searches.
+    EXPECT_EQ(search.likely_next(tids, 100), 0u);
+    ASSERT_TRUE(search.next().ok());
+    ASSERT_EQ(search.likely_next(tids, 5), 5u);
+    EXPECT_EQ(tids[4], truth[5].tid);
+    nodes_->mark_deleted(truth[3].id);
+    // The rest of the first round, and no more.
+    ASSERT_EQ(search.likely_next(tids, 100), 48u);
+    for (std::size_t i = 0; i < 48; ++i) {
+        auto hit = search.next();
+        ASSERT_TRUE(hit.ok() && hit.value());
+        EXPECT_EQ(tids[i], hit.value()->tid);
+    }
+    EXPECT_EQ(search.likely_next(tids, 100), 0u);
+    ASSERT_TRUE(search.next().ok());
+    EXPECT_GT(search.likely_next(tids, 100), 0u);
+}
+
 TEST_F(SearchTest, RoundsAfterTheFirstMissLittle) {
     constexpr std::size_t wanted = 1000;
     create(64);
