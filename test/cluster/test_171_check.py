@@ -51,6 +51,9 @@ def test_a_damaged_payload_is_found_and_repaired(cluster, items):
     path, offset, problem = findings[0]
     assert path.endswith("/" + nodes.name) and offset == 4096 + 77 * stride, findings
     assert "node 77" in problem and "checksum" in problem
+    # Whoever reads the log learns of it, too.
+    assert f'index "items_v_idx" is damaged in {len(findings)} places' in cluster.log_text()
+    assert problem in cluster.log_text()
     wait_until(lambda: check(cluster.connect()) == [], "repaired")
     assert answers.check_complete(items, "items", [0.0] * DIMENSIONS) == ROWS + 100
     state = answers.index_state(items, "items_v_idx")

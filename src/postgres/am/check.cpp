@@ -176,6 +176,17 @@ void compare_with_table(Check *check, Relation heap, Relation index, Snapshot sn
     (void)table_index_build_scan(heap, index, info, true, false, take_row, check, scan);
 }
 
+// For whoever reads the server's log and did not ask.
+void tell_log(const Check &check, Relation index) {
+    const store::Finding &first = check.findings.front();
+    ereport(LOG, (errcode(ERRCODE_DATA_CORRUPTED),
+                  errmsg("dvec: index \"%s\" is damaged in %zu places",
+                         RelationGetRelationName(index), check.findings.size()),
+                  errdetail("At offset %llu of file \"%s\": %s.",
+                            static_cast<unsigned long long>(first.offset), first.file.c_str(),
+                            first.problem.c_str())));
+}
+
 // Hands what was found to those who mend it.
 void have_it_mended(const Check &check) {
     IndexEntry *entry = check.open->entry;
@@ -220,8 +231,10 @@ DVEC_FUNCTION(dvec_check) {
     if (with_heap && heap != nullptr)
         with_owner_rights(heap, [=] { compare_with_table(check, heap, index, snapshot); });
     UnregisterSnapshot(snapshot);
-    if (!check->findings.empty())
+    if (!check->findings.empty()) {
+        tell_log(*check, index);
         have_it_mended(*check);
+    }
     for (std::size_t i = 0; i < check->findings.size(); ++i)
         put(result, check->findings[i]);
 
