@@ -1,4 +1,4 @@
-"""The results as markdown: targets first, then a table for each section."""
+"""The results as markdown: targets first, what is to be said about them, then a table for each section."""
 
 import os
 
@@ -236,6 +236,12 @@ def targets_table(results):
                   [[each.what, each.wanted, each.measured, each.verdict] for each in targets]))
 
 
+def remarks(results):
+    """What was found out about these results, written by hand beside them."""
+    path = results.path.with_suffix(".md")
+    return [path.read_text()] if path.exists() else []
+
+
 def parts(results, figures=()):
     if not results.rows:
         yield "There are no results yet: they come from an idle machine, by the commands above.\n"
@@ -243,6 +249,7 @@ def parts(results, figures=()):
     yield machine_table(results)
     yield data_table(results)
     yield targets_table(results)
+    yield from remarks(results)
     for name, (title, make) in TABLES.items():
         if not results.select(section="run", variant=name):
             continue
