@@ -43,6 +43,10 @@ class Timeout(AssertionError):
     pass
 
 
+# What PostgreSQL says when it will not start beside something that a killed server left.
+LEFT_BEHIND = ("pre-existing shared memory block", "lock file")
+
+
 def wait_until(condition, what, seconds=30.0, pause=0.02):
     """Returns the first true value of `condition`."""
     deadline = time.monotonic() + seconds
@@ -140,8 +144,21 @@ class Cluster:
                     path.unlink()
 
     def start(self):
-        self.launch()
-        return self.wait_until_ready()
+        """As an operator would after a crash: what is left of the former server may take a moment to go."""
+        deadline = time.monotonic() + 30
+        while True:
+            begin = self.log_path.stat().st_size if self.log_path.exists() else 0
+            self.launch()
+            try:
+                return self.wait_until_ready()
+            except AssertionError:
+                with open(self.log_path, errors="replace") as log:
+                    log.seek(begin)
+                    said = log.read()
+                if time.monotonic() > deadline or not any(sign in said for sign in LEFT_BEHIND):
+                    raise
+            self.server = None
+            time.sleep(0.2)
 
     def wait_until_ready(self):
         pid_file = self.data / "postmaster.pid"
