@@ -39,14 +39,16 @@ class Reachability {
           linked_(nodes.shared().linked.load(std::memory_order_acquire)),
           entry_(EntryPoint::unpack(nodes.shared().entry_point.load(std::memory_order_acquire))),
           limit_(nodes.layout().level0_links()),
-          list_lines_(nodes.layout().vector_offset / cache_line),
-          parents_(linked_, nobody) {}
+          list_lines_(nodes.layout().vector_offset / cache_line) {}
 
     // The live nodes that were not met on a walk from the entry point.
     Result<std::vector<NodeId>> find_lost() {
+        if (linked_ > nodes_.mapped_slots())
+            return Status(Code::corrupt, "more nodes are linked than there are slots");
         std::vector<NodeId> lost;
         if (entry_.level < 0 || entry_.id >= linked_)
             return lost;
+        parents_.assign(linked_, nobody);
         met_.reserve(linked_);
         DVEC_TRY(spread(entry_.id, entry_.id));
         if (met_.size() < linked_)
@@ -245,8 +247,6 @@ class Reachability {
 Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityParams &params,
                                         const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Result<std::uint32_t> {
-        if (nodes.shared().linked.load(std::memory_order_acquire) > nodes.mapped_slots())
-            return Status(Code::corrupt, "more nodes are linked than there are slots");
         auto lost = Reachability(nodes, params, stop).find_lost();
         if (!lost.ok())
             return std::move(lost).status();
@@ -257,8 +257,6 @@ Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityPara
 Result<ReachabilityReport> connect_unreachable(NodeStore &nodes, const ReachabilityParams &params,
                                                const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Result<ReachabilityReport> {
-        if (nodes.shared().linked.load(std::memory_order_acquire) > nodes.mapped_slots())
-            return Status(Code::corrupt, "more nodes are linked than there are slots");
         return Reachability(nodes, params, stop).connect_lost();
     });
 }

@@ -80,7 +80,7 @@ Check *new_check() {
 }
 
 void require_own_index(Relation index) {
-    if (index->rd_indam->amcostestimate != reinterpret_cast<amcostestimate_function>(estimate_cost))
+    if (!is_own_method(index->rd_indam->amcostestimate))
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                         errmsg("\"%s\" is neither an hnsw nor an ivfflat index",
                                RelationGetRelationName(index)),

@@ -180,8 +180,7 @@ void hide_unusable_indexes(PlannerInfo *root, Oid relation, bool inherited_paren
         ListCell *cell;
         foreach (cell, rel->indexlist) {
             const auto *info = static_cast<IndexOptInfo *>(lfirst(cell));
-            if (reinterpret_cast<amcostestimate_function>(info->amcostestimate) == estimate_cost &&
-                known_unusable(info))
+            if (is_own_method(info->amcostestimate) && known_unusable(info))
                 rel->indexlist = foreach_delete_current(rel->indexlist, cell);
         }
     });

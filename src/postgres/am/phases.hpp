@@ -26,6 +26,12 @@ void end_scan(IndexScanDesc scan);
 void estimate_cost(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
                    Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
                    double *correlation, double *pages);
+// Whether an access method, known by its estimate function (as IndexOptInfo and IndexAmRoutine have
+// it, of different types), is one of ours: hnsw or ivfflat.
+template <class Estimate>
+bool is_own_method(Estimate estimate) {
+    return reinterpret_cast<amcostestimate_function>(estimate) == estimate_cost;
+}
 // Hides indexes that cannot be used now from the planner.
 void planner_init();
 

@@ -33,7 +33,7 @@ planner_hook_type previous_planner_hook = nullptr;
 // Locks taken by the planner are still held.
 bool is_ours(Oid index_oid) {
     Relation index = index_open(index_oid, NoLock);
-    const bool ours = index->rd_indam->amcostestimate == estimate_cost;
+    const bool ours = is_own_method(index->rd_indam->amcostestimate);
     index_close(index, NoLock);
     return ours;
 }
