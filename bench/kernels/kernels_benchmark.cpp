@@ -5,7 +5,8 @@
 // each next vector from the previous result, as a graph walk does, so that latency shows;
 // `streamed` walks through more memory than any cache holds and reports bytes of vectors per
 // second; `scattered` visits that memory in random order, four vectors to an iteration, one by one
-// or four to a call, as `cached_four` does in the cache.
+// or four to a call, as `cached_four` does in the cache. Functions `code_...` measure codes of
+// vectors, `encode` makes one, and bytes are then those of codes.
 //
 // Build with -O3 -march=native: hnswlib chooses its kernels when it is compiled.
 #include <benchmark/benchmark.h>
@@ -23,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/distance/code.hpp"
 #include "engine/distance/float32.hpp"
 #include "engine/distance/isa.hpp"
 #include "engine/distance/kernel.hpp"
@@ -38,77 +40,117 @@ constexpr std::size_t lengths[] = {32, 64, 100, 128, 256, 384, 512, 768, 1024, 1
 constexpr std::size_t streamed_lengths[] = {128, 768, 2048};
 
 struct Free {
-    void operator()(float *memory) const { std::free(memory); }
+    void operator()(std::byte *memory) const { std::free(memory); }
 };
 
-// A query and vectors of one length, each aligned as the slots of an index are.
+enum class Kept { vectors, codes };
+
+// A query and vectors of one length or their codes, each aligned as the slots of an index are.
 class Vectors {
   public:
-    Vectors(std::size_t dimensions, std::size_t bytes) {
-        const std::size_t slot_bytes =
-            (dimensions * sizeof(float) + slot_alignment - 1) / slot_alignment * slot_alignment;
-        stride_ = slot_bytes / sizeof(float);
-        count_ = std::max<std::size_t>(1, bytes / slot_bytes);
-        memory_.reset(
-            static_cast<float *>(std::aligned_alloc(slot_alignment, (count_ + 1) * slot_bytes)));
+    Vectors(std::size_t dimensions, std::size_t bytes, Kept kept)
+        : stride_(
+              in_slots(kept == Kept::codes ? code_bytes(dimensions) : dimensions * sizeof(float))),
+          count_(std::max<std::size_t>(1, bytes / stride_)),
+          query_(allocate(in_slots(dimensions * sizeof(float)))),
+          memory_(allocate(count_ * stride_)) {
         std::minstd_rand random(42);
         std::uniform_real_distribution<float> uniform(-1, 1);
-        std::generate_n(memory_.get(), (count_ + 1) * stride_, [&] { return uniform(random); });
+        const auto fill = [&](void *vector) {
+            std::generate_n(static_cast<float *>(vector), dimensions,
+                            [&] { return uniform(random); });
+        };
+        fill(query_.get());
+        std::vector<float> vector(dimensions);
+        for (std::size_t index = 0; index < count_; ++index) {
+            std::byte *const slot = memory_.get() + index * stride_;
+            if (kept == Kept::codes) {
+                fill(vector.data());
+                encode(vector.data(), dimensions, slot);
+            } else {
+                fill(slot);
+            }
+        }
     }
 
     std::size_t count() const { return count_; }
 
-    const float *query() const { return memory_.get(); }
+    const float *query() const { return reinterpret_cast<const float *>(query_.get()); }
 
-    const float *operator[](std::size_t index) const {
-        return memory_.get() + (index + 1) * stride_;
-    }
+    const void *operator[](std::size_t index) const { return memory_.get() + index * stride_; }
 
   private:
-    std::unique_ptr<float, Free> memory_;
-    std::size_t stride_ = 0;
-    std::size_t count_ = 0;
+    static std::size_t in_slots(std::size_t bytes) {
+        return (bytes + slot_alignment - 1) / slot_alignment * slot_alignment;
+    }
+
+    static std::byte *allocate(std::size_t bytes) {
+        return static_cast<std::byte *>(std::aligned_alloc(slot_alignment, bytes));
+    }
+
+    std::size_t stride_;
+    std::size_t count_;
+    std::unique_ptr<std::byte, Free> query_;
+    std::unique_ptr<std::byte, Free> memory_;
 };
 
 // One measured function. A class each, so that the loops below call what is measured directly.
 struct RowCall {
+    static constexpr Kept measured = Kept::vectors;
     const Kernel *row;
     std::size_t dimensions;
 
-    float operator()(const float *a, const float *b) const {
+    float operator()(const float *a, const void *b) const {
         return row->distance(a, b, dimensions);
     }
 };
 
-struct CosineCall {
+struct CodeRowCall {
+    static constexpr Kept measured = Kept::codes;
+    const Kernel *row;
     std::size_t dimensions;
 
-    float operator()(const float *a, const float *b) const {
-        const CosineParts parts = cosine_parts(a, b, dimensions);
+    float operator()(const float *a, const void *b) const {
+        return row->code_distance(a, b, dimensions);
+    }
+};
+
+struct CosineCall {
+    static constexpr Kept measured = Kept::vectors;
+    std::size_t dimensions;
+
+    float operator()(const float *a, const void *b) const {
+        const CosineParts parts = cosine_parts(a, static_cast<const float *>(b), dimensions);
         return parts.dot + parts.squared_norm_a + parts.squared_norm_b;
     }
 };
 
 struct SquaredNormCall {
+    static constexpr Kept measured = Kept::vectors;
     std::size_t dimensions;
 
-    float operator()(const float *, const float *b) const {
-        return static_cast<float>(squared_norm(b, dimensions));
+    float operator()(const float *, const void *b) const {
+        return static_cast<float>(squared_norm(static_cast<const float *>(b), dimensions));
     }
 };
 
 struct HnswlibCall {
+    static constexpr Kept measured = Kept::vectors;
     hnswlib::DISTFUNC<float> function;
     std::size_t dimensions;
 
-    float operator()(const float *a, const float *b) const { return function(a, b, &dimensions); }
+    float operator()(const float *a, const void *b) const { return function(a, b, &dimensions); }
 };
+
+std::size_t measured_bytes(Kept kept, std::size_t dimensions) {
+    return kept == Kept::codes ? dimensions : dimensions * sizeof(float);
+}
 
 // Results are added up rather than stored each: with a store behind every call the fastest kernel
 // streams vectors of 512 bytes at two thirds of its rate, which would be a measurement of the loop.
 template <typename Call>
 void run_cached(benchmark::State &state, const Call &call) {
-    const Vectors vectors(call.dimensions, cached_bytes);
+    const Vectors vectors(call.dimensions, cached_bytes, Call::measured);
     std::size_t index = 0;
     float total = 0;
     for (auto _ : state) {
@@ -121,7 +163,7 @@ void run_cached(benchmark::State &state, const Call &call) {
 // The sign of the distance skips a vector or not, which makes the next address wait for it.
 template <typename Call>
 void run_dependent(benchmark::State &state, const Call &call) {
-    const Vectors vectors(call.dimensions, cached_bytes);
+    const Vectors vectors(call.dimensions, cached_bytes, Call::measured);
     std::size_t index = 0;
     for (auto _ : state) {
         const float distance = call(vectors.query(), vectors[index]);
@@ -133,7 +175,7 @@ void run_dependent(benchmark::State &state, const Call &call) {
 
 template <typename Call>
 void run_streamed(benchmark::State &state, const Call &call) {
-    const Vectors vectors(call.dimensions, streamed_bytes);
+    const Vectors vectors(call.dimensions, streamed_bytes, Call::measured);
     float total = 0;
     for (auto _ : state) {
         for (std::size_t index = 0; index < vectors.count(); ++index) {
@@ -141,30 +183,34 @@ void run_streamed(benchmark::State &state, const Call &call) {
         }
     }
     benchmark::DoNotOptimize(total);
-    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * vectors.count() *
-                                                      call.dimensions * sizeof(float)));
+    state.SetBytesProcessed(static_cast<std::int64_t>(
+        state.iterations() * vectors.count() * measured_bytes(Call::measured, call.dimensions)));
 }
 
-// Both forms of a row, each taking one query and four vectors.
+// Both forms of a row, each taking one query and four vectors or codes.
+template <Kept kept>
 struct OneByOne {
+    static constexpr Kept measured = kept;
     const Kernel *row;
     std::size_t dimensions;
 
     float operator()(const float *query, const void *const *vectors) const {
-        return (row->distance(query, vectors[0], dimensions) +
-                row->distance(query, vectors[1], dimensions)) +
-               (row->distance(query, vectors[2], dimensions) +
-                row->distance(query, vectors[3], dimensions));
+        const auto measure = kept == Kept::codes ? row->code_distance : row->distance;
+        return (measure(query, vectors[0], dimensions) + measure(query, vectors[1], dimensions)) +
+               (measure(query, vectors[2], dimensions) + measure(query, vectors[3], dimensions));
     }
 };
 
+template <Kept kept>
 struct FourAtOnce {
+    static constexpr Kept measured = kept;
     const Kernel *row;
     std::size_t dimensions;
 
     float operator()(const float *query, const void *const *vectors) const {
         float distances[4];
-        row->four_distances(query, vectors, dimensions, distances);
+        (kept == Kept::codes ? row->four_code_distances : row->four_distances)(
+            query, vectors, dimensions, distances);
         return (distances[0] + distances[1]) + (distances[2] + distances[3]);
     }
 };
@@ -184,13 +230,14 @@ void run_by_four(benchmark::State &state, const Call &call, const Vectors &vecto
         position = position + 8 <= order.size() ? position + 4 : 0;
     }
     benchmark::DoNotOptimize(total);
-    state.SetBytesProcessed(
-        static_cast<std::int64_t>(state.iterations() * 4 * call.dimensions * sizeof(float)));
+    state.SetBytesProcessed(static_cast<std::int64_t>(
+        state.iterations() * 4 * measured_bytes(Call::measured, call.dimensions)));
 }
 
 template <typename Call>
 void run_cached_four(benchmark::State &state, const Call &call) {
-    const Vectors vectors(call.dimensions, std::max(cached_bytes, 16 * call.dimensions));
+    const Vectors vectors(call.dimensions, std::max(cached_bytes, 16 * call.dimensions),
+                          Call::measured);
     std::vector<std::uint32_t> order(vectors.count());
     std::iota(order.begin(), order.end(), 0U);
     run_by_four(state, call, vectors, order);
@@ -198,7 +245,7 @@ void run_cached_four(benchmark::State &state, const Call &call) {
 
 template <typename Call>
 void run_scattered(benchmark::State &state, const Call &call) {
-    const Vectors vectors(call.dimensions, streamed_bytes);
+    const Vectors vectors(call.dimensions, streamed_bytes, Call::measured);
     std::vector<std::uint32_t> order(vectors.count());
     std::iota(order.begin(), order.end(), 0U);
     std::shuffle(order.begin(), order.end(), std::minstd_rand(43));
@@ -223,17 +270,18 @@ void add(const std::string &name, Isa isa, const Call &call) {
     }
 }
 
+template <Kept kept>
 void add_by_four(const std::string &name, const Kernel *row, std::size_t dimensions) {
     const std::string suffix = "/" + name + "/" + std::to_string(dimensions);
-    const OneByOne one_by_one{row, dimensions};
-    const FourAtOnce four_at_once{row, dimensions};
-    benchmark::RegisterBenchmark(("cached_four" + suffix).c_str(), run_cached_four<FourAtOnce>,
-                                 four_at_once);
+    const OneByOne<kept> one_by_one{row, dimensions};
+    const FourAtOnce<kept> four_at_once{row, dimensions};
+    benchmark::RegisterBenchmark(("cached_four" + suffix).c_str(),
+                                 run_cached_four<FourAtOnce<kept>>, four_at_once);
     if (std::ranges::count(streamed_lengths, dimensions) != 0) {
         benchmark::RegisterBenchmark(("scattered_one_by_one" + suffix).c_str(),
-                                     run_scattered<OneByOne>, one_by_one);
+                                     run_scattered<OneByOne<kept>>, one_by_one);
         benchmark::RegisterBenchmark(("scattered_four_at_once" + suffix).c_str(),
-                                     run_scattered<FourAtOnce>, four_at_once);
+                                     run_scattered<FourAtOnce<kept>>, four_at_once);
     }
 }
 
@@ -247,10 +295,27 @@ void add_kernels(Isa isa, std::size_t dimensions) {
     for (const auto &[metric, name] : metrics) {
         const Kernel *row = find_kernel(isa, Element::float32, metric);
         add(name + isa_suffix, isa, RowCall{row, dimensions});
-        add_by_four(name + isa_suffix, row, dimensions);
+        add_by_four<Kept::vectors>(name + isa_suffix, row, dimensions);
+        if (row->code_distance != nullptr) {
+            const std::string code_name = std::string("code_") + name + isa_suffix;
+            add(code_name, isa, CodeRowCall{row, dimensions});
+            add_by_four<Kept::codes>(code_name, row, dimensions);
+        }
     }
     add("cosine_parts" + isa_suffix, isa, CosineCall{dimensions});
     add("squared_norm" + isa_suffix, isa, SquaredNormCall{dimensions});
+}
+
+void run_encode(benchmark::State &state, std::size_t dimensions) {
+    const Vectors vectors(dimensions, cached_bytes, Kept::vectors);
+    std::vector<std::byte> code(code_bytes(dimensions));
+    std::size_t index = 0;
+    for (auto _ : state) {
+        encode(static_cast<const float *>(vectors[index]), dimensions, code.data());
+        benchmark::DoNotOptimize(code.data());
+        benchmark::ClobberMemory();
+        index = index + 1 < vectors.count() ? index + 1 : 0;
+    }
 }
 
 void add_hnswlib(std::size_t dimensions) {
@@ -271,6 +336,9 @@ int main(int argc, char **argv) {
             }
         }
         add_hnswlib(dimensions);
+        benchmark::RegisterBenchmark(
+            ("cached/encode/portable/" + std::to_string(dimensions)).c_str(), run_encode,
+            dimensions);
     }
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) {

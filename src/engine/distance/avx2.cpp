@@ -2,6 +2,7 @@
 //
 // Compiled with flags that only this file gets; kernel_table.hpp says what follows from that.
 #include "engine/distance/bit_kernels.hpp"
+#include "engine/distance/code_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 #if defined(__x86_64__)
@@ -50,13 +51,16 @@ __m256 load(const Half *a) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(a)));
 }
 
+// The mask of the first `count` lanes.
+__m256i first_lanes(size_t count) {
+    static constexpr int window[2 * width] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(window + width - count));
+}
+
 // The first `count` elements at `a` and zeros, for count from 1 to below the width. Memory behind
 // them is not touched, so a vector may end at the edge of a mapping; zeros leave a sum alone.
 __m256 load_first(const float *a, size_t count) {
-    static constexpr int window[2 * width] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    const __m256i mask =
-        _mm256_loadu_si256(reinterpret_cast<const __m256i *>(window + width - count));
-    return _mm256_maskload_ps(a, mask);
+    return _mm256_maskload_ps(a, first_lanes(count));
 }
 
 // A mask selects words of 32 bits at the least, hence two halves: an odd one is loaded by itself.
@@ -73,6 +77,41 @@ __m256 load_first(const Half *a, size_t count) {
         halves = _mm_or_si128(halves, _mm_and_si128(last, lane));
     }
     return _mm256_cvtph_ps(halves);
+}
+
+// Stands where a pointer to the elements of a vector would, for the vector that a code stands for.
+struct Code {
+    const unsigned char *steps;
+    __m256 low;
+    __m256 step;
+
+    explicit Code(const void *code) : steps(code_steps(code)) {
+        const CodeHeader header = code_header(code);
+        low = _mm256_set1_ps(header.low);
+        step = _mm256_set1_ps(header.step);
+    }
+
+    __m256 decode(__m128i bytes) const {
+        return _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)), step, low);
+    }
+
+    void operator+=(size_t count) { steps += count; }
+
+    Code operator+(size_t count) const {
+        Code moved = *this;
+        moved += count;
+        return moved;
+    }
+};
+
+__m256 load(const Code &a) {
+    return a.decode(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(a.steps)));
+}
+
+// Masked, as what is decoded from zeros is the least element.
+__m256 load_first(const Code &a, size_t count) {
+    const __m128i bytes = _mm_cvtsi64_si128(static_cast<int64_t>(last_steps(a.steps, count)));
+    return _mm256_and_ps(a.decode(bytes), _mm256_castsi256_ps(first_lanes(count)));
 }
 
 float sum_of_lanes(__m256 a) {
@@ -95,8 +134,8 @@ struct Sums {
     __m256 sum2 = _mm256_setzero_ps();
     __m256 sum3 = _mm256_setzero_ps();
 
-    template <typename Scalar>
-    void add_block(const Scalar *a, const Scalar *b) {
+    template <typename Scalar, typename Vector>
+    void add_block(const Scalar *a, const Vector &b) {
         sum0 = Term::add(sum0, load(a), load(b));
         sum1 = Term::add(sum1, load(a + width), load(b + width));
         sum2 = Term::add(sum2, load(a + 2 * width), load(b + 2 * width));
@@ -104,8 +143,8 @@ struct Sums {
     }
 
     // Adds the last `count` elements, fewer than a block.
-    template <typename Scalar>
-    void add_rest(const Scalar *a, const Scalar *b, size_t count) {
+    template <typename Scalar, typename Vector>
+    void add_rest(const Scalar *a, Vector b, size_t count) {
         if (count & (2 * width)) {
             sum0 = Term::add(sum0, load(a), load(b));
             sum1 = Term::add(sum1, load(a + width), load(b + width));
@@ -129,10 +168,10 @@ struct Sums {
     }
 };
 
-template <typename Scalar, typename Term>
+template <typename Scalar, typename Term, typename Vector = const Scalar *>
 float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     const Scalar *a = static_cast<const Scalar *>(a_bytes);
-    const Scalar *b = static_cast<const Scalar *>(b_bytes);
+    auto b = static_cast<Vector>(b_bytes);
     const size_t rest = dimensions % block;
     const Scalar *const blocks_end = a + (dimensions - rest);
     Sums<Term> sums;
@@ -147,11 +186,11 @@ float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
 
 // Two vectors at a time: their eight sums and the query's four registers are what fits in sixteen
 // registers while each vector's sums remain those that distance would form.
-template <typename Scalar, typename Term>
+template <typename Scalar, typename Term, typename Vector>
 void two_distances(const Scalar *query, const void *const *vectors, size_t dimensions,
                    float *distances) {
-    const Scalar *a = static_cast<const Scalar *>(vectors[0]);
-    const Scalar *b = static_cast<const Scalar *>(vectors[1]);
+    const Vector a = static_cast<Vector>(vectors[0]);
+    const Vector b = static_cast<Vector>(vectors[1]);
     const size_t rest = dimensions % block;
     const size_t whole = dimensions - rest;
     Sums<Term> a_sums;
@@ -168,12 +207,12 @@ void two_distances(const Scalar *query, const void *const *vectors, size_t dimen
     distances[1] = b_sums.distance();
 }
 
-template <typename Scalar, typename Term>
+template <typename Scalar, typename Term, typename Vector = const Scalar *>
 void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
                     float *distances) {
     const Scalar *query = static_cast<const Scalar *>(query_bytes);
-    two_distances<Scalar, Term>(query, vectors, dimensions, distances);
-    two_distances<Scalar, Term>(query, vectors + 2, dimensions, distances + 2);
+    two_distances<Scalar, Term, Vector>(query, vectors, dimensions, distances);
+    two_distances<Scalar, Term, Vector>(query, vectors + 2, dimensions, distances + 2);
 }
 
 // The three sums of a cosine, each kept in one register.
@@ -279,9 +318,11 @@ struct Bits {
 
 constexpr Kernel rows[] = {
     {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
-     four_distances<float, SquaredDifference>, "float32 l2_squared avx2"},
+     four_distances<float, SquaredDifference>, "float32 l2_squared avx2",
+     distance<float, SquaredDifference, Code>, four_distances<float, SquaredDifference, Code>},
     {Element::float32, Metric::inner_product, distance<float, Product>,
-     four_distances<float, Product>, "float32 inner_product avx2"},
+     four_distances<float, Product>, "float32 inner_product avx2", distance<float, Product, Code>,
+     four_distances<float, Product, Code>},
     {Element::float32, Metric::l1, distance<float, AbsoluteDifference>,
      four_distances<float, AbsoluteDifference>, "float32 l1 avx2"},
     {Element::float16, Metric::l2_squared, distance<Half, SquaredDifference>,

@@ -1,6 +1,7 @@
 // Kernels for x86-64 with AVX-512 F, BW, DQ and VL: sixteen floats to a register.
 //
 // Compiled with flags that only this file gets; kernel_table.hpp says what follows from that.
+#include "engine/distance/code_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 #if defined(__x86_64__)
@@ -68,6 +69,42 @@ __m512 load_first(const Half *a, size_t count) {
     return widen_halves(_mm256_maskz_loadu_epi16(static_cast<__mmask16>(first_lanes(count)), a));
 }
 
+// Stands where a pointer to the elements of a vector would, for the vector that a code stands for.
+struct Code {
+    const unsigned char *steps;
+    __m512 low;
+    __m512 step;
+
+    explicit Code(const void *code) : steps(code_steps(code)) {
+        const CodeHeader header = code_header(code);
+        low = _mm512_set1_ps(header.low);
+        step = _mm512_set1_ps(header.step);
+    }
+
+    __m512 decode(__m128i bytes) const {
+        const __m512i wide = _mm512_maskz_cvtepu8_epi32(0xffff, bytes);
+        return _mm512_fmadd_ps(_mm512_maskz_cvtepi32_ps(0xffff, wide), step, low);
+    }
+
+    void operator+=(size_t count) { steps += count; }
+
+    Code operator+(size_t count) const {
+        Code moved = *this;
+        moved += count;
+        return moved;
+    }
+};
+
+__m512 load(const Code &a) {
+    return a.decode(_mm_loadu_si128(reinterpret_cast<const __m128i *>(a.steps)));
+}
+
+// Masked once more: what is decoded from zeros is the least element.
+__m512 load_first(const Code &a, size_t count) {
+    const __mmask16 mask = static_cast<__mmask16>(first_lanes(count));
+    return _mm512_maskz_mov_ps(mask, a.decode(_mm_maskz_loadu_epi8(mask, a.steps)));
+}
+
 // The same for half a register.
 __m256 load_eight(const float *a) { return _mm256_loadu_ps(a); }
 
@@ -107,8 +144,8 @@ struct Sums {
     __m512 sum2 = _mm512_setzero_ps();
     __m512 sum3 = _mm512_setzero_ps();
 
-    template <typename Scalar>
-    void add_block(const Scalar *a, const Scalar *b) {
+    template <typename Scalar, typename Vector>
+    void add_block(const Scalar *a, const Vector &b) {
         sum0 = Term::add(sum0, load(a), load(b));
         sum1 = Term::add(sum1, load(a + width), load(b + width));
         sum2 = Term::add(sum2, load(a + 2 * width), load(b + 2 * width));
@@ -116,8 +153,8 @@ struct Sums {
     }
 
     // Adds the last `count` elements, fewer than a block.
-    template <typename Scalar>
-    void add_rest(const Scalar *a, const Scalar *b, size_t count) {
+    template <typename Scalar, typename Vector>
+    void add_rest(const Scalar *a, Vector b, size_t count) {
         if (count & (2 * width)) {
             sum0 = Term::add(sum0, load(a), load(b));
             sum1 = Term::add(sum1, load(a + width), load(b + width));
@@ -141,10 +178,10 @@ struct Sums {
     }
 };
 
-template <typename Scalar, typename Term>
+template <typename Scalar, typename Term, typename Vector = const Scalar *>
 float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     const Scalar *a = static_cast<const Scalar *>(a_bytes);
-    const Scalar *b = static_cast<const Scalar *>(b_bytes);
+    auto b = static_cast<Vector>(b_bytes);
     const size_t rest = dimensions % block;
     const Scalar *const blocks_end = a + (dimensions - rest);
     Sums<Term> sums;
@@ -157,16 +194,16 @@ float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     return sums.distance();
 }
 
-// Sixteen sums and the query's four registers fit in the register file, and each vector's sums are
-// those that distance would form.
-template <typename Scalar, typename Term>
+// Sixteen sums and the query's four registers fit in the register file, beside them what four codes
+// are decoded with, and each vector's sums are those that distance would form.
+template <typename Scalar, typename Term, typename Vector = const Scalar *>
 void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
                     float *distances) {
     const Scalar *query = static_cast<const Scalar *>(query_bytes);
-    const Scalar *a = static_cast<const Scalar *>(vectors[0]);
-    const Scalar *b = static_cast<const Scalar *>(vectors[1]);
-    const Scalar *c = static_cast<const Scalar *>(vectors[2]);
-    const Scalar *d = static_cast<const Scalar *>(vectors[3]);
+    const Vector a = static_cast<Vector>(vectors[0]);
+    const Vector b = static_cast<Vector>(vectors[1]);
+    const Vector c = static_cast<Vector>(vectors[2]);
+    const Vector d = static_cast<Vector>(vectors[3]);
     const size_t rest = dimensions % block;
     const size_t whole = dimensions - rest;
     Sums<Term> a_sums;
@@ -255,9 +292,11 @@ double squared_norm(const void *a_bytes, size_t dimensions) {
 
 constexpr Kernel rows[] = {
     {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
-     four_distances<float, SquaredDifference>, "float32 l2_squared avx512"},
+     four_distances<float, SquaredDifference>, "float32 l2_squared avx512",
+     distance<float, SquaredDifference, Code>, four_distances<float, SquaredDifference, Code>},
     {Element::float32, Metric::inner_product, distance<float, Product>,
-     four_distances<float, Product>, "float32 inner_product avx512"},
+     four_distances<float, Product>, "float32 inner_product avx512", distance<float, Product, Code>,
+     four_distances<float, Product, Code>},
     {Element::float32, Metric::l1, distance<float, AbsoluteDifference>,
      four_distances<float, AbsoluteDifference>, "float32 l1 avx512"},
     {Element::float16, Metric::l2_squared, distance<Half, SquaredDifference>,

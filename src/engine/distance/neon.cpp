@@ -2,6 +2,7 @@
 //
 // An instruction set's file all the same, and bound by the rules in kernel_table.hpp.
 #include "engine/distance/bit_kernels.hpp"
+#include "engine/distance/code_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 #if defined(__aarch64__)
@@ -68,6 +69,50 @@ float32x4_t load_first(const Half *a, size_t count) {
     return widen_halves(first);
 }
 
+// Stands where a pointer to the elements of a vector would, for the vector that a code stands for.
+struct Code {
+    const unsigned char *steps;
+    float32x4_t low;
+    float32x4_t step;
+
+    explicit Code(const void *code) : steps(code_steps(code)) {
+        const CodeHeader header = code_header(code);
+        low = vdupq_n_f32(header.low);
+        step = vdupq_n_f32(header.step);
+    }
+
+    float32x4_t decode(uint16x4_t a) const {
+        return vfmaq_f32(low, vcvtq_f32_u32(vmovl_u16(a)), step);
+    }
+
+    // Four bytes, the first of them lowest.
+    float32x4_t decode(uint32_t bytes) const {
+        return decode(vget_low_u16(vmovl_u8(vcreate_u8(bytes))));
+    }
+
+    void operator+=(size_t count) { steps += count; }
+
+    Code operator+(size_t count) const {
+        Code moved = *this;
+        moved += count;
+        return moved;
+    }
+};
+
+float32x4_t load(const Code &a) {
+    uint32_t bytes;
+    __builtin_memcpy(&bytes, a.steps, sizeof(bytes));
+    return a.decode(bytes);
+}
+
+// Masked, as what is decoded from zeros is the least element.
+float32x4_t load_first(const Code &a, size_t count) {
+    static constexpr uint32_t window[2 * width] = {~0U, ~0U, ~0U, ~0U};
+    const float32x4_t decoded = a.decode(static_cast<uint32_t>(last_steps(a.steps, count)));
+    const uint32x4_t mask = vld1q_u32(window + width - count);
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(decoded), mask));
+}
+
 float sum_of_lanes(float32x4_t a) { return vaddvq_f32(a); }
 
 // The sums of one pair of vectors. Four are in flight, which hides the latency of the fused
@@ -79,17 +124,29 @@ struct Sums {
     float32x4_t sum2 = vdupq_n_f32(0);
     float32x4_t sum3 = vdupq_n_f32(0);
 
-    template <typename Scalar>
-    void add_block(const Scalar *a, const Scalar *b) {
+    template <typename Scalar, typename Vector>
+    void add_block(const Scalar *a, const Vector &b) {
         sum0 = Term::add(sum0, load(a), load(b));
         sum1 = Term::add(sum1, load(a + width), load(b + width));
         sum2 = Term::add(sum2, load(a + 2 * width), load(b + 2 * width));
         sum3 = Term::add(sum3, load(a + 3 * width), load(b + 3 * width));
     }
 
-    // Adds the last `count` elements, fewer than a block.
+    // Sixteen bytes are one load.
     template <typename Scalar>
-    void add_rest(const Scalar *a, const Scalar *b, size_t count) {
+    void add_block(const Scalar *a, const Code &b) {
+        const uint8x16_t steps = vld1q_u8(b.steps);
+        const uint16x8_t first = vmovl_u8(vget_low_u8(steps));
+        const uint16x8_t second = vmovl_u8(vget_high_u8(steps));
+        sum0 = Term::add(sum0, load(a), b.decode(vget_low_u16(first)));
+        sum1 = Term::add(sum1, load(a + width), b.decode(vget_high_u16(first)));
+        sum2 = Term::add(sum2, load(a + 2 * width), b.decode(vget_low_u16(second)));
+        sum3 = Term::add(sum3, load(a + 3 * width), b.decode(vget_high_u16(second)));
+    }
+
+    // Adds the last `count` elements, fewer than a block.
+    template <typename Scalar, typename Vector>
+    void add_rest(const Scalar *a, Vector b, size_t count) {
         if (count & (2 * width)) {
             sum0 = Term::add(sum0, load(a), load(b));
             sum1 = Term::add(sum1, load(a + width), load(b + width));
@@ -113,10 +170,10 @@ struct Sums {
     }
 };
 
-template <typename Scalar, typename Term>
+template <typename Scalar, typename Term, typename Vector = const Scalar *>
 float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     const Scalar *a = static_cast<const Scalar *>(a_bytes);
-    const Scalar *b = static_cast<const Scalar *>(b_bytes);
+    auto b = static_cast<Vector>(b_bytes);
     const size_t rest = dimensions % block;
     const Scalar *const blocks_end = a + (dimensions - rest);
     Sums<Term> sums;
@@ -129,16 +186,16 @@ float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     return sums.distance();
 }
 
-// Sixteen sums and the query's four registers fit in the register file, and each vector's sums are
-// those that distance would form.
-template <typename Scalar, typename Term>
+// Sixteen sums and the query's four registers fit in the register file, beside them what four codes
+// are decoded with, and each vector's sums are those that distance would form.
+template <typename Scalar, typename Term, typename Vector = const Scalar *>
 void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
                     float *distances) {
     const Scalar *query = static_cast<const Scalar *>(query_bytes);
-    const Scalar *a = static_cast<const Scalar *>(vectors[0]);
-    const Scalar *b = static_cast<const Scalar *>(vectors[1]);
-    const Scalar *c = static_cast<const Scalar *>(vectors[2]);
-    const Scalar *d = static_cast<const Scalar *>(vectors[3]);
+    const Vector a = static_cast<Vector>(vectors[0]);
+    const Vector b = static_cast<Vector>(vectors[1]);
+    const Vector c = static_cast<Vector>(vectors[2]);
+    const Vector d = static_cast<Vector>(vectors[3]);
     const size_t rest = dimensions % block;
     const size_t whole = dimensions - rest;
     Sums<Term> a_sums;
@@ -247,9 +304,11 @@ struct Bits {
 
 constexpr Kernel rows[] = {
     {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
-     four_distances<float, SquaredDifference>, "float32 l2_squared neon"},
+     four_distances<float, SquaredDifference>, "float32 l2_squared neon",
+     distance<float, SquaredDifference, Code>, four_distances<float, SquaredDifference, Code>},
     {Element::float32, Metric::inner_product, distance<float, Product>,
-     four_distances<float, Product>, "float32 inner_product neon"},
+     four_distances<float, Product>, "float32 inner_product neon", distance<float, Product, Code>,
+     four_distances<float, Product, Code>},
     {Element::float32, Metric::l1, distance<float, AbsoluteDifference>,
      four_distances<float, AbsoluteDifference>, "float32 l1 neon"},
     {Element::float16, Metric::l2_squared, distance<Half, SquaredDifference>,

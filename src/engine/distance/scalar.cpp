@@ -5,6 +5,7 @@
 // rounding error as float32.hpp promises, and compilers turn it into whatever vector registers the
 // base architecture has.
 #include "engine/distance/bit_kernels.hpp"
+#include "engine/distance/code_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 namespace dvec::distance {
@@ -41,10 +42,22 @@ struct AbsoluteDifference {
 float number(float value) { return value; }
 float number(Half value) { return widen(value); }
 
-template <typename Scalar, typename Term, typename Real = float>
+// Stands where a pointer to the elements of a vector would, for the vector that a code stands for.
+struct Code {
+    CodeHeader header;
+    const unsigned char *steps;
+
+    explicit Code(const void *code) : header(code_header(code)), steps(code_steps(code)) {}
+
+    float operator[](size_t i) const {
+        return header.low + header.step * static_cast<float>(steps[i]);
+    }
+};
+
+template <typename Scalar, typename Term, typename Real = float, typename Vector = const Scalar *>
 Real sum_of_terms(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     const Scalar *a = static_cast<const Scalar *>(a_bytes);
-    const Scalar *b = static_cast<const Scalar *>(b_bytes);
+    const Vector b = static_cast<Vector>(b_bytes);
     Real sums[lanes] = {};
     size_t i = 0;
     for (; i + lanes <= dimensions; i += lanes) {
@@ -60,9 +73,9 @@ Real sum_of_terms(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     return even + odd;
 }
 
-template <typename Scalar, typename Term>
+template <typename Scalar, typename Term, typename Vector = const Scalar *>
 float distance(const void *a, const void *b, size_t dimensions) {
-    return Term::distance(sum_of_terms<Scalar, Term>(a, b, dimensions));
+    return Term::distance(sum_of_terms<Scalar, Term, float, Vector>(a, b, dimensions));
 }
 
 // Three passes over vectors that the first of them brings into the cache: the reference has to be
@@ -102,9 +115,12 @@ struct Bits {
 
 constexpr Kernel rows[] = {
     {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
-     four_by_one<distance<float, SquaredDifference>>, "float32 l2_squared scalar"},
+     four_by_one<distance<float, SquaredDifference>>, "float32 l2_squared scalar",
+     distance<float, SquaredDifference, Code>,
+     four_by_one<distance<float, SquaredDifference, Code>>},
     {Element::float32, Metric::inner_product, distance<float, Product>,
-     four_by_one<distance<float, Product>>, "float32 inner_product scalar"},
+     four_by_one<distance<float, Product>>, "float32 inner_product scalar",
+     distance<float, Product, Code>, four_by_one<distance<float, Product, Code>>},
     {Element::float32, Metric::l1, distance<float, AbsoluteDifference>,
      four_by_one<distance<float, AbsoluteDifference>>, "float32 l1 scalar"},
     {Element::float16, Metric::l2_squared, distance<Half, SquaredDifference>,

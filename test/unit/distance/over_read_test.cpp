@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "engine/distance/code.hpp"
 #include "engine/distance/isa.hpp"
 #include "engine/distance/kernel.hpp"
 #include "fenced.hpp"
@@ -53,6 +54,30 @@ TEST_P(OverRead, NothingBeforeAVectorIsRead) {
     for (const std::size_t dimensions : tested_lengths()) {
         expect_ones(measure(a.first(), b.first(), dimensions), dimensions);
         expect_ones_by_four(a.first(), b.first(), dimensions);
+    }
+}
+
+// The codes are of zeros.
+void expect_squares_of_ones(const float *query, const unsigned char *code, std::size_t dimensions) {
+    const Kernel *row = find_kernel(Element::float32, Metric::l2_squared);
+    ASSERT_TRUE(row != nullptr && row->code_distance != nullptr);
+    const float expected = static_cast<float>(dimensions);
+    EXPECT_EQ(row->code_distance(query, code, dimensions), expected);
+    const void *const codes[4] = {code, code, code, code};
+    float distances[4];
+    row->four_code_distances(query, codes, dimensions, distances);
+    for (const float distance : distances) {
+        EXPECT_EQ(distance, expected);
+    }
+}
+
+TEST_P(OverRead, NothingOutsideACodeAndItsQueryIsRead) {
+    const Fenced<float> query(16000, 1.0F);
+    const Fenced<unsigned char> code(code_bytes(16000), 0);
+    for (const std::size_t dimensions : tested_lengths()) {
+        expect_squares_of_ones(query.last(dimensions), code.last(code_bytes(dimensions)),
+                               dimensions);
+        expect_squares_of_ones(query.first(), code.first(), dimensions);
     }
 }
 
