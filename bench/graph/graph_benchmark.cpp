@@ -153,8 +153,7 @@ void run(const Setup &setup, const std::string &directory) {
 
     SharedState state{};
     const NodeStore::Params params{
-        directory, 1,
-        Layout::make(setup.m, static_cast<std::uint32_t>(kernel.vector_bytes(setup.dimensions)))};
+        directory, 1, layout_of(kernel, static_cast<std::uint32_t>(setup.dimensions), setup.m)};
     check(NodeStore::create_files(base::posix_file_system(), params));
     auto opened = NodeStore::open(base::posix_file_system(), params, state);
     check(opened.status());

@@ -2,13 +2,15 @@
 // linking more nodes must neither crash nor hang nor touch memory outside of the files, and a
 // search returns every live slot once and no other, whatever the links say.
 //
-// The input is a script: a byte of flags; the watermarks that a checkpoint would give (linked and
-// allocated nodes, upper blocks, entry point and its level plus one, a byte each); the number of
-// slots; then the slots as they stand in the file; the rest are the upper blocks. Headers are made
-// sound, but for one flag that lays bytes of the input over them.
+// The input is a script: a byte of flags, one of which says that slots have codes; the watermarks
+// that a checkpoint would give (linked and allocated nodes, upper blocks, entry point and its level
+// plus one, a byte each); the number of slots; then the slots as they stand in the file; the rest
+// are the upper blocks. Headers are made sound, but for one flag that lays bytes of the input over
+// them.
 //
 // The seeds in corpus/graph come from the files of an index built with the description below:
-// 24 rows, some of them removed, linked and not. A run with DVEC_FUZZ_SEEDS=<folder> writes them.
+// 24 rows, some of them removed, linked and not, with and without codes. A run with
+// DVEC_FUZZ_SEEDS=<folder> writes them.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -19,6 +21,7 @@
 #include <vector>
 
 #include "engine/base/checksum.hpp"
+#include "engine/distance/code.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/sanitize.hpp"
@@ -35,6 +38,11 @@ constexpr std::uint32_t m = 4;
 constexpr std::uint32_t dimensions = 4;
 constexpr std::uint32_t spare_slots = 4;
 constexpr std::uint8_t flag_damaged_headers = 1;
+constexpr std::uint8_t flag_codes = 2;
+
+// Whether the slots of this input have codes. Real ones have them only when they are long, which
+// makes no difference to the code that reads them.
+bool coded = false;
 
 const distance::Kernel &kernel() {
     static const distance::Kernel *const found =
@@ -44,7 +52,8 @@ const distance::Kernel &kernel() {
 
 graph::NodeStore::Params params() {
     const auto bytes = static_cast<std::uint32_t>(kernel().vector_bytes(dimensions));
-    return {"index", 77, graph::Layout::make(m, bytes), 1};
+    const auto code_bytes = static_cast<std::uint32_t>(distance::code_bytes(dimensions));
+    return {"index", 77, graph::Layout::make(m, bytes, coded ? code_bytes : 0), 1};
 }
 
 graph::Linker::Params linker_params() {
@@ -176,7 +185,7 @@ void write_seed(const std::string &path, const fuzz::MemoryFileSystem &files,
     const auto nodes = files.get("index/nodes.1");
     const auto upper = files.get("index/upper.1");
     std::ofstream out(path, std::ios::binary);
-    out.put(0);
+    out.put(coded ? flag_codes : 0);
     out.write(reinterpret_cast<const char *>(&marks), sizeof marks);
     out.write(nodes.data() + graph::file_header_bytes,
               static_cast<std::streamsize>(marks.slots * layout.stride));
@@ -204,7 +213,8 @@ void write_seeds(const std::string &folder) {
                                static_cast<std::uint8_t>(entry.id),
                                static_cast<std::uint8_t>(entry.level + 1),
                                static_cast<std::uint8_t>(state.allocated)};
-        write_seed(folder + "/" + name, files, marks, state.upper_allocated);
+        write_seed(folder + "/" + (coded ? "coded_" : "") + name, files, marks,
+                   state.upper_allocated);
     };
     for (graph::NodeId id = 0; id < 24; ++id) {
         float vector[dimensions];
@@ -230,14 +240,18 @@ void write_seeds(const std::string &folder) {
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int *, char ***) {
-    if (const char *folder = std::getenv("DVEC_FUZZ_SEEDS"))
+    if (const char *folder = std::getenv("DVEC_FUZZ_SEEDS")) {
         write_seeds(folder);
+        coded = true;
+        write_seeds(folder);
+    }
     return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     Script script(data, size);
     const std::uint8_t flags = script.byte();
+    coded = (flags & flag_codes) != 0;
     auto marks = script.number<Watermarks>();
     marks.slots %= 64;
     fuzz::MemoryFileSystem files;

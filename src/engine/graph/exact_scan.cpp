@@ -14,9 +14,9 @@ namespace {
 constexpr std::size_t first_chunk = 4096;
 constexpr std::size_t largest_chunk = std::size_t{1} << 19;  // with its slack 8 MB
 
-// Calls `use` with the candidate of every live node of [first, last).
-template <class Use>
-Status measure_range(SearchContext &context, NodeId first, NodeId last, Use use) {
+// Calls `use` with every live node of [first, last). `prefetch` is called for nodes ahead.
+template <class Prefetch, class Use>
+Status pass_over(SearchContext &context, NodeId first, NodeId last, Prefetch prefetch, Use use) {
     // Slots ahead of the one measured: their lines arrive while this one is computed.
     constexpr NodeId ahead = 2;
     const NodeStore &nodes = *context.nodes;
@@ -25,18 +25,20 @@ Status measure_range(SearchContext &context, NodeId first, NodeId last, Use use)
             return Status(Code::interrupted, "search was interrupted");
         if (id + ahead < last) {
             __builtin_prefetch(nodes.slot(id + ahead));
-            prefetch_lines(nodes.vector(id + ahead), context.vector_lines);
+            prefetch(id + ahead);
         }
         if (context.live(id))
-            use(context.measure(id));
+            use(id);
     }
     return {};
 }
 
 }  // namespace
 
-Status scan_all(SearchContext &context, NodeId first, NodeId last, CandidateHeap &found) {
-    return measure_range(context, first, last, [&](Candidate candidate) { found.add(candidate); });
+Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &found) {
+    return pass_over(
+        context, first, last, [&](NodeId id) { context.prefetch(id); },
+        [&](NodeId id) { found.add(context.bound(context.estimate(id))); });
 }
 
 void ExactStream::start(Candidate after, Candidate until, const std::vector<NodeId> &except) {
@@ -75,7 +77,13 @@ Status ExactStream::fill(SearchContext &context) {
         chunk_.resize(chunk_size_);
         cut = true;
     };
-    const Status status = measure_range(context, 0, context.marks.linked, [&](Candidate candidate) {
+    const auto prefetch = [&](NodeId id) {
+        prefetch_lines(context.nodes->vector(id),
+                       std::min<std::size_t>(most_lines_ahead,
+                                             context.nodes->layout().vector_bytes / cache_line));
+    };
+    const Status status = pass_over(context, 0, context.marks.linked, prefetch, [&](NodeId id) {
+        const Candidate candidate = context.measure(id);
         if (candidate <= after_ || candidate > limit ||
             std::binary_search(except_->begin(), except_->end(), candidate_id(candidate)))
             return;

@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "engine/base/status.hpp"
-#include "engine/graph/candidate_heap.hpp"
+#include "engine/graph/refinement.hpp"
 #include "engine/graph/search_context.hpp"
 
 namespace dvec::graph {
 
 // Adds every live node of [first, last) to `found`. Code::interrupted leaves `found` incomplete.
-base::Status scan_all(SearchContext &context, NodeId first, NodeId last, CandidateHeap &found);
+base::Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &found);
 
 // Streams the linked nodes whose candidates lie in an interval, nearest first, in bounded memory:
 // each pass over the slots keeps the nearest so many that were not streamed yet, each pass more of

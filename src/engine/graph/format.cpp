@@ -1,5 +1,7 @@
-// The level function of the graph format.
+// The level function of the graph format, and where the parts of a slot are for a kind of vector.
 #include "engine/graph/format.hpp"
+
+#include "engine/distance/kernel.hpp"
 
 namespace dvec::graph {
 
@@ -15,6 +17,11 @@ constexpr std::uint64_t scramble(std::uint64_t word) noexcept {
 }
 
 }  // namespace
+
+Layout layout_of(const distance::Kernel &kernel, std::uint32_t dimensions, std::uint32_t m) {
+    return Layout::make(m, static_cast<std::uint32_t>(kernel.vector_bytes(dimensions)),
+                        static_cast<std::uint32_t>(kernel.vector_code_bytes(dimensions)));
+}
 
 int node_level(NodeId id, std::uint32_t m) noexcept {
     // With `word` uniform, P(level >= l) = P(word < 2^64 / M^l) = M^-l.

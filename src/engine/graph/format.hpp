@@ -4,8 +4,8 @@
 //
 // nodes: a header page, then one slot of fixed stride per node id, each starting on a cache line:
 //
-//     [SlotHeader][level-0 links: 2M ids][padding][vector][padding]
-//     ^64-byte aligned                            ^64-byte aligned
+//     [SlotHeader][level-0 links: 2M ids, a word][code][padding][vector][padding]
+//     ^64-byte aligned                                          ^64-byte aligned
 //
 // The state word, the count and the links share the slot's first lines, because a search that
 // expands a node needs all of them and nothing else; the vector starts on a line of its own for the
@@ -27,6 +27,10 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace dvec::distance {
+struct Kernel;
+}
+
 namespace dvec::graph {
 
 static_assert(std::endian::native == std::endian::little, "the file formats are little-endian");
@@ -38,7 +42,7 @@ inline constexpr NodeId max_nodes = 0x7FFFFFF0u;
 
 inline constexpr std::size_t cache_line = 64;
 inline constexpr std::size_t file_header_bytes = 4096;
-inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::uint32_t format_version = 2;
 inline constexpr std::uint32_t nodes_magic = 0x4E435644;  // "DVCN"
 inline constexpr std::uint32_t upper_magic = 0x55435644;  // "DVCU"
 
@@ -78,7 +82,7 @@ constexpr bool is_live(std::uint64_t state) {
 
 struct SlotHeader {
     std::atomic<std::uint64_t> state;
-    std::uint32_t checksum;            // CRC-32C of node id, TID and vector bytes
+    std::uint32_t checksum;            // CRC-32C of node id, TID, code and vector bytes
     std::atomic<std::uint32_t> upper;  // 1 + index of its first block in `upper`; 0: it has none
     std::uint32_t reserved;
     // Followed at once by the level-0 ids. hnswlib expects exactly this: a count word, then the
@@ -123,11 +127,14 @@ inline constexpr std::size_t linking_progress_offset = 2048;
 struct Layout {
     std::uint32_t m = 0;             // 2..100
     std::uint32_t vector_bytes = 0;  // of one encoded vector, without padding
+    std::uint32_t code_bytes = 0;    // of a vector's code; 0: vectors have none
+    std::uint32_t code_offset = 0;
     std::uint32_t vector_offset = 0;
     std::uint32_t stride = 0;
     std::uint32_t upper_block_bytes = 0;
 
-    static constexpr Layout make(std::uint32_t m, std::uint32_t vector_bytes) {
+    static constexpr Layout make(std::uint32_t m, std::uint32_t vector_bytes,
+                                 std::uint32_t code_bytes = 0) {
         constexpr auto round_up = [](std::size_t value, std::size_t to) {
             return static_cast<std::uint32_t>((value + to - 1) / to * to);
         };
@@ -136,16 +143,25 @@ struct Layout {
         layout.vector_bytes = vector_bytes;
         // One word is left after the ids of either kind of list, because hnswlib reads one id
         // beyond a full list in order to prefetch it.
-        layout.vector_offset =
-            round_up(sizeof(SlotHeader) + sizeof(NodeId) * (2 * std::size_t{m} + 1), cache_line);
+        layout.code_bytes = code_bytes;
+        layout.code_offset = static_cast<std::uint32_t>(sizeof(SlotHeader) +
+                                                        sizeof(NodeId) * (2 * std::size_t{m} + 1));
+        layout.vector_offset = round_up(std::size_t{layout.code_offset} + code_bytes, cache_line);
         layout.stride = round_up(std::size_t{layout.vector_offset} + vector_bytes, cache_line);
         layout.upper_block_bytes = round_up(sizeof(NodeId) * (std::size_t{m} + 2), 8);
         return layout;
     }
     constexpr std::uint32_t level0_links() const { return 2 * m; }
     constexpr std::uint32_t owner_word() const { return m + 1; }  // index in an upper block
+    // Cache lines of a slot that hold its state and its links.
+    constexpr std::uint32_t link_lines() const {
+        return (code_offset + static_cast<std::uint32_t>(cache_line) - 1) / cache_line;
+    }
     bool operator==(const Layout &) const = default;
 };
+
+// For vectors that `kernel` measures.
+Layout layout_of(const distance::Kernel &kernel, std::uint32_t dimensions, std::uint32_t m);
 
 inline constexpr int max_level = 24;
 // The level of a node, 0..max_level: a pure function of its id, so that it needs no storage and

@@ -59,7 +59,7 @@ Status GraphWalk::run_round(std::size_t taken) {
 void GraphWalk::fill_beam(std::size_t taken) {
     if (!started_) {
         started_ = true;
-        const Candidate entry = context_->measure(descend());
+        const Candidate entry = context_->estimate(descend());
         visited_.reserve(1);
         visited_.insert(candidate_id(entry));
         beam_.insert(entry);
@@ -104,19 +104,19 @@ void GraphWalk::expand(NodeId id) {
         if (neighbour >= linked || !visited_.insert(neighbour))
             continue;
         unseen[unseen_count++] = neighbour;
-        prefetch_lines(nodes.vector(neighbour), context.vector_lines);
+        context.prefetch(neighbour);
     }
     prefetch_links(beam_.next());
     std::size_t measured = 0;
-    if (context.vector_lines >= lines_worth_a_batch)
+    if (context.lines >= lines_worth_a_batch)
         for (; measured + SearchContext::batch <= unseen_count; measured += SearchContext::batch) {
             Candidate candidates[SearchContext::batch];
-            context.measure_batch(unseen + measured, candidates);
+            context.estimate_batch(unseen + measured, candidates);
             for (const Candidate candidate : candidates)
                 offer(candidate);
         }
     for (; measured < unseen_count; ++measured)
-        offer(context.measure(unseen[measured]));
+        offer(context.estimate(unseen[measured]));
     prefetch_links(beam_.next());
 }
 
@@ -128,8 +128,7 @@ void GraphWalk::prefetch_links(Candidate candidate) const noexcept {
     if (candidate == Beam::none)
         return;
     const NodeStore &nodes = *context_->nodes;
-    prefetch_lines(reinterpret_cast<const std::byte *>(nodes.slot(candidate_id(candidate))),
-                   nodes.layout().vector_offset / cache_line);
+    prefetch_lines(nodes.slot(candidate_id(candidate)), nodes.layout().link_lines());
 }
 
 // From the entry point down the upper levels to where level 0 begins.
@@ -145,7 +144,7 @@ NodeId GraphWalk::descend() const noexcept {
 NodeId GraphWalk::descend_level(NodeId from, int level) const noexcept {
     const NodeStore &nodes = *context_->nodes;
     const Layout &layout = nodes.layout();
-    Candidate nearest = context_->measure(from);
+    Candidate nearest = context_->estimate(from);
     for (bool moved = true; moved;) {
         moved = false;
         const NodeId at = candidate_id(nearest);
@@ -159,13 +158,13 @@ NodeId GraphWalk::descend_level(NodeId from, int level) const noexcept {
         for (std::uint32_t i = 1; i <= count; ++i) {
             const NodeId id = words[i].load(std::memory_order_relaxed);
             if (id < context_->marks.linked)
-                prefetch_lines(nodes.vector(id), context_->vector_lines);
+                context_->prefetch(id);
         }
         for (std::uint32_t i = 1; i <= count; ++i) {
             const NodeId id = words[i].load(std::memory_order_relaxed);
             if (id >= context_->marks.linked)
                 continue;
-            const Candidate candidate = context_->measure(id);
+            const Candidate candidate = context_->estimate(id);
             if (candidate < nearest) {
                 nearest = candidate;
                 moved = true;

@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "engine/graph/link_measure.hpp"
 #include "engine/graph/neighbour_selection.hpp"
+#include "engine/graph/prefetch.hpp"
 #include "engine/graph/thread_pool.hpp"
 
 namespace dvec::graph {
@@ -42,11 +44,27 @@ struct std::numeric_limits<dvec::graph::Distance> {
 // hnswlib keeps a delete mark inside the count word and reads it without the node's lock. Here the
 // state word says what is deleted, and a deleted node goes on carrying links, so the answer is
 // always no; the read, which would race with the count's writers and cost a cache line per
-// candidate, is gone.
+// candidate, is gone. Instead the cache is asked for what the node's turn to be expanded will begin
+// with: whoever is asked about here has just become a candidate. A seventh of the time of linking.
 template <>
-inline bool hnswlib::HierarchicalNSW<dvec::graph::Distance>::isMarkedDeleted(
-    hnswlib::tableint) const {
+inline bool hnswlib::HierarchicalNSW<dvec::graph::Distance>::isMarkedDeleted(tableint id) const {
+    __builtin_prefetch(&link_list_locks_[id], 1);
+    dvec::graph::prefetch_lines(data_level0_memory_ + id * size_data_per_element_,
+                                offsetData_ / dvec::graph::cache_line + 1);
     return false;
+}
+
+// hnswlib asks for the length of a list when it is about to measure its members, and has the cache
+// bring the next one only. Here all come side by side, which saves a fifth of the time of linking.
+template <>
+inline unsigned short hnswlib::HierarchicalNSW<dvec::graph::Distance>::getListCount(
+    linklistsizeint *list) const {
+    const auto count = *reinterpret_cast<const unsigned short *>(list);
+    const std::size_t lines =
+        std::min(data_size_ / dvec::graph::cache_line + 1, dvec::graph::most_lines_ahead);
+    for (unsigned i = 1; i <= count; ++i)
+        dvec::graph::prefetch_lines(getDataByInternalId(list[i]), lines);
+    return count;
 }
 
 namespace dvec::graph {
@@ -62,20 +80,10 @@ using Found = std::pair<Distance, hnswlib::tableint>;
 using Queue = std::priority_queue<Found, std::vector<Found>, Graph::CompareByFirst>;
 using LinkWord = std::atomic<std::uint32_t>;
 
-// The parameter hnswlib hands to every distance call.
-struct Measure {
-    distance::DistanceFunction function;
-    std::size_t dimensions;
-
-    float operator()(const void *a, const void *b) const {
-        const float value = function(a, b, dimensions);
-        // Not a number is unordered, which no queue survives: such pairs are infinitely far apart.
-        return std::isnan(value) ? std::numeric_limits<float>::infinity() : value;
-    }
-    static Distance call(const void *a, const void *b, const void *self) {
-        return {(*static_cast<const Measure *>(self))(a, b)};
-    }
-};
+// hnswlib hands the measure to every call, as a parameter.
+Distance measured(const void *vector, const void *other, const void *measure) {
+    return {(*static_cast<const LinkMeasure *>(measure))(vector, other)};
+}
 
 // Upstream keeps the pool in a unique_ptr, 0.6.2 in a plain pointer that its destructor deletes.
 template <class Owner>
@@ -88,6 +96,13 @@ void replace_pool(Owner &owner, std::unique_ptr<hnswlib::VisitedListPool> pool) 
     }
 }
 
+// Three eighths more candidates for a new node than asked for. Lists are not filled up with
+// whatever is near, as others do it: that makes a step of a search cheaper, but leaves recall at
+// one ef behind theirs. Neighbours chosen among more candidates make up for it.
+std::size_t candidates_for(std::uint32_t ef_construction, std::uint32_t m) {
+    return std::max(ef_construction + ef_construction * 3 / 8, m);
+}
+
 // Below this many nodes per thread, waking a thread costs more than it brings.
 constexpr std::uint32_t nodes_per_thread = 4;
 
@@ -98,7 +113,10 @@ class Linker::Construction final : private Graph {
     Construction(NodeStore &nodes, const Params &params)
         : Graph(nullptr),
           nodes_(nodes),
-          measure_{params.kernel.distance, params.dimensions},
+          measure_{params.kernel.distance,
+                   nodes.layout().code_bytes > 0 ? params.kernel.code_distance : nullptr,
+                   CodeJudge(params.kernel), params.dimensions,
+                   nodes.layout().vector_offset - nodes.layout().code_offset},
           length_matters_(params.kernel.metric == distance::Metric::inner_product),
           empty_tower_(std::size_t{max_level} * nodes.layout().upper_block_bytes) {
         // hnswlib's constructor leaves these as they come; its destructor frees them.
@@ -110,13 +128,14 @@ class Linker::Construction final : private Graph {
         const Layout &layout = nodes.layout();
         M_ = maxM_ = layout.m;
         maxM0_ = layout.level0_links();
-        ef_construction_ = std::max(params.ef_construction, layout.m);
+        ef_construction_ = candidates_for(params.ef_construction, layout.m);
         size_data_per_element_ = layout.stride;
         size_links_per_element_ = layout.upper_block_bytes;
         offsetLevel0_ = offsetof(SlotHeader, link_count);
-        offsetData_ = layout.vector_offset;
-        data_size_ = layout.vector_bytes;
-        fstdistfunc_ = &Measure::call;
+        const bool coded = layout.code_bytes > 0;
+        offsetData_ = coded ? layout.code_offset : layout.vector_offset;
+        data_size_ = coded ? layout.code_bytes : layout.vector_bytes;
+        fstdistfunc_ = &measured;
         dist_func_param_ = &measure_;
         pool_ = std::make_unique<ThreadPool>(std::max(params.threads, 1u) - 1);
         scratch_.resize(pool_->helpers() + 1);
@@ -157,13 +176,16 @@ class Linker::Construction final : private Graph {
     void reselect(NodeId node, NodeId added, int level, Scratch &scratch);
     void keep_diverse(NodeId node, NeighbourSelection &choice);
 
-    float between(NodeId a, NodeId b) const { return measure_(nodes_.vector(a), nodes_.vector(b)); }
+    // By the vector of the one and, where there are codes, the code of the other.
+    float between(NodeId a, NodeId b) const {
+        return measure_(nodes_.vector(a), getDataByInternalId(b));
+    }
     // Minus the square of a node's length. Two threads that ask first find the same.
     float from_itself(NodeId id) {
         const std::atomic_ref known(from_itself_[id]);
         float distance = known.load(std::memory_order_relaxed);
         if (std::isnan(distance)) {
-            distance = between(id, id);
+            distance = measure_.function(nodes_.vector(id), nodes_.vector(id), measure_.dimensions);
             known.store(distance, std::memory_order_relaxed);
         }
         return distance;
@@ -189,7 +211,7 @@ class Linker::Construction final : private Graph {
     }
 
     NodeStore &nodes_;
-    Measure measure_;
+    LinkMeasure measure_;
     const bool length_matters_;  // distances are inner products
     // What linkLists_ points to for nodes without blocks: every list empty, at any level.
     std::vector<char> empty_tower_;
@@ -431,7 +453,7 @@ void Linker::Construction::link_node(NodeId id, Scratch &scratch) {
 // Greedy walk on one level to the node nearest to `id`. Reads lists as the searcher does, without
 // locks.
 NodeId Linker::Construction::descend(NodeId from, NodeId id, int level) const {
-    float nearest = between(from, id);
+    float nearest = between(id, from);
     for (bool moved = true; moved;) {
         moved = false;
         const LinkWord *words = list(from, level);
@@ -440,9 +462,9 @@ NodeId Linker::Construction::descend(NodeId from, NodeId id, int level) const {
             const NodeId candidate = words[i].load(std::memory_order_relaxed);
             if (!usable(candidate, id, level))
                 continue;
-            const float measured = between(candidate, id);
-            if (measured < nearest) {
-                nearest = measured;
+            const float distance = between(id, candidate);
+            if (distance < nearest) {
+                nearest = distance;
                 from = candidate;
                 moved = true;
             }
@@ -544,7 +566,7 @@ void Linker::Construction::reselect(NodeId node, NodeId added, int level, Scratc
     const std::uint32_t limit = list_limit(level);
     const std::uint32_t settled = level == 0 ? settled_[node] : 0;
     for (std::uint32_t i = 1; i <= limit; ++i)
-        __builtin_prefetch(nodes_.vector(words[i].load(std::memory_order_relaxed)));
+        __builtin_prefetch(getDataByInternalId(words[i].load(std::memory_order_relaxed)));
     NeighbourSelection &choice = scratch.choice;
     choice.begin(limit);
     choice.add({between(node, added), added, false});

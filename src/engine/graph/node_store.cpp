@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/checksum.hpp"
+#include "engine/distance/code.hpp"
 
 namespace dvec::graph {
 
@@ -263,7 +264,9 @@ void NodeStore::warm(NodeId first, NodeId end) const noexcept {
 std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {
     // No padding: every byte of the array is written.
     const std::uint32_t head[3] = {id, tid.block, tid.offset};
-    return base::checksum(base::checksum(0, head, sizeof(head)), vector(id), layout_.vector_bytes);
+    const std::uint32_t sum =
+        base::checksum(base::checksum(0, head, sizeof(head)), code(id), layout_.code_bytes);
+    return base::checksum(sum, vector(id), layout_.vector_bytes);
 }
 
 void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
@@ -273,6 +276,11 @@ void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
     header->link_count.store(0, std::memory_order_relaxed);
     header->reserved = 0;
     std::memcpy(slot_bytes(id) + layout_.vector_offset, vector, layout_.vector_bytes);
+    if (layout_.code_bytes > 0)
+        // From the copy, which is aligned.
+        distance::encode(reinterpret_cast<const float *>(this->vector(id)),
+                         layout_.vector_bytes / sizeof(float),
+                         slot_bytes(id) + layout_.code_offset);
     header->checksum = payload_checksum(id, tid);
 }
 

@@ -88,6 +88,8 @@ class NodeStore {
     const std::byte *vector(NodeId id) const noexcept {
         return slot_bytes(id) + layout_.vector_offset;
     }
+    // The vector's code; only where the layout has codes.
+    const std::byte *code(NodeId id) const noexcept { return slot_bytes(id) + layout_.code_offset; }
     // Whether the stored checksum fits id, TID and vector.
     bool payload_intact(NodeId id) const noexcept;
     // Whether an id below `allocated` is what it must be: a hole, or a node, deleted or not, with a

@@ -39,7 +39,7 @@ class Reachability {
           linked_(nodes.shared().linked.load(std::memory_order_acquire)),
           entry_(EntryPoint::unpack(nodes.shared().entry_point.load(std::memory_order_acquire))),
           limit_(nodes.layout().level0_links()),
-          list_lines_(nodes.layout().vector_offset / cache_line) {}
+          list_lines_(nodes.layout().link_lines()) {}
 
     // The live nodes that were not met on a walk from the entry point.
     Result<std::vector<NodeId>> find_lost() {

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <ranges>
 #include <utility>
 
 #include "engine/graph/exact_scan.hpp"
 #include "engine/graph/graph_walk.hpp"
+#include "engine/graph/refinement.hpp"
 
 namespace dvec::graph {
 
@@ -57,7 +59,8 @@ class Search::Progress {
     const SearchStatistics &statistics() const noexcept { return context_.statistics; }
     std::size_t memory_bytes() const noexcept {
         return sizeof(*this) + query_.memory_bytes() + walk_.memory_bytes() +
-               exact_.memory_bytes() + tail_.memory_bytes() + returned_.capacity() * sizeof(NodeId);
+               walked_.memory_bytes() + exact_.memory_bytes() + tail_.memory_bytes() +
+               returned_.capacity() * sizeof(NodeId);
     }
 
   private:
@@ -74,18 +77,21 @@ class Search::Progress {
     Result<Head> linked_head();
     Result<Head> walk_head();
     std::size_t results_to_take() const noexcept;
+    Candidate edge_behind(std::size_t taken) const noexcept;
     Head tail_head();
     void complete_exactly();
 
     SearchContext context_;
     AlignedCopy query_;
     GraphWalk walk_;
+    Refinement walked_;  // what is left of the rounds' results
     ExactStream exact_;
-    CandidateHeap tail_;
+    Refinement tail_;
     std::uint64_t exact_after_ = 0;
     Phase phase_ = Phase::idle;
-    std::size_t position_ = 0;  // in the results of the walk's last round
-    bool walked_ = false;       // there are such results
+    std::size_t taken_ = 0;    // of the results of the walk's last round, into walked_
+    bool round_done_ = false;  // the walk has made one, to its end
+    Candidate edge_ = 0;       // what is farther in walked_ waits for the next round
     // The farthest hit the walk has returned, and all of them: what exact completion must not
     // repeat.
     Candidate horizon_ = 0;
@@ -104,21 +110,28 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     // No way into the graph: then all of it is scanned.
     if (marks.entry_point.level < 0 || marks.entry_point.id >= marks.linked)
         context_.marks.linked = 0;
-    context_.function = params.kernel.distance;
-    context_.four_function = params.kernel.four_distances;
+    context_.kernel = params.kernel;
     context_.dimensions = params.dimensions;
     context_.query = query_.assign(query, layout.vector_bytes);
     context_.interrupted = params.interrupted;
     context_.next_poll = SearchContext::poll_interval;
-    context_.vector_lines = std::min<std::size_t>(
-        (layout.vector_bytes + cache_line - 1) / cache_line, SearchContext::most_vector_lines);
+    context_.coded = layout.code_bytes > 0;
+    if (context_.coded)
+        context_.judge = CodeJudge(params.kernel, context_.query, params.dimensions);
+    const std::size_t offset = context_.coded ? layout.code_offset : layout.vector_offset;
+    const std::size_t bytes = context_.coded ? layout.code_bytes : layout.vector_bytes;
+    context_.first_line = offset / cache_line;
+    context_.lines = std::min((offset + bytes + cache_line - 1) / cache_line - context_.first_line,
+                              most_lines_ahead);
 
     exact_after_ = params.exact_after;
-    position_ = 0;
-    walked_ = false;
+    taken_ = 0;
+    edge_ = 0;
+    round_done_ = false;
     horizon_ = 0;
     returned_.clear();
     exact_.release_memory(kept_entries);
+    walked_.reset(kept_entries);
     tail_.reset(kept_entries);
     DVEC_TRY(scan_all(context_, context_.marks.linked, marks.allocated, tail_));
     context_.statistics.tail = marks.allocated - context_.marks.linked;
@@ -148,9 +161,9 @@ Result<std::optional<Hit>> Search::Progress::next() {
         const Candidate nearest = from_tail ? *tail : *head;
         const NodeId id = candidate_id(nearest);
         if (from_tail) {
-            tail_.take_nearest();
+            tail_.take();
         } else if (phase_ == Phase::walk) {
-            ++position_;
+            walked_.take();
             horizon_ = nearest;
             returned_.push_back(id);
         } else {
@@ -163,11 +176,14 @@ Result<std::optional<Hit>> Search::Progress::next() {
 
 std::size_t Search::Progress::likely_next(Tid *tids, std::size_t most) const noexcept {
     std::size_t count = 0;
-    const std::size_t end = phase_ == Phase::walk && walked_ ? results_to_take() : 0;
-    for (std::size_t i = position_; i < end && count < most; ++i) {
-        const Candidate candidate = unmarked(walk_.results()[i]);
-        const std::uint64_t state = context_.nodes->state(candidate_id(candidate));
-        if (candidate > horizon_ && is_live(state))
+    // In the order of their estimates, by which the last one returned has a place among them.
+    const std::size_t end = phase_ == Phase::walk && round_done_ ? taken_ : 0;
+    const auto places = std::views::iota(std::size_t{0}, end);
+    const auto next = std::ranges::partition_point(
+        places, [&](std::size_t i) { return unmarked(walk_.results()[i]) <= horizon_; });
+    for (auto i = static_cast<std::size_t>(next - places.begin()); i < end && count < most; ++i) {
+        const std::uint64_t state = context_.nodes->state(candidate_id(walk_.results()[i]));
+        if (is_live(state))
             tids[count++] = state_tid(state);
     }
     return count;
@@ -198,21 +214,24 @@ Result<Search::Progress::Head> Search::Progress::linked_head() {
 // As above, from the walk alone; nullopt when it is exhausted or has returned enough.
 Result<Search::Progress::Head> Search::Progress::walk_head() {
     for (;;) {
-        const Beam &results = walk_.results();
-        const std::size_t end = walked_ ? results_to_take() : 0;
-        for (; position_ < end; ++position_) {
-            const Candidate candidate = unmarked(results[position_]);
+        for (; !walked_.empty(); walked_.take()) {
+            const Candidate candidate = walked_.nearest(context_);
+            if (candidate > edge_)
+                break;
             // A later round may find what an earlier one missed: too late for its place in the
             // order.
             if (candidate > horizon_ && context_.live(candidate_id(candidate)))
                 return Head(candidate);
         }
-        if (walked_ && (walk_.exhausted() || returned_.size() >= exact_after_))
+        if (round_done_ && (walk_.exhausted() || returned_.size() >= exact_after_))
             return Head();
-        walked_ = false;
-        DVEC_TRY(walk_.run_round(position_));
-        walked_ = true;
-        position_ = 0;
+        round_done_ = false;
+        DVEC_TRY(walk_.run_round(taken_));
+        round_done_ = true;
+        taken_ = results_to_take();
+        edge_ = edge_behind(taken_);
+        for (std::size_t i = 0; i < taken_; ++i)
+            walked_.add(context_.bound(unmarked(walk_.results()[i])));
     }
 }
 
@@ -225,9 +244,16 @@ std::size_t Search::Progress::results_to_take() const noexcept {
     return all ? results : (results + 1) / 2;
 }
 
+// The results left in the beam are farther than those taken by their estimates. So near that hardly
+// any of them is nearer, a few in a thousand, what was taken can be returned.
+Candidate Search::Progress::edge_behind(std::size_t taken) const noexcept {
+    const Beam &results = walk_.results();
+    return taken < results.size() ? context_.likely_bound(unmarked(results[taken])) : Beam::none;
+}
+
 Search::Progress::Head Search::Progress::tail_head() {
-    for (; !tail_.empty(); tail_.take_nearest())
-        if (const Candidate nearest = tail_.nearest(); context_.live(candidate_id(nearest)))
+    for (; !tail_.empty(); tail_.take())
+        if (const Candidate nearest = tail_.nearest(context_); context_.live(candidate_id(nearest)))
             return nearest;
     return Head();
 }

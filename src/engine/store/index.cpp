@@ -25,9 +25,8 @@ using graph::NodeId;
 
 graph::NodeStore::Params node_store_params(const Description &description,
                                            const distance::Kernel &kernel, std::uint64_t files) {
-    const auto bytes = static_cast<std::uint32_t>(kernel.vector_bytes(description.dimensions));
     return {description.directory, description.owner.identity,
-            graph::Layout::make(description.m, bytes), files};
+            graph::layout_of(kernel, description.dimensions, description.m), files};
 }
 
 graph::Linker::Params linker_params(const Description &description, const distance::Kernel &kernel,

@@ -106,11 +106,10 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     row.nodes = graph.allocated.load();
     row.tail = row.nodes - linked;
     row.deleted = graph.deleted.load();
-    const auto layout = graph::Layout::make(
-        entry.shape.m,
-        static_cast<uint32>(entry.shape.kernel() == nullptr
-                                ? 0
-                                : entry.shape.kernel()->vector_bytes(entry.shape.dimensions)));
+    const distance::Kernel *kernel = entry.shape.kernel();
+    const auto layout = kernel == nullptr
+                            ? graph::Layout{}
+                            : graph::layout_of(*kernel, entry.shape.dimensions, entry.shape.m);
     row.bytes = static_cast<int64>(graph.capacity.load()) * layout.stride +
                 static_cast<int64>(graph.upper_capacity.load()) * layout.upper_block_bytes;
     const log::SharedState &log = entry.shared.log;

@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "engine/distance/kernel.hpp"
+
 namespace dvec::graph {
 namespace {
 
@@ -27,11 +29,54 @@ TEST(LayoutTest, PartsAreAlignedAndDoNotOverlap) {
     }
 }
 
+TEST(LayoutTest, CodesLieBetweenLinksAndVector) {
+    for (std::uint32_t m = 2; m <= 100; ++m) {
+        for (const std::uint32_t bytes : {1u, 52u, 140u, 2012u}) {
+            const Layout layout = Layout::make(m, 512, bytes);
+            const std::size_t links_end = sizeof(SlotHeader) + 4 * (2 * std::size_t{m} + 1);
+            EXPECT_EQ(layout.code_bytes, bytes);
+            EXPECT_GE(layout.code_offset, links_end);
+            EXPECT_LT(layout.code_offset, links_end + cache_line);
+            EXPECT_LE(layout.code_offset, layout.link_lines() * cache_line);
+            EXPECT_GE(layout.vector_offset, layout.code_offset + bytes);
+            EXPECT_LT(layout.vector_offset, layout.code_offset + bytes + cache_line);
+            EXPECT_EQ(layout.vector_offset % cache_line, 0u);
+            EXPECT_GE(layout.stride, layout.vector_offset + 512);
+        }
+    }
+}
+
+TEST(LayoutTest, OnlyLongFloatVectorsOfTwoMetricsHaveCodes) {
+    using distance::Element;
+    using distance::Metric;
+    const auto code_bytes = [](Element element, Metric metric, std::uint32_t dimensions) {
+        const distance::Kernel *kernel = distance::find_kernel(element, metric);
+        EXPECT_NE(kernel, nullptr);
+        const Layout layout = layout_of(*kernel, dimensions, 16);
+        EXPECT_EQ(layout, Layout::make(16, layout.vector_bytes, layout.code_bytes));
+        EXPECT_EQ(layout.vector_bytes, kernel->vector_bytes(dimensions));
+        return layout.code_bytes;
+    };
+    for (const Metric metric : {Metric::l2_squared, Metric::inner_product}) {
+        EXPECT_EQ(code_bytes(Element::float32, metric, 127), 0u);
+        EXPECT_EQ(code_bytes(Element::float32, metric, 128), 140u);
+        EXPECT_EQ(code_bytes(Element::float32, metric, 2000), 2012u);
+        EXPECT_EQ(code_bytes(Element::float16, metric, 2000), 0u);
+        EXPECT_EQ(code_bytes(Element::sparse_float32, metric, 2000), 0u);
+    }
+    EXPECT_EQ(code_bytes(Element::float32, Metric::l1, 2000), 0u);
+    EXPECT_EQ(code_bytes(Element::bit, Metric::hamming, 2000), 0u);
+}
+
 TEST(LayoutTest, BytesOnDiskStayWhatTheyAre) {
     const Layout layout = Layout::make(16, 512);
     EXPECT_EQ(layout.vector_offset, 192u);
     EXPECT_EQ(layout.stride, 704u);
     EXPECT_EQ(layout.upper_block_bytes, 72u);
+    const Layout coded = Layout::make(16, 512, 140);
+    EXPECT_EQ(coded.code_offset, 156u);
+    EXPECT_EQ(coded.vector_offset, 320u);
+    EXPECT_EQ(coded.stride, 832u);
     EXPECT_EQ(pack_state({0x11223344, 0x5566}, slot_ready), 0x1122334455660101u);
     EXPECT_EQ(state_tid(0x1122334455660101u), (Tid{0x11223344, 0x5566}));
     EXPECT_EQ(state_flags(0x1122334455660505u), slot_ready | slot_hole);

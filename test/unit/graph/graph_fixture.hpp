@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <utility>
@@ -22,16 +23,21 @@ namespace dvec::graph {
 
 inline const std::atomic<bool> never_stop{false};
 
+// Whether vectors get codes where an index of the server would give them some.
+enum class Codes { as_usual, none };
+
 class GraphTest : public ::testing::Test {
   protected:
     static constexpr std::uint64_t identity = 0x1234567890ABCDEF;
 
-    // Files for float vectors; `dimensions` and `m` hold for the test.
-    void create(std::uint32_t dimensions, std::uint32_t m = 16) {
+    // Files for float vectors; `dimensions`, `m` and the rest hold for the test.
+    void create(std::uint32_t dimensions, std::uint32_t m = 16, Codes codes = Codes::as_usual,
+                distance::Metric metric = distance::Metric::l2_squared) {
         dimensions_ = dimensions;
-        kernel_ = *distance::find_kernel(distance::Element::float32, distance::Metric::l2_squared);
-        params_ = {directory_.path(), identity,
-                   Layout::make(m, static_cast<std::uint32_t>(kernel_.vector_bytes(dimensions)))};
+        kernel_ = *distance::find_kernel(distance::Element::float32, metric);
+        params_ = {directory_.path(), identity, layout_of(kernel_, dimensions, m)};
+        if (codes == Codes::none)
+            params_.layout = Layout::make(m, params_.layout.vector_bytes);
         const base::Status status = NodeStore::create_files(files_, params_);
         ASSERT_TRUE(status.ok()) << status.message();
         nodes_ = open_store(state_);
@@ -56,6 +62,13 @@ class GraphTest : public ::testing::Test {
         }
     }
 
+    // Back to before create().
+    void forget() {
+        nodes_.reset();
+        ASSERT_TRUE(NodeStore::remove_files(files_, params_).ok());
+        std::memset(static_cast<void *>(&state_), 0, sizeof(state_));
+    }
+
     static Tid tid_of(NodeId id) { return {id / 7, static_cast<std::uint16_t>(id % 7 + 1)}; }
 
     std::unique_ptr<Linker> make_linker(unsigned threads = 2, std::uint32_t ef_construction = 64) {
@@ -69,6 +82,11 @@ class GraphTest : public ::testing::Test {
         ASSERT_NE(linker, nullptr);
         const base::Status status = linker->link(state_.allocated.load(), never_stop);
         ASSERT_TRUE(status.ok()) << status.message();
+    }
+
+    void link_first(NodeId end) {
+        const auto linker = make_linker();
+        ASSERT_TRUE(linker->link(end, never_stop).ok());
     }
 
     Search::Params search_params(std::uint32_t ef) const {
@@ -111,6 +129,33 @@ class GraphTest : public ::testing::Test {
                 found.emplace_back(kernel_.distance(query, nodes_->vector(id), dimensions_), id);
         std::sort(found.begin(), found.end());
         return found;
+    }
+
+    // Every live node once, in order but for a last part, itself in order, of late ones.
+    void expect_complete(const std::vector<Hit> &hits, const float *query, std::size_t most_late) {
+        std::vector<bool> seen(state_.allocated.load(), false);
+        for (const Hit &hit : hits) {
+            ASSERT_LT(hit.id, seen.size());
+            EXPECT_FALSE(seen[hit.id]) << hit.id << " came twice";
+            seen[hit.id] = true;
+            EXPECT_TRUE(live(hit.id));
+            EXPECT_EQ(hit.tid, tid_of(hit.id));
+            EXPECT_EQ(hit.distance, kernel_.distance(query, nodes_->vector(hit.id), dimensions_));
+        }
+        for (NodeId id = 0; id < seen.size(); ++id)
+            EXPECT_EQ(seen[id], live(id)) << id;
+        std::size_t descents = 0;
+        std::size_t late = 0;
+        for (std::size_t i = 1; i < hits.size(); ++i) {
+            const bool ordered = std::pair(hits[i - 1].distance, hits[i - 1].id) <
+                                 std::pair(hits[i].distance, hits[i].id);
+            if (!ordered) {
+                ++descents;
+                late = hits.size() - i;
+            }
+        }
+        EXPECT_LE(descents, 1u);
+        EXPECT_LE(late, most_late);
     }
 
     // Of the k nearest, the share that a search with this ef returns first. By distance, so that

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/base/checksum.hpp"
+#include "engine/distance/code.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
 
 namespace dvec::graph {
@@ -218,6 +219,63 @@ TEST_F(NodeStoreTest, ChecksumCoversVectorIdAndTid) {
     EXPECT_TRUE(nodes_->payload_intact(0));
     nodes_->slot(0)->state.store(pack_state({0, 2}, slot_ready));
     EXPECT_FALSE(nodes_->payload_intact(0));
+}
+
+TEST_F(NodeStoreTest, DamageToACodeIsNoticedAndMadeGood) {
+    create(130);
+    const auto data = ClusteredData(1, {130, 4, 2, 0.1f}).make(2);
+    add(data);
+    nodes_->slot(1)->link_count.store(3);
+    const std::uint32_t size = params_.layout.code_bytes;
+    ASSERT_EQ(size, distance::code_bytes(130));
+    auto *code = const_cast<std::byte *>(nodes_->code(1));
+    const std::vector<std::byte> sound(code, code + size);
+    for (std::size_t at = 0; at < size; ++at) {
+        code[at] ^= std::byte{4};
+        EXPECT_FALSE(nodes_->payload_intact(1));
+        EXPECT_FALSE(nodes_->slot_intact(1));
+        code[at] ^= std::byte{4};
+    }
+    EXPECT_TRUE(nodes_->slot_intact(1));
+    nodes_->restore_payload(1, tid_of(1), &data[130]);
+    EXPECT_EQ(nodes_->slot(1)->link_count.load(), 3u) << "a sound node keeps its links";
+
+    code[77] ^= std::byte{4};
+    nodes_->restore_payload(1, tid_of(1), &data[130]);
+    EXPECT_TRUE(nodes_->slot_intact(1));
+    EXPECT_TRUE(std::equal(sound.begin(), sound.end(), code));
+}
+
+TEST_F(NodeStoreTest, VectorsMayComeFromAnyAddress) {
+    create(133);
+    const auto data = ClusteredData(1, {133, 4, 2, 0.1f}).make(1);
+    add(data);
+    const std::size_t size = data.size() * sizeof(float);
+    std::vector<char> bytes(size + 4);
+    for (const std::size_t off : {1, 2, 3}) {
+        std::memcpy(bytes.data() + off, data.data(), size);
+        ASSERT_TRUE(nodes_->reserve_slots(1).ok() && nodes_->refresh().ok());
+        const NodeId id = state_.allocated.fetch_add(1);
+        nodes_->write_payload(id, tid_of(id), bytes.data() + off);
+        nodes_->publish(id);
+        EXPECT_TRUE(nodes_->slot_intact(id));
+        EXPECT_EQ(std::memcmp(nodes_->vector(id), data.data(), size), 0);
+        EXPECT_EQ(std::memcmp(nodes_->code(id), nodes_->code(0), params_.layout.code_bytes), 0);
+    }
+}
+
+TEST_F(NodeStoreTest, LinksAndCodesDoNotOverlap) {
+    for (const std::uint32_t m : {2u, 16u, 100u}) {
+        create(200, m);
+        const auto data = ClusteredData(1, {200, 4, 2, 0.1f}).make(3);
+        add(data);
+        // The count, the ids, and the word behind them that hnswlib reads.
+        for (std::uint32_t i = 0; i <= 2 * m + 1; ++i)
+            (&nodes_->slot(1)->link_count)[i].store(0xFFFFFFFF);
+        for (NodeId id = 0; id < 3; ++id)
+            EXPECT_TRUE(nodes_->slot_intact(id)) << id;
+        forget();
+    }
 }
 
 TEST_F(NodeStoreTest, FailedSyncIsReported) {

@@ -11,10 +11,11 @@ namespace {
 
 using base::Code;
 
-constexpr ClusteredShape shape{16, 10, 4, 0.1f};
-
-class RelinkTest : public GraphTest {
+// For vectors of so many dimensions: some have codes, some not.
+class RelinkTest : public GraphTest, public ::testing::WithParamInterface<std::uint32_t> {
   protected:
+    const ClusteredShape shape_{GetParam(), 10, 4, 0.1f};
+
     // What a checkpoint would have kept.
     struct Checkpoint {
         std::uint32_t linked;
@@ -43,13 +44,13 @@ class RelinkTest : public GraphTest {
         expect_reachable(reachable_nodes);
         for (NodeId id = 0; id < state_.linked.load(); ++id)
             EXPECT_EQ(links(id).empty(), !live(id)) << id;
-        EXPECT_GE(recall(ClusteredData(2, shape).make(30), 200, 10), 0.98);
+        EXPECT_GE(recall(ClusteredData(2, shape_).make(30), 200, 10), 0.98);
     }
 };
 
-TEST_F(RelinkTest, StopBeforeTheStartPublishesNothing) {
-    create(16);
-    add(ClusteredData(1, shape).make(100));
+TEST_P(RelinkTest, StopBeforeTheStartPublishesNothing) {
+    create(GetParam());
+    add(ClusteredData(1, shape_).make(100));
     const auto linker = make_linker();
     const std::atomic<bool> stop{true};
     EXPECT_EQ(linker->link(100, stop).code(), Code::interrupted);
@@ -58,9 +59,9 @@ TEST_F(RelinkTest, StopBeforeTheStartPublishesNothing) {
     expect_good_graph(100);
 }
 
-TEST_F(RelinkTest, InterruptedBatchesCanBeLinkedAgain) {
-    create(16);
-    add(ClusteredData(1, shape).make(6000));
+TEST_P(RelinkTest, InterruptedBatchesCanBeLinkedAgain) {
+    create(GetParam());
+    add(ClusteredData(1, shape_).make(6000));
     const auto linker = make_linker(2);
     ASSERT_TRUE(linker->link(500, never_stop).ok());
     int interrupted = 0;
@@ -91,9 +92,9 @@ TEST_F(RelinkTest, InterruptedBatchesCanBeLinkedAgain) {
     expect_good_graph(6000);
 }
 
-TEST_F(RelinkTest, NodesAfterACheckpointAreLinkedAgain) {
-    create(16);
-    const auto data = ClusteredData(1, shape).make(3000);
+TEST_P(RelinkTest, NodesAfterACheckpointAreLinkedAgain) {
+    create(GetParam());
+    const auto data = ClusteredData(1, shape_).make(3000);
     add(data);
     {
         const auto linker = make_linker();
@@ -131,9 +132,9 @@ TEST_F(RelinkTest, NodesAfterACheckpointAreLinkedAgain) {
     EXPECT_LE(state_.upper_allocated.load(), blocks);
 }
 
-TEST_F(RelinkTest, LostPayloadsBecomeHolesAndNobodyKeepsALinkToThem) {
-    create(16);
-    const auto data = ClusteredData(1, shape).make(3000);
+TEST_P(RelinkTest, LostPayloadsBecomeHolesAndNobodyKeepsALinkToThem) {
+    create(GetParam());
+    const auto data = ClusteredData(1, shape_).make(3000);
     add(data);
     {
         const auto linker = make_linker();
@@ -148,7 +149,8 @@ TEST_F(RelinkTest, LostPayloadsBecomeHolesAndNobodyKeepsALinkToThem) {
         if (id % 3 == 0) {
             nodes_->mark_hole(id);
         } else {
-            nodes_->write_payload(id, tid_of(id), &data[std::size_t{id % 7 ? id : id - 1000} * 16]);
+            nodes_->write_payload(id, tid_of(id),
+                                  &data[std::size_t{id % 7 ? id : id - 1000} * dimensions_]);
             nodes_->publish(id);
         }
     }
@@ -162,9 +164,9 @@ TEST_F(RelinkTest, LostPayloadsBecomeHolesAndNobodyKeepsALinkToThem) {
 
 // The same without the sanitizing pass: links that lead to slots not linked yet, to holes, and to
 // the node being linked itself.
-TEST_F(RelinkTest, StaleLinksAreHarmlessToTheLinker) {
-    create(16);
-    add(ClusteredData(1, shape).make(3000));
+TEST_P(RelinkTest, StaleLinksAreHarmlessToTheLinker) {
+    create(GetParam());
+    add(ClusteredData(1, shape_).make(3000));
     {
         const auto linker = make_linker();
         ASSERT_TRUE(linker->link(1500, never_stop).ok());
@@ -192,6 +194,9 @@ TEST_F(RelinkTest, StaleLinksAreHarmlessToTheLinker) {
     EXPECT_EQ(report.value().isolated, 0u);
     expect_good_graph(2700);
 }
+
+INSTANTIATE_TEST_SUITE_P(Dimensions, RelinkTest, ::testing::Values(16, 128),
+                         ::testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace dvec::graph

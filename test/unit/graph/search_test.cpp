@@ -14,40 +14,7 @@ using base::Code;
 
 constexpr ClusteredShape shape{16, 10, 4, 0.1f};
 
-class SearchTest : public GraphTest {
-  protected:
-    void link_first(NodeId end) {
-        const auto linker = make_linker();
-        ASSERT_TRUE(linker->link(end, never_stop).ok());
-    }
-
-    // Every live node once, in order but for a last part, itself in order, of late ones.
-    void expect_complete(const std::vector<Hit> &hits, const float *query, std::size_t most_late) {
-        std::vector<bool> seen(state_.allocated.load(), false);
-        for (const Hit &hit : hits) {
-            ASSERT_LT(hit.id, seen.size());
-            EXPECT_FALSE(seen[hit.id]) << hit.id << " came twice";
-            seen[hit.id] = true;
-            EXPECT_TRUE(live(hit.id));
-            EXPECT_EQ(hit.tid, tid_of(hit.id));
-            EXPECT_EQ(hit.distance, kernel_.distance(query, nodes_->vector(hit.id), dimensions_));
-        }
-        for (NodeId id = 0; id < seen.size(); ++id)
-            EXPECT_EQ(seen[id], live(id)) << id;
-        std::size_t descents = 0;
-        std::size_t late = 0;
-        for (std::size_t i = 1; i < hits.size(); ++i) {
-            const bool ordered = std::pair(hits[i - 1].distance, hits[i - 1].id) <
-                                 std::pair(hits[i].distance, hits[i].id);
-            if (!ordered) {
-                ++descents;
-                late = hits.size() - i;
-            }
-        }
-        EXPECT_LE(descents, 1u);
-        EXPECT_LE(late, most_late);
-    }
-};
+class SearchTest : public GraphTest {};
 
 TEST_F(SearchTest, EmptyIndexHasNoHits) {
     create(16);
@@ -155,51 +122,6 @@ TEST_F(SearchTest, FewHitsCostFewDistances) {
     EXPECT_LT(search.memory_bytes(), 200000u);
 }
 
-// What a selective filter lets through is spread over many rounds: none of them may lose many.
-// The kernel of four vectors, counting its calls.
-struct Batches {
-    static inline distance::Kernel kernel;
-    static inline std::size_t count = 0;
-
-    static void measure(const void *query, const void *const *vectors, std::size_t dimensions,
-                        float *distances) {
-        ++count;
-        kernel.four_distances(query, vectors, dimensions, distances);
-    }
-};
-
-TEST_F(SearchTest, LongVectorsAreMeasuredInBatchesWithTheSameHits) {
-    constexpr ClusteredShape long_shape{300, 10, 4, 0.1f};
-    create(300);
-    add(ClusteredData(1, long_shape).make(700));
-    link_all();
-    const auto queries = ClusteredData(2, long_shape).make(5);
-    Batches::kernel = kernel_;
-    for (std::size_t q = 0; q < 5; ++q) {
-        const float *query = &queries[q * 300];
-        Batches::count = 0;
-        auto params = search_params(20);
-        params.kernel.four_distances = Batches::measure;
-        Search batched;
-        const auto hits = search_with(batched, query, params, 30);
-        EXPECT_GT(Batches::count * 4, batched.statistics().distances / 2);
-        for (const Hit &hit : hits)
-            EXPECT_EQ(hit.distance, kernel_.distance(query, nodes_->vector(hit.id), 300));
-
-        Search single;
-        params.kernel.four_distances = [](const void *measured, const void *const *vectors,
-                                          std::size_t dimensions, float *distances) {
-            for (std::size_t i = 0; i < 4; ++i)
-                distances[i] = Batches::kernel.distance(measured, vectors[i], dimensions);
-        };
-        const auto expected = search_with(single, query, params, 30);
-        ASSERT_EQ(hits.size(), expected.size());
-        for (std::size_t i = 0; i < hits.size(); ++i)
-            EXPECT_EQ(hits[i].id, expected[i].id);
-        EXPECT_EQ(batched.statistics().distances, single.statistics().distances);
-    }
-}
-
 TEST_F(SearchTest, TellsWhichRowsComeNext) {
     create(16);
     add(ClusteredData(1, shape).make(300));
@@ -229,6 +151,7 @@ TEST_F(SearchTest, TellsWhichRowsComeNext) {
     EXPECT_GT(search.likely_next(tids, 100), 0u);
 }
 
+// What a selective filter lets through is spread over many rounds: none of them may lose many.
 TEST_F(SearchTest, RoundsAfterTheFirstMissLittle) {
     constexpr std::size_t wanted = 1000;
     create(64);

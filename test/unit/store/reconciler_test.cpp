@@ -9,9 +9,11 @@ using store::Reconciler;
 using store::Repair;
 using store::Start;
 
-class StoreReconciler : public testing::Test {
+// For vectors of so many dimensions: some have codes, some not.
+class StoreReconciler : public testing::TestWithParam<std::uint32_t> {
   protected:
     void SetUp() override {
+        store_.description.dimensions = GetParam();
         ASSERT_NO_FATAL_FAILURE(store_.build(200));
         ASSERT_EQ(store_.recover().start, Start::clean);
         index_ = store_.open();
@@ -30,14 +32,14 @@ class StoreReconciler : public testing::Test {
     std::unique_ptr<store::Index> index_;
 };
 
-TEST_F(StoreReconciler, AnIndexThatAgreesIsLeftAsItIs) {
+TEST_P(StoreReconciler, AnIndexThatAgreesIsLeftAsItIs) {
     const auto report = repair(*index_, row_range(0, 200));
     EXPECT_EQ(report.kept, 200u);
     EXPECT_EQ(report.added + report.removed + report.damaged, 0u);
     expect_rows(*index_, row_range(0, 200));
 }
 
-TEST_F(StoreReconciler, AddsAndRemovesUntilTheTableIsMet) {
+TEST_P(StoreReconciler, AddsAndRemovesUntilTheTableIsMet) {
     const auto report = repair(*index_, row_range(150, 320));
     EXPECT_EQ(report.kept, 50u);
     EXPECT_EQ(report.added, 120u);
@@ -46,7 +48,7 @@ TEST_F(StoreReconciler, AddsAndRemovesUntilTheTableIsMet) {
 }
 
 // A TID that was given to another row while the index did not look.
-TEST_F(StoreReconciler, AnEntryWithAnotherVectorGivesWay) {
+TEST_P(StoreReconciler, AnEntryWithAnotherVectorGivesWay) {
     auto reconciler = begin(Repair::changed_pages);
     for (Row row = 50; row < 100; ++row) {
         const Row content = row == 70 ? 5000 : row;
@@ -64,7 +66,7 @@ TEST_F(StoreReconciler, AnEntryWithAnotherVectorGivesWay) {
     EXPECT_EQ(hits.front().distance, 0);
 }
 
-TEST_F(StoreReconciler, BlocksThatWereNotReadKeepTheirEntries) {
+TEST_P(StoreReconciler, BlocksThatWereNotReadKeepTheirEntries) {
     auto reconciler = begin(Repair::changed_pages);
     ASSERT_TRUE(reconciler->finish_blocks(1, 2, 0).ok());  // rows 50 to 99 are gone
     FakeWal wal;
@@ -74,22 +76,28 @@ TEST_F(StoreReconciler, BlocksThatWereNotReadKeepTheirEntries) {
     expect_rows(*index_, rows);
 }
 
-TEST_F(StoreReconciler, DamagedPayloadsAreReplaced) {
+TEST_P(StoreReconciler, DamagedPayloadsAreReplaced) {
     const std::size_t stride = index_->nodes().layout().stride;
     const std::size_t vector = index_->nodes().layout().vector_offset;
     index_->ready_to_write().ok();
     flip_bits(store_.path("nodes.1"), graph::file_header_bytes + 7 * stride + vector + 5, 4);
     flip_bits(store_.path("nodes.1"), graph::file_header_bytes + 9 * stride + 6, 1);  // the TID
     flip_bits(store_.path("nodes.1"), graph::file_header_bytes + 11 * stride, 2);     // "deleted"
+    unsigned damaged = 3;
+    if (const auto &layout = index_->nodes().layout(); layout.code_bytes > 0) {
+        flip_bits(store_.path("nodes.1"),
+                  graph::file_header_bytes + 13 * stride + layout.code_offset + 30, 16);
+        ++damaged;
+    }
     store_.state->repair.store(Repair::every_page);
     const auto report = repair(*index_, row_range(0, 200));
-    EXPECT_EQ(report.damaged, 3u);
-    EXPECT_EQ(report.added, 3u);
+    EXPECT_EQ(report.damaged, damaged);
+    EXPECT_EQ(report.added, damaged);
     expect_rows(*index_, row_range(0, 200));
-    EXPECT_EQ(store_.state->graph.deleted.load(), 3u);
+    EXPECT_EQ(store_.state->graph.deleted.load(), damaged);
 }
 
-TEST_F(StoreReconciler, VersionsOfOneRowUnderOneTidAreAddedOnce) {
+TEST_P(StoreReconciler, VersionsOfOneRowUnderOneTidAreAddedOnce) {
     auto reconciler = begin(Repair::changed_pages);
     for (Row row = 150; row < 201; ++row)
         give(*reconciler, row);
@@ -101,7 +109,7 @@ TEST_F(StoreReconciler, VersionsOfOneRowUnderOneTidAreAddedOnce) {
     expect_rows(*index_, row_range(0, 201));
 }
 
-TEST_F(StoreReconciler, AnEntryThatStandsTwiceIsKeptOnce) {
+TEST_P(StoreReconciler, AnEntryThatStandsTwiceIsKeptOnce) {
     store_.insert(*index_, 3);
     store_.insert(*index_, 3);
     const auto report = repair(*index_, row_range(0, 200));
@@ -109,7 +117,7 @@ TEST_F(StoreReconciler, AnEntryThatStandsTwiceIsKeptOnce) {
     expect_rows(*index_, row_range(0, 200));
 }
 
-TEST_F(StoreReconciler, CompletionIsDurableAndIncompletenessToo) {
+TEST_P(StoreReconciler, CompletionIsDurableAndIncompletenessToo) {
     store_.state->repair.store(Repair::every_page);
     repair(*index_, row_range(10, 210));
     EXPECT_EQ(store_.checkpoint().repair, Repair::none);
@@ -127,10 +135,13 @@ TEST_F(StoreReconciler, CompletionIsDurableAndIncompletenessToo) {
     EXPECT_EQ(store_.state->repair.load(), Repair::every_page);
 }
 
-TEST_F(StoreReconciler, CanBeInterrupted) {
+TEST_P(StoreReconciler, CanBeInterrupted) {
     const auto stopped = Reconciler::begin(*index_, Repair::changed_pages, [] { return true; });
     EXPECT_EQ(stopped.status().code(), Code::interrupted);
 }
+
+INSTANTIATE_TEST_SUITE_P(Dimensions, StoreReconciler, testing::Values(8, 130),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace dvec::test

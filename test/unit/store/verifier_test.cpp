@@ -89,6 +89,31 @@ TEST_F(StoreVerifier, AFlippedByteOfTheNodesIsFoundOrHarmless) {
     EXPECT_EQ(verify().size(), 0u);
 }
 
+class StoreVerifierOfCodes : public StoreVerifier {
+  protected:
+    void SetUp() override {
+        store_.description.dimensions = 130;
+        StoreVerifier::SetUp();
+    }
+};
+
+TEST_F(StoreVerifierOfCodes, AFlippedByteOfACodeIsFound) {
+    EXPECT_EQ(verify().size(), 0u);
+    const graph::Layout &layout = index_->nodes().layout();
+    ASSERT_EQ(layout.code_bytes, 142u);
+    // Linked and in the tail; a removed row's too, since its node leads on to others.
+    for (const graph::NodeId id : {0u, 70u, 75u, 89u})
+        for (std::uint32_t at = 0; at < layout.code_bytes; at += 7) {
+            const std::uint64_t offset = index_->nodes().file_offset(id) + layout.code_offset + at;
+            flip_bits(store_.path("nodes.1"), offset, 8);
+            const auto findings = verify();
+            ASSERT_FALSE(findings.empty()) << "node " << id << " byte " << at;
+            EXPECT_EQ(findings[0].offset, index_->nodes().file_offset(id));
+            flip_bits(store_.path("nodes.1"), offset, 8);
+        }
+    EXPECT_EQ(verify().size(), 0u);
+}
+
 TEST_F(StoreVerifier, AFlippedByteOfTheUpperLinksIsFoundOrHarmless) {
     const std::uint64_t end =
         graph::file_header_bytes + std::uint64_t{store_.state->graph.upper_allocated.load()} *

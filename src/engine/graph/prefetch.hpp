@@ -1,0 +1,21 @@
+// Asking the cache for what is to be read soon.
+#pragma once
+
+#include <cstddef>
+
+#include "engine/graph/format.hpp"
+
+namespace dvec::graph {
+
+// Of one vector or code, lines beyond these are left to the processor's own stream prefetcher,
+// which has started by then.
+inline constexpr std::size_t most_lines_ahead = 16;
+
+// Inlined always: GCC takes a function that does nothing but prefetch for one without effects, and
+// drops calls of it.
+[[gnu::always_inline]] inline void prefetch_lines(const void *address, std::size_t lines) noexcept {
+    for (std::size_t line = 0; line < lines; ++line)
+        __builtin_prefetch(static_cast<const std::byte *>(address) + line * cache_line);
+}
+
+}  // namespace dvec::graph
