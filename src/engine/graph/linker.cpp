@@ -96,13 +96,6 @@ void replace_pool(Owner &owner, std::unique_ptr<hnswlib::VisitedListPool> pool) 
     }
 }
 
-// Three eighths more candidates for a new node than asked for. Lists are not filled up with
-// whatever is near, as others do it: that makes a step of a search cheaper, but leaves recall at
-// one ef behind theirs. Neighbours chosen among more candidates make up for it.
-std::size_t candidates_for(std::uint32_t ef_construction, std::uint32_t m) {
-    return std::max(ef_construction + ef_construction * 3 / 8, m);
-}
-
 // Below this many nodes per thread, waking a thread costs more than it brings.
 constexpr std::uint32_t nodes_per_thread = 4;
 
@@ -128,7 +121,7 @@ class Linker::Construction final : private Graph {
         const Layout &layout = nodes.layout();
         M_ = maxM_ = layout.m;
         maxM0_ = layout.level0_links();
-        ef_construction_ = candidates_for(params.ef_construction, layout.m);
+        ef_construction_ = std::max(params.ef_construction, layout.m);
         size_data_per_element_ = layout.stride;
         size_links_per_element_ = layout.upper_block_bytes;
         offsetLevel0_ = offsetof(SlotHeader, link_count);

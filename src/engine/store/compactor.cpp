@@ -72,7 +72,7 @@ Status Compactor::open(const distance::Kernel &kernel, unsigned threads) {
     if (!nodes.ok())
         return std::move(nodes).status();
     nodes_ = std::move(nodes).value();
-    auto linker = graph::Linker::create(*nodes_, linker_params(description_, kernel, threads));
+    auto linker = graph::Linker::create(*nodes_, build_params(description_, kernel, threads));
     if (!linker.ok())
         return std::move(linker).status();
     linker_ = std::move(linker).value();

@@ -113,6 +113,9 @@ graph::ReachabilityParams reachability_params(const Description &description,
                                               const distance::Kernel &);
 graph::Linker::Params linker_params(const Description &description, const distance::Kernel &,
                                     unsigned threads);
+// To link a whole graph at once, which is done seldom and searched for long.
+graph::Linker::Params build_params(const Description &description, const distance::Kernel &,
+                                   unsigned threads);
 log::Geometry log_geometry(const Description &description);
 base::Result<distance::Kernel> known_kernel(const Description &description);
 
