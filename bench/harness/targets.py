@@ -73,8 +73,19 @@ def crowd_targets(results):
         keys = dict(section="search", dataset=dataset, peer="dvec", ef=40)
         p99, p50 = (results.value(name, clients=8, **keys) for name in ("p99_us", "p50_us"))
         yield at_most(f"{dataset}: p99 / p50 with 8 clients, ef 40", ratio(p99, p50), 6)
-        many, two = (results.value("qps", clients=count, **keys) for count in (8, 2))
-        yield at_least(f"{dataset}: QPS of 8 clients against 2, ef 40", ratio(many, two), 0.9)
+        yield no_collapse(results, dataset, keys)
+
+
+def no_collapse(results, dataset, keys):
+    """Six more clients than cores cost any server something: the SQL floor says what."""
+    def falls_to(**which):
+        many, two = (results.value("qps", clients=count, **(keys | which)) for count in (8, 2))
+        return ratio(many, two)
+
+    ours, floor = falls_to(), falls_to(variant="floor", ef="")
+    note = f" ({ours:.2f} against {floor:.2f})" if ours and floor else ""
+    return at_least(f"{dataset}: QPS of 8 clients against 2, ef 40, beside what the SQL floor keeps",
+                    ratio(ours, floor), 0.9, note=note)
 
 
 def build_targets(results):
