@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import numpy as np
 import psycopg
@@ -64,3 +65,39 @@ def test_sessions_wait_for_a_long_tail_and_can_be_cancelled(make_cluster):
     connection.execute("SET statement_timeout = 0")
     vectors.copy_in(connection, "items", 1000, rows)
     assert answers.check_complete(connection, "items", rows[0]) == 1000
+
+
+def test_the_tail_stays_short_while_it_is_searched(make_cluster):
+    cluster = make_cluster(dvec__tail_limit="800kB")
+    rows = vectors.clustered(900, 128, seed=6)
+    connection = cluster.connect()
+    vectors.make_table(connection, rows[:100])
+    answers.force_index(connection, ef_search=40)
+    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0,
+               "the tail is linked")
+    worker = cluster.worker_pid()
+    connection.execute("SET statement_timeout = '500ms'")
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        answers.nearest(connection, "items", rows[0], 10)
+        # An eighth of the limit has room for 200 rows.
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            vectors.copy_in(connection, "items", 100, rows[100:400])
+        tail = answers.index_state(connection, "items_v_idx")["tail"]
+        assert 190 <= tail <= 210, tail
+        # A second after the last search the whole of it may be used.
+        time.sleep(1.1)
+        vectors.copy_in(connection, "items", 400, rows[400:])
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    connection.execute("SET statement_timeout = 0")
+    assert answers.check_complete(connection, "items", rows[0]) == 600
+
+
+def test_the_worker_runs_at_a_lower_priority(make_cluster):
+    cluster = make_cluster()
+    session = cluster.connect()
+    backend = session.info.backend_pid
+    niceness = {pid: os.getpriority(os.PRIO_PROCESS, pid)
+                for pid in (backend, cluster.worker_pid())}
+    assert niceness[cluster.worker_pid()] == niceness[backend] + 5, niceness

@@ -129,6 +129,8 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     scan->open = open;
     scan->started = true;
     open->entry->scans.fetch_add(1, std::memory_order_relaxed);
+    open->entry->last_scan.store(static_cast<uint64>(GetCurrentStatementStartTimestamp()),
+                                 std::memory_order_relaxed);
     return Attempt::done;
 }
 

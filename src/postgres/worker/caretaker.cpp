@@ -16,6 +16,7 @@
 #include "postgres/worker/registry.hpp"
 #include "postgres/worker/repair_state.hpp"
 #include "postgres/worker/settings.hpp"
+#include "postgres/worker/throttle.hpp"
 #include "postgres/worker/wal.hpp"
 
 extern "C" {
@@ -290,8 +291,7 @@ bool compact_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
 
 bool waits_for_burst(Ward &ward, TimestampTz now) {
     return ward.burst.should_wait({now, ward.entry->shared.graph.allocated.load(),
-                                   ward.maintainer->tail_bytes(),
-                                   static_cast<uint64>(settings::tail_limit_kb) * 1024});
+                                   ward.maintainer->tail_bytes(), tail_limit(*ward.entry)});
 }
 
 // Links a piece of the tail. Returns whether there is more to do at once.

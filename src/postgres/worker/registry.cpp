@@ -76,6 +76,7 @@ void reset_counters(IndexEntry *entry) {
     std::memset(static_cast<void *>(&entry->repair), 0, sizeof entry->repair);
     entry->rebuilt_before_xid.store(0);
     entry->scans.store(0);
+    entry->last_scan.store(0);
     entry->checkpoints.store(0);
     entry->checkpoints_wanted.store(0);
     entry->compactions.store(0);

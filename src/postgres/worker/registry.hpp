@@ -93,6 +93,7 @@ struct IndexEntry {
     OpeningRecord opening;
     RepairRecord repair;
     std::atomic<uint64> scans;
+    std::atomic<uint64> last_scan;  // TimestampTz of the statement that began it
     std::atomic<uint64> checkpoints;
     std::atomic<uint32> checkpoints_wanted;  // to be taken although none is due
     std::atomic<uint64> compactions;

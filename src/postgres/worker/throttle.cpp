@@ -22,11 +22,17 @@ constexpr long recheck_ms = 10;
 constexpr int patience_ms = 5000;
 constexpr int longest_hindrance_ms = 30000;
 
+// An index is being searched for this long after a search began.
+constexpr int searched_ms = 1000;
+constexpr uint64 share_while_searched = 8;
+
 constexpr uint64 bytes_of(int kb) { return static_cast<uint64>(kb) * 1024; }
 
 bool tail_too_long(const OpenIndex &open) {
-    return uint64{open.index->tail()} * open.index->vector_bytes() >
-           bytes_of(settings::tail_limit_kb);
+    const uint64 tail = uint64{open.index->tail()} * open.index->vector_bytes();
+    // The clock is asked only where it matters: this is done for every row.
+    return tail > bytes_of(settings::tail_limit_kb) / share_while_searched &&
+           tail > tail_limit(*open.entry);
 }
 
 bool too_much_unsynced(const OpenIndex &open) {
@@ -180,6 +186,13 @@ void wait_for_checkpoint(OpenIndex *open) {
 }
 
 }  // namespace
+
+uint64 tail_limit(const IndexEntry &entry) {
+    const auto last_scan = static_cast<TimestampTz>(entry.last_scan.load());
+    const bool searched =
+        !TimestampDifferenceExceeds(last_scan, GetCurrentTimestamp(), searched_ms);
+    return bytes_of(settings::tail_limit_kb) / (searched ? share_while_searched : 1);
+}
 
 void make_removals_durable(OpenIndex *open) {
     sync_log(*open);

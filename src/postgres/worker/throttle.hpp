@@ -7,8 +7,12 @@
 
 namespace dvec::postgres {
 
+// The bytes of vectors not yet linked at which sessions that insert into an index wait:
+// dvec.tail_limit, or an eighth of it while the index is searched, since every search reads them.
+uint64 tail_limit(const IndexEntry &entry);
+
 // Before a row is added, so that an ERROR here leaves nothing behind: waits while the tail is
-// longer than dvec.tail_limit, and does what throttle_log does. Interruptible.
+// longer than its limit, and does what throttle_log does. Interruptible.
 void throttle_insert(OpenIndex *open);
 
 // Before records are appended to the log. Syncs it when dvec.log_buffer_limit is exceeded. When a

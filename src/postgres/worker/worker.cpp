@@ -6,6 +6,8 @@
 // last word.
 #include "postgres/worker/worker.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
 
@@ -103,6 +105,21 @@ bool server_stops() {
     return strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
 }
 
+// Linking is work for later. At the priority of sessions it would make their short bursts of work,
+// a search or an insert, wait for the end of a time slice. Not much lower either: on a busy machine
+// the tail, which every search reads, must get shorter all the same.
+void yield_to_sessions() {
+    constexpr int nicer = 5;
+    // Where the kernel groups processes by session (sched(7), autogroup), and every process of the
+    // server has a session of its own, only the group's number counts; elsewhere only the
+    // process's.
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + nicer);
+    if (FILE *group = AllocateFile("/proc/self/autogroup", "w")) {
+        fprintf(group, "%d", nicer);
+        FreeFile(group);
+    }
+}
+
 void run() {
     // The first sweep also finds what a crash left behind.
     TimestampTz last_sweep = 0;
@@ -154,6 +171,7 @@ void dvec_worker_main(Datum) {
     BackgroundWorkerUnblockSignals();
     guarded([] {
         note_recovery_end();
+        yield_to_sessions();
         announce();
         ereport(LOG, (errmsg("dvec worker started: %d linking threads, distances with %s",
                              settings::link_threads,
