@@ -39,6 +39,9 @@ class CandidateHeap {
         return candidate;
     }
 
+    // In no particular order.
+    const std::vector<Candidate> &entries() const noexcept { return entries_; }
+
     std::size_t memory_bytes() const noexcept { return entries_.capacity() * sizeof(Candidate); }
 
   private:

@@ -32,6 +32,13 @@ class GraphWalk {
     // more of the beam is left in it, the fewer of them are nearer than what was taken.
     const Beam &results() const noexcept { return beam_; }
 
+    // Calls `use` with every node that was met and is in no beam, in no particular order.
+    template <class Use>
+    void for_each_set_aside(Use use) const {
+        for (const Candidate candidate : set_aside_.entries())
+            use(candidate);
+    }
+
     std::size_t memory_bytes() const noexcept;
 
   private:

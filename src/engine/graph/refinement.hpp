@@ -4,6 +4,8 @@
 // another is below its distance. Those that nobody asks for are never measured.
 #pragma once
 
+#include <vector>
+
 #include "engine/graph/candidate_heap.hpp"
 #include "engine/graph/search_context.hpp"
 
@@ -29,10 +31,23 @@ class Refinement {
     }
     void take() { heap_.take_nearest(); }
 
-    std::size_t memory_bytes() const noexcept { return heap_.memory_bytes(); }
+    // The farthest node, by its exact distance; all are measured for that. Must not be empty.
+    Candidate farthest(SearchContext &context) {
+        ordered_.clear();
+        for (; !heap_.empty(); take())
+            ordered_.push_back(nearest(context));
+        for (const Candidate candidate : ordered_)
+            heap_.add(exact(candidate));
+        return ordered_.back();
+    }
+
+    std::size_t memory_bytes() const noexcept {
+        return heap_.memory_bytes() + ordered_.capacity() * sizeof(Candidate);
+    }
 
   private:
     CandidateHeap heap_;
+    std::vector<Candidate> ordered_;  // scratch of farthest()
 };
 
 }  // namespace dvec::graph

@@ -77,21 +77,23 @@ class Search::Progress {
     Result<Head> linked_head();
     Result<Head> walk_head();
     std::size_t results_to_take() const noexcept;
-    Candidate edge_behind(std::size_t taken) const noexcept;
+    void settle_edge();
     Head tail_head();
     void complete_exactly();
 
     SearchContext context_;
     AlignedCopy query_;
     GraphWalk walk_;
-    Refinement walked_;  // what is left of the rounds' results
+    Refinement walked_;  // what is left of the last round's results
     ExactStream exact_;
     Refinement tail_;
     std::uint64_t exact_after_ = 0;
     Phase phase_ = Phase::idle;
     std::size_t taken_ = 0;    // of the results of the walk's last round, into walked_
     bool round_done_ = false;  // the walk has made one, to its end
-    Candidate edge_ = 0;       // what is farther in walked_ waits for the next round
+    // So far walked_ holds every node that the walk has met. What is farther waits.
+    Candidate edge_ = 0;
+    bool edge_is_exact_ = true;  // or a bound, which the distances in walked_ may replace
     // The farthest hit the walk has returned, and all of them: what exact completion must not
     // repeat.
     Candidate horizon_ = 0;
@@ -127,6 +129,7 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     exact_after_ = params.exact_after;
     taken_ = 0;
     edge_ = 0;
+    edge_is_exact_ = true;
     round_done_ = false;
     horizon_ = 0;
     returned_.clear();
@@ -214,14 +217,19 @@ Result<Search::Progress::Head> Search::Progress::linked_head() {
 // As above, from the walk alone; nullopt when it is exhausted or has returned enough.
 Result<Search::Progress::Head> Search::Progress::walk_head() {
     for (;;) {
-        for (; !walked_.empty(); walked_.take()) {
+        while (!walked_.empty()) {
             const Candidate candidate = walked_.nearest(context_);
-            if (candidate > edge_)
+            if (candidate > edge_ && edge_is_exact_)
                 break;
+            if (candidate > edge_) {
+                settle_edge();
+                continue;
+            }
             // A later round may find what an earlier one missed: too late for its place in the
             // order.
             if (candidate > horizon_ && context_.live(candidate_id(candidate)))
                 return Head(candidate);
+            walked_.take();
         }
         if (round_done_ && (walk_.exhausted() || returned_.size() >= exact_after_))
             return Head();
@@ -229,10 +237,28 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
         DVEC_TRY(walk_.run_round(taken_));
         round_done_ = true;
         taken_ = results_to_take();
-        edge_ = edge_behind(taken_);
+        walked_.reset(kept_entries);
         for (std::size_t i = 0; i < taken_; ++i)
             walked_.add(context_.bound(unmarked(walk_.results()[i])));
+        // Whatever was not taken has an estimate beyond the last one's.
+        edge_is_exact_ = taken_ == 0;
+        edge_ = taken_ == 0 ? 0 : context_.likely_bound(unmarked(walk_.results()[taken_ - 1]));
     }
+}
+
+// What was taken and what was not are told apart by estimates. Near the edge between them some of
+// the others are nearer than some of those taken: they come in their place, too, and stay where
+// they are, so that a later round meets them again and knows them for returned.
+void Search::Progress::settle_edge() {
+    edge_ = walked_.farthest(context_);
+    edge_is_exact_ = true;
+    const auto take_nearer = [this](Candidate marked) {
+        if (const Candidate estimate = unmarked(marked); context_.likely_bound(estimate) <= edge_)
+            walked_.add(context_.bound(estimate));
+    };
+    for (std::size_t i = taken_; i < walk_.results().size(); ++i)
+        take_nearer(walk_.results()[i]);
+    walk_.for_each_set_aside(take_nearer);
 }
 
 // Of the rounds that widen the beam, the farther half waits for the next one: what that finds near
@@ -242,13 +268,6 @@ std::size_t Search::Progress::results_to_take() const noexcept {
     const std::size_t results = walk_.results().size();
     const bool all = context_.statistics.rounds == 0 || walk_.exhausted();
     return all ? results : (results + 1) / 2;
-}
-
-// The results left in the beam are farther than those taken by their estimates. So near that hardly
-// any of them is nearer, a few in a thousand, what was taken can be returned.
-Candidate Search::Progress::edge_behind(std::size_t taken) const noexcept {
-    const Beam &results = walk_.results();
-    return taken < results.size() ? context_.likely_bound(unmarked(results[taken])) : Beam::none;
 }
 
 Search::Progress::Head Search::Progress::tail_head() {

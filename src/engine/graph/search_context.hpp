@@ -85,13 +85,13 @@ struct SearchContext {
 
     // Of an estimate, what the node's distance is hardly ever less than. The error of a code lies
     // in a direction that has nothing to do with the query's: of its length, a part like one in the
-    // root of the dimensions shows. A quarter is three times as much where there are codes, or
+    // root of the dimensions shows. A third is nearly four times as much where there are codes, or
     // more.
     Candidate likely_bound(Candidate estimate) const noexcept {
         if (!coded)
             return estimate;
         const NodeId id = candidate_id(estimate);
-        const float error = distance::code_error(nodes->code(id)) / 4;
+        const float error = distance::code_error(nodes->code(id)) / 3;
         return make_candidate(judge.bound(candidate_distance(estimate), error), 0);
     }
 
