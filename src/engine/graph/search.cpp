@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
-#include <ranges>
 #include <utility>
 
 #include "engine/graph/exact_scan.hpp"
@@ -181,11 +180,11 @@ std::size_t Search::Progress::likely_next(Tid *tids, std::size_t most) const noe
     std::size_t count = 0;
     // In the order of their estimates, by which the last one returned has a place among them.
     const std::size_t end = phase_ == Phase::walk && round_done_ ? taken_ : 0;
-    const auto places = std::views::iota(std::size_t{0}, end);
-    const auto next = std::ranges::partition_point(
-        places, [&](std::size_t i) { return unmarked(walk_.results()[i]) <= horizon_; });
-    for (auto i = static_cast<std::size_t>(next - places.begin()); i < end && count < most; ++i) {
-        const std::uint64_t state = context_.nodes->state(candidate_id(walk_.results()[i]));
+    for (std::size_t i = 0; i < end && count < most; ++i) {
+        const Candidate candidate = unmarked(walk_.results()[i]);
+        if (candidate <= horizon_)
+            continue;
+        const std::uint64_t state = context_.nodes->state(candidate_id(candidate));
         if (is_live(state))
             tids[count++] = state_tid(state);
     }
