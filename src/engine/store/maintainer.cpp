@@ -23,7 +23,7 @@ constexpr std::uint64_t connected_while_linking = 8;
 constexpr std::uint64_t connected_at_rest = 256;
 
 // So much space for rows to come is kept ready in the node file; in the log it is half a segment.
-constexpr std::uint32_t slot_bytes_ahead = 4u << 20;
+constexpr std::uint32_t slot_bytes_ahead = 6u << 20;
 
 }  // namespace
 
