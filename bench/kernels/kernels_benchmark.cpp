@@ -95,23 +95,14 @@ class Vectors {
 };
 
 // One measured function. A class each, so that the loops below call what is measured directly.
+template <Kept kept>
 struct RowCall {
-    static constexpr Kept measured = Kept::vectors;
+    static constexpr Kept measured = kept;
     const Kernel *row;
     std::size_t dimensions;
 
     float operator()(const float *a, const void *b) const {
-        return row->distance(a, b, dimensions);
-    }
-};
-
-struct CodeRowCall {
-    static constexpr Kept measured = Kept::codes;
-    const Kernel *row;
-    std::size_t dimensions;
-
-    float operator()(const float *a, const void *b) const {
-        return row->code_distance(a, b, dimensions);
+        return (kept == Kept::codes ? row->code_distance : row->distance)(a, b, dimensions);
     }
 };
 
@@ -294,11 +285,11 @@ void add_kernels(Isa isa, std::size_t dimensions) {
     };
     for (const auto &[metric, name] : metrics) {
         const Kernel *row = find_kernel(isa, Element::float32, metric);
-        add(name + isa_suffix, isa, RowCall{row, dimensions});
+        add(name + isa_suffix, isa, RowCall<Kept::vectors>{row, dimensions});
         add_by_four<Kept::vectors>(name + isa_suffix, row, dimensions);
         if (row->code_distance != nullptr) {
             const std::string code_name = std::string("code_") + name + isa_suffix;
-            add(code_name, isa, CodeRowCall{row, dimensions});
+            add(code_name, isa, RowCall<Kept::codes>{row, dimensions});
             add_by_four<Kept::codes>(code_name, row, dimensions);
         }
     }

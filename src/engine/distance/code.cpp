@@ -5,9 +5,8 @@
 // kernel (float32.hpp), x the vector, d what low + step * c[i] is in exact arithmetic, and E the
 // distance between x and d:
 //
-//     decoding   One fused operation, or two roundings: in element i, kernels differ from d and
-//     from
-//                each other by at most u * (|low| + 3 |d[i]|). As |low| <= |x| and
+//     decoding   One fused operation, or two roundings: in element i, kernels differ from d
+//                and from each other by at most u * (|low| + 3 |d[i]|). As |low| <= |x| and
 //                |d| <= (1 + 1/32) |x|, that is u * (sqrt(n) + 4) * |x| for a vector, and less than
 //                k * u * |x|.
 //     summing    The sum of squares below is kept in eight lanes and at most k * u of itself too

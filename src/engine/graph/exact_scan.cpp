@@ -77,11 +77,8 @@ Status ExactStream::fill(SearchContext &context) {
         chunk_.resize(chunk_size_);
         cut = true;
     };
-    const auto prefetch = [&](NodeId id) {
-        prefetch_lines(context.nodes->vector(id),
-                       std::min<std::size_t>(most_lines_ahead,
-                                             context.nodes->layout().vector_bytes / cache_line));
-    };
+    const std::size_t lines = lines_ahead(0, context.nodes->layout().vector_bytes);
+    const auto prefetch = [&](NodeId id) { prefetch_lines(context.nodes->vector(id), lines); };
     const Status status = pass_over(context, 0, context.marks.linked, prefetch, [&](NodeId id) {
         const Candidate candidate = context.measure(id);
         if (candidate <= after_ || candidate > limit ||

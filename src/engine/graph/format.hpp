@@ -153,6 +153,12 @@ struct Layout {
     }
     constexpr std::uint32_t level0_links() const { return 2 * m; }
     constexpr std::uint32_t owner_word() const { return m + 1; }  // index in an upper block
+    constexpr bool coded() const { return code_bytes > 0; }
+    // Of a slot, what the walk and the linker measure: the code where there is one.
+    constexpr std::uint32_t measured_offset() const {
+        return coded() ? code_offset : vector_offset;
+    }
+    constexpr std::uint32_t measured_bytes() const { return coded() ? code_bytes : vector_bytes; }
     // Cache lines of a slot that hold its state and its links.
     constexpr std::uint32_t link_lines() const {
         return (code_offset + static_cast<std::uint32_t>(cache_line) - 1) / cache_line;

@@ -60,8 +60,7 @@ template <>
 inline unsigned short hnswlib::HierarchicalNSW<dvec::graph::Distance>::getListCount(
     linklistsizeint *list) const {
     const auto count = *reinterpret_cast<const unsigned short *>(list);
-    const std::size_t lines =
-        std::min(data_size_ / dvec::graph::cache_line + 1, dvec::graph::most_lines_ahead);
+    const std::size_t lines = dvec::graph::lines_ahead(offsetData_, data_size_);
     for (unsigned i = 1; i <= count; ++i)
         dvec::graph::prefetch_lines(getDataByInternalId(list[i]), lines);
     return count;
@@ -107,7 +106,7 @@ class Linker::Construction final : private Graph {
         : Graph(nullptr),
           nodes_(nodes),
           measure_{params.kernel.distance,
-                   nodes.layout().code_bytes > 0 ? params.kernel.code_distance : nullptr,
+                   nodes.layout().coded() ? params.kernel.code_distance : nullptr,
                    CodeJudge(params.kernel), params.dimensions,
                    nodes.layout().vector_offset - nodes.layout().code_offset},
           length_matters_(params.kernel.metric == distance::Metric::inner_product),
@@ -125,9 +124,8 @@ class Linker::Construction final : private Graph {
         size_data_per_element_ = layout.stride;
         size_links_per_element_ = layout.upper_block_bytes;
         offsetLevel0_ = offsetof(SlotHeader, link_count);
-        const bool coded = layout.code_bytes > 0;
-        offsetData_ = coded ? layout.code_offset : layout.vector_offset;
-        data_size_ = coded ? layout.code_bytes : layout.vector_bytes;
+        offsetData_ = layout.measured_offset();
+        data_size_ = layout.measured_bytes();
         fstdistfunc_ = &measured;
         dist_func_param_ = &measure_;
         pool_ = std::make_unique<ThreadPool>(std::max(params.threads, 1u) - 1);

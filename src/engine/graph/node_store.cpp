@@ -276,7 +276,7 @@ void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
     header->link_count.store(0, std::memory_order_relaxed);
     header->reserved = 0;
     std::memcpy(slot_bytes(id) + layout_.vector_offset, vector, layout_.vector_bytes);
-    if (layout_.code_bytes > 0)
+    if (layout_.coded())
         // From the copy, which is aligned.
         distance::encode(reinterpret_cast<const float *>(this->vector(id)),
                          layout_.vector_bytes / sizeof(float),

@@ -1,6 +1,7 @@
 // Asking the cache for what is to be read soon.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "engine/graph/format.hpp"
@@ -10,6 +11,11 @@ namespace dvec::graph {
 // Of one vector or code, lines beyond these are left to the processor's own stream prefetcher,
 // which has started by then.
 inline constexpr std::size_t most_lines_ahead = 16;
+
+// How many lines to ask for of what lies at an offset from the beginning of a line.
+constexpr std::size_t lines_ahead(std::size_t offset, std::size_t bytes) {
+    return std::min((offset % cache_line + bytes + cache_line - 1) / cache_line, most_lines_ahead);
+}
 
 // Inlined always: GCC takes a function that does nothing but prefetch for one without effects, and
 // drops calls of it.

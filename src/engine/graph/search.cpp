@@ -90,9 +90,10 @@ class Search::Progress {
     Phase phase_ = Phase::idle;
     std::size_t taken_ = 0;    // of the results of the walk's last round, into walked_
     bool round_done_ = false;  // the walk has made one, to its end
-    // So far walked_ holds every node that the walk has met. What is farther waits.
+    // So far walked_ holds every node that the walk has met; what is farther waits. Of no meaning
+    // before the first round.
     Candidate edge_ = 0;
-    bool edge_is_exact_ = true;  // or a bound, which the distances in walked_ may replace
+    bool edge_is_exact_ = false;  // or a bound, which the distances in walked_ may replace
     // The farthest hit the walk has returned, and all of them: what exact completion must not
     // repeat.
     Candidate horizon_ = 0;
@@ -116,19 +117,14 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     context_.query = query_.assign(query, layout.vector_bytes);
     context_.interrupted = params.interrupted;
     context_.next_poll = SearchContext::poll_interval;
-    context_.coded = layout.code_bytes > 0;
+    context_.coded = layout.coded();
     if (context_.coded)
         context_.judge = CodeJudge(params.kernel, context_.query, params.dimensions);
-    const std::size_t offset = context_.coded ? layout.code_offset : layout.vector_offset;
-    const std::size_t bytes = context_.coded ? layout.code_bytes : layout.vector_bytes;
-    context_.first_line = offset / cache_line;
-    context_.lines = std::min((offset + bytes + cache_line - 1) / cache_line - context_.first_line,
-                              most_lines_ahead);
+    context_.first_line = layout.measured_offset() / cache_line;
+    context_.lines = lines_ahead(layout.measured_offset(), layout.measured_bytes());
 
     exact_after_ = params.exact_after;
     taken_ = 0;
-    edge_ = 0;
-    edge_is_exact_ = true;
     round_done_ = false;
     horizon_ = 0;
     returned_.clear();
@@ -218,9 +214,9 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
     for (;;) {
         while (!walked_.empty()) {
             const Candidate candidate = walked_.nearest(context_);
-            if (candidate > edge_ && edge_is_exact_)
-                break;
             if (candidate > edge_) {
+                if (edge_is_exact_)
+                    break;
                 settle_edge();
                 continue;
             }
@@ -240,8 +236,9 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
         for (std::size_t i = 0; i < taken_; ++i)
             walked_.add(context_.bound(unmarked(walk_.results()[i])));
         // Whatever was not taken has an estimate beyond the last one's.
-        edge_is_exact_ = taken_ == 0;
-        edge_ = taken_ == 0 ? 0 : context_.likely_bound(unmarked(walk_.results()[taken_ - 1]));
+        edge_is_exact_ = false;
+        if (taken_ > 0)
+            edge_ = context_.likely_bound(unmarked(walk_.results()[taken_ - 1]));
     }
 }
 

@@ -45,11 +45,8 @@ struct SearchContext {
         if (!coded)
             return measure(id);
         ++statistics.distances;
-        const std::byte *code = nodes->code(id);
-        const float distance = kernel.code_distance(query, code, dimensions);
-        if (!judge.reliable(distance, distance::code_error(code))) [[unlikely]]
-            return measure(id);
-        return make_candidate(distance, id);
+        const float distance = kernel.code_distance(query, nodes->code(id), dimensions);
+        return believe(distance, id);
     }
 
     // The estimates of four nodes, those that four calls would give.
@@ -62,12 +59,16 @@ struct SearchContext {
         float distances[batch];
         (coded ? kernel.four_code_distances : kernel.four_distances)(query, measured, dimensions,
                                                                      distances);
-        for (std::size_t i = 0; i < batch; ++i) {
-            candidates[i] = make_candidate(distances[i], ids[i]);
-            if (coded && !judge.reliable(distances[i], distance::code_error(nodes->code(ids[i]))))
-                [[unlikely]]
-                candidates[i] = measure(ids[i]);
-        }
+        for (std::size_t i = 0; i < batch; ++i)
+            candidates[i] =
+                coded ? believe(distances[i], ids[i]) : make_candidate(distances[i], ids[i]);
+    }
+
+    // The estimate by the distance to a code, if that tells enough; else by that to the vector.
+    Candidate believe(float distance, NodeId id) noexcept {
+        if (!judge.reliable(distance, distance::code_error(nodes->code(id)))) [[unlikely]]
+            return measure(id);
+        return make_candidate(distance, id);
     }
 
     // Of an estimate, what the node's distance is at least; marked when it is the distance itself.

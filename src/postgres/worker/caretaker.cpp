@@ -291,7 +291,7 @@ bool compact_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
 
 bool waits_for_burst(Ward &ward, TimestampTz now) {
     return ward.burst.should_wait({now, ward.entry->shared.graph.allocated.load(),
-                                   ward.maintainer->tail_bytes(), tail_limit(*ward.entry)});
+                                   ward.maintainer->tail_bytes(), tail_limit(*ward.entry, now)});
 }
 
 // Links a piece of the tail. Returns whether there is more to do at once.

@@ -32,7 +32,7 @@ bool tail_too_long(const OpenIndex &open) {
     const uint64 tail = uint64{open.index->tail()} * open.index->vector_bytes();
     // The clock is asked only where it matters: this is done for every row.
     return tail > bytes_of(settings::tail_limit_kb) / share_while_searched &&
-           tail > tail_limit(*open.entry);
+           tail > tail_limit(*open.entry, GetCurrentTimestamp());
 }
 
 bool too_much_unsynced(const OpenIndex &open) {
@@ -187,10 +187,9 @@ void wait_for_checkpoint(OpenIndex *open) {
 
 }  // namespace
 
-uint64 tail_limit(const IndexEntry &entry) {
+uint64 tail_limit(const IndexEntry &entry, TimestampTz now) {
     const auto last_scan = static_cast<TimestampTz>(entry.last_scan.load());
-    const bool searched =
-        !TimestampDifferenceExceeds(last_scan, GetCurrentTimestamp(), searched_ms);
+    const bool searched = !TimestampDifferenceExceeds(last_scan, now, searched_ms);
     return bytes_of(settings::tail_limit_kb) / (searched ? share_while_searched : 1);
 }
 

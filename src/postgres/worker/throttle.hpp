@@ -9,7 +9,7 @@ namespace dvec::postgres {
 
 // The bytes of vectors not yet linked at which sessions that insert into an index wait:
 // dvec.tail_limit, or an eighth of it while the index is searched, since every search reads them.
-uint64 tail_limit(const IndexEntry &entry);
+uint64 tail_limit(const IndexEntry &entry, TimestampTz now);
 
 // Before a row is added, so that an ERROR here leaves nothing behind: waits while the tail is
 // longer than its limit, and does what throttle_log does. Interruptible.

@@ -144,10 +144,7 @@ TEST_F(CodeSearchTest, GraphAndTailComeMergedAndComplete) {
         create(dimensions, 16, Codes::as_usual, metric);
         add(of_many_lengths(ClusteredData(1, shape).make(2500)));
         link_first(2000);
-        for (NodeId id = 0; id < 2500; id += 13)
-            nodes_->mark_deleted(id);
-        for (NodeId id = 2001; id < 2500; id += 17)
-            nodes_->mark_hole(id);
+        lose_some(2000);
         const auto queries = ClusteredData(2, shape).make(3);
         for (std::size_t q = 0; q < 3; ++q) {
             const float *query = &queries[q * dimensions];
@@ -244,18 +241,7 @@ TEST_F(CodeSearchTest, InterruptedAtAnyPollItGoesOnWithTheSameHits) {
 
 TEST_F(CodeSearchTest, DeletedNodesTakeNoPlaceInTheBeam) {
     create(dimensions);
-    add(ClusteredData(1, shape).make(2500));
-    link_all();
-    std::mt19937 random(5);
-    for (NodeId id = 0; id < 2500; ++id)
-        if (random() % 10 < 8)
-            nodes_->mark_deleted(id);
-    EXPECT_GE(recall(ClusteredData(2, shape).make(30), 40, 10), 0.95);
-    const auto query = ClusteredData(2, shape).make(1);
-    Search one_round;
-    EXPECT_EQ(search_with(one_round, query.data(), search_params(40), 40).size(), 40u);
-    EXPECT_EQ(one_round.statistics().rounds, 0u);
-    expect_complete(search(query.data(), 40, 10000), query.data(), 50);
+    expect_deleted_take_no_place(shape, 2500, 50);
 }
 
 }  // namespace

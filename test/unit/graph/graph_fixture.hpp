@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <set>
 #include <utility>
 #include <vector>
@@ -156,6 +157,33 @@ class GraphTest : public ::testing::Test {
         }
         EXPECT_LE(descents, 1u);
         EXPECT_LE(late, most_late);
+    }
+
+    // Some nodes everywhere are deleted, some of the tail are holes.
+    void lose_some(NodeId linked) {
+        const NodeId end = state_.allocated.load();
+        for (NodeId id = 0; id < end; id += 13)
+            nodes_->mark_deleted(id);
+        for (NodeId id = linked + 1; id < end; id += 17)
+            nodes_->mark_hole(id);
+    }
+
+    // Links nodes of which eight in ten are then deleted: a round finds as many of the others as it
+    // would have found of all.
+    void expect_deleted_take_no_place(const ClusteredShape &shape, std::uint32_t count,
+                                      std::size_t most_late) {
+        add(ClusteredData(1, shape).make(count));
+        link_all();
+        std::mt19937 random(5);
+        for (NodeId id = 0; id < count; ++id)
+            if (random() % 10 < 8)
+                nodes_->mark_deleted(id);
+        EXPECT_GE(recall(ClusteredData(2, shape).make(30), 40, 10), 0.95);
+        const auto query = ClusteredData(2, shape).make(1);
+        Search one_round;
+        EXPECT_EQ(search_with(one_round, query.data(), search_params(40), 40).size(), 40u);
+        EXPECT_EQ(one_round.statistics().rounds, 0u);
+        expect_complete(search(query.data(), 40, 10000), query.data(), most_late);
     }
 
     // Of the k nearest, the share that a search with this ef returns first. By distance, so that

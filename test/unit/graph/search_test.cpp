@@ -66,10 +66,7 @@ TEST_F(SearchTest, GraphAndTailComeMergedAndComplete) {
     create(16);
     add(ClusteredData(1, shape).make(4000));
     link_first(3000);
-    for (NodeId id = 0; id < 4000; id += 13)
-        nodes_->mark_deleted(id);
-    for (NodeId id = 3001; id < 4000; id += 17)
-        nodes_->mark_hole(id);
+    lose_some(3000);
     const auto queries = ClusteredData(2, shape).make(5);
     Search search;
     for (std::size_t q = 0; q < 5; ++q) {
@@ -198,18 +195,7 @@ TEST_F(SearchTest, EqualDistancesComeByIdAndAllOfThem) {
 
 TEST_F(SearchTest, DeletedNodesTakeNoPlaceInTheBeam) {
     create(16);
-    add(ClusteredData(1, shape).make(4000));
-    link_all();
-    std::mt19937 random(5);
-    for (NodeId id = 0; id < 4000; ++id)
-        if (random() % 10 < 8)
-            nodes_->mark_deleted(id);
-    EXPECT_GE(recall(ClusteredData(2, shape).make(30), 40, 10), 0.95);
-    const auto query = ClusteredData(2, shape).make(1);
-    Search one_round;
-    EXPECT_EQ(search_with(one_round, query.data(), search_params(40), 40).size(), 40u);
-    EXPECT_EQ(one_round.statistics().rounds, 0u);
-    expect_complete(search(query.data(), 40, 10000), query.data(), 200);
+    expect_deleted_take_no_place(shape, 4000, 200);
 }
 
 TEST_F(SearchTest, DeletionsDuringASearchAreRespected) {
