@@ -38,7 +38,7 @@ MODULE_big = dvec
 EXTENSION = dvec
 DATA = $(wildcard sql/dvec--*.sql)
 
-SOURCES := $(shell find src -name '*.cpp')
+SOURCES := $(shell find src/ -name '*.cpp')
 OBJS = $(SOURCES:src/%.cpp=build/obj/%.o)
 
 # Only what a C++20 build needs on top of the server's own flags. Every object carries just the
@@ -59,6 +59,11 @@ REGRESS_OPTS = --inputdir=test --load-extension=dvec
 EXTRA_CLEAN = build
 
 include $(PGXS)
+
+# What a server was configured with for its C files, and a C++ compiler or an older one does not know.
+c_only := -fexcess-precision=% -Wmissing-variable-declarations
+override CXXFLAGS := $(filter-out $(c_only),$(CXXFLAGS))
+override CFLAGS := $(filter-out $(c_only),$(CFLAGS))
 
 include mk/engine.mk
 include mk/shim.mk

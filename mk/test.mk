@@ -21,7 +21,7 @@ prefix: all vector-shim
 	scripts/make-prefix build/prefix
 
 # --- Engine units ---
-UNIT_SOURCES := $(shell find test/unit -name '*.cpp')
+UNIT_SOURCES := $(shell find test/unit/ -name '*.cpp')
 ENGINE_SOURCES := $(filter src/engine/%,$(SOURCES))
 UNIT_FLAGS = -std=c++20 -g -Wall -Wextra -Wshadow -Isrc -I. -MMD -MP $(UNIT_EXTRA)
 UNIT_LIBS = -lgtest -lgtest_main -lisal -lpthread

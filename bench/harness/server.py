@@ -15,7 +15,7 @@ import psycopg
 from harness.plan import BUILD, ROOT
 
 OWN_BIN = pathlib.Path(os.environ.get(
-    "DVEC_PREFIX_BIN", ROOT / "build/prefix/usr/lib/postgresql/15/bin"))
+    "DVEC_PREFIX_BIN", ROOT / "build/prefix/bin"))
 
 
 def processes():

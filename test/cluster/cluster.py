@@ -20,7 +20,7 @@ from faults import Faults
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get(
-    "DVEC_PREFIX_BIN", ROOT / "build/prefix/usr/lib/postgresql/15/bin"))
+    "DVEC_PREFIX_BIN", ROOT / "build/prefix/bin"))
 
 SETTINGS = {
     "listen_addresses": "",

@@ -59,7 +59,7 @@ def next_programs(release):
     for command in (["scripts/make-vector-shim", "build/shim"], ["scripts/make-prefix", "prefix"]):
         made = run(release, *command)
         assert made.returncode == 0, made.stderr
-    return release / "prefix" / clusters.BIN.relative_to(ROOT / "build/prefix")
+    return release / "prefix/bin"
 
 
 @pytest.fixture

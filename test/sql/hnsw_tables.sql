@@ -12,6 +12,8 @@ CREATE INDEX t_partial ON t USING hnsw (v vector_l2_ops) WHERE kind = 'a';
 INSERT INTO t VALUES (100, 'a', '[10,1,1]'), (101, 'b', '[10,1,1]'), (102, 'a', NULL);
 EXPLAIN (COSTS off) SELECT id FROM t WHERE kind = 'a' ORDER BY v <-> '[10,0,1]' LIMIT 3;
 SELECT id FROM t WHERE kind = 'a' ORDER BY v <-> '[10,1,1]' LIMIT 3;
+-- Its condition alone is no use for it.
+SELECT count(*) FROM t WHERE kind = 'a';
 SELECT nodes FROM dvec_indexes WHERE index = 't_partial'::regclass;
 EXPLAIN (COSTS off) SELECT id FROM t ORDER BY v <-> '[10,0,1]' LIMIT 3;
 UPDATE t SET kind = 'b' WHERE id = 100;

@@ -25,7 +25,9 @@ EXPLAIN (VERBOSE, COSTS off)
 SELECT id, v <-> '[1,2,3]' AS d FROM points ORDER BY v <-> '[1,2,3]' LIMIT 3;
 EXPLAIN (VERBOSE, COSTS off)
 SELECT id FROM points ORDER BY v <-> '[1,2,3]' FETCH FIRST 3 ROWS WITH TIES;
+SET enable_seqscan = on; SET enable_incremental_sort = off;
 EXPLAIN (VERBOSE, COSTS off) SELECT id FROM points ORDER BY v <-> '[1,2,3]', id LIMIT 3;
+SET enable_seqscan = off; SET enable_incremental_sort = on;
 EXPLAIN (VERBOSE, COSTS off) SELECT id FROM points ORDER BY v <-> '[1,2,3]' LIMIT 3 FOR UPDATE;
 EXPLAIN (VERBOSE, COSTS off)
 SELECT count(*) FROM (SELECT id FROM points ORDER BY v <-> '[1,2,3]' LIMIT 3) n;

@@ -27,7 +27,6 @@ extern "C" {
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
-#include "common/relpath.h"
 #include "funcapi.h"
 #include "nodes/execnodes.h"
 #include "utils/builtins.h"
@@ -165,9 +164,7 @@ void compare_with_table(Check *check, Relation heap, Relation index, Snapshot sn
     check->support = index_support(index);
     check->row_context =
         AllocSetContextCreate(CurrentMemoryContext, "dvec check row", ALLOCSET_DEFAULT_SIZES);
-    const compat::FileName file = compat::file_name(heap);
-    check->table_file =
-        GetRelationPath(file.database, file.tablespace, file.number, file.backend, MAIN_FORKNUM);
+    check->table_file = compat::relation_path(compat::file_name(heap));
 
     IndexInfo *info = BuildIndexInfo(index);
     // The scan of a snapshot, beside writers, as in CREATE INDEX CONCURRENTLY.

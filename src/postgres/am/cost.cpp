@@ -132,13 +132,13 @@ void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *s
         *correlation = 0;
         *pages = 0;
         *startup_cost = *total_cost = get_float8_infinity();
+        const IndexOptInfo *index = path->indexinfo;
         // The index can only order rows.
         if (path->indexorderbys == NIL)
-            return;
-        const IndexOptInfo *index = path->indexinfo;
+            return compat::exclude(&path->path);
         const Facts facts = facts_of(index->indexoid);
         if (!facts.searchable)
-            return;
+            return compat::exclude(&path->path);
         const Model model{std::max(index->tuples, 2.0), facts.ef, facts.exact,
                           cpu_index_tuple_cost + cpu_operator_cost, 2 * facts.m * new_neighbours};
         const double share = share_charged(index->rel, facts);

@@ -58,7 +58,7 @@ Attempt remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDele
     stats->num_index_tuples = 0;
     for (uint32 id = 0; id < end; ++id) {
         if (id % nodes_between_delays == 0) {
-            vacuum_delay_point();
+            compat::vacuum_delay();
             throttle_log(open);
         }
         const uint64 state = open->index->nodes().state(id);

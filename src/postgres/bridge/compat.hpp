@@ -1,9 +1,9 @@
-// Differences between the PostgreSQL major versions dvec builds on (15 and 16), and the only place
+// Differences between the PostgreSQL major versions dvec builds on (15 to 18), and the only place
 // where a version is asked for. Reached through bridge/postgres.hpp, after postgres.h.
 #pragma once
 
-#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 170000
-#error "dvec builds on PostgreSQL 15 and 16"
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "dvec builds on PostgreSQL 15 to 18"
 #endif
 
 // The VARDATA family of macros lived in postgres.h before it got a header of its own.
@@ -23,7 +23,14 @@ extern "C" {
 // Which file a relation is stored in. From version 16 on the parts and their names differ.
 extern "C" {
 #include "access/xlogreader.h"
+#include "commands/vacuum.h"
+#include "common/relpath.h"
+#include "nodes/pathnodes.h"
+#if PG_VERSION_NUM >= 170000
+#include "storage/procnumber.h"
+#else
 #include "storage/backendid.h"
+#endif
 #include "utils/rel.h"
 #if PG_VERSION_NUM >= 160000
 #include "utils/relfilenumbermap.h"
@@ -31,6 +38,12 @@ extern "C" {
 #include "utils/relfilenodemap.h"
 #endif
 }
+
+// Stands for no session where a file belongs to everybody. Version 17 renamed it.
+#if PG_VERSION_NUM >= 170000
+inline constexpr int InvalidBackendId = INVALID_PROC_NUMBER;
+#endif
+
 namespace dvec::postgres::compat {
 
 struct FileName {
@@ -47,6 +60,17 @@ inline FileName file_name(Relation relation) {
 #else
     return {relation->rd_node.spcNode, relation->rd_node.dbNode, relation->rd_node.relNode,
             relation->rd_backend};
+#endif
+}
+
+// The path of the main fork's first segment, relative to the data directory, in palloc'd memory.
+inline char *relation_path(const FileName &file) {
+#if PG_VERSION_NUM >= 180000
+    return pstrdup(
+        GetRelationPath(file.database, file.tablespace, file.number, file.backend, MAIN_FORKNUM)
+            .str);
+#else
+    return GetRelationPath(file.database, file.tablespace, file.number, file.backend, MAIN_FORKNUM);
 #endif
 }
 
@@ -72,6 +96,25 @@ inline bool names_page_of(XLogReaderState *record, uint8 block, Relation relatio
     RelFileNode file;
     return XLogRecGetBlockTagExtended(record, block, &file, &fork, page, nullptr) &&
            fork == MAIN_FORKNUM && RelFileNodeEquals(file, relation->rd_node);
+#endif
+}
+
+// Looks for interrupts and sleeps as the cost of VACUUM so far demands.
+inline void vacuum_delay() {
+#if PG_VERSION_NUM >= 180000
+    vacuum_delay_point(false);
+#else
+    vacuum_delay_point();
+#endif
+}
+
+// Makes the planner prefer every other path to one that cannot be executed; its cost is infinite as
+// well. Version 18 looks at the number of disabled nodes before it looks at costs, so this number is
+// larger than what any other plan adds up to, and small enough to be added up itself. To be called
+// by amcostestimate, since the server sets the number just before.
+inline void exclude([[maybe_unused]] Path *path) {
+#if PG_VERSION_NUM >= 180000
+    path->disabled_nodes = 1 << 16;
 #endif
 }
 

@@ -20,7 +20,6 @@
 #include "postgres/worker/registry.hpp"
 
 extern "C" {
-#include "common/relpath.h"
 }
 
 namespace dvec::postgres {
@@ -63,22 +62,21 @@ std::optional<IndexFile> parse_name(std::string_view name) {
     return file;
 }
 
-// GetRelationPath may raise (out of memory only) and is called with nothing alive but plain data.
+// The server's part may raise (out of memory only) and is called with nothing alive but plain data.
 struct RelationPath {
     char text[MAXPGPATH];
 };
 
-RelationPath relation_path(const IndexFile &file) {
+RelationPath path_of(const IndexFile &file) {
     RelationPath result;
-    char *path =
-        GetRelationPath(file.database, file.tablespace, file.number, file.backend, MAIN_FORKNUM);
+    char *path = compat::relation_path(file);
     strlcpy(result.text, path, sizeof result.text);
     pfree(path);
     return result;
 }
 
 bool relation_exists(const IndexFile &file) {
-    const RelationPath path = relation_path(file);
+    const RelationPath path = path_of(file);
     // Anything but a plain "no such file" leaves the folder alone.
     return access(path.text, F_OK) == 0 || errno != ENOENT;
 }
