@@ -33,7 +33,6 @@ EXPLAIN (COSTS off) SELECT id FROM points ORDER BY s <#> '{1:1}/40' LIMIT 5;
 EXPLAIN (COSTS off) SELECT id FROM points ORDER BY b <~> B'000000000000000000000' LIMIT 5;
 
 -- Distances of the ten nearest, by index and by exact search: ids may differ where distances are equal.
--- Under halfvec_cosine_ops the order is that of unit vectors rounded to halves.
 CREATE FUNCTION pg_temp.distances(attribute text, operator text, query text, exact boolean)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

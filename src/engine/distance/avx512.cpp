@@ -2,6 +2,7 @@
 //
 // Compiled with flags that only this file gets; kernel_table.hpp says what follows from that.
 #include "engine/distance/code_kernels.hpp"
+#include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 #if defined(__x86_64__)
@@ -305,6 +306,9 @@ constexpr Kernel rows[] = {
      four_distances<Half, Product>, "float16 inner_product avx512"},
     {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
      four_distances<Half, AbsoluteDifference>, "float16 l1 avx512"},
+    cosine_row<cosine_parts<float>>("float32 cosine avx512", distance<float, Product, Code>,
+                                    four_distances<float, Product, Code>),
+    half_cosine_row<cosine_parts<Half>>("float16 cosine avx512"),
 };
 
 template <typename Scalar>

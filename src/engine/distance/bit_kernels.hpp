@@ -63,8 +63,13 @@ static float hamming(const void *a, const void *b, size_t dimensions) {
 }
 
 template <typename Bits>
+static double whole_jaccard(const void *a, const void *b, size_t dimensions) {
+    return jaccard_distance(overlap<Bits>(a, b, (dimensions + 7) / 8));
+}
+
+template <typename Bits>
 static float jaccard(const void *a, const void *b, size_t dimensions) {
-    return static_cast<float>(jaccard_distance(overlap<Bits>(a, b, (dimensions + 7) / 8)));
+    return static_cast<float>(whole_jaccard<Bits>(a, b, dimensions));
 }
 
 template <typename Bits>
@@ -74,7 +79,12 @@ static constexpr Kernel hamming_row(const char *name) {
 
 template <typename Bits>
 static constexpr Kernel jaccard_row(const char *name) {
-    return {Element::bit, Metric::jaccard, jaccard<Bits>, four_by_one<jaccard<Bits>>, name};
+    return {.element = Element::bit,
+            .metric = Metric::jaccard,
+            .distance = jaccard<Bits>,
+            .four_distances = four_by_one<jaccard<Bits>>,
+            .name = name,
+            .whole = whole_jaccard<Bits>};
 }
 
 template <typename Bits>

@@ -5,8 +5,7 @@
 // every instruction set. Pure and thread-safe.
 //
 // The rows of the kernel table return the same as float, which is exact for Hamming distances below
-// 2^24 and for Jaccard distances the nearest float: strings whose distances differ never change
-// places, at worst they tie.
+// 2^24 and for Jaccard distances the nearest float, beside the whole one.
 #pragma once
 
 #include <cstddef>

@@ -30,6 +30,8 @@
 #include <cstring>
 #include <limits>
 
+#include "engine/distance/cosine_parts.hpp"
+
 namespace dvec::distance {
 
 namespace {
@@ -189,10 +191,26 @@ void straighten(CodeHeader &header, const Products &products) {
     }
 }
 
+float inverse_of_root(float square) {
+    return far_from_limits(square) ? 1 / std::sqrt(square) : 0.0f;
+}
+
 }  // namespace
 
+float inverse_length(const float *vector, std::size_t dimensions) {
+    Floats even{}, odd{};
+    for_each_block(vector, dimensions, 0,
+                   [&](const float *elements, std::size_t, std::size_t) {
+                       const Floats first = load(elements);
+                       const Floats second = load(elements + width);
+                       even += first * first;
+                       odd += second * second;
+                   });
+    return inverse_of_root(sum(even + odd));
+}
+
 void encode(const float *vector, std::size_t dimensions, void *code) {
-    CodeHeader header{0, 0, 0};
+    CodeHeader header{0, 0, 0, 0};
     if (dimensions != 0) {
         const auto [low, high] = range_of(vector, dimensions);
         header.low = low;
@@ -204,6 +222,7 @@ void encode(const float *vector, std::size_t dimensions, void *code) {
             straighten(header, products);
         const float distance = std::sqrt(squared_error(vector, dimensions, header, bytes));
         const float length = std::sqrt(products.square);
+        header.inverse_length = inverse_of_root(products.square);
         const float slack = static_cast<float>(dimensions / 8 + 12) * 0x1p-22f;
         header.error = distance + slack * distance + slack * length +
                        static_cast<float>(dimensions) * 0x1p-72f;

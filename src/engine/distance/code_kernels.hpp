@@ -14,12 +14,6 @@
 
 namespace dvec::distance {
 
-static inline CodeHeader code_header(const void *code) {
-    CodeHeader header;
-    __builtin_memcpy(&header, code, sizeof(header));
-    return header;
-}
-
 static inline const unsigned char *code_steps(const void *code) {
     return static_cast<const unsigned char *>(code) + sizeof(CodeHeader);
 }

@@ -1,5 +1,6 @@
 // The one dispatch table: which instruction set's kernels answer, and the calls that go through it.
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <iterator>
 
@@ -118,12 +119,23 @@ std::size_t Kernel::vector_bytes(std::size_t dimensions) const {
 }
 
 std::size_t Kernel::vector_code_bytes(std::size_t dimensions) const {
-    const bool measured = metric == Metric::l2_squared || metric == Metric::inner_product;
+    const bool measured = metric == Metric::l2_squared || metric == Metric::inner_product ||
+                          metric == Metric::cosine;
     if (element != Element::float32 || !measured || dimensions < least_coded_dimensions) {
         return 0;
     }
     return code_bytes(dimensions);
 }
+
+double Kernel::whole_distance(const void *a, const void *b, std::size_t dimensions) const {
+    return whole != nullptr ? whole(a, b, dimensions) : double{distance(a, b, dimensions)};
+}
+
+double Kernel::operator_value(double whole_value) const {
+    return metric == Metric::l2_squared ? std::sqrt(whole_value) : whole_value;
+}
+
+DistanceFunction Kernel::link_distance() const { return link != nullptr ? link : distance; }
 
 const Kernel *find_kernel(Element element, Metric metric) {
     return find_row(active_choice(), element, metric);

@@ -22,14 +22,14 @@ enum class Element : uint8_t {
 };
 
 // What a distance function measures; smaller is always nearer. The numbers are written to disk:
-// never change or reuse one. Cosine distance has no row of its own: callers store normalised
-// vectors and use inner_product, which orders them in the same way.
+// never change or reuse one.
 enum class Metric : uint8_t {
     l2_squared = 1,     // sum of (a[i] - b[i])^2
     inner_product = 2,  // minus the sum of a[i] * b[i]
     l1 = 3,             // sum of |a[i] - b[i]|
     hamming = 4,        // number of bits that differ
     jaccard = 5,        // 1 - bits set in both / bits set in either
+    cosine = 6,         // 1 - the cosine of the angle, from the sums of cosine_parts.hpp
 };
 
 // Measures two vectors of `dimensions` elements. Any number of dimensions is valid, zero included.
@@ -37,6 +37,7 @@ enum class Metric : uint8_t {
 // read, so either may end at the last byte of a mapped page. Pure and thread-safe. float32.hpp
 // describes the rounding.
 using DistanceFunction = float (*)(const void *a, const void *b, size_t dimensions);
+using WholeDistanceFunction = double (*)(const void *a, const void *b, size_t dimensions);
 
 // Measures one query against four vectors, under the same conditions: distances[i] gets the bits
 // that distance(query, vectors[i], dimensions) would have. The query is loaded once for several,
@@ -60,8 +61,25 @@ struct Kernel {
     // The same between a query of this element type and codes of vectors (code.hpp), which may lie
     // at any address; null where there are no codes. The distance is that to what the code stands
     // for, each of whose elements is rounded once or twice before float32.hpp's rounding begins.
+    // For cosine it is minus the inner product: lengths are for the caller to divide by.
     DistanceFunction code_distance = nullptr;
     FourDistancesFunction four_code_distances = nullptr;
+    // Where the metric is finished in double: `distance` is this, rounded to float. Null otherwise.
+    WholeDistanceFunction whole = nullptr;
+    // Null, or what to link nodes by in place of `distance`: the same but for vectors with squares
+    // near or beyond the limits of floats, where `distance` says what the SQL operator says, and
+    // this says where they point. NaN when one is zero.
+    DistanceFunction link = nullptr;
+
+    // All of the distance that the SQL operator is made from: whoever puts vectors in order by it,
+    // puts them in the operator's order, ties and NaN included.
+    double whole_distance(const void *a, const void *b, size_t dimensions) const;
+
+    // What the SQL operator returns where whole_distance is `whole_value`. The roots of different
+    // floats differ in double: no tie comes about.
+    double operator_value(double whole_value) const;
+
+    DistanceFunction link_distance() const;
 
     // Bytes of one vector as the distance function reads it, without any padding behind it.
     size_t vector_bytes(size_t dimensions) const;

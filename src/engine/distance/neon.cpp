@@ -3,6 +3,7 @@
 // An instruction set's file all the same, and bound by the rules in kernel_table.hpp.
 #include "engine/distance/bit_kernels.hpp"
 #include "engine/distance/code_kernels.hpp"
+#include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 #if defined(__aarch64__)
@@ -317,6 +318,9 @@ constexpr Kernel rows[] = {
      four_distances<Half, Product>, "float16 inner_product neon"},
     {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
      four_distances<Half, AbsoluteDifference>, "float16 l1 neon"},
+    cosine_row<cosine_parts<float>>("float32 cosine neon", distance<float, Product, Code>,
+                                    four_distances<float, Product, Code>),
+    half_cosine_row<cosine_parts<Half>>("float16 cosine neon"),
     hamming_row<Bits>("bit hamming neon"),
     jaccard_row<Bits>("bit jaccard neon"),
 };

@@ -6,6 +6,7 @@
 // base architecture has.
 #include "engine/distance/bit_kernels.hpp"
 #include "engine/distance/code_kernels.hpp"
+#include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 
 namespace dvec::distance {
@@ -129,6 +130,9 @@ constexpr Kernel rows[] = {
      four_by_one<distance<Half, Product>>, "float16 inner_product scalar"},
     {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
      four_by_one<distance<Half, AbsoluteDifference>>, "float16 l1 scalar"},
+    cosine_row<cosine_parts<float>>("float32 cosine scalar", distance<float, Product, Code>,
+                                    four_by_one<distance<float, Product, Code>>),
+    half_cosine_row<cosine_parts<Half>>("float16 cosine scalar"),
     hamming_row<Bits>("bit hamming scalar"),
     jaccard_row<Bits>("bit jaccard scalar"),
 };

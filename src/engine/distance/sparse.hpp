@@ -2,10 +2,11 @@
 //
 // A run of bytes that holds one, in a slot of an index and behind the header of an SQL value alike:
 //
-//     [count: uint32][zero: uint32][indices: int32 x count][values: float x count]
+//     [count: uint32][squared norm: float][indices: int32 x count][values: float x count]
 //
 // Indices ascend and begin at 0. In an index the bytes up to the size of a vector with
-// `indexed_capacity` elements are zero, for slots have one size.
+// `indexed_capacity` elements are zero, for slots have one size. Only what is measured by cosine has
+// its squared norm there; otherwise these bytes are zero.
 //
 // Distances are summed in float in the order of the indices, two vectors merged, one rounding for
 // each term and each addition. They are the same under every instruction set.
@@ -15,11 +16,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/distance/cosine_parts.hpp"
+
 namespace dvec::distance {
 
 struct SparseHead {
     std::uint32_t count;
-    std::uint32_t zero;
+    float squared_norm;
 };
 static_assert(sizeof(SparseHead) == 8);
 
@@ -56,5 +59,11 @@ struct SparseView {
 float l2_squared(const SparseView &a, const SparseView &b);
 float inner_product(const SparseView &a, const SparseView &b);
 float l1(const SparseView &a, const SparseView &b);
+
+// All three sums in one order, so that a vector is at distance 0 from itself.
+CosineParts cosine_parts(const SparseView &a, const SparseView &b);
+
+// What the head of a vector holds that is measured by cosine: squared_norm_a of any cosine_parts.
+float squared_norm(const SparseView &a);
 
 }  // namespace dvec::distance

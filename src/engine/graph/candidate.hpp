@@ -38,11 +38,6 @@ inline float candidate_distance(Candidate candidate) noexcept {
     return std::bit_cast<float>((bits & sign) != 0 ? bits ^ sign : ~bits);
 }
 
-// Where bounds and distances stand side by side (refinement.hpp), the mark means: this is the
-// distance. Of two equal ones the bound comes first.
-inline Candidate exact(Candidate candidate) noexcept { return candidate | expanded_mark; }
-inline bool is_exact(Candidate candidate) noexcept { return (candidate & expanded_mark) != 0; }
-
 // The candidate whatever its mark.
 inline Candidate unmarked(Candidate candidate) noexcept { return candidate & ~expanded_mark; }
 

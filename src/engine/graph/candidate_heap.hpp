@@ -1,5 +1,5 @@
-// Candidates set aside, of which the nearest may be wanted later, or never. Adding is an append;
-// order is made only when something is taken out, because most searches end without ever doing so.
+// Nodes set aside, of which the nearest may be wanted later, or never. Adding is an append; order is
+// made only when something is taken out, because most searches end without ever doing so.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,9 @@
 
 namespace dvec::graph {
 
-class CandidateHeap {
+// Of Candidate, or of Ranked.
+template <class Entry>
+class NodeHeap {
   public:
     // Empties it; memory beyond `keep` entries is given back.
     void reset(std::size_t keep) {
@@ -23,26 +25,26 @@ class CandidateHeap {
 
     bool empty() const noexcept { return entries_.empty(); }
     std::size_t size() const noexcept { return entries_.size(); }
-    void add(Candidate candidate) { entries_.push_back(candidate); }
+    void add(Entry entry) { entries_.push_back(entry); }
 
     // The nearest; the heap must not be empty.
-    Candidate nearest() {
+    Entry nearest() {
         settle();
         return entries_.front();
     }
-    Candidate take_nearest() {
+    Entry take_nearest() {
         settle();
         std::pop_heap(entries_.begin(), entries_.end(), std::greater<>());
-        const Candidate candidate = entries_.back();
+        const Entry entry = entries_.back();
         entries_.pop_back();
         ordered_ = entries_.size();
-        return candidate;
+        return entry;
     }
 
     // In no particular order.
-    const std::vector<Candidate> &entries() const noexcept { return entries_; }
+    const std::vector<Entry> &entries() const noexcept { return entries_; }
 
-    std::size_t memory_bytes() const noexcept { return entries_.capacity() * sizeof(Candidate); }
+    std::size_t memory_bytes() const noexcept { return entries_.capacity() * sizeof(Entry); }
 
   private:
     // Makes a heap of all entries: one by one when few were added, at once when many.
@@ -59,8 +61,10 @@ class CandidateHeap {
         }
     }
 
-    std::vector<Candidate> entries_;
+    std::vector<Entry> entries_;
     std::size_t ordered_ = 0;  // the first so many are a heap
 };
+
+using CandidateHeap = NodeHeap<Candidate>;
 
 }  // namespace dvec::graph

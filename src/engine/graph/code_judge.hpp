@@ -11,49 +11,86 @@
 
 namespace dvec::graph {
 
-// For one metric, and one query if bounds are wanted.
+// For one metric, and one query if distances by cosine or bounds are wanted.
 class CodeJudge {
   public:
     CodeJudge() = default;
     // For bound() too, a judge must know the query.
-    explicit CodeJudge(const distance::Kernel &kernel)
-        : euclidean_(kernel.metric == distance::Metric::l2_squared) {}
+    explicit CodeJudge(const distance::Kernel &kernel) : metric_(kernel.metric) {}
     CodeJudge(const distance::Kernel &kernel, const void *query, std::size_t dimensions)
         : CodeJudge(kernel) {
         // How much the rounding of two kernels may make of a sum (float32.hpp), with room to spare.
-        rounding_ = 1 - static_cast<float>(dimensions / 8 + 12) * 0x1p-22f;
-        if (!euclidean_)
+        rounding_ = static_cast<float>(dimensions / 8 + 12) * 0x1p-22f;
+        if (metric_ == distance::Metric::inner_product)
             // Squares that underflow lose at most 2^-149 each.
             length_ = std::sqrt(-kernel.distance(query, query, dimensions)) * 1.001f +
                       static_cast<float>(dimensions) * 0x1p-72f;
+        if (metric_ == distance::Metric::cosine)
+            inverse_length_ = distance::inverse_length(static_cast<const float *>(query), dimensions);
+    }
+
+    // The distance by what the kernel has measured to the code.
+    float distance(float measured, const distance::CodeHeader &code) const noexcept {
+        return distance(measured, code, inverse_length_);
+    }
+    // The same for a query of another length, of which the judge need not know anything.
+    float distance(float measured, const distance::CodeHeader &code,
+                   float inverse_length) const noexcept {
+        if (metric_ != distance::Metric::cosine)
+            return measured;
+        return 1 + measured * (code.inverse_length * inverse_length);
+    }
+
+    // How far a code is from its vector, in the terms of the distance; infinite where lengths that
+    // it depends on are none to divide by.
+    float error(const distance::CodeHeader &code) const noexcept {
+        return error(code, inverse_length_);
+    }
+    float error(const distance::CodeHeader &code, float inverse_length) const noexcept {
+        if (metric_ != distance::Metric::cosine)
+            return code.error;
+        return inverse_length > 0 && code.inverse_length > 0
+                   ? code.error * code.inverse_length
+                   : std::numeric_limits<float>::infinity();
     }
 
     // Whether a distance to a code says which of several vectors is nearer. A Euclidean one must be
-    // several times what the code is away from its vector; an error of the other is a small part of
+    // several times what the code is away from its vector; an error of the others is a small part of
     // both lengths, or infinite. One that left float's range says nothing.
     bool reliable(float distance, float error) const noexcept {
         constexpr float times = 8;
-        const float limit = euclidean_ ? distance : std::numeric_limits<float>::max();
+        const float limit = euclidean() ? distance : std::numeric_limits<float>::max();
         return times * times * error * error <= limit && std::isfinite(distance);
     }
 
-    // What the distance to the vector is at least.
+    // What the distance to the vector is at least: the whole one, as the operator rounds it.
     float bound(float distance, float error) const noexcept {
         if (!std::isfinite(distance))
-            return euclidean_ ? 0 : -std::numeric_limits<float>::infinity();
-        if (!euclidean_) {
-            // Infinite lengths and errors tell nothing.
-            const float least = distance - length_ * error;
-            return std::isnan(least) ? -std::numeric_limits<float>::infinity() : least;
+            return metric_ == distance::Metric::inner_product
+                       ? -std::numeric_limits<float>::infinity()
+                       : 0;
+        if (euclidean()) {
+            const float root = std::max(0.0f, std::sqrt(distance) - error);
+            return root * root * (1 - rounding_);
         }
-        const float root = std::max(0.0f, std::sqrt(distance) - error);
-        return root * root * rounding_;
+        if (metric_ == distance::Metric::cosine)
+            // With k * u of float32.hpp: the dot products, with their roundings, differ by the error
+            // times the query's length. Of a cosine, which is at most 1, the operator's root of the
+            // product of squares makes k * u, and the two lengths here as much, and a few u: half of
+            // 4 * k * u. The error is divided by such a length, too. Of 0 and NaN the greater is 0.
+            return std::max(0.0f, distance - error * (1 + rounding_) - rounding_);
+        // Infinite lengths and errors tell nothing.
+        const float least = distance - length_ * error;
+        return std::isnan(least) ? -std::numeric_limits<float>::infinity() : least;
     }
 
   private:
-    bool euclidean_ = true;
-    float rounding_ = 1;
-    float length_ = 0;  // of the query
+    bool euclidean() const noexcept { return metric_ == distance::Metric::l2_squared; }
+
+    distance::Metric metric_ = distance::Metric::l2_squared;
+    float rounding_ = 0;
+    float length_ = 0;          // of the query
+    float inverse_length_ = 0;  // of the query; 0 where it is none to divide by
 };
 
 }  // namespace dvec::graph

@@ -12,7 +12,7 @@ using base::Status;
 namespace {
 
 constexpr std::size_t first_chunk = 4096;
-constexpr std::size_t largest_chunk = std::size_t{1} << 19;  // with its slack 8 MB
+constexpr std::size_t largest_chunk = std::size_t{1} << 18;  // with its slack 8 MB
 
 // Calls `use` with every live node of [first, last). `prefetch` is called for nodes ahead.
 template <class Prefetch, class Use>
@@ -41,7 +41,7 @@ Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &f
         [&](NodeId id) { found.add(context.bound(context.estimate(id))); });
 }
 
-void ExactStream::start(Candidate after, Candidate until, const std::vector<NodeId> &except) {
+void ExactStream::start(Ranked after, Ranked until, const std::vector<NodeId> &except) {
     chunk_.clear();
     position_ = 0;
     chunk_size_ = first_chunk;
@@ -51,12 +51,12 @@ void ExactStream::start(Candidate after, Candidate until, const std::vector<Node
     last_chunk_ = false;
 }
 
-Result<std::optional<Candidate>> ExactStream::nearest(SearchContext &context) {
+Result<std::optional<Ranked>> ExactStream::nearest(SearchContext &context) {
     if (position_ == chunk_.size() && !last_chunk_)
         DVEC_TRY(fill(context));
     if (position_ == chunk_.size())
-        return std::optional<Candidate>();
-    return std::optional<Candidate>(chunk_[position_]);
+        return std::optional<Ranked>();
+    return std::optional<Ranked>(chunk_[position_]);
 }
 
 Status ExactStream::fill(SearchContext &context) {
@@ -68,7 +68,7 @@ Status ExactStream::fill(SearchContext &context) {
     position_ = 0;
     // Twice as many are gathered as are kept, so that cutting back is paid by as many additions.
     chunk_.reserve(2 * chunk_size_);
-    Candidate limit = until_;
+    Ranked limit = until_;
     bool cut = false;
     const auto cut_back = [&] {
         const auto middle = chunk_.begin() + static_cast<std::ptrdiff_t>(chunk_size_ - 1);
@@ -80,11 +80,11 @@ Status ExactStream::fill(SearchContext &context) {
     const std::size_t lines = lines_ahead(0, context.nodes->layout().vector_bytes);
     const auto prefetch = [&](NodeId id) { prefetch_lines(context.nodes->vector(id), lines); };
     const Status status = pass_over(context, 0, context.marks.linked, prefetch, [&](NodeId id) {
-        const Candidate candidate = context.measure(id);
-        if (candidate <= after_ || candidate > limit ||
-            std::binary_search(except_->begin(), except_->end(), candidate_id(candidate)))
+        const Ranked node = context.measure_whole(id);
+        if (node <= after_ || node > limit ||
+            std::binary_search(except_->begin(), except_->end(), id))
             return;
-        chunk_.push_back(candidate);
+        chunk_.push_back(node);
         if (chunk_.size() == 2 * chunk_size_)
             cut_back();
     });

@@ -13,31 +13,31 @@ namespace dvec::graph {
 // Adds every live node of [first, last) to `found`. Code::interrupted leaves `found` incomplete.
 base::Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &found);
 
-// Streams the linked nodes whose candidates lie in an interval, nearest first, in bounded memory:
+// Streams the linked nodes whose distances lie in an interval, nearest first, in bounded memory:
 // each pass over the slots keeps the nearest so many that were not streamed yet, each pass more of
 // them.
 class ExactStream {
   public:
     // Begins the interval (after, until]. Nodes in `except` (sorted by id) are left out; it must
     // outlive the stream.
-    void start(Candidate after, Candidate until, const std::vector<NodeId> &except);
+    void start(Ranked after, Ranked until, const std::vector<NodeId> &except);
 
     // The nearest node not yet taken, nullopt at the end. Makes passes when needed;
     // Code::interrupted keeps the position.
-    base::Result<std::optional<Candidate>> nearest(SearchContext &context);
+    base::Result<std::optional<Ranked>> nearest(SearchContext &context);
     void take() noexcept { ++position_; }
 
     void release_memory(std::size_t keep_entries);
-    std::size_t memory_bytes() const noexcept { return chunk_.capacity() * sizeof(Candidate); }
+    std::size_t memory_bytes() const noexcept { return chunk_.capacity() * sizeof(Ranked); }
 
   private:
     base::Status fill(SearchContext &context);
 
-    std::vector<Candidate> chunk_;
+    std::vector<Ranked> chunk_;
     std::size_t position_ = 0;
     std::size_t chunk_size_ = 0;  // how many the next pass keeps
-    Candidate after_ = 0;
-    Candidate until_ = 0;
+    Ranked after_;
+    Ranked until_;
     const std::vector<NodeId> *except_ = nullptr;
     bool last_chunk_ = false;
 };

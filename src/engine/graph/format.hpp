@@ -42,7 +42,7 @@ inline constexpr NodeId max_nodes = 0x7FFFFFF0u;
 
 inline constexpr std::size_t cache_line = 64;
 inline constexpr std::size_t file_header_bytes = 4096;
-inline constexpr std::uint32_t format_version = 2;
+inline constexpr std::uint32_t format_version = 3;
 inline constexpr std::uint32_t nodes_magic = 0x4E435644;  // "DVCN"
 inline constexpr std::uint32_t upper_magic = 0x55435644;  // "DVCU"
 

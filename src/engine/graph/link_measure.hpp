@@ -11,7 +11,7 @@
 namespace dvec::graph {
 
 // A node's vector against what stands for another: its code where there are codes, its vector where
-// not.
+// not. Both lie in slots.
 struct LinkMeasure {
     distance::DistanceFunction function;       // of two vectors
     distance::DistanceFunction code_function;  // of a vector and a code; null: there are no codes
@@ -25,8 +25,12 @@ struct LinkMeasure {
             value = function(vector, other, dimensions);
         } else {
             const auto *code = static_cast<const std::byte *>(other);
-            value = code_function(vector, code, dimensions);
-            if (!judge.reliable(value, distance::code_error(code))) [[unlikely]]
+            const auto header = distance::code_header(code);
+            const float inverse_length =
+                distance::code_header(static_cast<const std::byte *>(vector) - vector_behind_code)
+                    .inverse_length;
+            value = judge.distance(code_function(vector, code, dimensions), header, inverse_length);
+            if (!judge.reliable(value, judge.error(header, inverse_length))) [[unlikely]]
                 value = function(vector, code + vector_behind_code, dimensions);
         }
         // Not a number is unordered, which no queue survives: such pairs are infinitely far apart.

@@ -105,7 +105,7 @@ class Linker::Construction final : private Graph {
     Construction(NodeStore &nodes, const Params &params)
         : Graph(nullptr),
           nodes_(nodes),
-          measure_{params.kernel.distance,
+          measure_{params.kernel.link_distance(),
                    nodes.layout().coded() ? params.kernel.code_distance : nullptr,
                    CodeJudge(params.kernel), params.dimensions,
                    nodes.layout().vector_offset - nodes.layout().code_offset},

@@ -109,8 +109,8 @@ class Reachability {
         const std::atomic<std::uint32_t> *words = list(id);
         const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
         const auto from_it = [&](NodeId other) {
-            return params_.kernel.distance(nodes_.vector(id), nodes_.vector(other),
-                                           params_.dimensions);
+            return params_.kernel.link_distance()(nodes_.vector(id), nodes_.vector(other),
+                                                  params_.dimensions);
         };
         const float own = from_it(id);
         const float bound = own - rounding * std::abs(own);
@@ -217,7 +217,7 @@ class Reachability {
                 return i;  // leads nowhere
             if (parents_[target] == node)
                 continue;
-            const float distance = params_.kernel.distance(
+            const float distance = params_.kernel.link_distance()(
                 nodes_.vector(node), nodes_.vector(target), params_.dimensions);
             if (place == 0 || distance > farthest) {
                 place = i;

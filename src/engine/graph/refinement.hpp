@@ -1,4 +1,4 @@
-// Puts found nodes in the order of their exact distances while measuring as few of them as can be
+// Puts found nodes in the order of their whole distances while measuring as few of them as can be
 // (Seidl & Kriegel 1998, optimal multi-step k-nearest neighbour search). Nodes come in with a lower
 // bound of their distance; the one with the least bound is measured, and comes out when no bound of
 // another is below its distance. Those that nobody asks for are never measured.
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/graph/candidate_heap.hpp"
+#include "engine/graph/ranked.hpp"
 #include "engine/graph/search_context.hpp"
 
 namespace dvec::graph {
@@ -17,37 +18,37 @@ class Refinement {
     bool empty() const noexcept { return heap_.empty(); }
 
     // With what SearchContext::bound() gives.
-    void add(Candidate bound) { heap_.add(bound); }
+    void add(Ranked bound) { heap_.add(bound); }
 
-    // The nearest node, by its exact distance. Must not be empty.
-    Candidate nearest(SearchContext &context) {
+    // The nearest node, by its distance. Must not be empty.
+    Ranked nearest(SearchContext &context) {
         for (;;) {
-            const Candidate nearest = heap_.nearest();
-            if (is_exact(nearest))
-                return unmarked(nearest);
+            const Ranked nearest = heap_.nearest();
+            if (!nearest.is_bound())
+                return nearest;
             heap_.take_nearest();
-            heap_.add(exact(context.measure(candidate_id(nearest))));
+            heap_.add(context.measure_whole(nearest.id()));
         }
     }
     void take() { heap_.take_nearest(); }
 
-    // The farthest node, by its exact distance; all are measured for that. Must not be empty.
-    Candidate farthest(SearchContext &context) {
+    // The farthest node, by its distance; all are measured for that. Must not be empty.
+    Ranked farthest(SearchContext &context) {
         ordered_.clear();
         for (; !heap_.empty(); take())
             ordered_.push_back(nearest(context));
-        for (const Candidate candidate : ordered_)
-            heap_.add(exact(candidate));
+        for (const Ranked node : ordered_)
+            heap_.add(node);
         return ordered_.back();
     }
 
     std::size_t memory_bytes() const noexcept {
-        return heap_.memory_bytes() + ordered_.capacity() * sizeof(Candidate);
+        return heap_.memory_bytes() + ordered_.capacity() * sizeof(Ranked);
     }
 
   private:
-    CandidateHeap heap_;
-    std::vector<Candidate> ordered_;  // scratch of farthest()
+    NodeHeap<Ranked> heap_;
+    std::vector<Ranked> ordered_;  // scratch of farthest()
 };
 
 }  // namespace dvec::graph

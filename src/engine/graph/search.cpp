@@ -3,6 +3,7 @@
 #include "engine/graph/search.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -71,10 +72,11 @@ class Search::Progress {
         missed,  // exact: nearer than that, but never returned
         done
     };
-    using Head = std::optional<Candidate>;
+    using Head = std::optional<Ranked>;
 
     Result<Head> linked_head();
     Result<Head> walk_head();
+    bool walk_is_lost() const noexcept;
     std::size_t results_to_take() const noexcept;
     void settle_edge();
     Head tail_head();
@@ -87,16 +89,17 @@ class Search::Progress {
     ExactStream exact_;
     Refinement tail_;
     std::uint64_t exact_after_ = 0;
+    bool any_order_ = false;  // is right: no distance from the query is a number
     Phase phase_ = Phase::idle;
     std::size_t taken_ = 0;    // of the results of the walk's last round, into walked_
     bool round_done_ = false;  // the walk has made one, to its end
     // So far walked_ holds every node that the walk has met; what is farther waits. Of no meaning
     // before the first round.
-    Candidate edge_ = 0;
+    Ranked edge_;
     bool edge_is_exact_ = false;  // or a bound, which the distances in walked_ may replace
     // The farthest hit the walk has returned, and all of them: what exact completion must not
     // repeat.
-    Candidate horizon_ = 0;
+    Ranked horizon_;
     std::vector<NodeId> returned_;
 };
 
@@ -124,9 +127,13 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     context_.lines = lines_ahead(layout.measured_offset(), layout.measured_bytes());
 
     exact_after_ = params.exact_after;
+    // A vector of zeros, however it is stored, points nowhere.
+    any_order_ = params.kernel.metric == distance::Metric::cosine &&
+                 std::all_of(context_.query, context_.query + layout.vector_bytes,
+                             [](std::byte byte) { return byte == std::byte{0}; });
     taken_ = 0;
     round_done_ = false;
-    horizon_ = 0;
+    horizon_ = Ranked::first();
     returned_.clear();
     exact_.release_memory(kept_entries);
     walked_.reset(kept_entries);
@@ -152,12 +159,12 @@ Result<std::optional<Hit>> Search::Progress::next() {
                 return std::optional<Hit>();
             // Only now: everything in order has been returned.
             phase_ = Phase::missed;
-            exact_.start(0, horizon_, returned_);
+            exact_.start(Ranked::first(), horizon_, returned_);
             continue;
         }
         const bool from_tail = !head || (tail && *tail < *head);
-        const Candidate nearest = from_tail ? *tail : *head;
-        const NodeId id = candidate_id(nearest);
+        const Ranked nearest = from_tail ? *tail : *head;
+        const NodeId id = nearest.id();
         if (from_tail) {
             tail_.take();
         } else if (phase_ == Phase::walk) {
@@ -168,7 +175,8 @@ Result<std::optional<Hit>> Search::Progress::next() {
             exact_.take();
         }
         const std::uint64_t state = context_.nodes->state(id);
-        return std::optional<Hit>(Hit{id, state_tid(state), candidate_distance(nearest)});
+        return std::optional<Hit>(
+            Hit{id, state_tid(state), context_.kernel.operator_value(nearest.distance())});
     }
 }
 
@@ -178,9 +186,10 @@ std::size_t Search::Progress::likely_next(Tid *tids, std::size_t most) const noe
     const std::size_t end = phase_ == Phase::walk && round_done_ ? taken_ : 0;
     for (std::size_t i = 0; i < end && count < most; ++i) {
         const Candidate candidate = unmarked(walk_.results()[i]);
-        if (candidate <= horizon_)
+        const NodeId id = candidate_id(candidate);
+        if (Ranked(candidate_distance(candidate), id, Ranked::Kind::distance) <= horizon_)
             continue;
-        const std::uint64_t state = context_.nodes->state(candidate_id(candidate));
+        const std::uint64_t state = context_.nodes->state(id);
         if (is_live(state))
             tids[count++] = state_tid(state);
     }
@@ -199,7 +208,7 @@ Result<Search::Progress::Head> Search::Progress::linked_head() {
         return Head();
     for (;; exact_.take()) {
         auto head = exact_.nearest(context_);
-        if (!head.ok() || (head.value() && context_.live(candidate_id(*head.value()))))
+        if (!head.ok() || (head.value() && context_.live(head.value()->id())))
             return head;
         if (!head.value()) {
             if (phase_ == Phase::missed)
@@ -213,8 +222,8 @@ Result<Search::Progress::Head> Search::Progress::linked_head() {
 Result<Search::Progress::Head> Search::Progress::walk_head() {
     for (;;) {
         while (!walked_.empty()) {
-            const Candidate candidate = walked_.nearest(context_);
-            if (candidate > edge_) {
+            const Ranked node = walked_.nearest(context_);
+            if (node > edge_) {
                 if (edge_is_exact_)
                     break;
                 settle_edge();
@@ -222,8 +231,8 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
             }
             // A later round may find what an earlier one missed: too late for its place in the
             // order.
-            if (candidate > horizon_ && context_.live(candidate_id(candidate)))
-                return Head(candidate);
+            if (node > horizon_ && context_.live(node.id()))
+                return Head(node);
             walked_.take();
         }
         if (round_done_ && (walk_.exhausted() || returned_.size() >= exact_after_))
@@ -233,6 +242,8 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
         round_done_ = true;
         taken_ = results_to_take();
         walked_.reset(kept_entries);
+        if (walk_is_lost())
+            return Head();
         for (std::size_t i = 0; i < taken_; ++i)
             walked_.add(context_.bound(unmarked(walk_.results()[i])));
         // Whatever was not taken has an estimate beyond the last one's.
@@ -240,6 +251,15 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
         if (taken_ > 0)
             edge_ = context_.likely_bound(unmarked(walk_.results()[taken_ - 1]));
     }
+}
+
+// Among the nearest are distances that float cannot hold, so nothing says which of their neighbours
+// are nearer still.
+bool Search::Progress::walk_is_lost() const noexcept {
+    if (taken_ == 0 || any_order_)
+        return false;
+    return !std::isfinite(candidate_distance(walk_.results()[0])) ||
+           !std::isfinite(candidate_distance(walk_.results()[taken_ - 1]));
 }
 
 // What was taken and what was not are told apart by estimates. Near the edge between them some of
@@ -268,7 +288,7 @@ std::size_t Search::Progress::results_to_take() const noexcept {
 
 Search::Progress::Head Search::Progress::tail_head() {
     for (; !tail_.empty(); tail_.take())
-        if (const Candidate nearest = tail_.nearest(context_); context_.live(candidate_id(nearest)))
+        if (const Ranked nearest = tail_.nearest(context_); context_.live(nearest.id()))
             return nearest;
     return Head();
 }
@@ -277,7 +297,7 @@ void Search::Progress::complete_exactly() {
     context_.statistics.exact = true;
     phase_ = Phase::beyond;
     std::sort(returned_.begin(), returned_.end());
-    exact_.start(horizon_, Beam::none, returned_);
+    exact_.start(horizon_, Ranked::last(), returned_);
 }
 
 Search::Search() = default;

@@ -19,8 +19,13 @@ namespace dvec::graph {
 struct Hit {
     NodeId id;
     Tid tid;
-    float distance;  // as the kernel gives it
+    double distance;  // what the SQL operator returns, to the last bit
 };
+
+// Whether one distance comes before another in SQL's order, where NaN is last.
+inline bool comes_before(double distance, double other) {
+    return distance < other || (distance == distance && other != other);
+}
 
 // Counters of one search, for tests, benchmarks and EXPLAIN.
 struct SearchStatistics {

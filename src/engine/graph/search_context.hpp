@@ -8,6 +8,7 @@
 #include "engine/graph/code_judge.hpp"
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/prefetch.hpp"
+#include "engine/graph/ranked.hpp"
 #include "engine/graph/search.hpp"
 
 namespace dvec::graph {
@@ -34,19 +35,25 @@ struct SearchContext {
             reinterpret_cast<const std::byte *>(nodes->slot(id)) + first_line * cache_line, lines);
     }
 
-    // By the distance to its vector.
+    // By the distance to its vector, as far as a float holds it.
     Candidate measure(NodeId id) noexcept {
         ++statistics.distances;
         return make_candidate(kernel.distance(query, nodes->vector(id), dimensions), id);
     }
 
-    // By the distance to its code, where it has one that tells enough.
+    // By all of it: in the order of these, nodes come out of a search.
+    Ranked measure_whole(NodeId id) noexcept {
+        ++statistics.distances;
+        return {kernel.whole_distance(query, nodes->vector(id), dimensions), id,
+                Ranked::Kind::distance};
+    }
+
+    // By the distance to its code, where it has one that tells enough; else by that to its vector.
     Candidate estimate(NodeId id) noexcept {
         if (!coded)
             return measure(id);
         ++statistics.distances;
-        const float distance = kernel.code_distance(query, nodes->code(id), dimensions);
-        return believe(distance, id);
+        return believe(kernel.code_distance(query, nodes->code(id), dimensions), id);
     }
 
     // The estimates of four nodes, those that four calls would give.
@@ -64,36 +71,47 @@ struct SearchContext {
                 coded ? believe(distances[i], ids[i]) : make_candidate(distances[i], ids[i]);
     }
 
-    // The estimate by the distance to a code, if that tells enough; else by that to the vector.
-    Candidate believe(float distance, NodeId id) noexcept {
-        if (!judge.reliable(distance, distance::code_error(nodes->code(id)))) [[unlikely]]
+    // The estimate by what was measured to a code, if that tells enough; else by the vector.
+    Candidate believe(float measured, NodeId id) noexcept {
+        const distance::CodeHeader code = distance::code_header(nodes->code(id));
+        const float distance = judge.distance(measured, code);
+        if (!judge.reliable(distance, judge.error(code))) [[unlikely]]
             return measure(id);
         return make_candidate(distance, id);
     }
 
-    // Of an estimate, what the node's distance is at least; marked when it is the distance itself.
-    Candidate bound(Candidate estimate) const noexcept {
-        if (!coded)
-            return exact(estimate);
+    // Of an estimate, what the node's distance is at least, or the distance itself.
+    Ranked bound(Candidate estimate) const noexcept {
         const NodeId id = candidate_id(estimate);
         const float distance = candidate_distance(estimate);
-        const float error = distance::code_error(nodes->code(id));
-        // No distance to a code would have been believed.
-        if (!judge.reliable(distance, error))
-            return exact(estimate);
-        return make_candidate(judge.bound(distance, error), id);
+        if (coded) {
+            const float error = judge.error(distance::code_header(nodes->code(id)));
+            // Otherwise no distance to a code would have been believed.
+            if (judge.reliable(distance, error))
+                return {judge.bound(distance, error), id, Ranked::Kind::bound};
+        }
+        return bound_of_measured(distance, id);
+    }
+
+    // The same where the vector was measured. Only of NaN is a float as much as a double.
+    Ranked bound_of_measured(float distance, NodeId id) const noexcept {
+        if (kernel.whole == nullptr || distance != distance)
+            return {distance, id, Ranked::Kind::distance};
+        const double value = distance;
+        return {value - (value < 0 ? -value : value) * 0x1p-23 - 0x1p-149, id, Ranked::Kind::bound};
     }
 
     // Of an estimate, what the node's distance is hardly ever less than. The error of a code lies
     // in a direction that has nothing to do with the query's: of its length, a part like one in the
     // root of the dimensions shows. A third is nearly four times as much where there are codes, or
     // more.
-    Candidate likely_bound(Candidate estimate) const noexcept {
-        if (!coded)
-            return estimate;
+    Ranked likely_bound(Candidate estimate) const noexcept {
         const NodeId id = candidate_id(estimate);
-        const float error = distance::code_error(nodes->code(id)) / 3;
-        return make_candidate(judge.bound(candidate_distance(estimate), error), 0);
+        const float distance = candidate_distance(estimate);
+        if (!coded)
+            return bound_of_measured(distance, id);
+        const float error = judge.error(distance::code_header(nodes->code(id))) / 3;
+        return {judge.bound(distance, error), 0, Ranked::Kind::bound};
     }
 
     // A node to be returned: complete, not deleted, not a hole. Acquire: its payload may be read.

@@ -235,7 +235,9 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         const auto marks = graph::Watermarks::load(state_.graph);
         DVEC_TRY(refresh_nodes());
         graph::Search::Params search_params;
-        search_params.kernel = kernel_;
+        // Of the instruction set that the session's operators use now: another may have been
+        // selected since the index was opened.
+        search_params.kernel = *description_.kernel();
         search_params.dimensions = description_.dimensions;
         search_params.ef = params.ef;
         search_params.exact_after = params.exact_after;

@@ -120,7 +120,9 @@ store::Shape shape_of(Relation index, const Metapage &metapage) {
     shape.owner.database = file.database;
     shape.owner.relation = file.number;
     shape.element = static_cast<distance::Element>(metapage.element);
-    shape.metric = static_cast<distance::Metric>(metapage.metric);
+    // Not the page's: under an earlier version cosine was another's. A folder of that is not taken
+    // for this index, and what is built anew is right.
+    shape.metric = index_support(index)->metric;
     shape.dimensions = metapage.dimensions;
     shape.m = metapage.m;
     shape.ef_construction = metapage.ef_construction;

@@ -50,7 +50,7 @@ struct Scan {
     bool started = false;
     ScanTerms terms{};
     uint64 returned = 0;  // rows
-    float farthest = 0;   // distance of the last of them
+    double farthest = 0;  // distance of the last of them
 
     ~Scan() { release(); }
 
@@ -147,7 +147,7 @@ std::optional<graph::Hit> next_hit(Scan *scan) {
         const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search->next(); });
         if (!hit)
             return hit;
-        const bool late = scan->returned > 0 && hit->distance < scan->farthest;
+        const bool late = scan->returned > 0 && graph::comes_before(hit->distance, scan->farthest);
         if (late && scan->terms.late == ScanTerms::Late::left_out)
             continue;
         scan->farthest = hit->distance;

@@ -6,7 +6,6 @@
 #include "engine/distance/float16.hpp"
 #include "engine/distance/float32.hpp"
 #include "postgres/types/dense.hpp"
-#include "postgres/types/distance.hpp"
 
 namespace dvec::postgres {
 namespace {
@@ -42,13 +41,13 @@ double dot(FunctionCallInfo fcinfo) {
 template <class Element>
 double cosine(FunctionCallInfo fcinfo) {
     const auto [left, right, dimensions] = operands<Element>(fcinfo);
-    return cosine_distance_of(distance::cosine_parts(left, right, dimensions));
+    return distance::cosine_distance(distance::cosine_parts(left, right, dimensions));
 }
 
 // The angle between unit vectors in half turns: unlike the cosine distance it is a metric.
 template <class Element>
 double half_turns(FunctionCallInfo fcinfo) {
-    return std::acos(clamp_cosine(dot<Element>(fcinfo))) / M_PI;
+    return std::acos(distance::clamp_cosine(dot<Element>(fcinfo))) / M_PI;
 }
 
 template <class Element>

@@ -13,16 +13,14 @@ IndexSupport::Encoded as_stored(Datum value, IndexSupport::Use) {
     return {vector->dimensions, vector->values};
 }
 
-// Cosine distance orders vectors of length 1 exactly as the negative inner product does.
+// For cosine distance, in full as well: the distance is then the operator's. A row of zeros has none
+// from anything.
 template <class Element>
-IndexSupport::Encoded normalised(Datum value, IndexSupport::Use use) {
+IndexSupport::Encoded with_direction(Datum value, IndexSupport::Use use) {
     const Dense<Element> *vector = dense_from_datum<Element>(value);
     if (use == IndexSupport::Use::row && norm(vector) == 0)
         return {vector->dimensions, nullptr};
-    auto *unit =
-        static_cast<Element *>(palloc(sizeof(Element) * static_cast<Size>(vector->dimensions)));
-    write_unit(vector, unit);
-    return {vector->dimensions, unit};
+    return {vector->dimensions, vector->values};
 }
 
 using distance::Metric;
@@ -44,7 +42,7 @@ constexpr IndexSupport l2 = support<Element>(Metric::l2_squared, as_stored<Eleme
 template <class Element>
 constexpr IndexSupport inner_product = support<Element>(Metric::inner_product, as_stored<Element>);
 template <class Element>
-constexpr IndexSupport cosine = support<Element>(Metric::inner_product, normalised<Element>);
+constexpr IndexSupport cosine = support<Element>(Metric::cosine, with_direction<Element>);
 template <class Element>
 constexpr IndexSupport l1 = support<Element>(Metric::l1, as_stored<Element>);
 

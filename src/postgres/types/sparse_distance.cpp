@@ -2,7 +2,6 @@
 // same that order an index, finished in double.
 #include "engine/distance/sparse.hpp"
 
-#include "postgres/types/distance.hpp"
 #include "postgres/types/sparse.hpp"
 
 namespace dvec::postgres {
@@ -39,13 +38,9 @@ DVEC_FUNCTION(sparsevec_l2_squared_distance) { PG_RETURN_FLOAT8(l2_squared(fcinf
 DVEC_FUNCTION(sparsevec_inner_product) { PG_RETURN_FLOAT8(dot(fcinfo)); }
 DVEC_FUNCTION(sparsevec_negative_inner_product) { PG_RETURN_FLOAT8(-dot(fcinfo)); }
 
-// All three sums in the same order, so that a vector is at distance 0 from itself.
 DVEC_FUNCTION(sparsevec_cosine_distance) {
     const auto [left, right] = operands(fcinfo);
-    const distance::CosineParts parts{distance::inner_product(left, right),
-                                      distance::inner_product(left, left),
-                                      distance::inner_product(right, right)};
-    PG_RETURN_FLOAT8(cosine_distance_of(parts));
+    PG_RETURN_FLOAT8(distance::cosine_distance(distance::cosine_parts(left, right)));
 }
 
 DVEC_FUNCTION(sparsevec_l1_distance) {

@@ -9,7 +9,7 @@
 namespace dvec::postgres {
 namespace {
 
-const void *in_slot(const SparseVector *vector) {
+void *in_slot(const SparseVector *vector) {
     const auto dimensions = static_cast<std::size_t>(vector->dimensions);
     const auto count = static_cast<std::size_t>(vector->count);
     const std::size_t capacity = distance::indexed_capacity(dimensions);
@@ -29,12 +29,14 @@ IndexSupport::Encoded as_stored(Datum value, IndexSupport::Use) {
     return {vector->dimensions, in_slot(vector)};
 }
 
-// Cosine distance orders vectors of length 1 exactly as the negative inner product does.
-IndexSupport::Encoded normalised(Datum value, IndexSupport::Use use) {
+// For cosine distance. A row of zeros has none from anything.
+IndexSupport::Encoded with_norm(Datum value, IndexSupport::Use use) {
     const SparseVector *vector = sparse_from_datum(value);
     if (use == IndexSupport::Use::row && norm(vector) == 0)
         return {vector->dimensions, nullptr};
-    return {vector->dimensions, in_slot(unit_of(vector))};
+    void *slot = in_slot(vector);
+    static_cast<distance::SparseHead *>(slot)->squared_norm = distance::squared_norm(vector->view());
+    return {vector->dimensions, slot};
 }
 
 constexpr IndexSupport support(distance::Metric metric, IndexSupport::Encode encode) {
@@ -49,7 +51,7 @@ constexpr IndexSupport support(distance::Metric metric, IndexSupport::Encode enc
 
 constexpr IndexSupport l2 = support(distance::Metric::l2_squared, as_stored);
 constexpr IndexSupport inner_product = support(distance::Metric::inner_product, as_stored);
-constexpr IndexSupport cosine = support(distance::Metric::inner_product, normalised);
+constexpr IndexSupport cosine = support(distance::Metric::cosine, with_norm);
 constexpr IndexSupport l1 = support(distance::Metric::l1, as_stored);
 
 }  // namespace

@@ -24,6 +24,7 @@ static_assert(static_cast<int>(Metric::inner_product) == 2);
 static_assert(static_cast<int>(Metric::l1) == 3);
 static_assert(static_cast<int>(Metric::hamming) == 4);
 static_assert(static_cast<int>(Metric::jaccard) == 5);
+static_assert(static_cast<int>(Metric::cosine) == 6);
 
 constexpr Metric every_metric[] = {Metric::l2_squared, Metric::inner_product, Metric::l1};
 
@@ -41,6 +42,7 @@ float expected_distance(Metric metric) {
             return 29;
         case Metric::hamming:
         case Metric::jaccard:
+        case Metric::cosine:
             break;
     }
     return 0;
@@ -128,7 +130,7 @@ TEST_F(Dispatch, FindsTheRowOfTheActiveIsa) {
 }
 
 TEST_F(Dispatch, UnknownNumbersHaveNoRow) {
-    for (const int number : {0, 6, 200, 255}) {
+    for (const int number : {0, 7, 200, 255}) {
         EXPECT_EQ(find_kernel(static_cast<Element>(number), Metric::l2_squared), nullptr);
         EXPECT_EQ(find_kernel(Element::float32, static_cast<Metric>(number)), nullptr);
     }

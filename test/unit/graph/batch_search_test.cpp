@@ -71,9 +71,7 @@ class BatchSearchTest : public GraphTest {
             EXPECT_EQ(hits.size(), expected.size());
             for (std::size_t i = 0; i < std::min(hits.size(), expected.size()); ++i) {
                 EXPECT_EQ(hits[i].id, expected[i].id);
-                EXPECT_EQ(
-                    hits[i].distance,
-                    kernel_.distance(&all[q * dimensions], nodes_->vector(hits[i].id), dimensions));
+                EXPECT_EQ(hits[i].distance, operator_distance(&all[q * dimensions], hits[i].id));
             }
         }
         return Fours::of_vectors + Fours::of_codes;

@@ -55,22 +55,27 @@ std::vector<float> make_vector(Kind kind, std::size_t dimensions, std::mt19937 &
     return vector;
 }
 
+constexpr Metric coded_metrics[] = {Metric::l2_squared, Metric::inner_product, Metric::cosine};
+
 struct Measured {
-    float exact, of_code, error;
+    double exact;
+    float of_code, error;
 };
 
 Measured measure(const distance::Kernel &kernel, const std::vector<float> &query,
                  const std::vector<float> &vector) {
     std::vector<std::byte> code(distance::code_bytes(vector.size()));
     distance::encode(vector.data(), vector.size(), code.data());
-    return {kernel.distance(query.data(), vector.data(), vector.size()),
-            kernel.code_distance(query.data(), code.data(), vector.size()),
-            distance::code_error(code.data())};
+    const CodeJudge judge(kernel, query.data(), query.size());
+    const auto header = distance::code_header(code.data());
+    const float measured = kernel.code_distance(query.data(), code.data(), vector.size());
+    return {kernel.whole_distance(query.data(), vector.data(), vector.size()),
+            judge.distance(measured, header), judge.error(header)};
 }
 
 TEST(CodeJudgeTest, NoDistanceIsLessThanItsBound) {
     std::mt19937 random(1);
-    for (const Metric metric : {Metric::l2_squared, Metric::inner_product})
+    for (const Metric metric : coded_metrics)
         for (const Kind kind : kinds)
             for (const std::size_t dimensions : {128, 768, 2000}) {
                 SCOPED_TRACE(testing::Message()
@@ -89,7 +94,10 @@ TEST(CodeJudgeTest, NoDistanceIsLessThanItsBound) {
                         if (v == 2)
                             vector = query;
                         const Measured found = measure(kernel, query, vector);
-                        EXPECT_LE(judge.bound(found.of_code, found.error), found.exact);
+                        if (std::isnan(found.exact))
+                            EXPECT_FALSE(judge.reliable(found.of_code, found.error));
+                        else
+                            EXPECT_LE(judge.bound(found.of_code, found.error), found.exact);
                     }
                 }
             }
@@ -111,6 +119,38 @@ TEST(CodeJudgeTest, BoundsHoldForVectorsMuchShorterThanTheQuery) {
         }
 }
 
+TEST(CodeJudgeTest, ByCosineTheDistanceToACodeIsNearThatToTheVectorWhateverTheLengths) {
+    std::mt19937 random(6);
+    const auto &kernel = *distance::find_kernel(Element::float32, Metric::cosine);
+    for (const float length : {1e-10f, 1e-3f, 1.0f, 1e10f})
+        for (int v = 0; v < 20; ++v) {
+            auto query = make_vector(Kind::normal, 768, random);
+            auto vector = make_vector(Kind::normal, 768, random);
+            for (std::size_t d = 0; d < vector.size(); ++d) {
+                vector[d] = (query[d] + vector[d]) * length;
+                query[d] /= length;
+            }
+            const Measured found = measure(kernel, query, vector);
+            EXPECT_NEAR(found.of_code, found.exact, 1e-3);
+            EXPECT_LT(found.error, 0.02f);
+            const CodeJudge judge(kernel, query.data(), 768);
+            EXPECT_GE(judge.bound(found.of_code, found.error), found.exact - 0.04);
+        }
+}
+
+TEST(CodeJudgeTest, ACosineFromLengthsNearTheLimitsOfFloatsIsNeverBelieved) {
+    std::mt19937 random(7);
+    const auto &kernel = *distance::find_kernel(Element::float32, Metric::cosine);
+    for (const float length : {0.0f, 1e-40f, 1e-20f, 1e18f, 1e35f}) {
+        const auto one = make_vector(Kind::normal, 128, random);
+        auto other = make_vector(Kind::normal, 128, random);
+        for (float &x : other)
+            x *= length;
+        EXPECT_EQ(measure(kernel, one, other).error, infinity) << length;
+        EXPECT_EQ(measure(kernel, other, one).error, infinity) << length;
+    }
+}
+
 TEST(CodeJudgeTest, BoundsAreNearWhereCodesAreGood) {
     std::mt19937 random(2);
     const auto &kernel = *distance::find_kernel(Element::float32, Metric::l2_squared);
@@ -118,7 +158,7 @@ TEST(CodeJudgeTest, BoundsAreNearWhereCodesAreGood) {
     const CodeJudge judge(kernel, query.data(), 768);
     for (int v = 0; v < 20; ++v) {
         const Measured found = measure(kernel, query, make_vector(Kind::normal, 768, random));
-        EXPECT_GE(judge.bound(found.of_code, found.error), found.exact * 0.98f);
+        EXPECT_GE(judge.bound(found.of_code, found.error), found.exact * 0.98);
         EXPECT_TRUE(judge.reliable(found.of_code, found.error));
     }
 }
@@ -133,12 +173,15 @@ TEST(CodeJudgeTest, BoundsOfNothingKnownAreTheLeastThatADistanceCanBe) {
             const CodeJudge product(*distance::find_kernel(Element::float32, Metric::inner_product),
                                     query.data(), 128);
             EXPECT_EQ(product.bound(-distance, error), -infinity);
+            const CodeJudge cosine(*distance::find_kernel(Element::float32, Metric::cosine),
+                                   query.data(), 128);
+            EXPECT_EQ(cosine.bound(distance, error), 0.0f);
         }
     }
 }
 
 TEST(CodeJudgeTest, ACodeWithAnInfiniteErrorIsNeverBelieved) {
-    for (const Metric metric : {Metric::l2_squared, Metric::inner_product}) {
+    for (const Metric metric : coded_metrics) {
         const CodeJudge judge(*distance::find_kernel(Element::float32, metric));
         for (const float distance : {0.0f, 1.0f, 1e38f, infinity})
             EXPECT_FALSE(judge.reliable(distance, infinity)) << distance;

@@ -93,7 +93,7 @@ class CodeSearchTest : public GraphTest {
 };
 
 TEST_F(CodeSearchTest, TailIsExactWhateverTheMetricAndTheData) {
-    for (const Metric metric : {Metric::l2_squared, Metric::inner_product})
+    for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine})
         for (const Change change : {of_many_lengths, with_one_huge, tiny_and_far}) {
             create(dimensions, 16, Codes::as_usual, metric);
             std::vector<float> data = change(ClusteredData(1, shape).make(600));
@@ -140,7 +140,7 @@ TEST_F(CodeSearchTest, VectorsThatTheirCodesSayNothingOfAreMeasuredOnce) {
 }
 
 TEST_F(CodeSearchTest, GraphAndTailComeMergedAndComplete) {
-    for (const Metric metric : {Metric::l2_squared, Metric::inner_product}) {
+    for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine}) {
         create(dimensions, 16, Codes::as_usual, metric);
         add(of_many_lengths(ClusteredData(1, shape).make(2500)));
         link_first(2000);
@@ -177,12 +177,12 @@ TEST_F(CodeSearchTest, RoundsAfterTheFirstMissNoMoreThanWithoutCodes) {
         forget();
         return static_cast<double>(near) / (20 * 600);
     };
-    for (const Metric metric : {Metric::l2_squared, Metric::inner_product})
+    for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine})
         EXPECT_GE(found(metric, Codes::as_usual), found(metric, Codes::none) - 0.002);
 }
 
 TEST_F(CodeSearchTest, RecallIsThatOfTheVectorsThemselves) {
-    for (const Metric metric : {Metric::l2_squared, Metric::inner_product})
+    for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine})
         for (const Change change : {Change(nullptr), Change(with_one_huge), Change(tiny_and_far),
                                     Change(narrow), Change(of_many_lengths)}) {
             const double with = recall_of(Codes::as_usual, metric, change);

@@ -111,10 +111,11 @@ class ConcurrencyTest : public GraphTest {
     // nodes below the watermarks that the search could have seen are demanded.
     void compare(const NodeStore &nodes, const Watermarks &marks, const float *query,
                  const std::vector<Hit> &hits, Searcher &result) const {
-        std::vector<std::pair<float, NodeId>> truth;
+        std::vector<std::pair<double, NodeId>> truth;
         for (NodeId id = 0; id < marks.linked; ++id)
             if ((nodes.state(id) & (slot_ready | slot_deleted)) == slot_ready)
-                truth.emplace_back(kernel_.distance(query, nodes.vector(id), shape_.dimensions),
+                truth.emplace_back(kernel_.operator_value(kernel_.whole_distance(
+                                       query, nodes.vector(id), shape_.dimensions)),
                                    id);
         std::sort(truth.begin(), truth.end());
         // In a graph smaller than the batches that are added to it most links lead beyond the

@@ -57,10 +57,10 @@ TEST(LayoutTest, OnlyLongFloatVectorsOfTwoMetricsHaveCodes) {
         EXPECT_EQ(layout.vector_bytes, kernel->vector_bytes(dimensions));
         return layout.code_bytes;
     };
-    for (const Metric metric : {Metric::l2_squared, Metric::inner_product}) {
+    for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine}) {
         EXPECT_EQ(code_bytes(Element::float32, metric, 127), 0u);
-        EXPECT_EQ(code_bytes(Element::float32, metric, 128), 140u);
-        EXPECT_EQ(code_bytes(Element::float32, metric, 2000), 2012u);
+        EXPECT_EQ(code_bytes(Element::float32, metric, 128), 144u);
+        EXPECT_EQ(code_bytes(Element::float32, metric, 2000), 2016u);
         EXPECT_EQ(code_bytes(Element::float16, metric, 2000), 0u);
         EXPECT_EQ(code_bytes(Element::sparse_float32, metric, 2000), 0u);
     }

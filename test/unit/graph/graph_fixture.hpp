@@ -121,14 +121,23 @@ class GraphTest : public ::testing::Test {
 
     bool live(NodeId id) const { return is_live(nodes_->state(id)); }
 
+    // What the SQL operator returns.
+    double operator_distance(const float *query, NodeId id) const {
+        return kernel_.operator_value(
+            kernel_.whole_distance(query, nodes_->vector(id), dimensions_));
+    }
+
     // Every live node of [first, last) by distance, ties by id.
-    std::vector<std::pair<float, NodeId>> exact(const float *query, NodeId first,
-                                                NodeId last) const {
-        std::vector<std::pair<float, NodeId>> found;
+    std::vector<std::pair<double, NodeId>> exact(const float *query, NodeId first,
+                                                 NodeId last) const {
+        std::vector<std::pair<double, NodeId>> found;
         for (NodeId id = first; id < last; ++id)
             if (live(id))
-                found.emplace_back(kernel_.distance(query, nodes_->vector(id), dimensions_), id);
-        std::sort(found.begin(), found.end());
+                found.emplace_back(operator_distance(query, id), id);
+        std::sort(found.begin(), found.end(), [](const auto &one, const auto &other) {
+            return comes_before(one.first, other.first) ||
+                   (!comes_before(other.first, one.first) && one.second < other.second);
+        });
         return found;
     }
 
@@ -141,7 +150,7 @@ class GraphTest : public ::testing::Test {
             seen[hit.id] = true;
             EXPECT_TRUE(live(hit.id));
             EXPECT_EQ(hit.tid, tid_of(hit.id));
-            EXPECT_EQ(hit.distance, kernel_.distance(query, nodes_->vector(hit.id), dimensions_));
+            EXPECT_EQ(hit.distance, operator_distance(query, hit.id));
         }
         for (NodeId id = 0; id < seen.size(); ++id)
             EXPECT_EQ(seen[id], live(id)) << id;

@@ -25,29 +25,30 @@ class RefinementTest : public GraphTest {
         context_.dimensions = dimensions;
         context_.query = reinterpret_cast<const std::byte *>(query_);
         for (NodeId id = 0; id < count; ++id)
-            exact_.push_back(graph::exact(context_.measure(id)));
+            whole_.push_back(context_.measure_whole(id));
         context_.statistics = {};
     }
 
     // A bound of any quality, or the distance itself.
-    Candidate any_bound(NodeId id) {
-        const float distance = candidate_distance(exact_[id]);
+    Ranked any_bound(NodeId id) {
+        const double distance = whole_[id].distance();
         switch (random_() % 4) {
             case 0:
-                return exact_[id];
+                return whole_[id];
             case 1:
-                return unmarked(exact_[id]);
+                return {distance, id, Ranked::Kind::bound};
             case 2:
-                return make_candidate(0, id);
+                return {0, id, Ranked::Kind::bound};
             default:
-                return make_candidate(distance * static_cast<float>(random_() % 100) / 100, id);
+                return {distance * static_cast<double>(random_() % 100) / 100, id,
+                        Ranked::Kind::bound};
         }
     }
 
     std::mt19937 random_{4};
     alignas(cache_line) const float query_[dimensions] = {};
     SearchContext context_;
-    std::vector<Candidate> exact_;  // by id
+    std::vector<Ranked> whole_;  // by id
 };
 
 TEST_F(RefinementTest, NodesComeOnceInTheOrderOfTheirDistances) {
@@ -56,12 +57,12 @@ TEST_F(RefinementTest, NodesComeOnceInTheOrderOfTheirDistances) {
         refinement.reset(100);
         for (NodeId id = 0; id < count; ++id)
             refinement.add(any_bound(id));
-        auto expected = exact_;
+        auto expected = whole_;
         std::sort(expected.begin(), expected.end());
-        for (const Candidate candidate : expected) {
+        for (const Ranked node : expected) {
             ASSERT_FALSE(refinement.empty());
-            ASSERT_EQ(refinement.nearest(context_), unmarked(candidate));
-            ASSERT_EQ(refinement.nearest(context_), unmarked(candidate)) << "asked again";
+            ASSERT_TRUE(refinement.nearest(context_) == node);
+            ASSERT_TRUE(refinement.nearest(context_) == node) << "asked again";
             refinement.take();
         }
         ASSERT_TRUE(refinement.empty());
@@ -74,19 +75,19 @@ TEST_F(RefinementTest, WhatMayBeFartherIsNotMeasured) {
     for (const std::size_t wanted : {1, 2, 10, 100, 399, 400}) {
         SCOPED_TRACE(wanted);
         refinement.reset(100);
-        std::vector<Candidate> bounds;
+        std::vector<Ranked> bounds;
         for (NodeId id = 0; id < count; ++id) {
             bounds.push_back(any_bound(id));
             refinement.add(bounds.back());
         }
         context_.statistics = {};
-        Candidate farthest = 0;
+        Ranked farthest;
         for (std::size_t i = 0; i < wanted; ++i) {
             farthest = refinement.nearest(context_);
             refinement.take();
         }
-        const auto needed = std::count_if(bounds.begin(), bounds.end(), [&](Candidate bound) {
-            return !is_exact(bound) && bound <= farthest;
+        const auto needed = std::count_if(bounds.begin(), bounds.end(), [&](Ranked bound) {
+            return bound.is_bound() && bound <= farthest;
         });
         EXPECT_EQ(context_.statistics.distances, static_cast<std::uint64_t>(needed));
     }
@@ -95,17 +96,17 @@ TEST_F(RefinementTest, WhatMayBeFartherIsNotMeasured) {
 TEST_F(RefinementTest, NodesMayBeAddedBetween) {
     Refinement refinement;
     refinement.reset(100);
-    std::set<Candidate> expected;
+    std::set<Ranked> expected;
     for (NodeId id = 0; id < count; ++id) {
         refinement.add(any_bound(id));
-        expected.insert(exact_[id]);
+        expected.insert(whole_[id]);
         if (random_() % 3 == 0) {
-            ASSERT_EQ(refinement.nearest(context_), unmarked(*expected.begin()));
+            ASSERT_TRUE(refinement.nearest(context_) == *expected.begin());
             expected.erase(expected.begin());
             refinement.take();
         }
     }
-    EXPECT_GE(refinement.memory_bytes(), expected.size() * sizeof(Candidate));
+    EXPECT_GE(refinement.memory_bytes(), expected.size() * sizeof(Ranked));
     refinement.reset(0);
     EXPECT_TRUE(refinement.empty());
     EXPECT_EQ(refinement.memory_bytes(), 0u);

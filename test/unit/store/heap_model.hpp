@@ -113,7 +113,7 @@ class HeapModel {
 inline void expect_agrees(store::Index &index, const HeapModel &heap) {
     const std::uint32_t dimensions = index.description().dimensions;
     const auto query = vector_of(7, dimensions);
-    std::map<std::uint64_t, float> found;
+    std::map<std::uint64_t, double> found;
     for (const graph::Hit &hit : all_hits(index, query)) {
         ASSERT_TRUE(found.emplace(HeapModel::key(hit.tid), hit.distance).second)
             << "found twice: block " << hit.tid.block << " line " << hit.tid.offset;

@@ -223,9 +223,10 @@ inline std::vector<graph::Hit> all_hits(store::Index &index, const std::vector<f
     return hits;
 }
 
-inline float distance_between(const store::Index &index, const std::vector<float> &a,
-                              const std::vector<float> &b) {
-    return index.description().kernel()->distance(a.data(), b.data(), a.size());
+inline double distance_between(const store::Index &index, const std::vector<float> &a,
+                               const std::vector<float> &b) {
+    const distance::Kernel &kernel = *index.description().kernel();
+    return kernel.operator_value(kernel.whole_distance(a.data(), b.data(), a.size()));
 }
 
 // Searches to the end and compares with `rows`: each once, at its exact distance, and no others.
@@ -285,7 +286,7 @@ inline double recall(store::Index &index, const std::set<Row> &rows, std::uint32
     std::size_t right = 0;
     for (int q = 0; q < queries; ++q) {
         const auto query = vector_of(1'000'000u + static_cast<Row>(q), dimensions);
-        std::vector<std::pair<float, Row>> exact;
+        std::vector<std::pair<double, Row>> exact;
         for (const Row row : rows)
             exact.emplace_back(distance_between(index, query, vector_of(row, dimensions)), row);
         std::sort(exact.begin(), exact.end());

@@ -1,0 +1,61 @@
+// The rows of the cosine distance, made from the parts that each instruction set's file computes.
+//
+// Everything here is static, so that no code made for one instruction set is visible outside of its
+// object (kernel_table.hpp).
+#pragma once
+
+#include "engine/distance/kernel_table.hpp"
+
+namespace dvec::distance {
+
+using CosinePartsFunction = CosineParts (*)(const void *a, const void *b, size_t dimensions);
+
+template <CosinePartsFunction parts>
+static double whole_cosine(const void *a, const void *b, size_t dimensions) {
+    return cosine_distance(parts(a, b, dimensions));
+}
+
+template <CosinePartsFunction parts>
+static float cosine(const void *a, const void *b, size_t dimensions) {
+    return static_cast<float>(whole_cosine<parts>(a, b, dimensions));
+}
+
+// To a vector whose squares vanish, everything is at distance 0 or 2 by the sums in float: in a graph
+// it would be the nearest neighbour of half of the nodes.
+template <CosinePartsFunction parts>
+static float direction(const void *a, const void *b, size_t dimensions) {
+    const CosineParts sums = parts(a, b, dimensions);
+    if (far_from_limits(sums.squared_norm_a) && far_from_limits(sums.squared_norm_b)) {
+        return static_cast<float>(cosine_distance(sums));
+    }
+    return static_cast<float>(distance_of_directions(static_cast<const float *>(a),
+                                                     static_cast<const float *>(b), dimensions));
+}
+
+// Of floats. The distance to a code is that of the row of inner products.
+template <CosinePartsFunction parts>
+static constexpr Kernel cosine_row(const char *name, DistanceFunction code_product,
+                                   FourDistancesFunction four_code_products) {
+    return {.element = Element::float32,
+            .metric = Metric::cosine,
+            .distance = cosine<parts>,
+            .four_distances = four_by_one<cosine<parts>>,
+            .name = name,
+            .code_distance = code_product,
+            .four_code_distances = four_code_products,
+            .whole = whole_cosine<parts>,
+            .link = direction<parts>};
+}
+
+// Of halves, which are all far from the limits of floats.
+template <CosinePartsFunction parts>
+static constexpr Kernel half_cosine_row(const char *name) {
+    return {.element = Element::float16,
+            .metric = Metric::cosine,
+            .distance = cosine<parts>,
+            .four_distances = four_by_one<cosine<parts>>,
+            .name = name,
+            .whole = whole_cosine<parts>};
+}
+
+}  // namespace dvec::distance

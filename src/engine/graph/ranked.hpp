@@ -1,0 +1,61 @@
+// A node by the whole of its distance. Where a Candidate has room for a float, this has a double: what
+// comes out of a search is in the order of the SQL operator, and operators return doubles.
+#pragma once
+
+#include <bit>
+#include <compare>
+#include <cstdint>
+#include <limits>
+
+#include "engine/graph/format.hpp"
+
+namespace dvec::graph {
+
+// Ordered by (distance, id), as candidates are: NaN comes after +infinity, as it does in SQL, and -0 is
+// 0. Where a bound and a distance are equal, the bound comes first.
+class Ranked {
+  public:
+    enum class Kind : std::uint8_t { bound, distance };
+
+    constexpr Ranked() = default;
+    Ranked(double distance, NodeId id, Kind kind) noexcept
+        : key_(key_of(distance)), place_(id << 1 | static_cast<std::uint32_t>(kind)) {
+        static_assert(max_nodes < 0x80000000u, "an id and a mark share 32 bits");
+    }
+
+    // Before, and behind, every node.
+    static constexpr Ranked first() noexcept { return {}; }
+    static constexpr Ranked last() noexcept {
+        Ranked last;
+        last.key_ = std::numeric_limits<std::uint64_t>::max();
+        last.place_ = std::numeric_limits<std::uint32_t>::max();
+        return last;
+    }
+
+    NodeId id() const noexcept { return place_ >> 1; }
+    // Or what it is at least.
+    double distance() const noexcept {
+        return std::bit_cast<double>((key_ & sign) != 0 ? key_ ^ sign : ~key_);
+    }
+    bool is_bound() const noexcept { return (place_ & 1) == 0; }
+
+    auto operator<=>(const Ranked &) const = default;
+
+  private:
+    static constexpr std::uint64_t sign = std::uint64_t{1} << 63;
+
+    // Unsigned order is numeric order: negatives inverted, the sign bit flipped otherwise.
+    static std::uint64_t key_of(double distance) noexcept {
+        // Adding zero turns -0 into +0.
+        std::uint64_t bits = std::bit_cast<std::uint64_t>(distance + 0.0);
+        if (distance != distance)
+            bits = 0x7FF8000000000000u;
+        return bits ^ ((bits & sign) != 0 ? ~std::uint64_t{0} : sign);
+    }
+
+    std::uint64_t key_ = 0;
+    std::uint32_t place_ = 0;
+};
+static_assert(sizeof(Ranked) == 16);
+
+}  // namespace dvec::graph
