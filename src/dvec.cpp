@@ -2,6 +2,7 @@
 // that knows; nothing is decided here.
 #include "postgres/am/handler.hpp"
 #include "postgres/bridge/postgres.hpp"
+#include "postgres/planner/paths.hpp"
 #include "postgres/worker/commit_sync.hpp"
 #include "postgres/worker/registry.hpp"
 #include "postgres/worker/settings.hpp"
@@ -16,6 +17,7 @@ void _PG_init(void) {
     using namespace dvec::postgres;
     settings::init();
     access_method_init();
+    paths_init();
     // Shared memory and workers can only be had while the server starts. Without them the types and
     // the exact search work, and using an index says what to set.
     if (!process_shared_preload_libraries_in_progress) {

@@ -77,10 +77,13 @@ class Search::Progress {
     Result<Head> linked_head();
     Result<Head> walk_head();
     bool walk_is_lost() const noexcept;
+    bool walked_enough() const noexcept {
+        return rest_ == Params::Rest::exact && returned_.size() >= exact_after_;
+    }
     std::size_t results_to_take() const noexcept;
     void settle_edge();
     Head tail_head();
-    void complete_exactly();
+    void complete();
 
     SearchContext context_;
     AlignedCopy query_;
@@ -89,6 +92,7 @@ class Search::Progress {
     ExactStream exact_;
     Refinement tail_;
     std::uint64_t exact_after_ = 0;
+    Params::Rest rest_ = Params::Rest::exact;
     bool any_order_ = false;  // is right: no distance from the query is a number
     Phase phase_ = Phase::idle;
     std::size_t taken_ = 0;    // of the results of the walk's last round, into walked_
@@ -127,6 +131,7 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     context_.lines = lines_ahead(layout.measured_offset(), layout.measured_bytes());
 
     exact_after_ = params.exact_after;
+    rest_ = params.rest;
     // A vector of zeros, however it is stored, points nowhere.
     any_order_ = params.kernel.metric == distance::Metric::cosine &&
                  std::all_of(context_.query, context_.query + layout.vector_bytes,
@@ -143,7 +148,7 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     walk_.start(context_, std::max(params.ef, 1u));
     phase_ = context_.marks.linked > 0 ? Phase::walk : Phase::done;
     if (phase_ == Phase::walk && exact_after_ == 0)
-        complete_exactly();
+        complete();
     return {};
 }
 
@@ -202,7 +207,7 @@ Result<Search::Progress::Head> Search::Progress::linked_head() {
         auto head = walk_head();
         if (!head.ok() || head.value())
             return head;
-        complete_exactly();
+        complete();
     }
     if (phase_ != Phase::beyond && phase_ != Phase::missed)
         return Head();
@@ -235,7 +240,7 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
                 return Head(node);
             walked_.take();
         }
-        if (round_done_ && (walk_.exhausted() || returned_.size() >= exact_after_))
+        if (round_done_ && (walk_.exhausted() || walked_enough()))
             return Head();
         round_done_ = false;
         DVEC_TRY(walk_.run_round(taken_));
@@ -293,7 +298,12 @@ Search::Progress::Head Search::Progress::tail_head() {
     return Head();
 }
 
-void Search::Progress::complete_exactly() {
+void Search::Progress::complete() {
+    if (exact_after_ > 0 && rest_ == Params::Rest::left_out) {
+        context_.statistics.left_out = true;
+        phase_ = Phase::done;
+        return;
+    }
     context_.statistics.exact = true;
     phase_ = Phase::beyond;
     std::sort(returned_.begin(), returned_.end());

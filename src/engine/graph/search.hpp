@@ -34,6 +34,7 @@ struct SearchStatistics {
     std::uint64_t tail = 0;       // tail slots scanned
     std::uint32_t rounds = 0;     // times the beam was refilled after it ran out
     bool exact = false;           // the exact completion was entered
+    bool left_out = false;        // Rest::left_out ended the walk: there may be more
 };
 
 class Search {
@@ -45,6 +46,11 @@ class Search {
         // After this many hits the rest is found by an exact scan instead of more rounds of graph
         // search; 0: all are.
         std::uint64_t exact_after = 20000;
+        // What becomes of nodes that the walk over the graph did not find.
+        enum class Rest : std::uint8_t {
+            exact,    // an exact scan finds them
+            left_out  // the search ends with the walk, however far that goes, and with the tail
+        } rest = Rest::exact;
         // Polled every few thousand distances; when it returns true the search returns
         // Code::interrupted. Must not throw or jump.
         bool (*interrupted)() = nullptr;
@@ -62,7 +68,8 @@ class Search {
                        const Params &params);
 
     // The next live hit; nullopt when every live node below the watermarks has been returned, each
-    // exactly once. Hits come in order of distance, ties in order of id, with one exception: what
+    // exactly once (but for Rest::left_out). Hits come in order of distance, ties in order of id,
+    // with one exception: what
     // the walk over the graph had missed and is nearer than hits already returned comes at the very
     // end, in order among itself. After Code::interrupted the search may be abandoned or continued.
     base::Result<std::optional<Hit>> next();

@@ -241,6 +241,7 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         search_params.dimensions = description_.dimensions;
         search_params.ef = params.ef;
         search_params.exact_after = params.exact_after;
+        search_params.rest = params.rest;
         search_params.interrupted = params.interrupted;
         return search.start(*nodes_, marks, query, search_params);
     });

@@ -51,6 +51,7 @@ class Index {
     struct SearchParams {
         std::uint32_t ef = 40;
         std::uint64_t exact_after = 20000;
+        graph::Search::Params::Rest rest = graph::Search::Params::Rest::exact;
         bool (*interrupted)() = nullptr;
     };
     base::Status search(graph::Search &search, const void *query, const SearchParams &params);

@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "postgres/am/access.hpp"
+#include "postgres/am/cost.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/am/scan_terms.hpp"
@@ -123,7 +124,18 @@ double share_charged(const RelOptInfo *table, const Facts &facts) {
     return unseen > 0 ? std::max(least_charged, seen / (seen + unseen)) : 1;
 }
 
+// `exact`: whether all rows are measured, or the session's settings decide.
+Model model_of(const IndexOptInfo *index, const Facts &facts, bool exact) {
+    return {std::max(index->tuples, 2.0), facts.ef, exact,
+            cpu_index_tuple_cost + cpu_operator_cost, 2 * facts.m * new_neighbours};
+}
+
 }  // namespace
+
+Cost exact_order_cost(const IndexOptInfo *index) {
+    const Facts facts = facts_of(index->indexoid);
+    return share_charged(index->rel, facts) * model_of(index, facts, true).first_row();
+}
 
 void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *startup_cost,
                    Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages) {
@@ -139,8 +151,7 @@ void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *s
         const Facts facts = facts_of(index->indexoid);
         if (!facts.searchable)
             return compat::exclude(&path->path);
-        const Model model{std::max(index->tuples, 2.0), facts.ef, facts.exact,
-                          cpu_index_tuple_cost + cpu_operator_cost, 2 * facts.m * new_neighbours};
+        const Model model = model_of(index, facts, facts.exact);
         const double share = share_charged(index->rel, facts);
         const double first = model.first_row();
         const double further = model.further_rows(model.nodes) + model.nodes * cpu_index_tuple_cost;

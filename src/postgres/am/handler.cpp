@@ -5,7 +5,6 @@
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/options.hpp"
 #include "postgres/am/phases.hpp"
-#include "postgres/am/unread_distance.hpp"
 #include "postgres/bridge/guard.hpp"
 
 extern "C" {
@@ -65,7 +64,6 @@ DVEC_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat))
 void access_method_init() {
     options_init();
     planner_init();
-    unread_distance_init();
 }
 
 }  // namespace dvec::postgres

@@ -9,6 +9,7 @@
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/am/rows_ahead.hpp"
+#include "postgres/am/scan_guide.hpp"
 #include "postgres/am/scan_terms.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
@@ -49,8 +50,9 @@ struct Scan {
     MemoryContext query_context = nullptr;  // of the encoded query, until the search has copied it
     bool started = false;
     ScanTerms terms{};
-    uint64 returned = 0;  // rows
-    double farthest = 0;  // distance of the last of them
+    ScanGuide *guide = nullptr;  // the caller's, or none
+    uint64 returned = 0;         // rows
+    double farthest = 0;         // distance of the last of them
 
     ~Scan() { release(); }
 
@@ -104,6 +106,20 @@ const void *query_bytes(IndexScanDesc descriptor, const OpenIndex &open) {
                         static_cast<int>(open.entry->shape.dimensions), key->sk_argument);
 }
 
+// What a caller knows of the query goes before what the session has set for all.
+void follow(const ScanGuide &guide, ScanTerms *terms) {
+    if (guide.extent == ScanGuide::Extent::everything)
+        terms->most_rows = PG_UINT64_MAX;
+    if (guide.order == ScanGuide::Order::exact)
+        terms->exact_after = 0;
+    else if (terms->most_rows == PG_UINT64_MAX)
+        terms->rest = graph::Search::Params::Rest::left_out;
+}
+
+bool is_beyond(const ScanGuide &guide, double distance) {
+    return !std::isnan(guide.farthest) && float8_gt(distance, guide.farthest);
+}
+
 Attempt start_in_files(IndexScanDesc descriptor) {
     Scan *scan = scan_of(descriptor);
     OpenIndex *open = open_relation(descriptor->indexRelation);
@@ -113,10 +129,13 @@ Attempt start_in_files(IndexScanDesc descriptor) {
 
     const uint32 entries = open->index->state().graph.allocated.load(std::memory_order_relaxed);
     scan->terms = scan_terms(descriptor->indexRelation, entries);
+    if (scan->guide != nullptr)
+        follow(*scan->guide, &scan->terms);
     scan->returned = 0;
     store::Index::SearchParams params;
     params.ef = static_cast<uint32>(scan->terms.ef);
     params.exact_after = scan->terms.exact_after;
+    params.rest = scan->terms.rest;
     params.interrupted = interruption_pending;
     if (!scan->search)
         scan->search = take_search();
@@ -141,17 +160,48 @@ void start(IndexScanDesc descriptor) {
         CHECK_FOR_INTERRUPTS();
 }
 
-// The next row that the terms of the scan admit.
+// Notes in the guide how far the scan has come and, unless it goes on, why.
+bool may_go_on(Scan *scan) {
+    ScanGuide *guide = scan->guide;
+    const bool at_bound = scan->returned >= scan->terms.most_rows;
+    if (guide == nullptr)
+        return !at_bound;
+    guide->rows = scan->returned;
+    guide->distances = scan->search->statistics().distances;
+    if (at_bound)
+        guide->end = ScanGuide::End::setting;
+    else if (scan->terms.most_rows == PG_UINT64_MAX && guide->spent != nullptr &&
+             guide->spent(*guide))
+        guide->end = ScanGuide::End::spent;
+    return guide->end == ScanGuide::End::none;
+}
+
+// Whether a row is one that the guide still wants; the scan ends with the first that is not.
+bool is_wanted(Scan *scan, const std::optional<graph::Hit> &hit) {
+    ScanGuide *guide = scan->guide;
+    if (guide == nullptr)
+        return hit.has_value();
+    if (!hit)
+        guide->end = scan->search->statistics().left_out ? ScanGuide::End::walk
+                                                         : ScanGuide::End::all;
+    else if (is_beyond(*guide, hit->distance))
+        guide->end = ScanGuide::End::farthest;
+    return guide->end == ScanGuide::End::none;
+}
+
+// The next row that the terms of the scan, and its guide, admit.
 std::optional<graph::Hit> next_hit(Scan *scan) {
-    while (scan->returned < scan->terms.most_rows) {
+    while (may_go_on(scan)) {
         const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search->next(); });
-        if (!hit)
-            return hit;
+        if (!is_wanted(scan, hit))
+            break;
         const bool late = scan->returned > 0 && graph::comes_before(hit->distance, scan->farthest);
         if (late && scan->terms.late == ScanTerms::Late::left_out)
             continue;
         scan->farthest = hit->distance;
         ++scan->returned;
+        if (scan->guide != nullptr)
+            scan->guide->last = hit->distance;
         return hit;
     }
     return std::nullopt;
@@ -169,7 +219,12 @@ IndexScanDesc begin_scan(Relation index, int key_count, int order_by_count) {
 
 void rescan(IndexScanDesc descriptor, ScanKey keys, int, ScanKey order_bys, int) {
     guarded([=] {
-        scan_of(descriptor)->release();
+        Scan *scan = scan_of(descriptor);
+        scan->release();
+        if (scan->guide != nullptr) {
+            scan->guide->rows = scan->guide->distances = 0;
+            scan->guide->end = ScanGuide::End::none;
+        }
         if (keys != nullptr && descriptor->numberOfKeys > 0)
             std::memmove(descriptor->keyData, keys,
                          sizeof(ScanKeyData) * static_cast<Size>(descriptor->numberOfKeys));
@@ -195,6 +250,8 @@ bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
         return true;
     });
 }
+
+void guide_scan(IndexScanDesc descriptor, ScanGuide *guide) { scan_of(descriptor)->guide = guide; }
 
 void end_scan(IndexScanDesc descriptor) {
     guarded([=] { scan_of(descriptor)->release(); });

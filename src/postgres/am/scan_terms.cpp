@@ -13,6 +13,10 @@ namespace {
 // candidates for each.
 constexpr int candidates_per_probe = 10;
 
+// A walk over a graph of few nodes measures about as many as there are: of the neighbours of a
+// candidate it meets this many for the first time, or more.
+constexpr uint64 measured_per_candidate = 16;
+
 uint64 share_of_lists(int read_lists, int lists, uint64 entries) {
     const auto wanted = static_cast<uint64>(std::min(read_lists, lists));
     const auto all = static_cast<uint64>(lists);
@@ -58,10 +62,13 @@ ScanTerms scan_terms(Relation index, uint64 entries) {
                                                                         : ivfflat_iterative_scan);
     ScanTerms terms;
     terms.ef = candidates(method);
-    terms.exact_after = searches_exactly(index) ? 0 : static_cast<uint64>(max_scan_tuples);
+    const bool walks =
+        !searches_exactly(index) && entries > measured_per_candidate * static_cast<uint64>(terms.ef);
+    terms.exact_after = walks ? static_cast<uint64>(max_scan_tuples) : 0;
     terms.most_rows = method == Method::hnsw
                           ? bound_of_hnsw(mode)
                           : bound_of_ivfflat(mode, index_options(index).lists, entries);
+    terms.rest = graph::Search::Params::Rest::exact;
     terms.late =
         mode == IterativeScan::strict_order ? ScanTerms::Late::left_out : ScanTerms::Late::returned;
     return terms;

@@ -2,6 +2,7 @@
 // out. Both access methods are told here in terms of the one search.
 #pragma once
 
+#include "engine/graph/search.hpp"
 #include "postgres/am/options.hpp"
 
 namespace dvec::postgres {
@@ -13,6 +14,8 @@ struct ScanTerms {
     uint64 exact_after;
     // After so many rows the scan ends, whatever there is.
     uint64 most_rows;
+    // What becomes of rows that the graph does not lead to.
+    graph::Search::Params::Rest rest;
     // Whether a row nearer than one already returned is left out instead of returned late.
     enum class Late : bool { returned, left_out } late;
 };

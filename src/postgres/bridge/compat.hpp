@@ -31,6 +31,14 @@ extern "C" {
 #else
 #include "storage/backendid.h"
 #endif
+#include "access/genam.h"
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#include "nodes/execnodes.h"
+#include "optimizer/cost.h"
 #include "utils/rel.h"
 #if PG_VERSION_NUM >= 160000
 #include "utils/relfilenumbermap.h"
@@ -115,6 +123,35 @@ inline void vacuum_delay() {
 inline void exclude([[maybe_unused]] Path *path) {
 #if PG_VERSION_NUM >= 180000
     path->disabled_nodes = 1 << 16;
+#endif
+}
+
+// Whether the session has switched off a path or a part of it (enable_seqscan and its like), and
+// what the path costs all the same. Before version 18 a huge cost says so.
+inline bool is_disabled(const Path *path) {
+#if PG_VERSION_NUM >= 180000
+    return path->disabled_nodes > 0;
+#else
+    return path->total_cost >= disable_cost;
+#endif
+}
+
+inline Cost cost_without_penalty(const Path *path) {
+#if PG_VERSION_NUM >= 180000
+    return path->total_cost;
+#else
+    return std::fmod(path->total_cost, disable_cost);
+#endif
+}
+
+// As index_beginscan(), for the scan that an executor node of the index has not begun yet.
+inline IndexScanDesc begin_index_scan(IndexScanState *node, Snapshot snapshot) {
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(node->ss.ss_currentRelation, node->iss_RelationDesc, snapshot,
+                           &node->iss_Instrument, node->iss_NumScanKeys, node->iss_NumOrderByKeys);
+#else
+    return index_beginscan(node->ss.ss_currentRelation, node->iss_RelationDesc, snapshot,
+                           node->iss_NumScanKeys, node->iss_NumOrderByKeys);
 #endif
 }
 

@@ -106,6 +106,26 @@ TEST_F(SearchTest, ExactCompletionTakesOverWhereTold) {
     }
 }
 
+TEST_F(SearchTest, ASearchThatLeavesOutEndsWithTheWalkAndKeepsItsOrder) {
+    create(16);
+    add(ClusteredData(1, shape).make(4000));
+    link_first(3000);
+    const auto query = ClusteredData(2, shape).make(1);
+    auto params = search_params(20);
+    params.rest = Search::Params::Rest::left_out;
+    Search search;
+    const auto hits = search_with(search, query.data(), params, 10000);
+    EXPECT_TRUE(search.statistics().left_out);
+    EXPECT_FALSE(search.statistics().exact);
+    EXPECT_GT(hits.size(), 3500u);
+    for (std::size_t i = 1; i < hits.size(); ++i)
+        ASSERT_LE(hits[i - 1].distance, hits[i].distance);
+    // What measures all from the beginning leaves nothing out.
+    params.exact_after = 0;
+    EXPECT_EQ(search_with(search, query.data(), params, 10000).size(), 4000u);
+    EXPECT_FALSE(search.statistics().left_out);
+}
+
 TEST_F(SearchTest, FewHitsCostFewDistances) {
     create(16);
     add(ClusteredData(1, shape).make(6000));

@@ -10,10 +10,11 @@
 // to be one of these, such as that of FOR UPDATE, leaves the scan as it was, and so does a subquery
 // that the planner has merged with the query around it. Columns that the query returns, hidden ones
 // that are not for ordering, and scans by other access methods are never touched.
-#include "postgres/am/unread_distance.hpp"
+#include "postgres/planner/unread_distance.hpp"
 
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/planner/vector_search_path.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -38,11 +39,18 @@ bool is_ours(Oid index_oid) {
     return ours;
 }
 
-void forget_distances(IndexScan *scan) {
-    if (scan->indexorderbyorig == NIL || !is_ours(scan->indexid))
-        return;
+bool returns_nearest(const Plan *plan) {
+    if (is_vector_search(plan))
+        return true;
+    if (!IsA(plan, IndexScan))
+        return false;
+    const auto *scan = reinterpret_cast<const IndexScan *>(plan);
+    return scan->indexorderbyorig != NIL && is_ours(scan->indexid);
+}
+
+void forget_distances(Plan *plan) {
     ListCell *cell;
-    foreach (cell, scan->scan.plan.targetlist) {
+    foreach (cell, plan->targetlist) {
         auto *column = static_cast<TargetEntry *>(lfirst(cell));
         if (!column->resjunk || column->ressortgroupref == 0)
             continue;
@@ -57,8 +65,8 @@ void visit_top(Plan *plan) {
     while (plan != nullptr && IsA(plan, Limit) &&
            reinterpret_cast<Limit *>(plan)->limitOption == LIMIT_OPTION_COUNT)
         plan = outerPlan(plan);
-    if (plan != nullptr && IsA(plan, IndexScan))
-        forget_distances(reinterpret_cast<IndexScan *>(plan));
+    if (plan != nullptr && returns_nearest(plan))
+        forget_distances(plan);
 }
 
 void visit_subqueries(Plan *plan);

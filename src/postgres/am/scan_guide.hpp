@@ -1,0 +1,51 @@
+// What a caller that knows more of the query than an index scan does tells that scan, and what it
+// hears from it. Scans without a guide end as the session's settings say.
+#pragma once
+
+#include <limits>
+
+#include "postgres/bridge/access_method.hpp"
+
+namespace dvec::postgres {
+
+struct ScanGuide {
+    enum class Order : unsigned char {
+        // Rows as the walk over the graph finds them, in order; the scan ends with the walk. What
+        // the walk missed is left out, so that no row ever comes after its place.
+        as_found,
+        // All rows are measured first: nothing is missed, and the order is the operator's.
+        exact
+    };
+    // Whether hnsw.iterative_scan and its like may end the scan.
+    enum class Extent : unsigned char { as_set, everything };
+    // Why next_tuple had no more rows.
+    enum class End : unsigned char {
+        none,      // it has not said so yet
+        all,       // every row of the index was returned
+        walk,      // as_found: the walk is over; there may be more
+        farthest,  // the next row is farther than wanted
+        spent,     // the caller's function said so; there may be more
+        setting    // the session's settings end it
+    };
+
+    Order order = Order::as_found;
+    Extent extent = Extent::as_set;
+    // Rows farther than this, in terms of the operator, are not wanted; NaN counts as greatest.
+    // NaN: all are.
+    double farthest = std::numeric_limits<double>::quiet_NaN();
+    // Asked before each row, with the numbers below up to date, unless the settings end the scan
+    // anyway. Must not raise or jump.
+    bool (*spent)(const ScanGuide &) = nullptr;
+
+    // Since the scan began, or began again.
+    uint64 rows = 0;       // handed out
+    uint64 distances = 0;  // measured
+    double last = 0;       // distance of the last row handed out, in terms of the operator
+    End end = End::none;
+};
+
+// To be called before the scan's first row is asked for; holds for all its rescans. `guide` must
+// stay where it is for as long as rows are asked for, and may be changed before a rescan.
+void guide_scan(IndexScanDesc descriptor, ScanGuide *guide);
+
+}  // namespace dvec::postgres

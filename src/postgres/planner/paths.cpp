@@ -1,0 +1,106 @@
+// The planner makes an index path of ours wherever a query wants rows in order of distance, and
+// believes that the scan returns all of them, in that order. A scan of the graph does less: it may
+// miss a near row. A plain ORDER BY … LIMIT k asks for no more, and keeps its Index Scan. Everybody
+// else gets a VectorSearch:
+//
+//   with conditions, or a join, below the LIMIT    as found, until it has cost too much
+//   with a LIMIT that is a large part of the       exact
+//   table, or without one
+//   grouping, DISTINCT, windows, WITH TIES, …      exact, whatever the settings say
+//
+// A LIMIT that only the executor will know is looked at there.
+#include "postgres/planner/paths.hpp"
+
+#include "postgres/am/phases.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/planner/query_level.hpp"
+#include "postgres/planner/unread_distance.hpp"
+#include "postgres/planner/vector_search_path.hpp"
+#include "postgres/planner/vector_search_plan.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+set_rel_pathlist_hook_type previous_pathlist_hook = nullptr;
+
+bool orders_by_distance(const Path *path) {
+    if (!IsA(path, IndexPath))
+        return false;
+    const auto *index_path = reinterpret_cast<const IndexPath *>(path);
+    return index_path->indexorderbys != NIL &&
+           is_own_method(index_path->indexinfo->amcostestimate);
+}
+
+// The distance as the query writes it, so that sorting by it computes it once.
+Expr *distance_of(PlannerInfo *root, const RelOptInfo *rel, const IndexPath *path) {
+    EquivalenceClass *order = linitial_node(PathKey, path->path.pathkeys)->pk_eclass;
+    const EquivalenceMember *member = find_computable_ec_member(
+        root, order, rel->reltarget->exprs, rel->relids, false);
+    if (member != nullptr && exprType(reinterpret_cast<Node *>(member->em_expr)) == FLOAT8OID)
+        return member->em_expr;
+    return linitial_node(Expr, path->indexorderbys);
+}
+
+// Of a partial index it is not known how many rows it has, only how many the query wants of it.
+double rows_of(const IndexPath *path) {
+    const IndexOptInfo *index = path->indexinfo;
+    return index->indpred == NIL ? index->rel->tuples : path->path.rows;
+}
+
+// Whether an index scan is all that is needed.
+bool is_plain(const QueryLevel &level, const IndexPath *path) {
+    return level.order == QueryLevel::Order::nearest && level.alone && level.limit >= 0 &&
+           !is_large_limit(level.limit, rows_of(path)) &&
+           path->indexinfo->indrestrictinfo == NIL && path->path.param_info == nullptr;
+}
+
+SearchOrder order_for(const QueryLevel &level, const IndexPath *path) {
+    if (level.order != QueryLevel::Order::nearest)
+        return SearchOrder::exact;
+    return level.limit >= 0 && is_large_limit(level.limit, rows_of(path)) ? SearchOrder::exact
+                                                                         : SearchOrder::as_found;
+}
+
+void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
+    List *searches = NIL;
+    ListCell *cell;
+    foreach (cell, rel->pathlist) {
+        auto *path = static_cast<IndexPath *>(lfirst(cell));
+        if (!orders_by_distance(&path->path) || path->path.pathkeys == NIL ||
+            std::isinf(path->path.total_cost))
+            continue;
+        const QueryLevel level = query_level(root, path->path.pathkeys);
+        if (is_plain(level, path))
+            continue;
+        const VectorSearchRequest request{path, path->path.pathkeys, distance_of(root, rel, path),
+                                          order_for(level, path), level};
+        searches = lappend(searches, make_vector_search_path(root, rel, request));
+        rel->pathlist = foreach_delete_current(rel->pathlist, cell);
+    }
+    if (searches == NIL)
+        return;
+    // It may have been dropped for one that is gone.
+    add_path(rel, create_seqscan_path(root, rel, rel->lateral_relids, 0));
+    foreach (cell, searches)
+        add_path(rel, static_cast<Path *>(lfirst(cell)));
+}
+
+void add_paths(PlannerInfo *root, RelOptInfo *rel, Index number, RangeTblEntry *entry) {
+    if (previous_pathlist_hook)
+        previous_pathlist_hook(root, rel, number, entry);
+    if (entry->rtekind != RTE_RELATION || rel->indexlist == NIL)
+        return;
+    guarded([=] { replace_index_paths(root, rel); });
+}
+
+}  // namespace
+
+void paths_init() {
+    previous_pathlist_hook = set_rel_pathlist_hook;
+    set_rel_pathlist_hook = add_paths;
+    RegisterCustomScanMethods(&vector_search_methods);
+    unread_distance_init();
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,95 @@
+#include "postgres/planner/query_level.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+// MIN and MAX over a whole table are planned as a query of their own, ORDER BY … LIMIT 1, under
+// this name for its only column. Whoever gives a column that name only gets a more exact answer.
+constexpr char aggregate_column[] = "agg_target";
+
+bool is_min_or_max(const PlannerInfo *root) {
+    if (root->parent_root == nullptr || !root->parent_root->parse->hasAggs ||
+        list_length(root->parse->targetList) != 1)
+        return false;
+    const auto *column = linitial_node(TargetEntry, root->parse->targetList);
+    return column->resname != nullptr && std::strcmp(column->resname, aggregate_column) == 0;
+}
+
+bool only_sorts(const PlannerInfo *root) {
+    const Query *query = root->parse;
+    return query->sortClause != NIL && query->groupClause == NIL && query->groupingSets == NIL &&
+           !query->hasAggs && query->havingQual == nullptr && query->distinctClause == NIL &&
+           !query->hasWindowFuncs && query->setOperations == nullptr && !is_min_or_max(root);
+}
+
+// A class with several members says that they are equal, and a merge join may be made of that.
+bool may_be_joined_by(const List *pathkeys) {
+    const ListCell *cell;
+    foreach (cell, pathkeys) {
+        const EquivalenceClass *order = lfirst_node(PathKey, cell)->pk_eclass;
+        while (order->ec_merged != nullptr)
+            order = order->ec_merged;
+        if (list_length(order->ec_sources) > 0)
+            return true;
+    }
+    return false;
+}
+
+// A row that is missing on one side of it returns one of the other side with NULLs.
+bool has_full_join(const PlannerInfo *root) {
+    const ListCell *cell;
+    foreach (cell, root->join_info_list)
+        if (lfirst_node(SpecialJoinInfo, cell)->jointype == JOIN_FULL)
+            return true;
+    return false;
+}
+
+bool can_be_evaluated_twice(Node *expression) {
+    return !contain_volatile_functions(expression) && !contain_subplans(expression);
+}
+
+// A constant of a LIMIT clause; 0 for none and for NULL, -1 where only the executor will know.
+double known_rows(const Node *expression) {
+    if (expression == nullptr)
+        return 0;
+    if (!IsA(expression, Const))
+        return -1;
+    const auto *value = reinterpret_cast<const Const *>(expression);
+    if (value->constisnull)
+        return 0;
+    return static_cast<double>(std::max<int64>(DatumGetInt64(value->constvalue), 0));
+}
+
+bool is_null_constant(const Node *expression) {
+    return IsA(expression, Const) && reinterpret_cast<const Const *>(expression)->constisnull;
+}
+
+}  // namespace
+
+QueryLevel query_level(PlannerInfo *root, const List *pathkeys) {
+    const Query *query = root->parse;
+    QueryLevel level{QueryLevel::Order::strict, nullptr, nullptr, -1,
+                     bms_membership(root->all_baserels) == BMS_SINGLETON};
+    if (!only_sorts(root) || may_be_joined_by(pathkeys) || has_full_join(root))
+        return level;
+    level.order = QueryLevel::Order::sorted;
+    if (query->limitCount == nullptr || is_null_constant(query->limitCount))
+        return level;
+    if (query->limitOption == LIMIT_OPTION_WITH_TIES) {
+        level.order = QueryLevel::Order::strict;
+        return level;
+    }
+    level.order = QueryLevel::Order::nearest;
+    if (!level.alone || query->hasTargetSRFs || !can_be_evaluated_twice(query->limitCount) ||
+        !can_be_evaluated_twice(query->limitOffset))
+        return level;
+    level.limit_count = query->limitCount;
+    level.limit_offset = query->limitOffset;
+    const double count = known_rows(query->limitCount);
+    const double offset = known_rows(query->limitOffset);
+    level.limit = count < 0 || offset < 0 ? -1 : count + offset;
+    return level;
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,460 @@
+// The executor's side of VectorSearch (vector_search_path.hpp).
+//
+// Where it is known how many rows are going to be asked for, and they are few, they are gathered
+// before the first is returned: should the index not give them within the budget, the exact search
+// begins with nothing returned yet, and its answer is complete. Where that is not known (a join
+// above) or rows are many, they are returned as they come. The exact search then goes on where the
+// index was left: rows nearer than its last are passed over, and so are those that were returned.
+// In exact order nothing is lost by that; as found, a near row may be.
+#include <algorithm>
+
+#include "postgres/am/scan_guide.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/planner/search_budget.hpp"
+#include "postgres/planner/vector_search_plan.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "nodes/value.h"
+#include "storage/bufmgr.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// More rows than this are not gathered.
+constexpr int64 most_gathered = 10000;
+
+enum class Source : unsigned char {
+    none,      // nothing was asked for yet
+    gathered,  // what the index gave, gathered
+    index,
+    exact,  // the exact search, from its beginning or behind what the index gave
+    end
+};
+
+// How often each thing happened, over all rescans, for EXPLAIN.
+struct Counts {
+    uint64 index_rows = 0;
+    uint64 index_distances = 0;
+    uint64 searches = 0;
+    uint64 changes = 0;  // from the index to the exact search
+};
+
+struct Returned {
+    ItemPointerData *tids = nullptr;
+    Size count = 0;
+    Size room = 0;
+};
+
+struct VectorSearchState {
+    CustomScanState custom;
+    VectorSearchPlan plan;
+    PlanState *index = nullptr;
+    IndexScanState *index_scan = nullptr;
+    PlanState *exact = nullptr;  // null when there is none
+    ExprState *limit_count = nullptr;
+    ExprState *limit_offset = nullptr;
+
+    MemoryContext memory = nullptr;  // of one scan: gathered rows, TIDs
+    SearchBudget *budget = nullptr;  // for the whole query: the index scan has its address
+    Source source = Source::none;
+    int64 limit = -1;  // rows that will be asked for; -1: not known
+    TupleTableSlot *gathered_slot = nullptr;
+    MinimalTuple *gathered = nullptr;
+    int64 gathered_count = 0;
+    int64 gathered_next = 0;
+    Returned returned;
+    bool passing_over = false;  // the exact search has not come to where the index was left
+    Counts counts;
+};
+
+VectorSearchState *state_of(CustomScanState *node) {
+    return reinterpret_cast<VectorSearchState *>(node);
+}
+
+// The index scan may stand below a node that checks a condition without columns once.
+IndexScanState *find_index_scan(PlanState *child) {
+    while (child != nullptr && !IsA(child, IndexScanState))
+        child = outerPlanState(child);
+    if (child == nullptr)
+        elog(ERROR, "VectorSearch without an index scan");
+    return reinterpret_cast<IndexScanState *>(child);
+}
+
+ExprState *init_part(const CustomScan *scan, int part, PlanState *parent) {
+    auto *expressions = static_cast<List *>(list_nth(scan->custom_exprs, part));
+    return expressions == NIL ? nullptr : ExecInitExpr(linitial_node(Expr, expressions), parent);
+}
+
+void begin(CustomScanState *node, EState *estate, int flags) {
+    VectorSearchState *state = state_of(node);
+    const auto *scan = reinterpret_cast<const CustomScan *>(node->ss.ps.plan);
+    ListCell *cell;
+    foreach (cell, scan->custom_plans)
+        node->custom_ps =
+            lappend(node->custom_ps, ExecInitNode(lfirst_node(Plan, cell), estate, flags));
+    state->index = static_cast<PlanState *>(list_nth(node->custom_ps, index_child));
+    state->exact = list_length(node->custom_ps) > exact_child
+                       ? static_cast<PlanState *>(list_nth(node->custom_ps, exact_child))
+                       : nullptr;
+    state->index_scan = find_index_scan(state->index);
+    // UPDATE … WHERE CURRENT OF looks for the scan of a table here.
+    node->ss.ss_currentRelation = state->index_scan->ss.ss_currentRelation;
+
+    state->limit_count = init_part(scan, limit_count_expression, &node->ss.ps);
+    state->limit_offset = init_part(scan, limit_offset_expression, &node->ss.ps);
+    state->memory = AllocSetContextCreate(estate->es_query_cxt, "VectorSearch rows",
+                                          ALLOCSET_DEFAULT_SIZES);
+    state->gathered_slot = ExecInitExtraTupleSlot(
+        estate, node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+}
+
+// A clause of LIMIT; nothing where it is missing or NULL. What LIMIT refuses is left to it.
+struct Rows {
+    bool known;
+    int64 count;
+};
+
+Rows evaluate(ExprState *expression, ExprContext *context) {
+    if (expression == nullptr)
+        return {false, 0};
+    bool is_null;
+    const Datum value = ExecEvalExprSwitchContext(expression, context, &is_null);
+    return is_null ? Rows{false, 0} : Rows{true, std::max<int64>(DatumGetInt64(value), 0)};
+}
+
+int64 evaluate_limit(VectorSearchState *state) {
+    ExprContext *context = state->custom.ss.ps.ps_ExprContext;
+    const Rows count = evaluate(state->limit_count, context);
+    const Rows offset = evaluate(state->limit_offset, context);
+    int64 sum;
+    if (!count.known || pg_add_s64_overflow(count.count, offset.count, &sum))
+        return -1;
+    return sum;
+}
+
+// As the node's own columns. The row is valid for as long as the child's is.
+TupleTableSlot *present(VectorSearchState *state, TupleTableSlot *row) {
+    TupleTableSlot *slot = state->custom.ss.ss_ScanTupleSlot;
+    ExecClearTuple(slot);
+    slot_getsomeattrs(row, state->plan.columns);
+    const auto columns = static_cast<Size>(state->plan.columns);
+    std::memcpy(slot->tts_values, row->tts_values, columns * sizeof(Datum));
+    std::memcpy(slot->tts_isnull, row->tts_isnull, columns * sizeof(bool));
+    ItemPointerCopy(
+        reinterpret_cast<ItemPointer>(DatumGetPointer(slot->tts_values[state->plan.tid_column])),
+        &slot->tts_tid);
+    return ExecStoreVirtualTuple(slot);
+}
+
+// The index scan is begun here instead of by its node, so that it can be given its guide.
+void begin_index_scan(VectorSearchState *state) {
+    IndexScanState *scan = state->index_scan;
+    if (scan->iss_ScanDesc != nullptr)
+        return;
+    scan->iss_ScanDesc =
+        compat::begin_index_scan(scan, state->custom.ss.ps.state->es_snapshot);
+    guide_scan(scan->iss_ScanDesc, state->budget);
+    if (scan->iss_NumRuntimeKeys == 0 || scan->iss_RuntimeKeysReady)
+        index_rescan(scan->iss_ScanDesc, scan->iss_ScanKeys, scan->iss_NumScanKeys,
+                     scan->iss_OrderByKeys, scan->iss_NumOrderByKeys);
+}
+
+TupleTableSlot *next_of_index(VectorSearchState *state) {
+    state->budget->begin_work();
+    TupleTableSlot *row = ExecProcNode(state->index);
+    state->budget->end_work();
+    if (TupIsNull(row))
+        return nullptr;
+    state->budget->count_passed();
+    return row;
+}
+
+int compare_tids(const void *left, const void *right) {
+    return ItemPointerCompare(static_cast<ItemPointer>(const_cast<void *>(left)),
+                              static_cast<ItemPointer>(const_cast<void *>(right)));
+}
+
+void change_to_exact(VectorSearchState *state, bool passing_over) {
+    ++state->counts.changes;
+    state->source = Source::exact;
+    state->passing_over = passing_over;
+    Returned &returned = state->returned;
+    if (passing_over)
+        ::qsort(returned.tids, returned.count, sizeof(ItemPointerData), compare_tids);
+    if (state->limit >= 0)
+        ExecSetTupleBound(state->limit, state->exact);
+}
+
+void remember(VectorSearchState *state, const ItemPointerData &tid) {
+    Returned &returned = state->returned;
+    if (returned.count == returned.room) {
+        returned.room = std::max<Size>(64, returned.room * 2);
+        const Size size = returned.room * sizeof(ItemPointerData);
+        returned.tids = static_cast<ItemPointerData *>(
+            returned.tids == nullptr ? MemoryContextAllocHuge(state->memory, size)
+                                     : repalloc_huge(returned.tids, size));
+    }
+    returned.tids[returned.count++] = tid;
+}
+
+// The index scan has ended.
+bool may_lack_rows(const VectorSearchState *state) {
+    switch (state->budget->end) {
+        case ScanGuide::End::walk:
+        case ScanGuide::End::spent:
+            return true;
+        // Rows without a place in the index come behind all others.
+        case ScanGuide::End::all:
+            return true;
+        case ScanGuide::End::none:
+        case ScanGuide::End::farthest:
+        case ScanGuide::End::setting:
+            break;
+    }
+    return false;
+}
+
+void gather(VectorSearchState *state) {
+    const MemoryContext caller = MemoryContextSwitchTo(state->memory);
+    state->gathered = static_cast<MinimalTuple *>(
+        palloc(sizeof(MinimalTuple) * static_cast<Size>(state->limit)));
+    MemoryContextSwitchTo(caller);
+    while (state->gathered_count < state->limit) {
+        CHECK_FOR_INTERRUPTS();
+        TupleTableSlot *row = next_of_index(state);
+        if (row == nullptr) {
+            if (state->exact != nullptr && may_lack_rows(state))
+                change_to_exact(state, false);
+            return;
+        }
+        MemoryContextSwitchTo(state->memory);
+        state->gathered[state->gathered_count++] = ExecCopySlotMinimalTuple(row);
+        MemoryContextSwitchTo(caller);
+    }
+}
+
+double pages_of_table(const VectorSearchState *state) {
+    return RelationGetNumberOfBlocks(state->custom.ss.ss_currentRelation);
+}
+
+// A LIMIT that is known only now may turn out to be a large one, or to be none.
+SearchOrder order_of(const VectorSearchState *state) {
+    if (state->plan.order == SearchOrder::exact || state->limit_count == nullptr)
+        return state->plan.order;
+    const auto limit = static_cast<double>(state->limit);
+    const double rows = pages_of_table(state) * state->plan.rows_per_page;
+    return state->limit < 0 || state->limit > most_gathered || is_large_limit(limit, rows)
+               ? SearchOrder::exact
+               : SearchOrder::as_found;
+}
+
+void set_budget(VectorSearchState *state) {
+    if (state->exact == nullptr) {
+        state->budget->lift();
+        return;
+    }
+    const double pages = state->plan.share_read * pages_of_table(state);
+    state->budget->limit_to(pages * state->plan.rows_per_page, pages);
+}
+
+void start(VectorSearchState *state) {
+    ++state->counts.searches;
+    state->limit = evaluate_limit(state);
+    if (state->budget == nullptr) {
+        MemoryContext query = state->custom.ss.ps.state->es_query_cxt;
+        state->budget = new (MemoryContextAlloc(query, sizeof(SearchBudget))) SearchBudget;
+    }
+    set_budget(state);
+    state->budget->begin_scan();
+    const SearchOrder order = order_of(state);
+    state->budget->order = order == SearchOrder::exact ? ScanGuide::Order::exact
+                                                       : ScanGuide::Order::as_found;
+    state->budget->extent = state->plan.extent == SearchExtent::everything
+                                ? ScanGuide::Extent::everything
+                                : ScanGuide::Extent::as_set;
+    begin_index_scan(state);
+    const bool few = order == SearchOrder::as_found && state->limit >= 0;
+    state->source = few ? Source::gathered : Source::index;
+    if (few)
+        gather(state);
+}
+
+TupleTableSlot *next_gathered(VectorSearchState *state) {
+    if (state->gathered_next == state->gathered_count)
+        return nullptr;
+    return ExecStoreMinimalTuple(state->gathered[state->gathered_next++], state->gathered_slot,
+                                 false);
+}
+
+bool was_returned(const VectorSearchState *state, TupleTableSlot *row) {
+    bool is_null;
+    const Datum tid = slot_getattr(row, state->plan.tid_column + 1, &is_null);
+    const Returned &returned = state->returned;
+    return std::bsearch(DatumGetPointer(tid), returned.tids, returned.count,
+                        sizeof(ItemPointerData), compare_tids) != nullptr;
+}
+
+TupleTableSlot *next_of_exact(VectorSearchState *state) {
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        TupleTableSlot *row = ExecProcNode(state->exact);
+        if (TupIsNull(row))
+            return nullptr;
+        if (!state->passing_over)
+            return row;
+        bool is_null;
+        const float8 distance =
+            DatumGetFloat8(slot_getattr(row, state->plan.columns + 1, &is_null));
+        if (!is_null && float8_lt(distance, state->budget->last))
+            continue;
+        if (was_returned(state, row))
+            continue;
+        return row;
+    }
+}
+
+TupleTableSlot *next_row(VectorSearchState *state) {
+    // Rows that were locked are checked again one at a time, by the index scan's node alone.
+    if (state->custom.ss.ps.state->es_epq_active != nullptr)
+        return ExecProcNode(state->index);
+    if (state->source == Source::none)
+        start(state);
+    TupleTableSlot *row = nullptr;
+    if (state->source == Source::gathered)
+        row = next_gathered(state);
+    if (state->source == Source::index) {
+        row = next_of_index(state);
+        if (row == nullptr && state->exact != nullptr && may_lack_rows(state))
+            change_to_exact(state, state->returned.count > 0);
+    }
+    if (state->source == Source::exact)
+        row = next_of_exact(state);
+    if (row == nullptr)
+        state->source = Source::end;
+    return row;
+}
+
+TupleTableSlot *exec(CustomScanState *node) {
+    return guarded([=]() -> TupleTableSlot * {
+        VectorSearchState *state = state_of(node);
+        ExprContext *context = node->ss.ps.ps_ExprContext;
+        ResetExprContext(context);
+        TupleTableSlot *row = state->source == Source::end ? nullptr : next_row(state);
+        if (TupIsNull(row)) {
+            ExecClearTuple(node->ss.ss_ScanTupleSlot);
+            return node->ss.ps.ps_ProjInfo != nullptr
+                       ? ExecClearTuple(node->ss.ps.ps_ProjInfo->pi_state.resultslot)
+                       : node->ss.ss_ScanTupleSlot;
+        }
+        context->ecxt_scantuple = present(state, row);
+        if (state->source == Source::index)
+            remember(state, context->ecxt_scantuple->tts_tid);
+        return node->ss.ps.ps_ProjInfo != nullptr ? ExecProject(node->ss.ps.ps_ProjInfo)
+                                                  : context->ecxt_scantuple;
+    });
+}
+
+// Adds what the scan under way has done.
+void note_counts(VectorSearchState *state) {
+    if (state->budget == nullptr)
+        return;
+    state->counts.index_rows += state->budget->rows;
+    state->counts.index_distances += state->budget->distances;
+    state->budget->rows = state->budget->distances = 0;
+}
+
+void rescan(CustomScanState *node) {
+    guarded([=] {
+        VectorSearchState *state = state_of(node);
+        note_counts(state);
+        ListCell *cell;
+        foreach (cell, node->custom_ps) {
+            auto *child = static_cast<PlanState *>(lfirst(cell));
+            if (node->ss.ps.chgParam != nullptr)
+                UpdateChangedParamSet(child, node->ss.ps.chgParam);
+            // A child whose parameters have changed does it by itself when it is asked for a row.
+            if (child->chgParam == nullptr)
+                ExecReScan(child);
+        }
+        ExecClearTuple(node->ss.ss_ScanTupleSlot);
+        ExecClearTuple(state->gathered_slot);
+        MemoryContextReset(state->memory);
+        state->returned = Returned{};
+        state->gathered = nullptr;
+        state->gathered_count = state->gathered_next = 0;
+        state->passing_over = false;
+        state->source = Source::none;
+    });
+}
+
+void end(CustomScanState *node) {
+    ListCell *cell;
+    foreach (cell, node->custom_ps)
+        ExecEndNode(static_cast<PlanState *>(lfirst(cell)));
+}
+
+void explain(CustomScanState *node, List *, ExplainState *output) {
+    guarded([=] {
+        VectorSearchState *state = state_of(node);
+        ExplainPropertyText("Search Order",
+                            state->plan.order == SearchOrder::exact ? "exact" : "as found", output);
+        if (!output->analyze)
+            return;
+        note_counts(state);
+        ExplainPropertyUInteger("Index Rows", nullptr, state->counts.index_rows, output);
+        ExplainPropertyUInteger("Index Distances", nullptr, state->counts.index_distances, output);
+        ExplainPropertyUInteger("Changes to Exact Search", nullptr, state->counts.changes, output);
+    });
+}
+
+const CustomExecMethods exec_methods = {
+    .CustomName = vector_search_name,
+    .BeginCustomScan = [](CustomScanState *node, EState *estate,
+                          int flags) { guarded([=] { begin(node, estate, flags); }); },
+    .ExecCustomScan = exec,
+    .EndCustomScan = [](CustomScanState *node) { guarded([=] { end(node); }); },
+    .ReScanCustomScan = rescan,
+    .ExplainCustomScan = explain,
+};
+
+Node *create_state(CustomScan *scan) {
+    return guarded([=]() -> Node * {
+        auto *state = new (palloc(sizeof(VectorSearchState))) VectorSearchState{};
+        NodeSetTag(&state->custom, T_CustomScanState);
+        state->custom.methods = &exec_methods;
+        state->plan = from_private(scan->custom_private);
+        return reinterpret_cast<Node *>(state);
+    });
+}
+
+}  // namespace
+
+const CustomScanMethods vector_search_methods = {
+    .CustomName = vector_search_name,
+    .CreateCustomScanState = create_state,
+};
+
+// Numbers that are no integers travel as text.
+List *to_private(const VectorSearchPlan &plan) {
+    const auto integer = [](auto value) { return makeInteger(static_cast<int>(value)); };
+    const auto real = [](double value) { return makeFloat(psprintf("%.17g", value)); };
+    List *integers = list_make4(integer(plan.order), integer(plan.extent), integer(plan.columns),
+                                integer(plan.tid_column));
+    return list_concat(integers, list_make2(real(plan.rows_per_page), real(plan.share_read)));
+}
+
+VectorSearchPlan from_private(const List *numbers) {
+    const auto integer = [numbers](int number) { return intVal(list_nth(numbers, number)); };
+    const auto real = [numbers](int number) { return floatVal(list_nth(numbers, number)); };
+    return {static_cast<SearchOrder>(integer(0)),
+            static_cast<SearchExtent>(integer(1)),
+            integer(2),
+            integer(3),
+            real(4),
+            real(5)};
+}
+
+}  // namespace dvec::postgres

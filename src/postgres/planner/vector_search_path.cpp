@@ -1,0 +1,205 @@
+// From an index path to a VectorSearch path, and from that to a plan.
+//
+// Both children return what the relation is asked for, and the row's TID behind it; the exact one
+// also the distance. Whatever the query computes from a row is computed once, by the node.
+#include "postgres/planner/vector_search_path.hpp"
+
+#include "postgres/am/cost.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/planner/search_budget.hpp"
+#include "postgres/planner/vector_search_plan.hpp"
+
+extern "C" {
+#include "access/sysattr.h"
+#include "nodes/extensible.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+bool is_tid(const Node *expression, const RelOptInfo *rel) {
+    if (!IsA(expression, Var))
+        return false;
+    const auto *column = reinterpret_cast<const Var *>(expression);
+    return column->varno == static_cast<int>(rel->relid) &&
+           column->varattno == SelfItemPointerAttributeNumber && column->varlevelsup == 0;
+}
+
+struct ChildTarget {
+    PathTarget *target;
+    int tid_column;
+};
+
+ChildTarget child_target(PlannerInfo *root, const RelOptInfo *rel) {
+    PathTarget *target = create_empty_pathtarget();
+    int tid_column = -1;
+    ListCell *cell;
+    foreach (cell, rel->reltarget->exprs) {
+        auto *expression = static_cast<Expr *>(lfirst(cell));
+        if (is_tid(reinterpret_cast<Node *>(expression), rel))
+            tid_column = foreach_current_index(cell);
+        add_column_to_pathtarget(target, expression, 0);
+    }
+    if (tid_column < 0) {
+        tid_column = list_length(target->exprs);
+        Var *tid = makeVar(static_cast<int>(rel->relid), SelfItemPointerAttributeNumber, TIDOID, -1,
+                           InvalidOid, 0);
+        add_column_to_pathtarget(target, reinterpret_cast<Expr *>(tid), 0);
+    }
+    return {set_pathtarget_cost_width(root, target), tid_column};
+}
+
+IndexPath *with_target(const IndexPath *path, PathTarget *target) {
+    IndexPath *copy = makeNode(IndexPath);
+    *copy = *path;
+    copy->path.pathtarget = target;
+    return copy;
+}
+
+// Whether a path reads rows of the table in no order that matters, and with their TIDs.
+bool reads_table(const Path *path, const Path *like) {
+    const bool kind = IsA(path, IndexPath)
+                          ? path->pathtype == T_IndexScan &&
+                                reinterpret_cast<const IndexPath *>(path)->indexorderbys == NIL
+                          : IsA(path, BitmapHeapPath) || IsA(path, TidPath) ||
+                                IsA(path, TidRangePath) || path->pathtype == T_SeqScan;
+    return kind && bms_equal(PATH_REQ_OUTER(path), PATH_REQ_OUTER(like));
+}
+
+Path *cheapest_reading(PlannerInfo *root, RelOptInfo *rel, const Path *like) {
+    // The planner may have dropped it for the very path that is to be replaced.
+    Path *cheapest = create_seqscan_path(root, rel, PATH_REQ_OUTER(like), 0);
+    ListCell *cell;
+    foreach (cell, rel->pathlist) {
+        auto *path = static_cast<Path *>(lfirst(cell));
+        if (reads_table(path, like) && path->total_cost < cheapest->total_cost)
+            cheapest = path;
+    }
+    return cheapest;
+}
+
+struct ExactSearch {
+    Path *path;
+    double share_read;  // of the table
+};
+
+// Rows of one order may come in another among equals: the node knows those it has returned.
+ExactSearch exact_search(PlannerInfo *root, RelOptInfo *rel, const VectorSearchRequest &request,
+                         const PathTarget *target) {
+    Path *reading = cheapest_reading(root, rel, &request.index_path->path);
+    const double all = rel->pages * seq_page_cost +
+                       rel->tuples * (cpu_tuple_cost + rel->baserestrictcost.per_tuple);
+    const double share =
+        reading->pathtype == T_SeqScan || all <= 0 ? 1 : std::min(1.0, reading->total_cost / all);
+    PathTarget *with_distance = copy_pathtarget(const_cast<PathTarget *>(target));
+    add_column_to_pathtarget(with_distance, request.distance, 0);
+    set_pathtarget_cost_width(root, with_distance);
+    Path *path = reinterpret_cast<Path *>(
+        create_projection_path(root, rel, reading, with_distance));
+    if (request.pathkeys != NIL)
+        path = reinterpret_cast<Path *>(create_sort_path(root, rel, path, request.pathkeys, -1));
+    return {path, share};
+}
+
+struct Costs {
+    Cost startup;
+    Cost total;
+};
+
+// Of the index child alone, in the order that the node asks it for.
+Costs index_costs(const VectorSearchRequest &request) {
+    const IndexPath &index = *request.index_path;
+    if (request.order == SearchOrder::as_found)
+        return {index.path.startup_cost, index.path.total_cost};
+    const Cost rows = index.path.total_cost - index.indextotalcost;
+    const Cost startup = exact_order_cost(index.indexinfo);
+    return {startup, startup + std::max(rows, 0.0)};
+}
+
+// Where the planner knows that the node is going to change over, it pays for what was in vain and
+// for the exact search; in no case does it pay more.
+Costs node_costs(const VectorSearchRequest &request, const Path *exact) {
+    const Costs index = index_costs(request);
+    if (exact == nullptr)
+        return index;
+    const Cost all = compat::cost_without_penalty(exact);
+    const Cost in_vain = wasted_share * all;
+    const double rows = std::max(1.0, request.index_path->path.rows);
+    const double wanted = request.level.limit < 0 ? 0 : std::min(1.0, request.level.limit / rows);
+    if (index.startup + wanted * (index.total - index.startup) > in_vain + all)
+        return {in_vain + all, in_vain + all};
+    return {index.startup, std::max(index.startup, std::min(index.total, in_vain + all))};
+}
+
+// Only some kinds of queries can do without the exact search: see paths.cpp.
+bool needs_exact_child(const VectorSearchRequest &request, const Path *exact) {
+    return request.level.order == QueryLevel::Order::strict || !compat::is_disabled(exact) ||
+           request.order == SearchOrder::as_found;
+}
+
+List *limit_expressions(const QueryLevel &level) {
+    const auto part = [](Node *expression) {
+        return expression == nullptr ? NIL : list_make1(expression);
+    };
+    return list_make2(part(level.limit_count), part(level.limit_offset));
+}
+
+Plan *make_plan(PlannerInfo *, RelOptInfo *, CustomPath *path, List *columns, List *,
+                List *children) {
+    return guarded([=]() -> Plan * {
+        CustomScan *scan = makeNode(CustomScan);
+        scan->scan.plan.targetlist = columns;
+        scan->flags = path->flags;
+        scan->custom_plans = children;
+        scan->custom_exprs = static_cast<List *>(linitial(path->custom_private));
+        scan->custom_private = static_cast<List *>(lsecond(path->custom_private));
+        const auto *index_plan = static_cast<const Plan *>(linitial(children));
+        scan->custom_scan_tlist = static_cast<List *>(copyObjectImpl(index_plan->targetlist));
+        scan->methods = &vector_search_methods;
+        return &scan->scan.plan;
+    });
+}
+
+const CustomPathMethods path_methods = {
+    .CustomName = vector_search_name,
+    .PlanCustomPath = make_plan,
+    .ReparameterizeCustomPathByChild = nullptr,
+};
+
+}  // namespace
+
+CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
+                                    const VectorSearchRequest &request) {
+    const ChildTarget child = child_target(root, rel);
+    const ExactSearch exact = exact_search(root, rel, request, child.target);
+    const bool two = needs_exact_child(request, exact.path);
+    IndexPath *index = with_target(request.index_path, child.target);
+    const Costs costs = node_costs(request, two ? exact.path : nullptr);
+    const bool all = request.level.order == QueryLevel::Order::strict;
+    const VectorSearchPlan plan{request.order, all ? SearchExtent::everything : SearchExtent::as_set,
+                                list_length(child.target->exprs), child.tid_column,
+                                rel->tuples / std::max<double>(rel->pages, 1), exact.share_read};
+
+    CustomPath *path = makeNode(CustomPath);
+    path->path = request.index_path->path;
+    path->path.type = T_CustomPath;
+    path->path.pathtype = T_CustomScan;
+    path->path.pathtarget = rel->reltarget;
+    path->path.pathkeys = request.pathkeys;
+    path->path.parallel_safe = index->path.parallel_safe && exact.path->parallel_safe;
+    path->path.startup_cost = costs.startup;
+    path->path.total_cost = costs.total;
+    path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+    path->custom_paths = two ? list_make2(index, exact.path) : list_make1(index);
+    path->custom_private = list_make2(limit_expressions(request.level), to_private(plan));
+    path->methods = &path_methods;
+    return path;
+}
+
+bool is_vector_search(const Plan *plan) {
+    return IsA(plan, CustomScan) &&
+           reinterpret_cast<const CustomScan *>(plan)->methods == &vector_search_methods;
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,39 @@
+// What the planner tells the executor about a VectorSearch: how a CustomScan carries it.
+#pragma once
+
+#include "postgres/bridge/executor.hpp"
+#include "postgres/planner/vector_search_path.hpp"
+
+namespace dvec::postgres {
+
+inline constexpr char vector_search_name[] = "VectorSearch";
+
+// The children, in this order; the second is missing where the user has switched off every way to
+// read the table.
+enum VectorSearchChild : int { index_child, exact_child };
+
+// Copied and sent to parallel workers as a list of numbers in CustomScan::custom_private.
+struct VectorSearchPlan {
+    SearchOrder order;
+    SearchExtent extent;
+    // Columns of the node's rows, the first of its children's; the exact child has one more, the
+    // distance. `tid_column` counts from 0.
+    int columns;
+    int tid_column;
+    // To tell what reading the table costs: rows on a page, and the share of the table that the
+    // exact child reads.
+    double rows_per_page;
+    double share_read;
+};
+
+List *to_private(const VectorSearchPlan &plan);
+VectorSearchPlan from_private(const List *numbers);
+
+// Parts of CustomScan::custom_exprs, each a list; both empty where the number of rows that will be
+// asked for is not known.
+enum VectorSearchExpressions : int { limit_count_expression, limit_offset_expression };
+
+// vector_search.cpp: the executor's side.
+extern const CustomScanMethods vector_search_methods;
+
+}  // namespace dvec::postgres
