@@ -8,6 +8,7 @@
 #include "postgres/am/metapage.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/page_rows.hpp"
+#include "postgres/am/usual_rows.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/worker/wal.hpp"
@@ -38,6 +39,8 @@ struct Build {
     RepairProgress *repair;  // null for CREATE INDEX
     PageRows page_rows;      // of a repair
     double index_tuples;
+    RowJudge judge;
+    bool only_usual_rows;
     MemoryContext row_context;  // reset for every row
 };
 
@@ -99,13 +102,17 @@ void add_row(Build *build, ItemPointer tid, Datum value) {
 }
 
 void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
-    if (isnull[0])
-        return;
     guarded([=] {
         auto *build = static_cast<Build *>(state);
+        if (isnull[0]) {
+            build->only_usual_rows = false;
+            return;
+        }
         if (came_before(build, tid))
             return;
         const MemoryContext caller = MemoryContextSwitchTo(build->row_context);
+        build->only_usual_rows =
+            build->only_usual_rows && is_usual(&build->judge, values[0], isnull[0]);
         add_row(build, tid, values[0]);
         MemoryContextSwitchTo(caller);
         MemoryContextReset(build->row_context);
@@ -170,6 +177,8 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
     build.dimensions = static_cast<int>(shape.dimensions);
     build.row_context =
         AllocSetContextCreate(CurrentMemoryContext, "dvec build row", ALLOCSET_DEFAULT_SIZES);
+    build.judge = row_judge(index);
+    build.only_usual_rows = true;
     build.builder = start_builder(shape, compat::file_name(index));
 
     BuildResult result{};
@@ -179,6 +188,7 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
     stop_build(0, PointerGetDatum(&build));
     MemoryContextDelete(build.row_context);
     result.index_tuples = build.index_tuples;
+    result.only_usual_rows = build.only_usual_rows;
     return result;
 }
 
@@ -187,9 +197,10 @@ IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_in
         require_registry();
         // The file's number may be that of an index dropped not long ago.
         forget_index(compat::file_name(index));
-        const Metapage metapage = new_metapage(index, WithIdentity::yes);
+        Metapage metapage = new_metapage(index, WithIdentity::yes);
         const BuildResult built =
             build_sidecar(heap, index, index_info, shape_of(index, metapage), RowSource{});
+        metapage.only_usual_rows = built.only_usual_rows ? 1 : 0;
         // Last, so that an index whose sidecar was not completed has no metapage that names one.
         write_metapage(index, MAIN_FORKNUM, metapage);
         auto *result = static_cast<IndexBuildResult *>(palloc0(sizeof(IndexBuildResult)));

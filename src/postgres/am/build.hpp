@@ -17,6 +17,7 @@ struct RowSource {
 struct BuildResult {
     double heap_tuples;   // rows seen
     double index_tuples;  // rows that have an entry
+    bool only_usual_rows;
 };
 
 // Makes the sidecar in `file`'s folder, replacing what is there, durable when this returns. Threads

@@ -6,8 +6,10 @@
 #include "postgres/am/access.hpp"
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/item_pointer.hpp"
+#include "postgres/am/metapage.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/phases.hpp"
+#include "postgres/am/usual_rows.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/worker/commit_sync.hpp"
@@ -108,17 +110,23 @@ Attempt insert_value(Relation index, Relation heap, ItemPointer tid, Datum value
     return Attempt::done;
 }
 
+void note_if_unusual(Relation index, Datum value, bool is_null) {
+    RowJudge judge = row_judge(index);
+    if (!is_usual(&judge, value, is_null))
+        note_unusual_row(index);
+}
+
 }  // namespace
 
 bool insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
             IndexUniqueCheck, bool, struct IndexInfo *index_info) {
-    if (isnull[0])
-        return false;
     guarded([=] {
         const MemoryContext row_context =
             AllocSetContextCreate(CurrentMemoryContext, "dvec insert", ALLOCSET_SMALL_SIZES);
         const MemoryContext caller = MemoryContextSwitchTo(row_context);
-        while (insert_value(index, heap, tid, values[0], index_info) == Attempt::files_replaced)
+        note_if_unusual(index, values[0], isnull[0]);
+        while (!isnull[0] &&
+               insert_value(index, heap, tid, values[0], index_info) == Attempt::files_replaced)
             CHECK_FOR_INTERRUPTS();
         MemoryContextSwitchTo(caller);
         MemoryContextDelete(row_context);

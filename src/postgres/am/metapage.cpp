@@ -1,5 +1,5 @@
 // Written once by CREATE INDEX; after that the page changes only when an unlogged index, emptied by
-// a crash, gets a new identity.
+// a crash, gets a new identity, and when the first unusual row comes.
 #include "postgres/am/metapage.hpp"
 
 #include "postgres/am/opclass.hpp"
@@ -7,6 +7,7 @@
 #include "postgres/worker/settings.hpp"
 
 extern "C" {
+#include "access/generic_xlog.h"
 #include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "storage/bufmgr.h"
@@ -75,6 +76,7 @@ Metapage new_metapage(Relation index, WithIdentity with_identity) {
     metapage.ef_construction = static_cast<uint16>(options.ef_construction);
     metapage.element = static_cast<uint8>(support->element);
     metapage.metric = static_cast<uint8>(support->metric);
+    metapage.only_usual_rows = 1;
     return metapage;
 }
 
@@ -110,6 +112,27 @@ Metapage read_metapage(Relation index) {
     }
     ReleaseBuffer(buffer);
     return metapage;
+}
+
+bool has_only_usual_rows(Relation index) {
+    Buffer buffer = ReadBuffer(index, 0);
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    check(index, BufferGetPage(buffer));
+    const bool only_usual = contents(BufferGetPage(buffer))->only_usual_rows != 0;
+    UnlockReleaseBuffer(buffer);
+    return only_usual;
+}
+
+void note_unusual_row(Relation index) {
+    if (!has_only_usual_rows(index))
+        return;
+    Buffer buffer = ReadBuffer(index, 0);
+    LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+    GenericXLogState *change = GenericXLogStart(index);
+    Page page = GenericXLogRegisterBuffer(change, buffer, 0);
+    contents(page)->only_usual_rows = 0;
+    GenericXLogFinish(change);
+    UnlockReleaseBuffer(buffer);
 }
 
 store::Shape shape_of(Relation index, const Metapage &metapage) {

@@ -22,7 +22,9 @@ struct Metapage {
     uint16 ef_construction;
     uint8 element;
     uint8 metric;
-    uint8 unused[6];
+    // 1 until the index meets a row that is_usual() denies; 0 in an index made before this was kept.
+    uint8 only_usual_rows;
+    uint8 unused[5];
 };
 static_assert(sizeof(Metapage) == 40);
 
@@ -38,6 +40,12 @@ void write_metapage(Relation index, ForkNumber fork, const Metapage &metapage);
 // Reads and checks it. Raises XX002 when it is not a metapage, 0A000 for a newer version. An index
 // that lost its identity (unlogged, after a crash) gets a new one first.
 Metapage read_metapage(Relation index);
+
+// Whether every row of the table that ever came to this index was a usual one (usual_rows.hpp).
+bool has_only_usual_rows(Relation index);
+// The index has met another one. Returns when that is in shared buffers, and in WAL where it must
+// be: a transaction that does this before it commits has it seen by everyone who sees its row.
+void note_unusual_row(Relation index);
 
 store::Shape shape_of(Relation index, const Metapage &metapage);
 
