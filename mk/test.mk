@@ -23,6 +23,8 @@ prefix: all vector-shim
 # --- Engine units ---
 UNIT_SOURCES := $(shell find test/unit/ -name '*.cpp')
 ENGINE_SOURCES := $(filter src/engine/%,$(SOURCES))
+# What of the PostgreSQL side sees no header of the server.
+PURE_SOURCES := src/postgres/planner/monotone.cpp
 UNIT_FLAGS = -std=c++20 -g -Wall -Wextra -Wshadow -Isrc -I. -MMD -MP $(UNIT_EXTRA)
 UNIT_LIBS = -lgtest -lgtest_main -lisal -lpthread
 
@@ -36,14 +38,14 @@ build/unit-$1/%.o: %.cpp
 	@echo "CXX $1 $$<"
 	@$$(CXX) $$(UNIT_FLAGS) $$(unit_flags_$1) $$(call isa_flags,$$<) -c -o $$@ $$<
 
-build/unit-$1/units: $$(patsubst %.cpp,build/unit-$1/%.o,$$(ENGINE_SOURCES) $$(UNIT_SOURCES))
+build/unit-$1/units: $$(patsubst %.cpp,build/unit-$1/%.o,$$(ENGINE_SOURCES) $$(PURE_SOURCES) $$(UNIT_SOURCES))
 	@echo "LINK $$@"
 	@$$(CXX) $$(unit_flags_$1) -o $$@ $$^ $$(UNIT_LIBS)
 
 unit-$1: build/unit-$1/units
 	$$< --gtest_brief=1 $$(if $$(FILTER),--gtest_filter='$$(FILTER)')
 
--include $$(patsubst %.cpp,build/unit-$1/%.d,$$(ENGINE_SOURCES) $$(UNIT_SOURCES))
+-include $$(patsubst %.cpp,build/unit-$1/%.d,$$(ENGINE_SOURCES) $$(PURE_SOURCES) $$(UNIT_SOURCES))
 endef
 $(foreach flavour,plain asan tsan,$(eval $(call unit_flavour,$(flavour))))
 

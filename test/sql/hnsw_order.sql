@@ -81,10 +81,10 @@ SET effective_io_concurrency = 0;
 SELECT id FROM points ORDER BY v <-> '[1,2,3,4]' LIMIT 3;
 RESET effective_io_concurrency;
 
--- Farthest first is no order of the index, nor is an expression of the distance.
+-- Farthest first is no order of the index; an expression that rises with the distance is.
 EXPLAIN (COSTS off) SELECT id FROM points ORDER BY v <-> '[1,2,3,4]' DESC LIMIT 5;
 EXPLAIN (COSTS off) SELECT id FROM points ORDER BY (v <-> '[1,2,3,4]') + 1 LIMIT 5;
--- Nothing to order by: no use for the index.
+-- Nothing to order by: no use for the index, unless there is a bound.
 EXPLAIN (COSTS off) SELECT count(*) FROM points;
 SELECT count(*) FROM points;
 EXPLAIN (COSTS off) SELECT id FROM points WHERE v <-> '[1,2,3,4]' < 5;

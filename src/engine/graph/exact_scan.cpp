@@ -36,9 +36,12 @@ Status pass_over(SearchContext &context, NodeId first, NodeId last, Prefetch pre
 }  // namespace
 
 Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &found) {
-    return pass_over(
+    const std::uint64_t before = context.statistics.distances;
+    Status status = pass_over(
         context, first, last, [&](NodeId id) { context.prefetch(id); },
         [&](NodeId id) { found.add(context.bound(context.estimate(id))); });
+    context.statistics.scanned += context.statistics.distances - before;
+    return status;
 }
 
 void ExactStream::start(Ranked after, Ranked until, const std::vector<NodeId> &except) {
@@ -68,6 +71,7 @@ Status ExactStream::fill(SearchContext &context) {
     position_ = 0;
     // Twice as many are gathered as are kept, so that cutting back is paid by as many additions.
     chunk_.reserve(2 * chunk_size_);
+    const std::uint64_t before = context.statistics.distances;
     Ranked limit = until_;
     bool cut = false;
     const auto cut_back = [&] {
@@ -88,6 +92,7 @@ Status ExactStream::fill(SearchContext &context) {
         if (chunk_.size() == 2 * chunk_size_)
             cut_back();
     });
+    context.statistics.scanned += context.statistics.distances - before;
     if (!status.ok()) {
         // The pass must be made again from the same place, with the same size.
         chunk_.clear();

@@ -30,6 +30,7 @@ inline bool comes_before(double distance, double other) {
 // Counters of one search, for tests, benchmarks and EXPLAIN.
 struct SearchStatistics {
     std::uint64_t distances = 0;  // kernel calls
+    std::uint64_t scanned = 0;    // of them those made one slot after another, not here and there
     std::uint64_t expanded = 0;   // nodes whose links were read
     std::uint64_t tail = 0;       // tail slots scanned
     std::uint32_t rounds = 0;     // times the beam was refilled after it ran out

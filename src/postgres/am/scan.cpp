@@ -106,12 +106,27 @@ const void *query_bytes(IndexScanDesc descriptor, const OpenIndex &open) {
                         static_cast<int>(open.entry->shape.dimensions), key->sk_argument);
 }
 
+// A walk that goes on beyond its first candidates measures about so many for each row.
+constexpr uint64 measured_per_further_row = 128;
+
+// To rows behind others (the next page of a list) the walk leads through all of those. Where they
+// are so many that measuring every row takes no longer, the walk ends, and what it has missed
+// before that is left out like what a walk of its own would miss.
+void pass_over_the_near(uint64 entries, ScanTerms *terms) {
+    const auto candidates = static_cast<uint64>(terms->ef);
+    terms->exact_after = std::min(
+        terms->exact_after, std::max(candidates, entries / measured_per_further_row));
+    terms->late = ScanTerms::Late::left_out;
+}
+
 // What a caller knows of the query goes before what the session has set for all.
-void follow(const ScanGuide &guide, ScanTerms *terms) {
+void follow(const ScanGuide &guide, uint64 entries, ScanTerms *terms) {
     if (guide.extent == ScanGuide::Extent::everything)
         terms->most_rows = PG_UINT64_MAX;
     if (guide.order == ScanGuide::Order::exact)
         terms->exact_after = 0;
+    else if (std::isfinite(guide.nearest))
+        pass_over_the_near(entries, terms);
     else if (terms->most_rows == PG_UINT64_MAX)
         terms->rest = graph::Search::Params::Rest::left_out;
 }
@@ -130,7 +145,7 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     const uint32 entries = open->index->state().graph.allocated.load(std::memory_order_relaxed);
     scan->terms = scan_terms(descriptor->indexRelation, entries);
     if (scan->guide != nullptr)
-        follow(*scan->guide, &scan->terms);
+        follow(*scan->guide, entries, &scan->terms);
     scan->returned = 0;
     store::Index::SearchParams params;
     params.ef = static_cast<uint32>(scan->terms.ef);
@@ -168,6 +183,7 @@ bool may_go_on(Scan *scan) {
         return !at_bound;
     guide->rows = scan->returned;
     guide->distances = scan->search->statistics().distances;
+    guide->scanned = scan->search->statistics().scanned;
     if (at_bound)
         guide->end = ScanGuide::End::setting;
     else if (scan->terms.most_rows == PG_UINT64_MAX && guide->spent != nullptr &&
@@ -189,12 +205,18 @@ bool is_wanted(Scan *scan, const std::optional<graph::Hit> &hit) {
     return guide->end == ScanGuide::End::none;
 }
 
+bool is_passed_over(const Scan *scan, const graph::Hit &hit) {
+    return scan->guide != nullptr && hit.distance < scan->guide->nearest;
+}
+
 // The next row that the terms of the scan, and its guide, admit.
 std::optional<graph::Hit> next_hit(Scan *scan) {
     while (may_go_on(scan)) {
         const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search->next(); });
         if (!is_wanted(scan, hit))
             break;
+        if (is_passed_over(scan, *hit))
+            continue;
         const bool late = scan->returned > 0 && graph::comes_before(hit->distance, scan->farthest);
         if (late && scan->terms.late == ScanTerms::Late::left_out)
             continue;
@@ -222,7 +244,7 @@ void rescan(IndexScanDesc descriptor, ScanKey keys, int, ScanKey order_bys, int)
         Scan *scan = scan_of(descriptor);
         scan->release();
         if (scan->guide != nullptr) {
-            scan->guide->rows = scan->guide->distances = 0;
+            scan->guide->rows = scan->guide->distances = scan->guide->scanned = 0;
             scan->guide->end = ScanGuide::End::none;
         }
         if (keys != nullptr && descriptor->numberOfKeys > 0)

@@ -30,6 +30,8 @@ struct ScanGuide {
 
     Order order = Order::as_found;
     Extent extent = Extent::as_set;
+    // Rows nearer than this are passed over: they count as measured, not as handed out.
+    double nearest = -std::numeric_limits<double>::infinity();
     // Rows farther than this, in terms of the operator, are not wanted; NaN counts as greatest.
     // NaN: all are.
     double farthest = std::numeric_limits<double>::quiet_NaN();
@@ -40,6 +42,7 @@ struct ScanGuide {
     // Since the scan began, or began again.
     uint64 rows = 0;       // handed out
     uint64 distances = 0;  // measured
+    uint64 scanned = 0;    // of them in passes over all slots, which cost a fraction each
     double last = 0;       // distance of the last row handed out, in terms of the operator
     End end = End::none;
 };

@@ -13,7 +13,9 @@
 
 #include "postgres/am/phases.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/planner/orders.hpp"
 #include "postgres/planner/query_level.hpp"
+#include "postgres/planner/ranges.hpp"
 #include "postgres/planner/unread_distance.hpp"
 #include "postgres/planner/vector_search_path.hpp"
 #include "postgres/planner/vector_search_plan.hpp"
@@ -37,9 +39,8 @@ Expr *distance_of(PlannerInfo *root, const RelOptInfo *rel, const IndexPath *pat
     EquivalenceClass *order = linitial_node(PathKey, path->path.pathkeys)->pk_eclass;
     const EquivalenceMember *member = find_computable_ec_member(
         root, order, rel->reltarget->exprs, rel->relids, false);
-    if (member != nullptr && exprType(reinterpret_cast<Node *>(member->em_expr)) == FLOAT8OID)
-        return member->em_expr;
-    return linitial_node(Expr, path->indexorderbys);
+    auto *distance = linitial_node(Expr, path->indexorderbys);
+    return member != nullptr && equal(member->em_expr, distance) ? member->em_expr : distance;
 }
 
 // Of a partial index it is not known how many rows it has, only how many the query wants of it.
@@ -62,6 +63,25 @@ SearchOrder order_for(const QueryLevel &level, const IndexPath *path) {
                                                                          : SearchOrder::as_found;
 }
 
+// Of the rows of the path: those of the relation, and of a join those that it is a parameter of.
+List *conditions_of(const IndexPath *path) {
+    List *conditions = list_copy(path->path.parent->baserestrictinfo);
+    if (path->path.param_info != nullptr)
+        conditions = list_concat(conditions, path->path.param_info->ppi_clauses);
+    return conditions;
+}
+
+CustomPath *search_path(PlannerInfo *root, RelOptInfo *rel, const ReorderedPath &ordered,
+                        const QueryLevel &level) {
+    OpExpr *distance = linitial_node(OpExpr, ordered.path->indexorderbys);
+    const Bounds bounds =
+        bounds_of(root, ordered.path->indexinfo, conditions_of(ordered.path), &distance);
+    return make_vector_search_path(
+        root, rel,
+        {ordered.path, ordered.pathkeys, distance_of(root, rel, ordered.path),
+         order_for(level, ordered.path), level, bounds, ordered.unusual});
+}
+
 void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
     List *searches = NIL;
     ListCell *cell;
@@ -73,9 +93,8 @@ void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
         const QueryLevel level = query_level(root, path->path.pathkeys);
         if (is_plain(level, path))
             continue;
-        const VectorSearchRequest request{path, path->path.pathkeys, distance_of(root, rel, path),
-                                          order_for(level, path), level};
-        searches = lappend(searches, make_vector_search_path(root, rel, request));
+        const ReorderedPath as_known{path, path->path.pathkeys, UnusualRows::last, true};
+        searches = lappend(searches, search_path(root, rel, as_known, level));
         rel->pathlist = foreach_delete_current(rel->pathlist, cell);
     }
     if (searches == NIL)
@@ -86,12 +105,36 @@ void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
         add_path(rel, static_cast<Path *>(lfirst(cell)));
 }
 
+void add_reordered_paths(PlannerInfo *root, RelOptInfo *rel) {
+    ListCell *cell;
+    foreach (cell, reordered_paths(root, rel)) {
+        const auto *ordered = static_cast<const ReorderedPath *>(lfirst(cell));
+        const QueryLevel level = query_level(root, ordered->pathkeys);
+        Path *path = ordered->stands_alone && is_plain(level, ordered->path)
+                         ? &ordered->path->path
+                         : &search_path(root, rel, *ordered, level)->path;
+        add_path(rel, path);
+    }
+}
+
+void add_range_paths(PlannerInfo *root, RelOptInfo *rel) {
+    ListCell *cell;
+    foreach (cell, range_paths(root, rel))
+        add_path(rel, static_cast<Path *>(lfirst(cell)));
+}
+
 void add_paths(PlannerInfo *root, RelOptInfo *rel, Index number, RangeTblEntry *entry) {
     if (previous_pathlist_hook)
         previous_pathlist_hook(root, rel, number, entry);
     if (entry->rtekind != RTE_RELATION || rel->indexlist == NIL)
         return;
-    guarded([=] { replace_index_paths(root, rel); });
+    guarded([=] {
+        replace_index_paths(root, rel);
+        if (entry->inh || entry->tablesample != nullptr || IS_DUMMY_REL(rel))
+            return;
+        add_reordered_paths(root, rel);
+        add_range_paths(root, rel);
+    });
 }
 
 }  // namespace

@@ -84,8 +84,11 @@ QueryLevel query_level(PlannerInfo *root, const List *pathkeys) {
     if (!level.alone || query->hasTargetSRFs || !can_be_evaluated_twice(query->limitCount) ||
         !can_be_evaluated_twice(query->limitOffset))
         return level;
-    level.limit_count = query->limitCount;
-    level.limit_offset = query->limitOffset;
+    // With more keys behind those of the order, rows that are equal by it are sorted first.
+    if (list_length(root->query_pathkeys) <= list_length(pathkeys)) {
+        level.limit_count = query->limitCount;
+        level.limit_offset = query->limitOffset;
+    }
     const double count = known_rows(query->limitCount);
     const double offset = known_rows(query->limitOffset);
     level.limit = count < 0 || offset < 0 ? -1 : count + offset;

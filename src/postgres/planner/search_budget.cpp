@@ -14,6 +14,8 @@ namespace {
 
 // A distance that the walk measures, its share of the walk's other work included.
 constexpr double walked_distance = 1.0;
+// A distance measured in a pass over all slots.
+constexpr double scanned_distance = 0.1;
 // Fetching the row that an entry of the index stands for, from a page that is in memory.
 constexpr double fetched_row = 4.0;
 // Measuring a row that passes, and keeping it if it is near.
@@ -45,7 +47,8 @@ bool SearchBudget::is_spent(const ScanGuide &guide) {
 double SearchBudget::work_done() const {
     const auto read =
         static_cast<double>(read_before_ + pgBufferUsage.shared_blks_read - read_at_start_);
-    return static_cast<double>(distances) * walked_distance +
+    return static_cast<double>(distances - scanned) * walked_distance +
+           static_cast<double>(scanned) * scanned_distance +
            static_cast<double>(rows) * fetched_row +
            read * page_in_order * std::max(1.0, random_page_cost / std::max(seq_page_cost, 0.1));
 }

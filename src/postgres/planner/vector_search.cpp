@@ -11,6 +11,7 @@
 #include "postgres/am/scan_guide.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/planner/search_budget.hpp"
+#include "postgres/planner/search_range.hpp"
 #include "postgres/planner/vector_search_plan.hpp"
 
 extern "C" {
@@ -58,6 +59,8 @@ struct VectorSearchState {
     ExprState *limit_offset = nullptr;
 
     MemoryContext memory = nullptr;  // of one scan: gathered rows, TIDs
+    SearchRangeState *range = nullptr;
+    bool complete_at_end = false;    // the exact search has no rows that the index has not
     SearchBudget *budget = nullptr;  // for the whole query: the index scan has its address
     Source source = Source::none;
     int64 limit = -1;  // rows that will be asked for; -1: not known
@@ -103,6 +106,8 @@ void begin(CustomScanState *node, EState *estate, int flags) {
     // UPDATE … WHERE CURRENT OF looks for the scan of a table here.
     node->ss.ss_currentRelation = state->index_scan->ss.ss_currentRelation;
 
+    state->range =
+        init_search_range(scan, &node->ss.ps, state->index_scan->iss_RelationDesc);
     state->limit_count = init_part(scan, limit_count_expression, &node->ss.ps);
     state->limit_offset = init_part(scan, limit_offset_expression, &node->ss.ps);
     state->memory = AllocSetContextCreate(estate->es_query_cxt, "VectorSearch rows",
@@ -208,7 +213,7 @@ bool may_lack_rows(const VectorSearchState *state) {
             return true;
         // Rows without a place in the index come behind all others.
         case ScanGuide::End::all:
-            return true;
+            return !state->complete_at_end;
         case ScanGuide::End::none:
         case ScanGuide::End::farthest:
         case ScanGuide::End::setting:
@@ -260,6 +265,21 @@ void set_budget(VectorSearchState *state) {
     state->budget->limit_to(pages * state->plan.rows_per_page, pages);
 }
 
+// Tells the index scan between which distances rows are wanted. False: it is not needed.
+bool apply_range(VectorSearchState *state) {
+    const SearchRange range = search_range(state->range, state->custom.ss.ps.ps_ExprContext);
+    state->budget->nearest = range.nearest;
+    state->budget->farthest = range.farthest;
+    state->complete_at_end = range.rows == SearchRange::Rows::of_index;
+    if (range.rows == SearchRange::Rows::none)
+        state->source = Source::end;
+    else if (range.rows == SearchRange::Rows::not_of_index)
+        change_to_exact(state, false);
+    else
+        return true;
+    return false;
+}
+
 void start(VectorSearchState *state) {
     ++state->counts.searches;
     state->limit = evaluate_limit(state);
@@ -275,6 +295,8 @@ void start(VectorSearchState *state) {
     state->budget->extent = state->plan.extent == SearchExtent::everything
                                 ? ScanGuide::Extent::everything
                                 : ScanGuide::Extent::as_set;
+    if (!apply_range(state))
+        return;
     begin_index_scan(state);
     const bool few = order == SearchOrder::as_found && state->limit >= 0;
     state->source = few ? Source::gathered : Source::index;
@@ -425,7 +447,7 @@ Node *create_state(CustomScan *scan) {
         auto *state = new (palloc(sizeof(VectorSearchState))) VectorSearchState{};
         NodeSetTag(&state->custom, T_CustomScanState);
         state->custom.methods = &exec_methods;
-        state->plan = from_private(scan->custom_private);
+        state->plan = from_private(list_nth_node(List, scan->custom_private, numbers_part));
         return reinterpret_cast<Node *>(state);
     });
 }
@@ -441,8 +463,8 @@ const CustomScanMethods vector_search_methods = {
 List *to_private(const VectorSearchPlan &plan) {
     const auto integer = [](auto value) { return makeInteger(static_cast<int>(value)); };
     const auto real = [](double value) { return makeFloat(psprintf("%.17g", value)); };
-    List *integers = list_make4(integer(plan.order), integer(plan.extent), integer(plan.columns),
-                                integer(plan.tid_column));
+    List *integers = list_make5(integer(plan.order), integer(plan.extent), integer(plan.unusual),
+                                integer(plan.columns), integer(plan.tid_column));
     return list_concat(integers, list_make2(real(plan.rows_per_page), real(plan.share_read)));
 }
 
@@ -451,10 +473,11 @@ VectorSearchPlan from_private(const List *numbers) {
     const auto real = [numbers](int number) { return floatVal(list_nth(numbers, number)); };
     return {static_cast<SearchOrder>(integer(0)),
             static_cast<SearchExtent>(integer(1)),
-            integer(2),
+            static_cast<UnusualRows>(integer(2)),
             integer(3),
-            real(4),
-            real(5)};
+            integer(4),
+            real(5),
+            real(6)};
 }
 
 }  // namespace dvec::postgres

@@ -108,19 +108,26 @@ struct Costs {
 };
 
 // Of the index child alone, in the order that the node asks it for.
-Costs index_costs(const VectorSearchRequest &request) {
+Costs index_costs(PlannerInfo *root, const VectorSearchRequest &request) {
     const IndexPath &index = *request.index_path;
-    if (request.order == SearchOrder::as_found)
-        return {index.path.startup_cost, index.path.total_cost};
+    // Behind the farthest row that is wanted the scan ends.
+    const double share = request.bounds.farthest
+                             ? clauselist_selectivity(root, request.bounds.conditions, 0,
+                                                      JOIN_INNER, nullptr)
+                             : 1;
+    if (request.order == SearchOrder::as_found) {
+        const Cost rows = index.path.total_cost - index.path.startup_cost;
+        return {index.path.startup_cost, index.path.startup_cost + share * rows};
+    }
     const Cost rows = index.path.total_cost - index.indextotalcost;
     const Cost startup = exact_order_cost(index.indexinfo);
-    return {startup, startup + std::max(rows, 0.0)};
+    return {startup, startup + share * std::max(rows, 0.0)};
 }
 
 // Where the planner knows that the node is going to change over, it pays for what was in vain and
 // for the exact search; in no case does it pay more.
-Costs node_costs(const VectorSearchRequest &request, const Path *exact) {
-    const Costs index = index_costs(request);
+Costs node_costs(PlannerInfo *root, const VectorSearchRequest &request, const Path *exact) {
+    const Costs index = index_costs(root, request);
     if (exact == nullptr)
         return index;
     const Cost all = compat::cost_without_penalty(exact);
@@ -132,17 +139,34 @@ Costs node_costs(const VectorSearchRequest &request, const Path *exact) {
     return {index.startup, std::max(index.startup, std::min(index.total, in_vain + all))};
 }
 
+// Nobody knows how many rows a threshold leaves: the planner takes a third of all for want of
+// anything better, and applications set one that few rows reach. What a wrong guess costs is
+// bounded by the change to the exact search.
+constexpr double share_in_range = 1.0 / 400;
+
+// Measuring all rows without putting them in order, and fetching those that are near.
+Costs range_costs(const VectorSearchRequest &request, const Path *exact) {
+    const double tuples = std::max(request.index_path->indexinfo->tuples, 1.0);
+    const Cost measured = tuples * cpu_operator_cost;
+    const Cost fetched = tuples * share_in_range * (random_page_cost + cpu_tuple_cost);
+    const Cost most = exact == nullptr ? measured + fetched
+                                       : (1 + wasted_share) * compat::cost_without_penalty(exact);
+    return {measured, std::max(measured, std::min(measured + fetched, most))};
+}
+
 // Only some kinds of queries can do without the exact search: see paths.cpp.
 bool needs_exact_child(const VectorSearchRequest &request, const Path *exact) {
     return request.level.order == QueryLevel::Order::strict || !compat::is_disabled(exact) ||
-           request.order == SearchOrder::as_found;
+           request.order == SearchOrder::as_found || request.unusual == UnusualRows::anywhere;
 }
 
-List *limit_expressions(const QueryLevel &level) {
+List *expressions_of(const VectorSearchRequest &request) {
     const auto part = [](Node *expression) {
         return expression == nullptr ? NIL : list_make1(expression);
     };
-    return list_make2(part(level.limit_count), part(level.limit_offset));
+    const auto *distance = linitial_node(OpExpr, request.index_path->indexorderbys);
+    return list_make4(part(request.level.limit_count), part(request.level.limit_offset),
+                      list_make1(lsecond(distance->args)), request.bounds.operands);
 }
 
 Plan *make_plan(PlannerInfo *, RelOptInfo *, CustomPath *path, List *columns, List *,
@@ -175,9 +199,13 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     const ExactSearch exact = exact_search(root, rel, request, child.target);
     const bool two = needs_exact_child(request, exact.path);
     IndexPath *index = with_target(request.index_path, child.target);
-    const Costs costs = node_costs(request, two ? exact.path : nullptr);
+    Path *second = two ? exact.path : nullptr;
+    const Costs costs = request.pathkeys == NIL ? range_costs(request, second)
+                                                : node_costs(root, request, second);
     const bool all = request.level.order == QueryLevel::Order::strict;
-    const VectorSearchPlan plan{request.order, all ? SearchExtent::everything : SearchExtent::as_set,
+    const VectorSearchPlan plan{request.order,
+                                all ? SearchExtent::everything : SearchExtent::as_set,
+                                request.unusual,
                                 list_length(child.target->exprs), child.tid_column,
                                 rel->tuples / std::max<double>(rel->pages, 1), exact.share_read};
 
@@ -192,7 +220,8 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     path->path.total_cost = costs.total;
     path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
     path->custom_paths = two ? list_make2(index, exact.path) : list_make1(index);
-    path->custom_private = list_make2(limit_expressions(request.level), to_private(plan));
+    path->custom_private = list_make2(expressions_of(request),
+                                      list_make2(to_private(plan), request.bounds.code));
     path->methods = &path_methods;
     return path;
 }

@@ -7,6 +7,7 @@
 // cannot promise what is asked for.
 #pragma once
 
+#include "postgres/planner/bounds.hpp"
 #include "postgres/planner/query_level.hpp"
 
 namespace dvec::postgres {
@@ -23,6 +24,12 @@ enum class SearchExtent : unsigned char { as_set, everything };
 // measuring all does. A few are never many.
 inline bool is_large_limit(double limit, double rows) { return limit > 40 && limit * 8 > rows; }
 
+// Rows that an index leaves out, or has at its end, for want of a distance (usual_rows.hpp).
+enum class UnusualRows : unsigned char {
+    last,     // as in an ascending order, where they come after all others
+    anywhere  // where there are any, the exact search has to say where
+};
+
 struct VectorSearchRequest {
     // Ordered by `distance`. Copied; must not stay in the list of the relation's paths.
     IndexPath *index_path;
@@ -32,6 +39,9 @@ struct VectorSearchRequest {
     Expr *distance;
     SearchOrder order;
     QueryLevel level;
+    // What the relation's conditions say about the distance.
+    Bounds bounds;
+    UnusualRows unusual;
 };
 
 // A path for add_path(), or null where there is nothing to make it of.

@@ -12,10 +12,12 @@ inline constexpr char vector_search_name[] = "VectorSearch";
 // read the table.
 enum VectorSearchChild : int { index_child, exact_child };
 
-// Copied and sent to parallel workers as a list of numbers in CustomScan::custom_private.
+// Copied and sent to parallel workers as a list of numbers, the first part of
+// CustomScan::custom_private. The second part is Bounds::code.
 struct VectorSearchPlan {
     SearchOrder order;
     SearchExtent extent;
+    UnusualRows unusual;
     // Columns of the node's rows, the first of its children's; the exact child has one more, the
     // distance. `tid_column` counts from 0.
     int columns;
@@ -29,9 +31,16 @@ struct VectorSearchPlan {
 List *to_private(const VectorSearchPlan &plan);
 VectorSearchPlan from_private(const List *numbers);
 
-// Parts of CustomScan::custom_exprs, each a list; both empty where the number of rows that will be
-// asked for is not known.
-enum VectorSearchExpressions : int { limit_count_expression, limit_offset_expression };
+enum VectorSearchPrivate : int { numbers_part, bounds_part };
+
+// Parts of CustomScan::custom_exprs, each a list. Those of the limit are empty where the number of
+// rows that will be asked for is not known.
+enum VectorSearchExpressions : int {
+    limit_count_expression,
+    limit_offset_expression,
+    query_expression,  // what distances are measured to
+    bounds_operands
+};
 
 // vector_search.cpp: the executor's side.
 extern const CustomScanMethods vector_search_methods;

@@ -1,0 +1,124 @@
+// The server itself finds an index for ORDER BY v <-> $1 and for nothing else: not where the order
+// is of an expression of the distance, not for the function behind the operator, and (before
+// version 17) not where a second key follows. Here such a scan is offered with the order it really
+// has, that of the first key; for further keys the planner puts an incremental sort on top.
+#include "postgres/planner/orders.hpp"
+
+#include "postgres/am/opclass.hpp"
+#include "postgres/am/phases.hpp"
+#include "postgres/planner/distance_expression.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_attribute.h"
+#include "commands/defrem.h"
+#include "parser/parsetree.h"
+#include "utils/syscache.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+bool goes_with(Slope slope, const PathKey *key) {
+    switch (slope) {
+        case Slope::rising:
+            return key->pk_strategy == BTLessStrategyNumber;
+        case Slope::falling:
+            return key->pk_strategy == BTGreaterStrategyNumber;
+        case Slope::unknown:
+            break;
+    }
+    return false;
+}
+
+// The first member of the key's class that is of the index's distance and goes the key's way.
+bool match_key(PlannerInfo *root, IndexOptInfo *index, const PathKey *key,
+               DistanceExpression *result) {
+    if (key->pk_eclass->ec_has_volatile)
+        return false;
+    ListCell *cell;
+    foreach (cell, key->pk_eclass->ec_members) {
+        const auto *member = static_cast<EquivalenceMember *>(lfirst(cell));
+        if (bms_equal(member->em_relids, index->rel->relids) &&
+            match_distance_expression(root, index, member->em_expr, result) &&
+            goes_with(slope_of(chain_with_constants(*result)), key))
+            return true;
+    }
+    return false;
+}
+
+// Of the only column of the index.
+bool may_be_null(const PlannerInfo *root, const IndexOptInfo *index) {
+    if (index->indexkeys[0] == 0)
+        return true;
+    const RangeTblEntry *table = planner_rt_fetch(index->rel->relid, root);
+    HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table->relid),
+                                      Int16GetDatum(index->indexkeys[0]));
+    if (!HeapTupleIsValid(tuple))
+        return true;
+    const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
+    ReleaseSysCache(tuple);
+    return !not_null;
+}
+
+// NaN is the greatest number, so a descending order begins with it; and with NULL, unless the query
+// says otherwise.
+UnusualRows place_of_unusual(const PlannerInfo *root, const IndexOptInfo *index, const PathKey *key,
+                             const DistanceExpression &expression) {
+    const bool nan_first = key->pk_strategy == BTGreaterStrategyNumber && expression.may_be_nan;
+    const bool null_first = key->pk_nulls_first && may_be_null(root, index);
+    return nan_first || null_first ? UnusualRows::anywhere : UnusualRows::last;
+}
+
+ReorderedPath *reordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index) {
+    auto *key = linitial_node(PathKey, root->query_pathkeys);
+    DistanceExpression expression;
+    if (!match_key(root, index, key, &expression))
+        return nullptr;
+    auto *result = static_cast<ReorderedPath *>(palloc0(sizeof(ReorderedPath)));
+    result->pathkeys = list_make1(key);
+    result->unusual = place_of_unusual(root, index, key, expression);
+    PathKey *own = key_of_distance(key->pk_eclass);
+    result->stands_alone =
+        own->pk_opfamily == key->pk_opfamily && result->unusual == UnusualRows::last;
+    result->path = create_index_path(root, index, NIL, list_make1(expression.distance),
+                                     list_make1_int(0),
+                                     list_make1(result->stands_alone ? key : own),
+                                     ForwardScanDirection, false, rel->lateral_relids, 1.0, false);
+    return result;
+}
+
+}  // namespace
+
+PathKey *key_of_distance(EquivalenceClass *order) {
+    PathKey *result = makeNode(PathKey);
+    result->pk_eclass = order;
+    result->pk_opfamily = get_opclass_family(GetDefaultOpClass(FLOAT8OID, BTREE_AM_OID));
+    result->pk_strategy = BTLessStrategyNumber;
+    result->pk_nulls_first = false;
+    return result;
+}
+
+bool is_searchable(const IndexOptInfo *index) {
+    return is_own_method(index->amcostestimate) && !index->hypothetical &&
+           (index->indpred == NIL || index->predOK);
+}
+
+List *reordered_paths(PlannerInfo *root, RelOptInfo *rel) {
+    List *paths = NIL;
+    if (root->query_pathkeys == NIL)
+        return NIL;
+    ListCell *cell;
+    foreach (cell, rel->indexlist) {
+        auto *index = lfirst_node(IndexOptInfo, cell);
+        ReorderedPath *path = is_searchable(index) ? reordered_path(root, rel, index) : nullptr;
+        if (path != nullptr)
+            paths = lappend(paths, path);
+    }
+    return paths;
+}
+
+}  // namespace dvec::postgres
