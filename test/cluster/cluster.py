@@ -59,11 +59,11 @@ def wait_until(condition, what, seconds=30.0, pause=0.02):
         time.sleep(pause)
 
 
-def make_template(directory):
-    """An empty cluster to copy. Small WAL segments make the copy small."""
+def make_template(directory, *options):
+    """An empty cluster to copy, with further options of initdb. Small WAL segments make the copy small."""
     subprocess.run(
         [BIN / "initdb", "-D", directory, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-         "--no-locale", "--no-sync", "--no-instructions", "--wal-segsize=1"],
+         "--no-locale", "--no-sync", "--no-instructions", "--wal-segsize=1", *options],
         check=True, capture_output=True, text=True)
 
 

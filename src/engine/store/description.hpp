@@ -10,14 +10,18 @@
 
 namespace dvec::store {
 
-// Whose sidecar a folder is. All of it must match, or the folder belongs to something else: a
-// copied database, a reused file number, a restored backup of another cluster.
+// Whose sidecar a folder is. When it is another index's (of a copied database, of a file number that
+// is used again), its contents are of no use. When it is this index's on another cluster (pg_upgrade
+// keeps all but the system identifier), they have to be compared with the table (trust.hpp).
 struct Owner {
     std::uint64_t identity = 0;  // random, made by CREATE INDEX, never 0
     std::uint64_t system = 0;    // the cluster's system identifier
     std::uint32_t database = 0;
     std::uint32_t relation = 0;  // the index's file number
-    bool operator==(const Owner &) const = default;
+    bool same_index(const Owner &other) const noexcept {
+        return identity == other.identity && database == other.database &&
+               relation == other.relation;
+    }
 };
 
 // Everything about an index but where it is. Plain data: it can live in shared memory.

@@ -46,7 +46,7 @@ bool entry_possible(std::uint64_t packed, NodeId linked, std::uint32_t m) {
 Status check_record(const CheckpointRecord &record, const Description &description) {
     const Owner owner{record.owner_identity, record.owner_system, record.owner_database,
                       record.owner_relation};
-    if (!(owner == description.owner))
+    if (!owner.same_index(description.owner))
         return Status(Code::mismatch, "its files belong to another index");
     if (record.element != static_cast<std::uint8_t>(description.element) ||
         record.metric != static_cast<std::uint8_t>(description.metric) ||
@@ -101,7 +101,8 @@ class Recovery {
         checkpoint_ = record.value();
         DVEC_TRY(check_record(checkpoint_, description_));
         DVEC_TRY(open_nodes());
-        auto judgement = judge(file_system_, *nodes_, checkpoint_, history_);
+        auto judgement =
+            judge(file_system_, *nodes_, {checkpoint_, description_.owner.system}, history_);
         if (!judgement.ok())
             return std::move(judgement).status();
         trust_ = judgement.value().trust;

@@ -1,6 +1,8 @@
 // A clean folder is believed on any boot, but only in the very file that was left clean: a folder
 // that was copied while it was clean (a base backup) may have missed rows that were inserted before
-// the copy of the database was complete, and a tool may write a copy over the original.
+// the copy of the database was complete, and a tool may write a copy over the original. A folder of
+// another cluster may even be the very file: after pg_upgrade both clusters can be written to, until
+// somebody moves the folder.
 #include "engine/store/trust.hpp"
 
 #include "engine/store/place.hpp"
@@ -23,7 +25,10 @@ bool same_file(const base::FileIdentity &found, const CheckpointRecord &checkpoi
 }  // namespace
 
 Result<Judgement> judge(base::FileSystem &file_system, graph::NodeStore &nodes,
-                        const CheckpointRecord &checkpoint, const WalHistory &history) {
+                        const FoundCheckpoint &found, const WalHistory &history) {
+    const CheckpointRecord &checkpoint = found.record;
+    if (checkpoint.owner_system != found.system)
+        return Judgement{Trust::contents, "its files come from another cluster"};
     auto identity = nodes.file_identity();
     if (!identity.ok())
         return std::move(identity).status();

@@ -28,8 +28,14 @@ struct Judgement {
     const char *reason = "";  // why it is not more, in words
 };
 
+// A checkpoint, as the cluster with that system identifier finds it.
+struct FoundCheckpoint {
+    const CheckpointRecord &record;
+    std::uint64_t system;
+};
+
 // `nodes` is the open node store of the checkpoint's generation.
 base::Result<Judgement> judge(base::FileSystem &file_system, graph::NodeStore &nodes,
-                              const CheckpointRecord &checkpoint, const WalHistory &history);
+                              const FoundCheckpoint &found, const WalHistory &history);
 
 }  // namespace dvec::store

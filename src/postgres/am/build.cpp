@@ -198,8 +198,11 @@ IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_in
         // The file's number may be that of an index dropped not long ago.
         forget_index(compat::file_name(index));
         Metapage metapage = new_metapage(index, WithIdentity::yes);
-        const BuildResult built =
-            build_sidecar(heap, index, index_info, shape_of(index, metapage), RowSource{});
+        // What pg_upgrade has the new server make are empty tables, whose files the old ones replace.
+        // The way is left free for the old server's sidecars.
+        BuildResult built{};
+        if (!IsBinaryUpgrade)
+            built = build_sidecar(heap, index, index_info, shape_of(index, metapage), RowSource{});
         metapage.only_usual_rows = built.only_usual_rows ? 1 : 0;
         // Last, so that an index whose sidecar was not completed has no metapage that names one.
         write_metapage(index, MAIN_FORKNUM, metapage);

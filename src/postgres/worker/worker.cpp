@@ -148,6 +148,9 @@ void run() {
 }  // namespace
 
 void worker_init() {
+    // While pg_upgrade runs, nobody uses an index, and folders may be there before their relations.
+    if (IsBinaryUpgrade)
+        return;
     BackgroundWorker worker{};
     strlcpy(worker.bgw_name, "dvec worker", BGW_MAXLEN);
     strlcpy(worker.bgw_type, "dvec worker", BGW_MAXLEN);

@@ -186,7 +186,6 @@ TEST_F(StorePlace, AnotherOwnerOrShapeIsRebuilt) {
         using D = store::Description;
         expect_refused([](D &d) { ++d.owner.identity; });
         expect_refused([](D &d) { d.owner.identity = 0; });
-        expect_refused([](D &d) { ++d.owner.system; });
         expect_refused([](D &d) { ++d.owner.database; });
         expect_refused([](D &d) { ++d.owner.relation; });
         expect_refused([](D &d) { d.metric = distance::Metric::inner_product; });
@@ -199,6 +198,16 @@ TEST_F(StorePlace, AnotherOwnerOrShapeIsRebuilt) {
         store.description = own;
         store.description.ef_construction += 10;
         expect_all(store, state == State::clean ? Start::clean : Start::replayed);
+    }
+}
+
+// As after pg_upgrade: not even the very files, left clean, are believed.
+TEST_F(StorePlace, AFolderOfAnotherClusterIsComparedWithTheTable) {
+    for (const State state : {State::clean, State::in_use}) {
+        StoreUnderTest store;
+        ASSERT_NO_FATAL_FAILURE(make(store, state));
+        ++store.description.owner.system;
+        expect_repair(store, Repair::every_page);
     }
 }
 
