@@ -5,6 +5,8 @@
 #include <isa-l/crc.h>
 
 #include <algorithm>
+#include <bit>
+#include <vector>
 
 namespace dvec::base {
 
@@ -21,6 +23,19 @@ std::uint32_t checksum(std::uint32_t previous, const void *data, std::size_t siz
         size -= piece;
     }
     return ~crc;
+}
+
+ChecksumTail::ChecksumTail(std::size_t size) {
+    const std::vector<std::byte> zeros(size);
+    const std::uint32_t nothing = checksum(0, zeros.data(), size);
+    for (unsigned bit = 0; bit < 32; ++bit)
+        shifted_[bit] = checksum(std::uint32_t{1} << bit, zeros.data(), size) ^ nothing;
+}
+
+std::uint32_t ChecksumTail::operator()(std::uint32_t whole, std::uint32_t before) const noexcept {
+    for (; before != 0; before &= before - 1)
+        whole ^= shifted_[std::countr_zero(before)];
+    return whole;
 }
 
 }  // namespace dvec::base

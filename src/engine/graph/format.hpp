@@ -84,7 +84,7 @@ struct SlotHeader {
     std::atomic<std::uint64_t> state;
     std::uint32_t checksum;            // CRC-32C of node id, TID, code and vector bytes
     std::atomic<std::uint32_t> upper;  // 1 + index of its first block in `upper`; 0: it has none
-    std::uint32_t reserved;
+    std::atomic<std::uint32_t> twin;   // the next row with the same vector (twins.hpp)
     // Followed at once by the level-0 ids. hnswlib expects exactly this: a count word, then the
     // ids.
     std::atomic<std::uint32_t> link_count;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "engine/graph/twins.hpp"
+
 namespace dvec::graph {
 
 using base::Code;
@@ -45,8 +47,11 @@ Status GraphWalk::run_round(std::size_t taken) {
             return Status(Code::interrupted, "search was interrupted");
         const NodeId id = candidate_id(nearest);
         ++context_->statistics.expanded;
-        if ((state_flags(nodes.slot(id)->state.load(std::memory_order_relaxed)) &
-             (slot_deleted | slot_hole)) == 0)
+        if (is_twin(nodes, id)) {
+            follow_twin(id);
+            continue;
+        }
+        if (has_live_row(nodes, id, context_->marks.linked))
             beam_.mark_next();
         else
             replace_dead();
@@ -77,6 +82,15 @@ void GraphWalk::replace_dead() {
     beam_.remove_next();
     if (!set_aside_.empty())
         beam_.insert(set_aside_.take_nearest());
+}
+
+// What a link from before a crash leads to may have been linked again as the twin of another.
+void GraphWalk::follow_twin(NodeId id) {
+    replace_dead();
+    const NodeId node = named_node(*context_->nodes, id);
+    visited_.reserve(1);
+    if (node < context_->marks.linked && !is_twin(*context_->nodes, node) && visited_.insert(node))
+        offer(context_->estimate(node));
 }
 
 void GraphWalk::offer(Candidate candidate) {

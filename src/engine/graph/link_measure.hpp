@@ -1,12 +1,15 @@
 // How the linker measures two nodes.
 #pragma once
 
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <vector>
 
 #include "engine/distance/code.hpp"
 #include "engine/graph/code_judge.hpp"
+#include "engine/graph/node_store.hpp"
 
 namespace dvec::graph {
 
@@ -36,6 +39,27 @@ struct LinkMeasure {
         // Not a number is unordered, which no queue survives: such pairs are infinitely far apart.
         return std::isnan(value) ? std::numeric_limits<float>::infinity() : value;
     }
+};
+
+// Of inner products: the nodes' distances from themselves, minus the squares of their lengths, each
+// measured when it is first asked for. Two threads that ask first find the same.
+class SelfDistances {
+  public:
+    void resize(std::size_t nodes) {
+        known_.resize(nodes, std::numeric_limits<float>::quiet_NaN());
+    }
+    float operator()(const LinkMeasure &measure, const NodeStore &nodes, NodeId id) {
+        const std::atomic_ref known(known_[id]);
+        float distance = known.load(std::memory_order_relaxed);
+        if (std::isnan(distance)) {
+            distance = measure.function(nodes.vector(id), nodes.vector(id), measure.dimensions);
+            known.store(distance, std::memory_order_relaxed);
+        }
+        return distance;
+    }
+
+  private:
+    std::vector<float> known_;  // not a number: not measured yet
 };
 
 }  // namespace dvec::graph

@@ -9,13 +9,14 @@
 #include <cmath>
 #include <limits>
 #include <thread>
-#include <utility>
 #include <vector>
 
+#include "engine/graph/candidate_search.hpp"
 #include "engine/graph/link_measure.hpp"
 #include "engine/graph/neighbour_selection.hpp"
 #include "engine/graph/prefetch.hpp"
 #include "engine/graph/thread_pool.hpp"
+#include "engine/graph/twin_linking.hpp"
 
 namespace dvec::graph {
 
@@ -41,31 +42,6 @@ struct std::numeric_limits<dvec::graph::Distance> {
     static constexpr dvec::graph::Distance max() { return {std::numeric_limits<float>::max()}; }
 };
 
-// hnswlib keeps a delete mark inside the count word and reads it without the node's lock. Here the
-// state word says what is deleted, and a deleted node goes on carrying links, so the answer is
-// always no; the read, which would race with the count's writers and cost a cache line per
-// candidate, is gone. Instead the cache is asked for what the node's turn to be expanded will begin
-// with: whoever is asked about here has just become a candidate. A seventh of the time of linking.
-template <>
-inline bool hnswlib::HierarchicalNSW<dvec::graph::Distance>::isMarkedDeleted(tableint id) const {
-    __builtin_prefetch(&link_list_locks_[id], 1);
-    dvec::graph::prefetch_lines(data_level0_memory_ + id * size_data_per_element_,
-                                offsetData_ / dvec::graph::cache_line + 1);
-    return false;
-}
-
-// hnswlib asks for the length of a list when it is about to measure its members, and has the cache
-// bring the next one only. Here all come side by side, which saves a fifth of the time of linking.
-template <>
-inline unsigned short hnswlib::HierarchicalNSW<dvec::graph::Distance>::getListCount(
-    linklistsizeint *list) const {
-    const auto count = *reinterpret_cast<const unsigned short *>(list);
-    const std::size_t lines = dvec::graph::lines_ahead(offsetData_, data_size_);
-    for (unsigned i = 1; i <= count; ++i)
-        dvec::graph::prefetch_lines(getDataByInternalId(list[i]), lines);
-    return count;
-}
-
 namespace dvec::graph {
 
 using base::Code;
@@ -75,28 +51,12 @@ using base::Status;
 namespace {
 
 using Graph = hnswlib::HierarchicalNSW<Distance>;
-using Found = std::pair<Distance, hnswlib::tableint>;
-using Queue = std::priority_queue<Found, std::vector<Found>, Graph::CompareByFirst>;
 using LinkWord = std::atomic<std::uint32_t>;
-
-// hnswlib hands the measure to every call, as a parameter.
-Distance measured(const void *vector, const void *other, const void *measure) {
-    return {(*static_cast<const LinkMeasure *>(measure))(vector, other)};
-}
-
-// Upstream keeps the pool in a unique_ptr, 0.6.2 in a plain pointer that its destructor deletes.
-template <class Owner>
-void replace_pool(Owner &owner, std::unique_ptr<hnswlib::VisitedListPool> pool) {
-    if constexpr (std::is_pointer_v<Owner>) {
-        delete owner;
-        owner = pool.release();
-    } else {
-        owner = std::move(pool);
-    }
-}
 
 // Below this many nodes per thread, waking a thread costs more than it brings.
 constexpr std::uint32_t nodes_per_thread = 4;
+
+constexpr NodeId slots_ahead = 16;
 
 }  // namespace
 
@@ -110,7 +70,10 @@ class Linker::Construction final : private Graph {
                    CodeJudge(params.kernel), params.dimensions,
                    nodes.layout().vector_offset - nodes.layout().code_offset},
           length_matters_(params.kernel.metric == distance::Metric::inner_product),
-          empty_tower_(std::size_t{max_level} * nodes.layout().upper_block_bytes) {
+          measured_lines_(
+              lines_ahead(nodes.layout().measured_offset(), nodes.layout().measured_bytes())),
+          empty_tower_(std::size_t{max_level} * nodes.layout().upper_block_bytes),
+          twins_(nodes) {
         // hnswlib's constructor leaves these as they come; its destructor frees them.
         data_level0_memory_ = nullptr;
         linkLists_ = nullptr;
@@ -126,8 +89,6 @@ class Linker::Construction final : private Graph {
         offsetLevel0_ = offsetof(SlotHeader, link_count);
         offsetData_ = layout.measured_offset();
         data_size_ = layout.measured_bytes();
-        fstdistfunc_ = &measured;
-        dist_func_param_ = &measure_;
         pool_ = std::make_unique<ThreadPool>(std::max(params.threads, 1u) - 1);
         scratch_.resize(pool_->helpers() + 1);
     }
@@ -151,16 +112,22 @@ class Linker::Construction final : private Graph {
         std::vector<Selection> selections;  // per level
         std::vector<NodeId> list;
         NeighbourSelection choice;
+        CandidateSearch search;
     };
+    // What a walk on one level sees of the graph.
+    struct LevelView;
 
+    void adopt_node(NodeId id, NodeId linked, std::uint32_t blocks);
+    bool entry_sound(EntryPoint entry, NodeId linked) const;
     Status follow_capacity();
     Status await_payloads(NodeId first, NodeId end, const std::atomic<bool> &stop);
+    void find_twins(NodeId first, NodeId end);
+    NodeId enter_vector(NodeId id);
     Status prepare_towers(NodeId first, NodeId end);
     void forget(NodeId first, NodeId end);
     void give_tower(NodeId id, std::uint32_t block);
     void work(Scratch &scratch, const std::atomic<bool> &stop);
     void link_node(NodeId id, Scratch &scratch);
-    NodeId descend(NodeId from, NodeId id, int level) const;
     NodeId find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch);
     void store_own_links(NodeId id, int level, const Selection &selection, Scratch &scratch);
     void link_back(NodeId neighbour, NodeId id, int level, Scratch &scratch);
@@ -170,16 +137,6 @@ class Linker::Construction final : private Graph {
     // By the vector of the one and, where there are codes, the code of the other.
     float between(NodeId a, NodeId b) const {
         return measure_(nodes_.vector(a), getDataByInternalId(b));
-    }
-    // Minus the square of a node's length. Two threads that ask first find the same.
-    float from_itself(NodeId id) {
-        const std::atomic_ref known(from_itself_[id]);
-        float distance = known.load(std::memory_order_relaxed);
-        if (std::isnan(distance)) {
-            distance = measure_.function(nodes_.vector(id), nodes_.vector(id), measure_.dimensions);
-            known.store(distance, std::memory_order_relaxed);
-        }
-        return distance;
     }
     std::uint32_t list_limit(int level) const {
         return static_cast<std::uint32_t>(level == 0 ? maxM0_ : maxM_);
@@ -203,20 +160,23 @@ class Linker::Construction final : private Graph {
 
     NodeStore &nodes_;
     LinkMeasure measure_;
-    const bool length_matters_;  // distances are inner products
+    const bool length_matters_;         // distances are inner products
+    const std::size_t measured_lines_;  // of what is measured, cache lines worth prefetching
     // What linkLists_ points to for nodes without blocks: every list empty, at any level.
     std::vector<char> empty_tower_;
     std::vector<char *> towers_;  // linkLists_: per node, its first upper block
     // Per node, how many entries at the head of its level-0 list were kept together by an earlier
     // selection. Guarded by the node's lock. Zero is always true, so it need not survive.
     std::vector<std::uint8_t> settled_;
-    // Per node, for inner products only: not a number until it is needed.
-    std::vector<float> from_itself_;
+    SelfDistances from_itself_;  // for inner products only
     std::unique_ptr<ThreadPool> pool_;
     std::vector<Scratch> scratch_;
 
+    TwinLinking twins_;
+
     // hnswlib's element_levels_ holds the level of every linked node and of those of the current
     // batch that will be linked; -1 for all others.
+    NodeId known_end_ = 0;  // ids below are linked, as far as this linker knows
     NodeId end_ = 0;        // of the current batch
     NodeId tried_end_ = 0;  // ids below may have links left from a batch that was stopped
     std::atomic<std::uint64_t> entry_{0};
@@ -224,6 +184,27 @@ class Linker::Construction final : private Graph {
     std::mutex failure_mutex_;
     Status failure_;
     std::atomic<bool> failed_{false};
+};
+
+struct Linker::Construction::LevelView {
+    const Construction &graph;
+    NodeId node;  // whose neighbours are looked for
+    int level;
+
+    const LinkWord *list(NodeId id) const { return graph.list(id, level); }
+    std::uint32_t limit() const { return graph.list_limit(level); }
+    // A list on level 0 has every node, with or without links; the others are few.
+    bool followable(NodeId id) const {
+        return id < graph.end_ && (level == 0 || graph.usable(id, node, level));
+    }
+    Candidate measure(NodeId id) const { return make_candidate(graph.between(node, id), id); }
+    void prefetch(NodeId id) const {
+        prefetch_lines(graph.getDataByInternalId(id), graph.measured_lines_);
+    }
+    void prefetch_list(NodeId id) const {
+        if (level == 0)
+            prefetch_lines(graph.nodes_.slot(id), graph.nodes_.layout().link_lines());
+    }
 };
 
 // Takes over the graph that is there: towers and levels of the linked nodes.
@@ -237,19 +218,41 @@ Status Linker::Construction::adopt() {
     const std::uint32_t blocks = std::min(shared.upper_allocated.load(std::memory_order_acquire),
                                           nodes_.mapped_upper_blocks());
     for (NodeId id = 0; id < linked; ++id) {
-        int level = node_level(id, nodes_.layout().m);
-        if (level > 0) {
-            if (const auto block = nodes_.owned_upper_blocks(id, blocks))
-                towers_[id] = reinterpret_cast<char *>(nodes_.upper_block(*block));
-            else
-                level = 0;
-        }
-        element_levels_[id] = level;
+        __builtin_prefetch(nodes_.slot(id + slots_ahead));
+        adopt_node(id, linked, blocks);
     }
-    if (entry.level >= 0 && (entry.id >= linked || element_levels_[entry.id] != entry.level))
-        return Status(Code::corrupt, "the entry point is not a linked node");
-    entry_.store(EntryPoint::pack(entry), std::memory_order_relaxed);
-    return {};
+    known_end_ = linked;
+    return entry_sound(entry, linked)
+               ? Status()
+               : Status(Code::corrupt, "the entry point is not a linked node");
+}
+
+// Chains end with the linked nodes: what a crash left behind them may get other vectors.
+void Linker::Construction::adopt_node(NodeId id, NodeId linked, std::uint32_t blocks) {
+    auto &next = nodes_.slot(id)->twin;
+    if (const std::uint32_t word = next.load(std::memory_order_relaxed);
+        (word & ~twin_mark) > linked)
+        next.store(word & twin_mark, std::memory_order_relaxed);
+    element_levels_[id] = -1;
+    if (is_twin(nodes_, id))
+        return twins_.adopt(id);
+    int level = node_level(id, nodes_.layout().m);
+    if (level > 0) {
+        if (const auto block = nodes_.owned_upper_blocks(id, blocks))
+            towers_[id] = reinterpret_cast<char *>(nodes_.upper_block(*block));
+        else
+            level = 0;
+    }
+    element_levels_[id] = level;
+    // Those that were passed over have no links to be shared.
+    const std::uint16_t flags = state_flags(nodes_.state(id));
+    if ((flags & slot_deleted) == 0 ||
+        nodes_.slot(id)->link_count.load(std::memory_order_relaxed) > 0)
+        enter_vector(id);
+}
+
+bool Linker::Construction::entry_sound(EntryPoint entry, NodeId linked) const {
+    return entry.level < 0 || (entry.id < linked && element_levels_[entry.id] == entry.level);
 }
 
 // Brings this process's view up to the files' current size.
@@ -265,15 +268,13 @@ Status Linker::Construction::follow_capacity() {
 
     const std::size_t capacity = nodes_.mapped_slots();
     if (capacity > max_elements_ || towers_.empty()) {
-        auto pool = std::make_unique<hnswlib::VisitedListPool>(1, static_cast<int>(capacity));
         std::vector<std::mutex> locks(capacity);
         element_levels_.resize(capacity, -1);
         towers_.resize(capacity, empty_tower_.data());
         settled_.resize(capacity, 0);
         if (length_matters_)
-            from_itself_.resize(capacity, std::numeric_limits<float>::quiet_NaN());
+            from_itself_.resize(capacity);
         link_list_locks_.swap(locks);
-        replace_pool(visited_list_pool_, std::move(pool));
         max_elements_ = capacity;
     }
     linkLists_ = towers_.data();
@@ -288,13 +289,19 @@ Status Linker::Construction::link(NodeId end, const std::atomic<bool> &stop) {
     if (end <= first)
         return {};
     DVEC_TRY(follow_capacity());
+    // Only where another has written into shared memory.
+    const std::uint64_t entry = shared.entry_point.load(std::memory_order_relaxed);
+    if (end > nodes_.mapped_slots() || first > known_end_ ||
+        !entry_sound(EntryPoint::unpack(entry), first))
+        return Status(Code::corrupt, "the watermarks of the graph are impossible");
     DVEC_TRY(await_payloads(first, end, stop));
+    find_twins(first, end);
     DVEC_TRY(prepare_towers(first, end));
     forget(end, tried_end_);
     tried_end_ = end_ = end;
 
     // Not the one a stopped batch may have left: that node's links are gone.
-    entry_.store(shared.entry_point.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    entry_.store(entry, std::memory_order_relaxed);
     next_.store(first, std::memory_order_relaxed);
     failed_.store(false, std::memory_order_relaxed);
     failure_ = Status();
@@ -305,6 +312,8 @@ Status Linker::Construction::link(NodeId end, const std::atomic<bool> &stop) {
     if (next_.load(std::memory_order_relaxed) < end)
         return Status(Code::interrupted, "linking was stopped");
 
+    twins_.attach();
+    known_end_ = end;
     // In this order: Watermarks::load relies on it.
     shared.linked.store(end, std::memory_order_release);
     shared.entry_point.store(entry_.load(std::memory_order_relaxed), std::memory_order_release);
@@ -334,6 +343,27 @@ Status Linker::Construction::await_payloads(NodeId first, NodeId end,
     return {};
 }
 
+// Before anything is linked, in order of ids: so it is always the later row that becomes a twin,
+// and two copies in one batch know of each other.
+void Linker::Construction::find_twins(NodeId first, NodeId end) {
+    twins_.begin_batch();
+    for (NodeId id = first; id < end; ++id) {
+        if (element_levels_[id] < 0)
+            continue;
+        if (const NodeId node = enter_vector(id); node != id) {
+            element_levels_[id] = -1;
+            twins_.add(id, node);
+        }
+    }
+}
+
+NodeId Linker::Construction::enter_vector(NodeId id) {
+    return twins_.enter(id, [this](NodeId node) {
+        return element_levels_[node] >= 0 &&
+               (state_flags(nodes_.state(node)) & (slot_ready | slot_hole)) == slot_ready;
+    });
+}
+
 // Gives every node of the batch empty lists on all its levels. All that can fail comes first.
 Status Linker::Construction::prepare_towers(NodeId first, NodeId end) {
     SharedState &shared = nodes_.shared();
@@ -349,6 +379,7 @@ Status Linker::Construction::prepare_towers(NodeId first, NodeId end) {
     }
     for (NodeId id = first; id < end; ++id) {
         nodes_.slot(id)->link_count.store(0, std::memory_order_relaxed);
+        nodes_.slot(id)->twin.store(0, std::memory_order_relaxed);
         settled_[id] = 0;
         if (element_levels_[id] <= 0) {
             // Blocks it had before a crash may be given to another node.
@@ -427,7 +458,7 @@ void Linker::Construction::link_node(NodeId id, Scratch &scratch) {
         scratch.selections.resize(static_cast<std::size_t>(shared_levels));
     NodeId near = entry.id;
     for (int above = entry.level; above > level; --above)
-        near = descend(near, id, above);
+        near = CandidateSearch::descend(LevelView{*this, id, above}, near);
     for (int at = shared_levels - 1; at >= 0; --at)
         near = find_neighbours(near, id, at, scratch);
 
@@ -439,29 +470,6 @@ void Linker::Construction::link_node(NodeId id, Scratch &scratch) {
     }
     if (level > entry.level)
         entry_.store(EntryPoint::pack({id, level}), std::memory_order_release);
-}
-
-// Greedy walk on one level to the node nearest to `id`. Reads lists as the searcher does, without
-// locks.
-NodeId Linker::Construction::descend(NodeId from, NodeId id, int level) const {
-    float nearest = between(id, from);
-    for (bool moved = true; moved;) {
-        moved = false;
-        const LinkWord *words = list(from, level);
-        const auto count = std::min(words[0].load(std::memory_order_acquire), list_limit(level));
-        for (std::uint32_t i = 1; i <= count; ++i) {
-            const NodeId candidate = words[i].load(std::memory_order_relaxed);
-            if (!usable(candidate, id, level))
-                continue;
-            const float distance = between(id, candidate);
-            if (distance < nearest) {
-                nearest = distance;
-                from = candidate;
-                moved = true;
-            }
-        }
-    }
-    return from;
 }
 
 // Fills scratch.selections[level]; returns where the search on the next level starts.
@@ -476,10 +484,10 @@ NodeId Linker::Construction::find_neighbours(NodeId from, NodeId id, int level, 
     NeighbourSelection &choice = scratch.choice;
     choice.begin(M_);
     NodeId nearest = from;
-    // Comes farthest first.
-    for (Queue found = searchBaseLayer(from, nodes_.vector(id), level); !found.empty(); found.pop())
-        if (const auto [distance, candidate] = found.top(); usable(candidate, id, level)) {
-            choice.add({distance.value, candidate, false});
+    const Beam &found = scratch.search.run(LevelView{*this, id, level}, from, ef_construction_);
+    for (std::size_t i = found.size(); i-- > 0;)
+        if (const NodeId candidate = candidate_id(found[i]); usable(candidate, id, level)) {
+            choice.add({candidate_distance(found[i]), candidate, false});
             nearest = candidate;
         }
     keep_diverse(id, choice);
@@ -507,10 +515,10 @@ void Linker::Construction::keep_diverse(NodeId node, NeighbourSelection &choice)
         choice.keep_diverse(distance, [](NodeId) { return 0.0f; });
         return;
     }
-    const float own = from_itself(node);
+    const float own = from_itself_(measure_, nodes_, node);
     choice.keep_diverse(distance, [&](NodeId kept) {
         // In this order: lengths that overflow give not a number, and then 0.
-        return std::max(0.0f, (own - from_itself(kept)) / 2);
+        return std::max(0.0f, (own - from_itself_(measure_, nodes_, kept)) / 2);
     });
 }
 
@@ -522,7 +530,7 @@ void Linker::Construction::store_own_links(NodeId id, int level, const Selection
     LinkWord *words = list(id, level);
     auto &links = scratch.list;
     links = selection.ids;
-    const std::uint32_t existing = words[0].load(std::memory_order_relaxed);
+    const auto existing = std::min(words[0].load(std::memory_order_relaxed), list_limit(level));
     for (std::uint32_t i = 1; i <= existing && links.size() < list_limit(level); ++i) {
         const NodeId other = words[i].load(std::memory_order_relaxed);
         if (std::find(links.begin(), links.end(), other) == links.end())

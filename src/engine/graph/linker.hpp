@@ -1,8 +1,12 @@
 // Links nodes into the graph: hnswlib's construction over mapped memory. This is the only part of
-// dvec that includes hnswlib (in linker.cpp): hnswlib finds the candidates (searchBaseLayer);
-// choosing among them (neighbour_selection.hpp) and connecting are done here, because inner
-// products need another rule than hnswlib's, and because every link and count must be stored
-// atomically for the lock-free readers in other processes.
+// dvec that includes hnswlib (in linker.cpp), whose class keeps the graph's levels, towers, locks.
+// Looking for candidates (candidate_search.hpp), choosing among them (neighbour_selection.hpp) and
+// connecting are done here: links in mapped files must be checked before they are followed, inner
+// products need another rule than hnswlib's, and every link and count must be stored atomically for
+// the lock-free readers in other processes.
+//
+// A row whose vector is in the graph already gets no links; it becomes a twin (twins.hpp) of the
+// node that has it.
 //
 // One linker per index at a time. Algorithm: Malkov & Yashunin, "Efficient and robust approximate
 // nearest neighbor search using Hierarchical Navigable Small World graphs", 2018
@@ -29,13 +33,11 @@ class Linker {
     };
 
     // `nodes` is used by this linker alone (its mapping is refreshed here) and must outlive it.
-    // Memory: about 60 bytes per node of capacity for locks and arrays plus its visited lists (two
-    // bytes per node and thread). Touches the slot of every node above level 0, one in M.
+    // Memory: about 60 bytes per node of capacity for locks and arrays, and up to 26 per node for
+    // the vectors known. Reads every slot's first line.
     //
-    // The links of the nodes below SharedState::linked must be in bounds: hnswlib follows them
-    // unchecked. They are while the page cache lives, whichever process dies; for files of which
-    // that is not known sanitize_links (sanitize.hpp) makes them so. Code::corrupt when the entry
-    // point is not one of the linked nodes.
+    // Links may hold anything: an id or a count that cannot be is not followed. Code::corrupt when
+    // the entry point is not one of the linked nodes.
     static base::Result<std::unique_ptr<Linker>> create(NodeStore &nodes, const Params &params);
     ~Linker();
 
@@ -47,7 +49,7 @@ class Linker {
     // Stops early, having published nothing of this batch, with Code::interrupted when `stop`
     // becomes true: links already stored point to ids >= linked, which readers ignore, and the same
     // or another batch can be linked later. Code::no_space (for `upper`) before anything was
-    // changed.
+    // changed. Code::corrupt when the watermarks in SharedState cannot be.
     base::Status link(NodeId end, const std::atomic<bool> &stop);
 
     // How many nodes to link at a time while a graph is built from nothing: few while it is small,

@@ -262,11 +262,18 @@ void NodeStore::warm(NodeId first, NodeId end) const noexcept {
 }
 
 std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {
+    const std::uint32_t sum = base::checksum(head_checksum(id, tid), code(id), layout_.code_bytes);
+    return base::checksum(sum, vector(id), layout_.vector_bytes);
+}
+
+std::uint32_t NodeStore::head_checksum(NodeId id, Tid tid) noexcept {
     // No padding: every byte of the array is written.
     const std::uint32_t head[3] = {id, tid.block, tid.offset};
-    const std::uint32_t sum =
-        base::checksum(base::checksum(0, head, sizeof(head)), code(id), layout_.code_bytes);
-    return base::checksum(sum, vector(id), layout_.vector_bytes);
+    return base::checksum(0, head, sizeof(head));
+}
+
+std::uint32_t NodeStore::vector_hash(NodeId id) const noexcept {
+    return vector_checksum_(slot(id)->checksum, head_checksum(id, state_tid(state(id))));
 }
 
 void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
@@ -274,7 +281,7 @@ void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
     // Not ready from the first store on, whatever the slot said before.
     header->state.store(pack_state(tid, 0), std::memory_order_relaxed);
     header->link_count.store(0, std::memory_order_relaxed);
-    header->reserved = 0;
+    header->twin.store(0, std::memory_order_relaxed);
     std::memcpy(slot_bytes(id) + layout_.vector_offset, vector, layout_.vector_bytes);
     if (layout_.coded())
         // From the copy, which is aligned.

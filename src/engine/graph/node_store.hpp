@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/base/checksum.hpp"
 #include "engine/base/file.hpp"
 #include "engine/graph/format.hpp"
 #include "engine/graph/shared_state.hpp"
@@ -88,6 +89,9 @@ class NodeStore {
     const std::byte *vector(NodeId id) const noexcept {
         return slot_bytes(id) + layout_.vector_offset;
     }
+    // The same for equal vectors, told from the slot's first line alone; of a ready node. That of a
+    // node whose payload is damaged is wrong.
+    std::uint32_t vector_hash(NodeId id) const noexcept;
     // The vector's code; only where the layout has codes.
     const std::byte *code(NodeId id) const noexcept { return slot_bytes(id) + layout_.code_offset; }
     // Whether the stored checksum fits id, TID and vector.
@@ -136,17 +140,22 @@ class NodeStore {
 
   private:
     NodeStore(const Params &params, SharedState &state)
-        : layout_(params.layout), identity_(params.identity), state_(state) {}
+        : layout_(params.layout),
+          identity_(params.identity),
+          state_(state),
+          vector_checksum_(std::size_t{params.layout.code_bytes} + params.layout.vector_bytes) {}
 
     std::byte *slot_bytes(NodeId id) const noexcept {
         return slots_ + std::size_t{id} * layout_.stride;
     }
     std::uint32_t payload_checksum(NodeId id, Tid tid) const noexcept;
+    static std::uint32_t head_checksum(NodeId id, Tid tid) noexcept;
     std::uint32_t progress_checksum(const LinkingProgress &progress) const noexcept;
 
     const Layout layout_;
     const std::uint64_t identity_;
     SharedState &state_;
+    const base::ChecksumTail vector_checksum_;
     std::unique_ptr<base::File> nodes_file_;
     std::unique_ptr<base::File> upper_file_;
     base::Mapping nodes_map_;

@@ -1,5 +1,5 @@
-// A node by the whole of its distance. Where a Candidate has room for a float, this has a double: what
-// comes out of a search is in the order of the SQL operator, and operators return doubles.
+// A node by the whole of its distance. Where a Candidate has room for a float, this has a double:
+// what comes out of a search is in the order of the SQL operator, and operators return doubles.
 #pragma once
 
 #include <bit>
@@ -11,8 +11,8 @@
 
 namespace dvec::graph {
 
-// Ordered by (distance, id), as candidates are: NaN comes after +infinity, as it does in SQL, and -0 is
-// 0. Where a bound and a distance are equal, the bound comes first.
+// Ordered by (distance, id), as candidates are: NaN comes after +infinity, as it does in SQL, and
+// -0 is 0. Where a bound and a distance are equal, the bound comes first.
 class Ranked {
   public:
     enum class Kind : std::uint8_t { bound, distance };
@@ -30,6 +30,13 @@ class Ranked {
         last.key_ = std::numeric_limits<std::uint64_t>::max();
         last.place_ = std::numeric_limits<std::uint32_t>::max();
         return last;
+    }
+
+    // Another node at the same distance.
+    Ranked with_id(NodeId id) const noexcept {
+        Ranked other = *this;
+        other.place_ = id << 1 | (place_ & 1);
+        return other;
     }
 
     NodeId id() const noexcept { return place_ >> 1; }

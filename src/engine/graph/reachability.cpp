@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <unordered_set>
 #include <vector>
 
-#include "engine/graph/search.hpp"
+#include "engine/graph/graph_walk.hpp"
 #include "engine/graph/search_context.hpp"
+#include "engine/graph/twins.hpp"
 
 namespace dvec::graph {
 
@@ -17,18 +19,17 @@ using base::Status;
 
 namespace {
 
-constexpr NodeId nobody = std::numeric_limits<NodeId>::max();
 constexpr std::size_t nodes_per_poll = 4096;
 // How far ahead of the walk the lists are fetched.
 constexpr std::size_t prefetched_ahead = 8;
 // Near duplicates of length 1 may be nearer to each other than to themselves by so much.
 constexpr float rounding = 1e-5f;
-constexpr std::uint32_t always_connected = 1024;
-constexpr std::uint32_t most_connected_share = 32;
 // How many links a node that was cut off gets at most, and how many such links one node gives: more
 // entrances are found more easily, but each costs a node one of its links.
 constexpr unsigned links_taken = 2;
 constexpr std::uint8_t links_given_by_one = 1;
+// Marks, instead of a parent, the node whose chain a twin is in.
+constexpr NodeId chained = 0x80000000u;
 
 class Reachability {
   public:
@@ -41,7 +42,8 @@ class Reachability {
           limit_(nodes.layout().level0_links()),
           list_lines_(nodes.layout().link_lines()) {}
 
-    // The live nodes that were not met on a walk from the entry point.
+    // The nodes with live rows that were not met on a walk from the entry point. Twins that no
+    // chain leads to are counted as strays_.
     Result<std::vector<NodeId>> find_lost() {
         if (linked_ > nodes_.mapped_slots())
             return Status(Code::corrupt, "more nodes are linked than there are slots");
@@ -49,27 +51,37 @@ class Reachability {
         if (entry_.level < 0 || entry_.id >= linked_)
             return lost;
         parents_.assign(linked_, nobody);
+        met_.clear();
         met_.reserve(linked_);
         DVEC_TRY(spread(entry_.id, entry_.id));
-        if (met_.size() < linked_)
-            for (NodeId id = 0; id < linked_; ++id)
-                if (parents_[id] == nobody && is_live(nodes_.state(id)) && !outshone(id))
-                    lost.push_back(id);
+        strays_ = 0;
+        noted_.clear();
+        for (NodeId id = 0; id < linked_; ++id)
+            if (parents_[id] == nobody && is_live(nodes_.state(id)))
+                note_lost(id, lost);
         return lost;
     }
+    std::uint32_t strays() const noexcept { return strays_; }
 
     Result<ReachabilityReport> connect_lost() {
         auto found = find_lost();
+        if (found.ok() && strays_ > 0) {
+            auto tidied = tidy_twins(nodes_, TwinCheck::vectors, stop_);
+            if (!tidied.ok())
+                return std::move(tidied).status();
+            found = find_lost();
+        }
         if (!found.ok())
             return std::move(found).status();
         const std::vector<NodeId> &lost = found.value();
-        if (lost.empty())
-            return report_;
-        links_to_give_.resize(linked_, 0);
-        for (const NodeId id : met_)
-            links_to_give_[id] = links_given_by_one;
+        if (!lost.empty())
+            links_to_give_.resize(linked_, 0);
+        if (!lost.empty())
+            for (const NodeId id : met_)
+                links_to_give_[id] = links_given_by_one;
         for (const NodeId id : lost)
             DVEC_TRY(connect(id));
+        DVEC_TRY(lead_back());
         return report_;
     }
 
@@ -89,6 +101,13 @@ class Reachability {
                     reinterpret_cast<const std::byte *>(nodes_.slot(met_[next + prefetched_ahead])),
                     list_lines_);
             const NodeId id = met_[next];
+            if (is_twin(nodes_, id)) {
+                // A link from before a crash. No way leads through it.
+                if (!in_chain(id))
+                    parents_[id] = nobody;
+                continue;
+            }
+            mark_chain(id);
             const std::atomic<std::uint32_t> *words = list(id);
             const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
             for (std::uint32_t i = 1; i <= count; ++i) {
@@ -100,6 +119,32 @@ class Reachability {
             }
         }
         return {};
+    }
+
+    // A live row that was not met: its node is lost, or it should stand in the chain of one. Ids
+    // come in ascending order. From now on those in the chain of a lost node have a parent.
+    void note_lost(NodeId id, std::vector<NodeId> &lost) {
+        const NodeId node = place_of(nodes_, id);
+        const bool may_belong = id == node || (node < id && !is_twin(nodes_, node) &&
+                                               parents_[node] == nobody && !noted_.contains(node));
+        if (may_belong) {
+            noted_.insert(node);
+            mark_chain(node);
+        }
+        if (id != node && !in_chain(id))
+            ++strays_;
+        if (may_belong && (id == node || in_chain(id)) && !outshone(node))
+            lost.push_back(node);
+    }
+
+    void mark_chain(NodeId node) {
+        if ((state_flags(nodes_.state(node)) & slot_hole) != 0)
+            return;
+        for (NodeId twin = node; (twin = next_twin(nodes_, node, twin, linked_)) != nobody;)
+            parents_[twin] = node | chained;
+    }
+    bool in_chain(NodeId id) const {
+        return parents_[id] != nobody && (parents_[id] & chained) != 0;
     }
 
     // Whether the node's links lead to M / 2 others, or more, that are all nearer to its own vector
@@ -126,11 +171,6 @@ class Reachability {
     Status connect(NodeId id) {
         if (stop_.load(std::memory_order_relaxed))
             return Status(Code::interrupted, "connecting nodes was stopped");
-        if (report_.connected + report_.unreachable >=
-            always_connected + linked_ / most_connected_share) {
-            report_.unreachable += parents_[id] == nobody;
-            return {};
-        }
         // From the entry point's level-0 list only such nodes are found that can be reached; the
         // way down through the upper levels is the better one, but may end among the others.
         for (const int level : {entry_.level, 0}) {
@@ -142,29 +182,74 @@ class Reachability {
             ++report_.connected;
             return was_met ? Status() : spread(id, parents_[id]);
         }
-        ++report_.unreachable;
-        return {};
+        // All near lists are full of branches. Those met last have hardly any.
+        for (std::size_t i = met_.size(); i-- > 0 && parents_[id] == nobody;)
+            if (add_link(met_[i], id))
+                become_child(id, met_[i]);
+        ++report_.connected;
+        return spread(id, parents_[id]);
     }
 
     // What a search for the node finds that begins on this level, nearest first.
     Status find_near(NodeId id, int level) {
-        Search::Params params;
-        params.kernel = params_.kernel;
-        params.dimensions = params_.dimensions;
-        params.ef = params_.ef;
-        const Watermarks marks{linked_, linked_, {entry_.id, level}};
-        DVEC_TRY(search_.start(nodes_, marks, nodes_.vector(id), params));
+        context_.begin(nodes_, {linked_, linked_, {entry_.id, level}}, params_.kernel,
+                       params_.dimensions, nodes_.vector(id));
+        walk_.start(context_, params_.ef);
+        DVEC_TRY(walk_.run_round(0));
         near_.clear();
-        while (near_.size() < params_.ef) {
-            auto hit = search_.next();
-            if (!hit.ok())
-                return std::move(hit).status();
-            if (!hit.value())
+        for (std::size_t i = 0; i < walk_.results().size(); ++i)
+            if (const NodeId near = candidate_id(walk_.results()[i]); near != id)
+                near_.push_back(near);
+        return {};
+    }
+
+    // Every node met gets a way back to the entry point. Nodes are looked at in the order in which
+    // they were met: nearly all have a link to one that was met before and leads back.
+    Status lead_back() {
+        if (met_.empty())
+            return {};
+        std::vector<bool> leads_back(linked_);
+        leads_back[entry_.id] = true;
+        std::vector<NodeId> open = met_;
+        for (bool stuck = false; !open.empty();) {
+            const std::size_t before = open.size();
+            std::size_t kept = 0;
+            for (std::size_t i = 0; i < before; ++i) {
+                if (i % nodes_per_poll == 0 && stop_.load(std::memory_order_relaxed))
+                    return Status(Code::interrupted, "connecting nodes was stopped");
+                const NodeId id = open[i];
+                if (leads_back[id] || is_twin(nodes_, id))
+                    continue;
+                if (leads_to_any(id, leads_back) || (stuck && give_way_back(id, leads_back)))
+                    leads_back[id] = true;
+                else
+                    open[kept++] = id;
+            }
+            open.resize(kept);
+            // Once without new links, so that only those get one that need it.
+            if (stuck && kept == before)
                 break;
-            if (hit.value()->id != id)
-                near_.push_back(hit.value()->id);
+            stuck = kept == before;
         }
         return {};
+    }
+
+    bool leads_to_any(NodeId id, const std::vector<bool> &wanted) const {
+        const std::atomic<std::uint32_t> *words = list(id);
+        const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
+        for (std::uint32_t i = 1; i <= count; ++i)
+            if (const NodeId target = words[i].load(std::memory_order_relaxed);
+                target < linked_ && wanted[target])
+                return true;
+        return false;
+    }
+
+    bool give_way_back(NodeId id, const std::vector<bool> &leads_back) {
+        const NodeId parent = parents_[id];
+        if (parent == nobody || !leads_back[parent] || !add_link(id, parent))
+            return false;
+        ++report_.returned;
+        return true;
     }
 
     // Links from the nearest of those that could be reached from the beginning, and one back. If
@@ -213,7 +298,7 @@ class Reachability {
         float farthest = 0;
         for (std::uint32_t i = 1; i <= limit_; ++i) {
             const NodeId target = words[i].load(std::memory_order_relaxed);
-            if (target >= linked_)
+            if (target >= linked_ || is_twin(nodes_, target))
                 return i;  // leads nowhere
             if (parents_[target] == node)
                 continue;
@@ -234,11 +319,14 @@ class Reachability {
     const EntryPoint entry_;
     const std::uint32_t limit_;
     const std::size_t list_lines_;
-    std::vector<NodeId> parents_;              // in the walk's tree, of every node met
-    std::vector<NodeId> met_;                  // in the order in which they were
+    std::vector<NodeId> parents_;  // in the walk's tree, of every node met; of twins: chained
+    std::vector<NodeId> met_;      // in the order in which they were
     std::vector<std::uint8_t> links_to_give_;  // to nodes that were not met at first, by id
     std::vector<NodeId> near_;
-    Search search_;
+    SearchContext context_;
+    GraphWalk walk_;
+    std::unordered_set<NodeId> noted_;  // places of rows that were not met
+    std::uint32_t strays_ = 0;
     ReachabilityReport report_;
 };
 
@@ -247,10 +335,11 @@ class Reachability {
 Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityParams &params,
                                         const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Result<std::uint32_t> {
-        auto lost = Reachability(nodes, params, stop).find_lost();
+        Reachability reachability(nodes, params, stop);
+        auto lost = reachability.find_lost();
         if (!lost.ok())
             return std::move(lost).status();
-        return static_cast<std::uint32_t>(lost.value().size());
+        return static_cast<std::uint32_t>(lost.value().size()) + reachability.strays();
     });
 }
 

@@ -20,29 +20,28 @@ struct ReachabilityParams {
 };
 
 struct ReachabilityReport {
-    std::uint32_t connected = 0;    // live nodes that got a link from a node that can be reached
-    std::uint32_t unreachable = 0;  // live nodes that could not be given one
+    std::uint32_t connected = 0;  // live nodes that got a link from a node that can be reached
+    std::uint32_t returned = 0;   // nodes met that got a link back
     bool operator==(const ReachabilityReport &) const = default;
 };
 
 // How many of the live nodes below SharedState::linked no level-0 links lead to from the entry
 // point, without those to which none have to: by inner product a node is left out that is outshone,
-// having links to M / 2 others or more that are all nearer to its own vector than it is. Links may
-// hold anything; whoever writes them meanwhile makes the answer an estimate. Errors and memory as
-// below.
+// having links to M / 2 others or more that are all nearer to its own vector than it is. A twin is
+// led to by its node (twins.hpp). Links may hold anything; whoever writes them meanwhile makes the
+// answer an estimate. Errors and memory as below.
 base::Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityParams &params,
                                               const std::atomic<bool> &stop);
 
 // Walks the level-0 links below SharedState::linked, breadth first from the entry point. Of the
 // live nodes not met, each in turn gets a link from the nearest node met, and gives one back, and
 // the walk goes on from there. In a full list the link takes the place of the farthest one by which
-// the walk did not come, so whoever was met can still be reached.
-//
-// Nodes that are outshone are left as they are, and at most a thirty-second of the graph (and
-// always 1024 nodes) is connected: such links are paid for with others that searches follow.
+// the walk did not come, so whoever was met can still be reached. However many there are, none is
+// left out but those that are outshone. Then nodes from which no links lead back to the entry point
+// get one to where the walk came from: a search that begins among them must not be caught there.
 //
 // Must run alone among those that write links, with the mapping refreshed and the links sound
-// (sanitize.hpp); searches may go on. Memory: eight bytes per linked node. Code::interrupted when
+// (sanitize.hpp); searches may go on. Memory: nine bytes per linked node. Code::interrupted when
 // `stop` becomes true (what was connected stays so); Code::corrupt when `linked` exceeds the
 // mapping.
 base::Result<ReachabilityReport> connect_unreachable(NodeStore &nodes,

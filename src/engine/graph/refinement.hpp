@@ -32,6 +32,13 @@ class Refinement {
     }
     void take() { heap_.take_nearest(); }
 
+    // In no particular order, as they were added or measured.
+    template <class Use>
+    void for_each(Use use) const {
+        for (const Ranked node : heap_.entries())
+            use(node);
+    }
+
     // The farthest node, by its distance; all are measured for that. Must not be empty.
     Ranked farthest(SearchContext &context) {
         ordered_.clear();

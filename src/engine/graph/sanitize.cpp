@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/graph/twins.hpp"
+
 namespace dvec::graph {
 
 using base::Code;
@@ -20,9 +22,13 @@ class Sanitizer {
           linked_(nodes.shared().linked.load(std::memory_order_acquire)),
           blocks_(std::min(nodes.shared().upper_allocated.load(std::memory_order_acquire),
                            nodes.mapped_upper_blocks())),
-          has_payload_(linked_) {}
+          linkable_(linked_) {}
 
     Result<SanitizeReport> run(const std::atomic<bool> &stop) {
+        auto tidied = tidy_twins(nodes_, TwinCheck::vectors, stop);
+        if (!tidied.ok())
+            return std::move(tidied).status();
+        report_.repairs += tidied.value().repaired + tidied.value().parted;
         for (NodeId id = 0; id < linked_; ++id) {
             if (stopped(id, stop))
                 return Status(Code::interrupted, "checking links was stopped");
@@ -42,15 +48,16 @@ class Sanitizer {
         return (id & 1023) == 0 && stop.load(std::memory_order_relaxed);
     }
 
-    // The highest level on which the node has a list; -1 for a slot without payload.
+    // The highest level on which the node has a list; -1 for a twin or a slot without payload.
     int level(NodeId id) const {
-        if (!has_payload_[id])
+        if (!linkable_[id])
             return -1;
         return nodes_.owned_upper_blocks(id, blocks_) ? node_level(id, nodes_.layout().m) : 0;
     }
 
     void inspect(NodeId id) {
-        has_payload_[id] = (state_flags(nodes_.state(id)) & (slot_ready | slot_hole)) == slot_ready;
+        linkable_[id] = (state_flags(nodes_.state(id)) & (slot_ready | slot_hole)) == slot_ready &&
+                        !is_twin(nodes_, id);
         auto &reference = nodes_.slot(id)->upper;
         if (reference.load(std::memory_order_relaxed) != 0 &&
             !nodes_.owned_upper_blocks(id, blocks_)) {
@@ -62,7 +69,7 @@ class Sanitizer {
     void repair_lists(NodeId id) {
         const int top = level(id);
         if (repair_list(id, 0, &nodes_.slot(id)->link_count) == 0 && top >= 0 && linked_ > 1 &&
-            (state_flags(nodes_.state(id)) & slot_deleted) == 0)
+            has_live_row(nodes_, id, linked_))
             ++report_.isolated;
         if (top <= 0)
             return;
@@ -75,11 +82,11 @@ class Sanitizer {
     std::uint32_t repair_list(NodeId id, int at, std::atomic<std::uint32_t> *words) {
         const std::uint32_t limit = at == 0 ? nodes_.layout().level0_links() : nodes_.layout().m;
         const std::uint32_t stored = words[0].load(std::memory_order_relaxed);
-        const std::uint32_t count = has_payload_[id] ? std::min(stored, limit) : 0;
+        const std::uint32_t count = linkable_[id] ? std::min(stored, limit) : 0;
         kept_.clear();
         for (std::uint32_t i = 1; i <= count; ++i) {
             const NodeId target = words[i].load(std::memory_order_relaxed);
-            if (target < linked_ && target != id && has_payload_[target] &&
+            if (target < linked_ && target != id && linkable_[target] &&
                 (at == 0 || level(target) >= at))
                 kept_.push_back(target);
         }
@@ -121,7 +128,7 @@ class Sanitizer {
     NodeStore &nodes_;
     const NodeId linked_;
     const std::uint32_t blocks_;
-    std::vector<bool> has_payload_;
+    std::vector<bool> linkable_;  // has a payload and is no twin
     std::vector<NodeId> kept_;
     std::vector<NodeId> sorted_;
     SanitizeReport report_;

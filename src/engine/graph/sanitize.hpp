@@ -1,7 +1,6 @@
 // Makes the links of a graph sound whose files cannot be trusted: after a crash of the machine, a
-// restore, or damage. Searches survive any bytes in a link list, but hnswlib follows links
-// unchecked, so this runs before a linker is created; it also saves searches from following links
-// to nowhere.
+// restore, or damage. Searches and the linker survive any bytes in a link list; this saves them
+// from following links to nowhere, and gives rows back their places that were lost.
 #pragma once
 
 #include <atomic>
@@ -20,7 +19,8 @@ struct SanitizeReport {
 };
 
 // Walks the slots below SharedState::linked and leaves every list without duplicates and with links
-// only to other linked nodes that have a payload and the list's level. References to upper blocks
+// only to other linked nodes that have a payload and the list's level, and the chains of twins as
+// tidy_twins() does, by their vectors. References to upper blocks
 // that are out of bounds or belong to another node are cleared (the node then counts as one of
 // level 0), and an entry point that is no such node is replaced by the highest that is. Sound lists
 // are not written. Must run alone on the index, with the mapping refreshed. Reads every slot's

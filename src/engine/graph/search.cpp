@@ -11,6 +11,7 @@
 #include "engine/graph/exact_scan.hpp"
 #include "engine/graph/graph_walk.hpp"
 #include "engine/graph/refinement.hpp"
+#include "engine/graph/twins.hpp"
 
 namespace dvec::graph {
 
@@ -29,7 +30,7 @@ class AlignedCopy {
         if (size > size_) {
             bytes_.reset();
             bytes_.reset(
-                static_cast<std::byte *>(::operator new (size, std::align_val_t{cache_line})));
+                static_cast<std::byte *>(::operator new(size, std::align_val_t{cache_line})));
             size_ = size;
         }
         std::memcpy(bytes_.get(), data, size);
@@ -40,7 +41,7 @@ class AlignedCopy {
   private:
     struct Free {
         void operator()(std::byte *bytes) const {
-            ::operator delete (bytes, std::align_val_t{cache_line});
+            ::operator delete(bytes, std::align_val_t{cache_line});
         }
     };
     std::unique_ptr<std::byte, Free> bytes_;
@@ -60,7 +61,7 @@ class Search::Progress {
     std::size_t memory_bytes() const noexcept {
         return sizeof(*this) + query_.memory_bytes() + walk_.memory_bytes() +
                walked_.memory_bytes() + exact_.memory_bytes() + tail_.memory_bytes() +
-               returned_.capacity() * sizeof(NodeId);
+               returned_.capacity() * sizeof(NodeId) + started_.capacity() * sizeof(Ranked);
     }
 
   private:
@@ -82,13 +83,20 @@ class Search::Progress {
     }
     std::size_t results_to_take() const noexcept;
     void settle_edge();
+    void add_walked(Candidate estimate);
+    void keep_started_places();
+    void step_behind(Ranked row);
+    std::size_t list_rows(NodeId id, Tid *tids, std::size_t most) const noexcept;
+    NodeId place(NodeId id) const noexcept { return place_of(*context_.nodes, id); }
     Head tail_head();
     void complete();
 
     SearchContext context_;
     AlignedCopy query_;
     GraphWalk walk_;
-    Refinement walked_;  // what is left of the last round's results
+    // What is left of the last round's results: of each place the row to come next, the node itself
+    // at first.
+    Refinement walked_;
     ExactStream exact_;
     Refinement tail_;
     std::uint64_t exact_after_ = 0;
@@ -101,10 +109,12 @@ class Search::Progress {
     // before the first round.
     Ranked edge_;
     bool edge_is_exact_ = false;  // or a bound, which the distances in walked_ may replace
-    // The farthest hit the walk has returned, and all of them: what exact completion must not
-    // repeat.
+    // The farthest place the walk has returned rows of, the last row it has returned, and all of
+    // them: what exact completion must not repeat.
     Ranked horizon_;
+    NodeId last_ = nobody;
     std::vector<NodeId> returned_;
+    std::vector<Ranked> started_;  // scratch of keep_started_places()
 };
 
 Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, const void *query,
@@ -112,33 +122,20 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     phase_ = Phase::idle;
     if (marks.allocated > nodes.mapped_slots() || marks.linked > marks.allocated)
         return Status(Code::invalid_argument, "the mapping does not cover the ids to search");
-    const Layout &layout = nodes.layout();
-    context_ = SearchContext();
-    context_.nodes = &nodes;
-    context_.marks = marks;
-    // No way into the graph: then all of it is scanned.
-    if (marks.entry_point.level < 0 || marks.entry_point.id >= marks.linked)
-        context_.marks.linked = 0;
-    context_.kernel = params.kernel;
-    context_.dimensions = params.dimensions;
-    context_.query = query_.assign(query, layout.vector_bytes);
+    context_.begin(nodes, marks, params.kernel, params.dimensions,
+                   query_.assign(query, nodes.layout().vector_bytes));
     context_.interrupted = params.interrupted;
-    context_.next_poll = SearchContext::poll_interval;
-    context_.coded = layout.coded();
-    if (context_.coded)
-        context_.judge = CodeJudge(params.kernel, context_.query, params.dimensions);
-    context_.first_line = layout.measured_offset() / cache_line;
-    context_.lines = lines_ahead(layout.measured_offset(), layout.measured_bytes());
 
     exact_after_ = params.exact_after;
     rest_ = params.rest;
     // A vector of zeros, however it is stored, points nowhere.
     any_order_ = params.kernel.metric == distance::Metric::cosine &&
-                 std::all_of(context_.query, context_.query + layout.vector_bytes,
+                 std::all_of(context_.query, context_.query + nodes.layout().vector_bytes,
                              [](std::byte byte) { return byte == std::byte{0}; });
     taken_ = 0;
     round_done_ = false;
     horizon_ = Ranked::first();
+    last_ = nobody;
     returned_.clear();
     exact_.release_memory(kept_entries);
     walked_.reset(kept_entries);
@@ -173,8 +170,9 @@ Result<std::optional<Hit>> Search::Progress::next() {
         if (from_tail) {
             tail_.take();
         } else if (phase_ == Phase::walk) {
-            walked_.take();
-            horizon_ = nearest;
+            step_behind(nearest);
+            horizon_ = std::max(horizon_, nearest.with_id(place(id)));
+            last_ = id;
             returned_.push_back(id);
         } else {
             exact_.take();
@@ -186,10 +184,11 @@ Result<std::optional<Hit>> Search::Progress::next() {
 }
 
 std::size_t Search::Progress::likely_next(Tid *tids, std::size_t most) const noexcept {
-    std::size_t count = 0;
+    if (phase_ != Phase::walk || !round_done_)
+        return 0;
+    std::size_t count = last_ == nobody ? 0 : list_rows(last_, tids, most);
     // In the order of their estimates, by which the last one returned has a place among them.
-    const std::size_t end = phase_ == Phase::walk && round_done_ ? taken_ : 0;
-    for (std::size_t i = 0; i < end && count < most; ++i) {
+    for (std::size_t i = 0; i < taken_ && count < most; ++i) {
         const Candidate candidate = unmarked(walk_.results()[i]);
         const NodeId id = candidate_id(candidate);
         if (Ranked(candidate_distance(candidate), id, Ranked::Kind::distance) <= horizon_)
@@ -197,7 +196,19 @@ std::size_t Search::Progress::likely_next(Tid *tids, std::size_t most) const noe
         const std::uint64_t state = context_.nodes->state(id);
         if (is_live(state))
             tids[count++] = state_tid(state);
+        count += list_rows(id, tids + count, most - count);
     }
+    return count;
+}
+
+// The live rows behind this one in its place.
+std::size_t Search::Progress::list_rows(NodeId id, Tid *tids, std::size_t most) const noexcept {
+    const NodeStore &nodes = *context_.nodes;
+    const NodeId node = place(id);
+    std::size_t count = 0;
+    while (count < most && (id = next_twin(nodes, node, id, context_.marks.linked)) != nobody)
+        if (const std::uint64_t state = nodes.state(id); is_live(state))
+            tids[count++] = state_tid(state);
     return count;
 }
 
@@ -227,18 +238,22 @@ Result<Search::Progress::Head> Search::Progress::linked_head() {
 Result<Search::Progress::Head> Search::Progress::walk_head() {
     for (;;) {
         while (!walked_.empty()) {
-            const Ranked node = walked_.nearest(context_);
-            if (node > edge_) {
+            const Ranked row = walked_.nearest(context_);
+            const NodeId id = row.id();
+            if (row > edge_) {
                 if (edge_is_exact_)
                     break;
                 settle_edge();
                 continue;
             }
             // A later round may find what an earlier one missed: too late for its place in the
-            // order.
-            if (node > horizon_ && context_.live(node.id()))
-                return Head(node);
-            walked_.take();
+            // order. It is the node that comes first.
+            if (id == place(id) && row <= horizon_)
+                walked_.take();
+            else if (context_.live(id))
+                return Head(row);
+            else
+                step_behind(row);
         }
         if (round_done_ && (walk_.exhausted() || walked_enough()))
             return Head();
@@ -246,11 +261,11 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
         DVEC_TRY(walk_.run_round(taken_));
         round_done_ = true;
         taken_ = results_to_take();
-        walked_.reset(kept_entries);
+        keep_started_places();
         if (walk_is_lost())
             return Head();
         for (std::size_t i = 0; i < taken_; ++i)
-            walked_.add(context_.bound(unmarked(walk_.results()[i])));
+            add_walked(unmarked(walk_.results()[i]));
         // Whatever was not taken has an estimate beyond the last one's.
         edge_is_exact_ = false;
         if (taken_ > 0)
@@ -275,11 +290,42 @@ void Search::Progress::settle_edge() {
     edge_is_exact_ = true;
     const auto take_nearer = [this](Candidate marked) {
         if (const Candidate estimate = unmarked(marked); context_.likely_bound(estimate) <= edge_)
-            walked_.add(context_.bound(estimate));
+            add_walked(estimate);
     };
     for (std::size_t i = taken_; i < walk_.results().size(); ++i)
         take_nearer(walk_.results()[i]);
     walk_.for_each_set_aside(take_nearer);
+}
+
+// A twin that a link leads to comes by way of its node, and only so.
+void Search::Progress::add_walked(Candidate estimate) {
+    if (!is_twin(*context_.nodes, candidate_id(estimate)))
+        walked_.add(context_.bound(estimate));
+}
+
+// Of the nodes beyond the edge those that were not taken are met again; the twins of one that came
+// before it are not.
+void Search::Progress::keep_started_places() {
+    started_.clear();
+    walked_.for_each([this](Ranked row) {
+        if (is_twin(*context_.nodes, row.id()))
+            started_.push_back(row);
+    });
+    walked_.reset(kept_entries);
+    for (const Ranked row : started_)
+        walked_.add(row);
+}
+
+// After a row of a place comes the next one, at the same distance. Must be the first in walked_.
+void Search::Progress::step_behind(Ranked row) {
+    walked_.take();
+    const NodeId id = row.id();
+    const NodeStore &nodes = *context_.nodes;
+    const NodeId node = place(id);
+    if (id == node && (state_flags(nodes.state(id)) & slot_hole) != 0)
+        return;
+    if (const NodeId next = next_twin(nodes, node, id, context_.marks.linked); next != nobody)
+        walked_.add(row.with_id(next));
 }
 
 // Of the rounds that widen the beam, the farther half waits for the next one: what that finds near

@@ -30,6 +30,29 @@ struct SearchContext {
 
     static constexpr std::uint64_t poll_interval = 2048;
 
+    // For a search over the ids below `watermarks`. `aligned_query` starts on a cache line and
+    // outlives the context.
+    void begin(const NodeStore &store, const Watermarks &watermarks,
+               const distance::Kernel &measure_by, std::size_t of_dimensions,
+               const std::byte *aligned_query) {
+        *this = SearchContext();
+        const Layout &layout = store.layout();
+        nodes = &store;
+        marks = watermarks;
+        // No way into the graph: then all of it is scanned.
+        if (marks.entry_point.level < 0 || marks.entry_point.id >= marks.linked)
+            marks.linked = 0;
+        kernel = measure_by;
+        dimensions = of_dimensions;
+        query = aligned_query;
+        next_poll = poll_interval;
+        coded = layout.coded();
+        if (coded)
+            judge = CodeJudge(kernel, query, dimensions);
+        first_line = layout.measured_offset() / cache_line;
+        lines = lines_ahead(layout.measured_offset(), layout.measured_bytes());
+    }
+
     [[gnu::always_inline]] void prefetch(NodeId id) const noexcept {
         prefetch_lines(
             reinterpret_cast<const std::byte *>(nodes->slot(id)) + first_line * cache_line, lines);

@@ -234,6 +234,8 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
     return base::guarded([&]() -> Status {
         const auto marks = graph::Watermarks::load(state_.graph);
         DVEC_TRY(refresh_nodes());
+        if (marks.linked > marks.allocated)
+            return Status(Code::corrupt, "the watermarks of the index are impossible");
         graph::Search::Params search_params;
         // Of the instruction set that the session's operators use now: another may have been
         // selected since the index was opened.

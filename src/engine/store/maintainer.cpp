@@ -6,6 +6,7 @@
 
 #include "engine/graph/reachability.hpp"
 #include "engine/graph/sanitize.hpp"
+#include "engine/graph/twins.hpp"
 #include "engine/store/index.hpp"
 
 namespace dvec::store {
@@ -21,6 +22,10 @@ constexpr std::uint64_t most_isolated = 64;
 // One node linked since the last time in so many, and all are connected again.
 constexpr std::uint64_t connected_while_linking = 8;
 constexpr std::uint64_t connected_at_rest = 256;
+
+// Likewise for rows removed and chains of twins.
+constexpr std::uint64_t tidied_while_linking = 32;
+constexpr std::uint64_t tidied_at_rest = 1024;
 
 // So much space for rows to come is kept ready in the node file; in the log it is half a segment.
 constexpr std::uint32_t slot_bytes_ahead = 6u << 20;
@@ -142,14 +147,15 @@ Status Maintainer::make_links_sound(const std::atomic<bool> &stop) {
     });
 }
 
-bool Maintainer::has_to_connect() const noexcept {
+bool Maintainer::has_to_connect(Rest rest) const noexcept {
     const std::uint64_t linked = state_.graph.linked.load();
     const std::uint64_t before = state_.connected.load();
     if (linked == before)
         return false;
     const std::uint64_t since = before < linked ? linked - before : linked;
-    const bool at_rest = !has_tail() && !unconnectable_;
-    return since * (at_rest ? connected_at_rest : connected_while_linking) >= linked;
+    if (rest == Rest::lasting && !has_tail())
+        return true;
+    return since * (has_tail() ? connected_while_linking : connected_at_rest) >= linked;
 }
 
 Status Maintainer::connect(const std::atomic<bool> &stop) {
@@ -161,10 +167,48 @@ Status Maintainer::connect(const std::atomic<bool> &stop) {
             graph::connect_unreachable(*nodes_, reachability_params(description_, kernel_), stop);
         if (!report.ok())
             return report.status();
-        unconnectable_ = report.value().unreachable > 0;
         state_.connected.store(state_.graph.linked.load());
         return {};
     });
+}
+
+bool Maintainer::has_to_tidy() const noexcept {
+    const std::uint64_t linked = state_.graph.linked.load();
+    const std::uint64_t deleted = state_.graph.deleted.load();
+    if (deleted <= tidied_deleted_ || linked == twinless_linked_)
+        return false;
+    return (deleted - tidied_deleted_) * (has_tail() ? tidied_while_linking : tidied_at_rest) >=
+           linked;
+}
+
+Status Maintainer::tidy(const std::atomic<bool> &stop) {
+    return base::guarded([&]() -> Status {
+        DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
+        DVEC_TRY(make_links_sound(stop));
+        DVEC_TRY(nodes_->refresh());
+        // Read first: what is removed meanwhile may be left.
+        const std::uint32_t deleted = state_.graph.deleted.load();
+        const auto report = graph::tidy_twins(*nodes_, graph::TwinCheck::membership, stop);
+        if (!report.ok())
+            return report.status();
+        tidied_deleted_ = deleted;
+        twinless_linked_ = report.value().twins == 0 ? state_.graph.linked.load() : 0;
+        // A twin that lost its node has no links.
+        if (report.value().parted > 0)
+            state_.connected.store(0);
+        return {};
+    });
+}
+
+bool Maintainer::has_possible_marks() const noexcept {
+    // In this order each is at most the next (graph::Watermarks::load).
+    const auto entry = graph::EntryPoint::unpack(state_.graph.entry_point.load());
+    const graph::NodeId linked = state_.graph.linked.load();
+    const graph::NodeId allocated = state_.graph.allocated.load();
+    const graph::NodeId capacity = state_.graph.capacity.load();
+    const bool enters = entry.level >= 0 && entry.id < linked &&
+                        entry.level <= graph::node_level(entry.id, description_.m);
+    return linked <= allocated && allocated <= capacity && (entry.level == -1 || enters);
 }
 
 bool Maintainer::has_to_scrub() const noexcept {

@@ -44,11 +44,24 @@ class Maintainer {
     base::Status make_links_sound(const std::atomic<bool> &stop);
 
     // Whether so many nodes were linked since connect() that some may have been cut off by it: an
-    // eighth of the graph while there is a tail, little when there is not, anything after a crash.
-    bool has_to_connect() const noexcept;
+    // eighth of the graph while there is a tail, little when there is not, any when it has been
+    // long without one, anything after a crash.
+    enum class Rest : std::uint8_t { brief, lasting };
+    bool has_to_connect(Rest rest) const noexcept;
     // Makes sure that links lead to every node (graph/reachability.hpp). Takes some hundred
     // nanoseconds per node. Code::interrupted when `stop` became true.
     base::Status connect(const std::atomic<bool> &stop);
+
+    // Whether so many rows were removed since tidy() that chains of twins (graph/twins.hpp) may
+    // have become long to go through, and there are twins.
+    bool has_to_tidy() const noexcept;
+    // Takes twins whose rows are gone out of their chains. Reads every slot's first line.
+    // Code::interrupted when `stop` became true.
+    base::Status tidy(const std::atomic<bool> &stop);
+
+    // Whether the shared state says what can be of the graph. Where it does not, another has
+    // written into it, and nothing of it can be believed.
+    bool has_possible_marks() const noexcept;
 
     // Verifies at most `limit` of the nodes that are to be scrubbed. Returns the damaged ones.
     struct Damaged {
@@ -96,8 +109,9 @@ class Maintainer {
     std::unique_ptr<graph::NodeStore> nodes_;
     std::unique_ptr<log::Writer> log_;
     std::unique_ptr<graph::Linker> linker_;
-    bool unconnectable_ = false;  // the last connect() had to leave nodes as they were
-    graph::NodeId warm_end_ = 0;  // slots below are in memory, or were
+    std::uint32_t tidied_deleted_ = 0;   // rows removed when tidy() was last done
+    graph::NodeId twinless_linked_ = 0;  // so many nodes were linked then, if none was a twin
+    graph::NodeId warm_end_ = 0;         // slots below are in memory, or were
 };
 
 }  // namespace dvec::store

@@ -154,8 +154,8 @@ class Recovery {
     void restore_state() {
         state_.files.store(checkpoint_.files);
         state_.reconcile_lsn.store(checkpoint_.reconcile_lsn);
-        state_.links_unsound.store(checkpoint_.links_unsound != 0 || trust_ == Trust::disk ||
-                                   trust_ == Trust::contents);
+        // After any crash: what made processes die may be a byte in a link.
+        state_.links_unsound.store(checkpoint_.links_unsound != 0 || trust_ != Trust::clean);
         state_.connected.store(trust_ == Trust::clean ? checkpoint_.connected : 0);
         state_.graph.allocated.store(checkpoint_.nodes);
         state_.graph.deleted.store(checkpoint_.deleted);

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <vector>
 
+#include "engine/graph/twins.hpp"
 #include "engine/log/reader.hpp"
 #include "engine/store/checkpoint.hpp"
 
@@ -19,9 +21,9 @@ namespace {
 
 constexpr NodeId nodes_between_polls = 1024;
 
-// No graph leads to every node, and under the inner product, where short vectors are nobody's
-// nearest, most may be left out; what no walk reaches, searches find in the end. Damage is when
-// next to nothing can be reached: no more than one node in so many.
+// While nodes are linked, some are cut off now and then, until the worker sees to it. What no walk
+// reaches, searches find in the end. Damage is when next to nothing can be reached: no more than
+// one node in so many; or a single one when it was made sure that there is none.
 constexpr std::uint64_t reachable_share = 50;
 
 class Verifier {
@@ -79,8 +81,23 @@ class Verifier {
             return;
         }
         const auto *header = nodes_.slot(id);
+        check_twin(id);
         check_list(id, 0, header->link_count.load(std::memory_order_acquire), nodes_.links(id));
         check_upper(id, header->upper.load(std::memory_order_acquire));
+    }
+
+    // The chain of twins at this place, and whether a twin has the vector of its node.
+    void check_twin(NodeId id) const {
+        const std::uint32_t word = nodes_.slot(id)->twin.load(std::memory_order_acquire);
+        const std::uint32_t next = word & ~graph::twin_mark;
+        if (next != 0 && (next - 1 <= id || next > index_.state().graph.capacity.load()))
+            find_in_node(DamagedPart::links, id, "its next twin cannot be one");
+        if ((word & graph::twin_mark) == 0 || id >= linked_ || !graph::is_live(nodes_.state(id)))
+            return;
+        const NodeId node = graph::named_node(nodes_, id);
+        if (node >= id ||
+            std::memcmp(nodes_.vector(node), nodes_.vector(id), nodes_.layout().vector_bytes) != 0)
+            find_in_node(DamagedPart::links, id, "it is the twin of a node with another vector");
     }
 
     void check_list(NodeId id, int level, std::uint32_t count,
@@ -123,6 +140,7 @@ class Verifier {
     // While nodes are linked, the way to an older one may come to lead through a newer one that
     // does not count yet. So only an index that rests is judged.
     Status check_reachability() {
+        DVEC_TRY(check_connected());
         const auto marks = graph::Watermarks::load(index_.state().graph);
         if (marks.linked == 0 || marks.linked != marks.allocated || marks.linked > end_)
             return {};
@@ -136,6 +154,29 @@ class Verifier {
             find(DamagedPart::links, nodes_.nodes_path(), 0,
                  "only " + std::to_string(nodes.reached) + " of " + std::to_string(nodes.live) +
                      " linked nodes can be reached through links");
+        return {};
+    }
+
+    // Where the worker has connected all nodes, none may be cut off.
+    Status check_connected() {
+        static const std::atomic<bool> go{false};
+        const SharedState &state = index_.state();
+        const auto made_sure = [&] {
+            const NodeId linked = state.graph.linked.load();
+            return state.connected.load() == linked && state.graph.allocated.load() == linked &&
+                   linked <= end_ && state.links_unsound.load() == 0;
+        };
+        const auto kernel = known_kernel(index_.description());
+        if (!kernel.ok() || !made_sure())
+            return {};
+        DVEC_TRY(poll());
+        auto unreachable = graph::count_unreachable(
+            index_.writable_nodes(), reachability_params(index_.description(), kernel.value()), go);
+        if (!unreachable.ok())
+            return std::move(unreachable).status();
+        if (unreachable.value() > 0 && made_sure())
+            find(DamagedPart::links, nodes_.nodes_path(), 0,
+                 std::to_string(unreachable.value()) + " nodes cannot be reached through links");
         return {};
     }
 
@@ -160,6 +201,9 @@ class Verifier {
             const NodeId id = open.back();
             open.pop_back();
             follow(id, reach);
+            for (NodeId twin = id;
+                 (twin = graph::next_twin(nodes_, id, twin, marks.linked)) != graph::nobody;)
+                reached[twin] = true;
         }
         Reachable nodes;
         for (NodeId id = 0; id < marks.linked; ++id) {

@@ -31,8 +31,9 @@ struct Verification {
 };
 
 // Others may insert, remove, search and link meanwhile; whether every node can be reached is judged
-// only when nothing is left to be linked. Reads all files once, the level-0 links
-// twice. Memory: 9 bits per node. Code::stale when the files were replaced during the check.
+// only when nothing is left to be linked, and to the last one when that was made sure since. Reads
+// all files once, the level-0 links three times. Memory: 9 bits per node. Code::stale when the
+// files were replaced during the check.
 base::Status verify(Index &index, const Verification &verification);
 
 }  // namespace dvec::store

@@ -312,10 +312,24 @@ bool link_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
     return ward.maintainer->has_tail();
 }
 
-// Makes sure that links lead to every node, when it is time for that.
-void connect_all(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
-    if (ward.maintainer->has_to_connect())
+// Makes sure that links lead to every node, and that chains of twins lead to live ones, when it is
+// time for that.
+void keep_in_order(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
+    using Rest = store::Maintainer::Rest;
+    const Rest rest = until(ward.last_link, relax_after_ms, now) == 0 ? Rest::lasting : Rest::brief;
+    if (ward.maintainer->has_to_tidy())
+        (void)settle(ward, ward.maintainer->tidy(stop), FailedSync::impossible, now);
+    if (ward.maintainer->has_to_connect(rest))
         (void)settle(ward, ward.maintainer->connect(stop), FailedSync::impossible, now);
+}
+
+// What others have written into an index's shared state cannot be put right, only be made anew.
+bool marks_possible(Ward &ward) {
+    if (ward.maintainer->has_possible_marks())
+        return true;
+    request_repair(ward.entry, ward.generation, store::Repair::rebuild,
+                   "its watermarks are impossible");
+    return false;
 }
 
 // Each kind of work gets its turn. Returns whether there is more.
@@ -323,7 +337,7 @@ bool work_in_pieces(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) 
     make_links_sound(ward, stop, now);
     bool more = link_some(ward, stop, now);
     if (in_use(*ward.entry, ward.generation))
-        connect_all(ward, stop, now);
+        keep_in_order(ward, stop, now);
     if (in_use(*ward.entry, ward.generation) && scrub_some(ward, now))
         more = true;
     if (in_use(*ward.entry, ward.generation) && compact_some(ward, stop, now))
@@ -340,6 +354,8 @@ long care_for(Ward &ward, const std::atomic<bool> &stop) {
         return 0;
     if (!ready_to_care(ward, now))
         return TimestampDifferenceMilliseconds(now, ward.retry_at) + 1;
+    if (!marks_possible(ward))
+        return 0;
     flush_when_due(ward, now);
     make_room_ahead(ward, now);
     carry_horizon(ward);
@@ -384,7 +400,8 @@ void close_all_clean() {
     const TimestampTz now = GetCurrentTimestamp();
     take_in_new(now);
     for (Ward &ward : wards())
-        if (ward.entry->shared.clean.load() == 0 && ready_to_care(ward, now)) {
+        if (ward.entry->shared.clean.load() == 0 && ready_to_care(ward, now) &&
+            marks_possible(ward)) {
             carry_horizon(ward);
             checkpoint(ward, store::CheckpointKind::clean, now);
         }

@@ -88,5 +88,20 @@ TEST(Checksum, EveryFlippedBitIsSeen) {
     }
 }
 
+// Told from the whole and what stands before, as if the tail had been read.
+TEST(Checksum, OfATailIsKnownFromTheWhole) {
+    for (const std::size_t size : {0u, 1u, 12u, 63u, 4096u, 12007u}) {
+        const ChecksumTail tail(size);
+        std::vector<unsigned char> bytes(12 + size);
+        std::iota(bytes.begin(), bytes.end(), static_cast<unsigned char>(size));
+        for (int i = 0; i < 3; ++i) {
+            ++bytes[static_cast<std::size_t>(i)];
+            EXPECT_EQ(tail(checksum(0, bytes.data(), bytes.size()), checksum(0, bytes.data(), 12)),
+                      checksum(0, bytes.data() + 12, size))
+                << size;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace dvec::base

@@ -20,6 +20,9 @@ class ReachabilityTest : public GraphTest {
         EXPECT_TRUE(report.ok()) << report.status().message();
         return report.ok() ? report.value() : ReachabilityReport{};
     }
+    std::size_t unreachable() {
+        return count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).value();
+    }
     void build(std::size_t nodes) {
         create(16);
         add(ClusteredData(1, shape).make(nodes));
@@ -91,11 +94,10 @@ TEST_F(ReachabilityTest, AGroupThatWasCutOffIsFoundAgain) {
     const auto in_group = [&](NodeId id) { return id % 10 == 3 && id != entry.id; };
     cut_off(in_group);
     ASSERT_LT(reachable(), 2800u);
-    EXPECT_EQ(count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).value(),
-              3000 - reachable());
+    EXPECT_EQ(unreachable(), 3000 - reachable());
     const ReachabilityReport report = connect();
     EXPECT_GT(report.connected, 0u);
-    EXPECT_EQ(report.unreachable, 0u);
+    EXPECT_EQ(unreachable(), 0u);
     EXPECT_EQ(reachable(), 3000u);
     expect_sound_links();
     EXPECT_EQ(connect(), ReachabilityReport{});
@@ -117,7 +119,8 @@ TEST_F(ReachabilityTest, FullListsMakeRoomAndNobodyIsLost) {
         cut_off([&](NodeId id) { return group[id]; });
         // Full again, without those that were cut off.
         ASSERT_LT(reachable(), 2900u);
-        EXPECT_EQ(connect().unreachable, 0u);
+        connect();
+        EXPECT_EQ(unreachable(), 0u);
         EXPECT_EQ(reachable(), 3000u);
         expect_sound_links();
     }
@@ -153,7 +156,7 @@ TEST_F(ReachabilityTest, ByInnerProductShortVectorsAreLeftOut) {
     const std::size_t reached = reachable();
     ASSERT_LT(reached, 3000u);
     const ReachabilityReport report = connect();
-    EXPECT_EQ(report.unreachable, 0u);
+    EXPECT_EQ(unreachable(), 0u);
     EXPECT_LT(report.connected, 40u);
     // A long one is an answer to queries, and comes back.
     NodeId longest = 0;
@@ -184,6 +187,56 @@ TEST_F(ReachabilityTest, LinksToTheTailGiveWay) {
         for (const NodeId target : links(id))
             linked = linked || target == 77;
     EXPECT_TRUE(linked);
+}
+
+// However many were cut off.
+TEST_F(ReachabilityTest, AFewAreLeftAndAllComeBack) {
+    build(4000);
+    const auto entry = EntryPoint::unpack(state_.entry_point.load());
+    cut_off([&](NodeId id) { return id % 20 != 3 && id != entry.id; });
+    for (NodeId id = 0; id < 4000; ++id)
+        if (id % 20 != 3 && id != entry.id)
+            list_words(id, 0)->store(0);
+    ASSERT_EQ(unreachable(), 4000 - reachable());
+    ASSERT_GT(unreachable(), 3700u);
+    connect();
+    EXPECT_EQ(reachable(), 4000u);
+    expect_sound_links();
+}
+
+// A walk that begins in a group must find the way out of it.
+TEST_F(ReachabilityTest, EveryGroupHasAWayBack) {
+    build(2000);
+    const auto entry = EntryPoint::unpack(state_.entry_point.load());
+    const auto in_group = [&](NodeId id) { return id % 8 == 5 && id != entry.id; };
+    for (NodeId id = 0; id < 2000; ++id) {
+        if (!in_group(id))
+            continue;
+        std::uint32_t kept = 0;
+        for (const NodeId target : links(id))
+            if (in_group(target))
+                list_words(id, 0)[++kept].store(target);
+        list_words(id, 0)->store(kept);
+    }
+    const ReachabilityReport report = connect();
+    EXPECT_GT(report.returned, 0u);
+    EXPECT_EQ(reachable(), 2000u);
+    EXPECT_EQ(connect(), ReachabilityReport{});
+    // From every node there is a way to the entry point.
+    std::vector<std::vector<NodeId>> from(2000);
+    for (NodeId id = 0; id < 2000; ++id)
+        for (const NodeId target : links(id))
+            from[target].push_back(id);
+    std::vector<bool> leads(2000, false);
+    std::vector<NodeId> open{entry.id};
+    leads[entry.id] = true;
+    for (std::size_t i = 0; i < open.size(); ++i)
+        for (const NodeId id : from[open[i]])
+            if (!leads[id]) {
+                leads[id] = true;
+                open.push_back(id);
+            }
+    EXPECT_EQ(open.size(), 2000u);
 }
 
 TEST_F(ReachabilityTest, StopsAndRefuses) {

@@ -1,0 +1,94 @@
+// Rows with equal vectors share one place in the graph. The first of them is a node like any other;
+// each later one is its *twin*: a slot without links that nothing links to, found by way of the
+// node. So a thousand copies of a vector take up no more links than one, and a new version of a row
+// whose vector did not change costs no linking.
+//
+// A node and its twins are a chain in ascending order of ids. In SlotHeader::twin stands 1 + the id
+// of the next, 0 at the end, and twin_mark in a twin's own; a twin's first link word names its
+// node. That word decides to whom a twin belongs, the chain follows from it. A twin whose row is
+// gone may have been taken out of its chain; it leads on as it did, for readers that have come to
+// it.
+//
+// Readers take no lock and believe nothing: a step leads to a higher id below the reader's bound,
+// to a twin that names the same node, or it is the end. So every chain ends, no row is in two, and
+// twins that were not linked when the reader began, or that a crash took back, do not count, since
+// they stand at the end. A node that is a hole has lost its vector, and with it its chain.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+
+#include "engine/base/status.hpp"
+#include "engine/graph/node_store.hpp"
+
+namespace dvec::graph {
+
+inline constexpr std::uint32_t twin_mark = 0x80000000u;
+static_assert(max_nodes < twin_mark, "1 + an id and the mark share a word");
+inline constexpr NodeId nobody = std::numeric_limits<NodeId>::max();
+
+inline bool is_twin(const NodeStore &nodes, NodeId id) noexcept {
+    return (nodes.slot(id)->twin.load(std::memory_order_acquire) & twin_mark) != 0;
+}
+
+// Of a twin, the node it names; damaged, any number.
+inline NodeId named_node(const NodeStore &nodes, NodeId twin) noexcept {
+    return nodes.links(twin)[0].load(std::memory_order_relaxed);
+}
+
+// The node whose place an id has: its own, or that of the node it is a twin of.
+inline NodeId place_of(const NodeStore &nodes, NodeId id) noexcept {
+    return is_twin(nodes, id) ? named_node(nodes, id) : id;
+}
+
+// The one behind `id` in the chain of `node`, below `bound`; nobody at the end.
+inline NodeId next_twin(const NodeStore &nodes, NodeId node, NodeId id, NodeId bound) noexcept {
+    const std::uint32_t word = nodes.slot(id)->twin.load(std::memory_order_acquire) & ~twin_mark;
+    const NodeId next = word - 1;
+    if (word == 0 || next <= id || next >= bound || !is_twin(nodes, next) ||
+        named_node(nodes, next) != node)
+        return nobody;
+    return next;
+}
+
+// Whether a row of the node's place, itself or a twin below `bound`, is live.
+inline bool has_live_row(const NodeStore &nodes, NodeId node, NodeId bound) noexcept {
+    const std::uint64_t state = nodes.state(node);
+    if (is_live(state))
+        return true;
+    if ((state_flags(state) & slot_hole) != 0)
+        return false;
+    for (NodeId id = next_twin(nodes, node, node, bound); id != nobody;
+         id = next_twin(nodes, node, id, bound))
+        if (is_live(nodes.state(id)))
+            return true;
+    return false;
+}
+
+// For the one party that links. `last` is the last of the node's chain and below `twin`, which no
+// reader takes for linked yet.
+void append_twin(NodeStore &nodes, NodeId node, NodeId last, NodeId twin) noexcept;
+
+enum class TwinCheck : std::uint8_t {
+    membership,  // the named node is there
+    vectors      // and has the same vector: reads the vectors of all twins and their nodes
+};
+
+struct TwinReport {
+    std::uint32_t twins = 0;     // live ones in chains
+    std::uint32_t repaired = 0;  // chain words that led elsewhere than to the next live twin
+    std::uint32_t parted = 0;    // live twins of no node that became nodes without links
+};
+
+// Makes the chains of the nodes below SharedState::linked what they should be: every live twin
+// follows from its node in ascending order, twins whose rows are gone are in no chain any more. A
+// live twin that names a node that is not there, or has another vector, becomes a node of its own
+// without links, or a twin of such a one with its vector. Sound chains are not written.
+// Must run alone among those that write links; searches may go on. Reads every slot's first line.
+// Code::interrupted when `stop` becomes true (running it again is safe); Code::corrupt when
+// `linked` exceeds the mapping.
+base::Result<TwinReport> tidy_twins(NodeStore &nodes, TwinCheck check,
+                                    const std::atomic<bool> &stop);
+
+}  // namespace dvec::graph

@@ -1,0 +1,219 @@
+"""Rows with equal vectors, as every real table has them: all of them are found, and they keep nobody else
+from being found, whatever became of them."""
+
+import random
+
+import numpy as np
+import pytest
+
+import answers
+import vectors
+from cluster import wait_until
+
+DIMENSIONS = 16
+SINGLES = 1500
+
+
+def repeated(kinds, copies, seed):
+    """Vectors of which the first SINGLES are drawn once and the others `copies` times each, shuffled; and for
+    each whether it is one of the first."""
+    source = np.random.default_rng(seed)
+    singles = source.normal(size=(SINGLES, DIMENSIONS)).astype(np.float32)
+    copied = np.repeat(source.normal(size=(kinds, DIMENSIONS)).astype(np.float32), copies, axis=0)
+    order = source.permutation(SINGLES + kinds * copies)
+    return np.concatenate([singles, copied])[order], order < SINGLES
+
+
+def wait_until_linked(connection, index="items_v_idx"):
+    wait_until(lambda: answers.index_state(connection, index)["tail"] == 0, "no tail", 60)
+
+
+def check_own(connection, ids, operator="<->", table="items"):
+    """Each of these rows is found by its own vector, which no other row has."""
+    missed = []
+    for row in ids:
+        value = connection.execute(f"SELECT v::text FROM {table} WHERE id = %s", [int(row)]).fetchone()[0]
+        found = connection.execute(
+            f"SELECT id FROM {table} ORDER BY v {operator} %s LIMIT 1", [value]).fetchone()[0]
+        if found != row:
+            missed.append((int(row), found))
+    assert len(missed) * 1000 <= len(ids), f"not found by their own vector: {missed}"
+
+
+def check_copies(connection, row, operator="<->", table="items"):
+    """Every row with the vector of this one comes first."""
+    value = connection.execute(f"SELECT v::text FROM {table} WHERE id = %s", [int(row)]).fetchone()[0]
+    with connection.transaction():
+        connection.execute("SET LOCAL enable_indexscan = off")
+        connection.execute("SET LOCAL enable_seqscan = on")
+        wanted = {found[0] for found in connection.execute(
+            f"SELECT id FROM {table} WHERE v::text = %s", [value]).fetchall()}
+    found = connection.execute(f"SELECT id FROM {table} ORDER BY v {operator} %s LIMIT %s",
+                               [value, len(wanted)]).fetchall()
+    assert {one[0] for one in found} == wanted and len(found) == len(wanted)
+
+
+@pytest.mark.parametrize("kinds, copies", [(100, 33), (1, 3000), (20, 150)])
+@pytest.mark.parametrize("when", ["built", "inserted"])
+def test_single_rows_among_copies(make_cluster, kinds, copies, when):
+    connection = make_cluster().connect()
+    rows, single = repeated(kinds, copies, seed=kinds)
+    if when == "built":
+        vectors.make_table(connection, rows)
+    else:
+        vectors.make_table(connection, rows[:100])
+        vectors.copy_in(connection, "items", 100, rows[100:])
+        wait_until_linked(connection)
+    answers.force_index(connection, ef_search=200)
+    check_own(connection, np.flatnonzero(single)[::5])
+    for row in np.flatnonzero(~single)[:3]:
+        check_copies(connection, row)
+    assert answers.check_complete(connection, "items", rows[0]) == len(rows)
+    assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
+
+
+def test_every_type_and_metric(make_cluster):
+    connection = make_cluster().connect()
+    connection.execute("SELECT setseed(0.5)")
+    rows, single = repeated(20, 50, seed=3)
+    connection.execute("CREATE TABLE items (id integer, v vector(16))")
+    vectors.copy_in(connection, "items", 0, rows)
+    answers.force_index(connection, ef_search=200)
+    for element, operators in {
+            "vector(16)": {"vector_ip_ops": "<#>", "vector_cosine_ops": "<=>", "vector_l1_ops": "<+>"},
+            "halfvec(16)": {"halfvec_l2_ops": "<->", "halfvec_cosine_ops": "<=>"},
+            "sparsevec(16)": {"sparsevec_l2_ops": "<->", "sparsevec_cosine_ops": "<=>"}}.items():
+        name = "of_" + element.split("(")[0]
+        connection.execute(f"CREATE TABLE {name} AS SELECT id, v::{element} AS v FROM items")
+        for opclass, operator in operators.items():
+            connection.execute(f"CREATE INDEX {name}_idx ON {name} USING hnsw (v {opclass})")
+            if operator != "<#>":
+                check_own(connection, np.flatnonzero(single)[::15], operator, name)
+                check_copies(connection, np.flatnonzero(~single)[0], operator, name)
+            if element.startswith("vector"):
+                assert answers.check_complete(connection, name, rows[0], operator) == len(rows)
+            connection.execute(f"DROP INDEX {name}_idx")
+
+
+@pytest.mark.parametrize("opclass, operator", [("bit_hamming_ops", "<~>"), ("bit_jaccard_ops", "<%%>")])
+def test_pictures_most_of_which_are_blank(make_cluster, opclass, operator):
+    connection = make_cluster().connect()
+    source = random.Random(5)
+    hashes = [f"{source.getrandbits(64):064b}" for _ in range(600)]
+    # Blank but for a bit, or altogether.
+    hashes += [f"{1 << source.randrange(64) if source.random() < 0.5 else 0:064b}" for _ in range(3000)]
+    connection.execute("CREATE TABLE items (id integer, v bit(64))")
+    order = list(range(len(hashes)))
+    source.shuffle(order)
+    with connection.cursor().copy("COPY items FROM STDIN") as copy:
+        for row in order:
+            copy.write_row([row, hashes[row]])
+    connection.execute(f"CREATE INDEX ON items USING hnsw (v {opclass})")
+    answers.force_index(connection, ef_search=200)
+    check_own(connection, range(0, 600, 3), operator)
+    if operator == "<~>":
+        check_copies(connection, 600, operator)
+        check_copies(connection, 601, operator)
+
+
+def test_copies_that_are_deleted_leave_nothing_behind(make_cluster):
+    cluster = make_cluster(dvec__compact_threshold="0")
+    connection = cluster.connect()
+    rows, single = repeated(10, 400, seed=8)
+    vectors.make_table(connection, rows)
+    copies = [int(row) for row in np.flatnonzero(~single)]
+    answers.force_index(connection, ef_search=200)
+    connection.execute("DELETE FROM items WHERE id = ANY(%s)", [copies])
+    connection.execute("VACUUM items")
+    check_own(connection, np.flatnonzero(single)[::4])
+    # And some come again.
+    vectors.copy_in(connection, "items", 100000, np.repeat(rows[copies[:1]], 50, axis=0))
+    wait_until_linked(connection)
+    check_copies(connection, 100000)
+    assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
+
+
+def folder_bytes(folder):
+    return sum(path.stat().st_blocks * 512 for path in folder.iterdir()
+               if path.name.startswith(("nodes", "upper")))
+
+
+def test_four_updates_of_another_column(make_cluster):
+    cluster = make_cluster(dvec__checkpoint_timeout="1s")
+    connection = cluster.connect()
+    rows = vectors.clustered(8000, 32, seed=9)
+    vectors.make_table(connection, rows)
+    connection.execute("ALTER TABLE items ADD visits integer DEFAULT 0")
+    connection.execute("CREATE INDEX ON items (visits)")  # so that no update is heap-only
+    folder = cluster.folder_of("items_v_idx")
+    fresh = folder_bytes(folder)
+    for _ in range(4):
+        connection.execute("UPDATE items SET visits = visits + 1")
+        connection.execute("VACUUM items")
+    wait_until(lambda: folder_bytes(folder) <= 2 * fresh and
+               answers.index_state(connection, "items_v_idx")["tail"] == 0, "a small index", 60)
+    answers.force_index(connection, ef_search=100)
+    check_own(connection, range(0, 8000, 80))
+    assert answers.check_complete(connection, "items", rows[0]) == 8000
+    assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
+
+
+@pytest.mark.parametrize("loss", ["processes", "power"])
+def test_after_a_crash(make_cluster, loss):
+    cluster = make_cluster(faults=loss == "power")
+    connection = cluster.connect()
+    rows, single = repeated(20, 100, seed=13)
+    vectors.make_table(connection, rows[:1000])
+    vectors.copy_in(connection, "items", 1000, rows[1000:])
+    wait_until_linked(connection)
+    connection.execute("DELETE FROM items WHERE id % 7 = 3")
+    connection.execute("VACUUM items")
+    if loss == "power":
+        cluster.power_loss(seed=5)
+    else:
+        cluster.kill()
+    cluster.start()
+    connection = cluster.connect()
+    answers.force_index(connection, ef_search=200)
+    there = [row for row in range(len(rows)) if row % 7 != 3]
+    assert answers.check_complete(connection, "items", rows[0]) == len(there)
+    wait_until_linked(connection)
+    check_own(connection, [row for row in there if single[row]][::5])
+    check_copies(connection, [row for row in there if not single[row]][0])
+    wait_until(lambda: connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == [],
+               "a sound index")
+
+
+def test_bits_that_flip_in_links_bring_nothing_down(make_cluster):
+    cluster = make_cluster()
+    connection = cluster.connect()
+    rows, single = repeated(10, 100, seed=17)
+    vectors.make_table(connection, rows)
+    answers.force_index(connection)
+    worker = cluster.worker_pid()
+    source = random.Random(19)
+    nodes = cluster.folder_of("items_v_idx") / "nodes.1"
+    stride, header, words = 256, 4096, range(16, 24 + 4 * 33)  # twins, the count and the links of a slot
+    for _ in range(6):
+        with open(nodes, "r+b") as file:
+            for _ in range(400):
+                place = header + source.randrange(len(rows)) * stride + source.choice(words)
+                file.seek(place)
+                byte = file.read(1)[0]
+                file.seek(place)
+                file.write(bytes([byte ^ 1 << source.randrange(8)]))
+        first = connection.execute("SELECT max(id) + 1 FROM items").fetchone()[0]
+        near = rows[source.sample(range(len(rows)), 100)]
+        near[::2, 0] += np.float32(0.001)
+        vectors.copy_in(connection, "items", first, near)
+        wait_until_linked(connection)
+        for row in near[:5]:
+            answers.nearest(connection, "items", row, 20)
+    assert cluster.worker_pid() == worker, cluster.log_tail()
+    count = connection.execute("SELECT count(*) FROM items").fetchone()[0]
+    assert answers.check_complete(connection, "items", rows[0]) == count
+    # Whatever is found is mended by the worker.
+    wait_until(lambda: connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == [],
+               "a sound index", 60)
+    check_own(connection, np.flatnonzero(single)[::10])
+    assert cluster.worker_pid() == worker, cluster.log_tail()
