@@ -2,6 +2,7 @@
 #include "engine/graph/exact_scan.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace dvec::graph {
 
@@ -72,6 +73,8 @@ Status ExactStream::fill(SearchContext &context) {
     // Twice as many are gathered as are kept, so that cutting back is paid by as many additions.
     chunk_.reserve(2 * chunk_size_);
     const std::uint64_t before = context.statistics.distances;
+    const bool counting = after_ == Ranked::first() && !std::isnan(context.count_within);
+    std::uint64_t within = 0;
     Ranked limit = until_;
     bool cut = false;
     const auto cut_back = [&] {
@@ -85,6 +88,8 @@ Status ExactStream::fill(SearchContext &context) {
     const auto prefetch = [&](NodeId id) { prefetch_lines(context.nodes->vector(id), lines); };
     const Status status = pass_over(context, 0, context.marks.linked, prefetch, [&](NodeId id) {
         const Ranked node = context.measure_whole(id);
+        if (counting && context.kernel.operator_value(node.distance()) <= context.count_within)
+            ++within;
         if (node <= after_ || node > limit ||
             std::binary_search(except_->begin(), except_->end(), id))
             return;
@@ -98,6 +103,8 @@ Status ExactStream::fill(SearchContext &context) {
         chunk_.clear();
         return status;
     }
+    if (counting)
+        context.statistics.within = within;
     if (chunk_.size() > chunk_size_)
         cut_back();
     last_chunk_ = !cut;

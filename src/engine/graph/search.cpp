@@ -127,6 +127,7 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     context_.interrupted = params.interrupted;
 
     exact_after_ = params.exact_after;
+    context_.count_within = params.count_within;
     rest_ = params.rest;
     // A vector of zeros, however it is stored, points nowhere.
     any_order_ = params.kernel.metric == distance::Metric::cosine &&

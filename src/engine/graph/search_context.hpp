@@ -27,6 +27,7 @@ struct SearchContext {
     std::size_t lines = 0;
     std::uint64_t next_poll = 0;  // in distances
     SearchStatistics statistics;
+    double count_within = 0;  // Params::count_within; NaN: nothing is counted
 
     static constexpr std::uint64_t poll_interval = 2048;
 

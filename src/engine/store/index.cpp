@@ -244,6 +244,7 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         search_params.ef = params.ef;
         search_params.exact_after = params.exact_after;
         search_params.rest = params.rest;
+        search_params.count_within = params.count_within;
         search_params.interrupted = params.interrupted;
         return search.start(*nodes_, marks, query, search_params);
     });

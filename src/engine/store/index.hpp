@@ -52,6 +52,7 @@ class Index {
         std::uint32_t ef = 40;
         std::uint64_t exact_after = 20000;
         graph::Search::Params::Rest rest = graph::Search::Params::Rest::exact;
+        double count_within = std::numeric_limits<double>::quiet_NaN();
         bool (*interrupted)() = nullptr;
     };
     base::Status search(graph::Search &search, const void *query, const SearchParams &params);

@@ -151,6 +151,8 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     params.ef = static_cast<uint32>(scan->terms.ef);
     params.exact_after = scan->terms.exact_after;
     params.rest = scan->terms.rest;
+    if (scan->guide != nullptr && scan->guide->order == ScanGuide::Order::exact)
+        params.count_within = scan->guide->farthest;
     params.interrupted = interruption_pending;
     if (!scan->search)
         scan->search = take_search();
@@ -184,6 +186,7 @@ bool may_go_on(Scan *scan) {
     guide->rows = scan->returned;
     guide->distances = scan->search->statistics().distances;
     guide->scanned = scan->search->statistics().scanned;
+    guide->within = scan->search->statistics().within;
     if (at_bound)
         guide->end = ScanGuide::End::setting;
     else if (scan->terms.most_rows == PG_UINT64_MAX && guide->spent != nullptr &&
@@ -213,7 +216,8 @@ bool is_passed_over(const Scan *scan, const graph::Hit &hit) {
 std::optional<graph::Hit> next_hit(Scan *scan) {
     while (may_go_on(scan)) {
         const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search->next(); });
-        if (!is_wanted(scan, hit))
+        // With the first hit it is known how many there are within the bound.
+        if (!is_wanted(scan, hit) || (scan->returned == 0 && !may_go_on(scan)))
             break;
         if (is_passed_over(scan, *hit))
             continue;
@@ -244,7 +248,8 @@ void rescan(IndexScanDesc descriptor, ScanKey keys, int, ScanKey order_bys, int)
         Scan *scan = scan_of(descriptor);
         scan->release();
         if (scan->guide != nullptr) {
-            scan->guide->rows = scan->guide->distances = scan->guide->scanned = 0;
+            scan->guide->rows = scan->guide->distances = scan->guide->scanned =
+                scan->guide->within = 0;
             scan->guide->end = ScanGuide::End::none;
         }
         if (keys != nullptr && descriptor->numberOfKeys > 0)

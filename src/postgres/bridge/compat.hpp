@@ -144,6 +144,20 @@ inline Cost cost_without_penalty(const Path *path) {
 #endif
 }
 
+// The members of a class, those for children of a partitioned table included.
+inline List *class_members(EquivalenceClass *order, Relids children) {
+#if PG_VERSION_NUM >= 180000
+    EquivalenceMemberIterator members;
+    setup_eclass_member_iterator(&members, order, children);
+    List *result = NIL;
+    while (EquivalenceMember *member = eclass_member_iterator_next(&members))
+        result = lappend(result, member);
+    return result;
+#else
+    return order->ec_members;
+#endif
+}
+
 // As index_beginscan(), for the scan that an executor node of the index has not begun yet.
 inline IndexScanDesc begin_index_scan(IndexScanState *node, Snapshot snapshot) {
 #if PG_VERSION_NUM >= 180000

@@ -40,8 +40,8 @@ bool match_key(PlannerInfo *root, IndexOptInfo *index, const PathKey *key,
     if (key->pk_eclass->ec_has_volatile)
         return false;
     ListCell *cell;
-    foreach (cell, key->pk_eclass->ec_members) {
-        const auto *member = static_cast<EquivalenceMember *>(lfirst(cell));
+    foreach (cell, compat::class_members(key->pk_eclass, index->rel->relids)) {
+        const auto *member = lfirst_node(EquivalenceMember, cell);
         if (bms_equal(member->em_relids, index->rel->relids) &&
             match_distance_expression(root, index, member->em_expr, result) &&
             goes_with(slope_of(chain_with_constants(*result)), key))
@@ -88,7 +88,8 @@ ReorderedPath *reordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *
                                      list_make1_int(0),
                                      list_make1(result->stands_alone ? key : own),
                                      ForwardScanDirection, false, rel->lateral_relids, 1.0, false);
-    return result;
+    // One that cannot be searched now.
+    return std::isinf(result->path->path.total_cost) ? nullptr : result;
 }
 
 }  // namespace

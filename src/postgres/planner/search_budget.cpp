@@ -40,6 +40,9 @@ void SearchBudget::end_work() {
 
 bool SearchBudget::is_spent(const ScanGuide &guide) {
     const auto &budget = static_cast<const SearchBudget &>(guide);
+    // How many rows the scan will hand out is known before it hands out any.
+    if (static_cast<double>(guide.within) * fetched_row > budget.work_of_exact_search())
+        return true;
     return budget.work_done() > wasted_share * budget.work_of_exact_search();
 }
 

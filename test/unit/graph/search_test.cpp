@@ -2,6 +2,7 @@
 // the nodes are in and whatever is in the link lists.
 #include "engine/graph/search.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -124,6 +125,27 @@ TEST_F(SearchTest, ASearchThatLeavesOutEndsWithTheWalkAndKeepsItsOrder) {
     params.exact_after = 0;
     EXPECT_EQ(search_with(search, query.data(), params, 10000).size(), 4000u);
     EXPECT_FALSE(search.statistics().left_out);
+}
+
+TEST_F(SearchTest, WhatIsWithinADistanceIsCountedWithTheFirstHit) {
+    create(16);
+    add(ClusteredData(1, shape).make(6000));
+    link_all();
+    const auto query = ClusteredData(2, shape).make(1);
+    auto params = search_params(20);
+    params.exact_after = 0;
+    Search search;
+    const auto hits = search_with(search, query.data(), params, 10000);
+    ASSERT_EQ(hits.size(), 6000u);
+    EXPECT_EQ(search.statistics().within, 0u);
+    params.count_within = hits[4999].distance;
+    search_with(search, query.data(), params, 1);
+    EXPECT_GE(search.statistics().within, 5000u);
+    EXPECT_EQ(search.statistics().scanned, 6000u);
+    const auto equal = std::count_if(hits.begin() + 5000, hits.end(), [&](const Hit &hit) {
+        return hit.distance == params.count_within;
+    });
+    EXPECT_EQ(search.statistics().within, 5000u + static_cast<std::uint64_t>(equal));
 }
 
 TEST_F(SearchTest, FewHitsCostFewDistances) {
