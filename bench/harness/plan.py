@@ -7,12 +7,16 @@ import pathlib
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/bench"
 RESULTS = ROOT / "bench/results"
+PACKAGES = BUILD / "packages"  # of Python, made by make bench-data
 
 K = 10
 M = 16
 EF_CONSTRUCTION = 64
 
-SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart"]
+SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall"]
+
+# Where recall of real data is measured.
+RECALL_EFS = (40, 100, 200)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +24,8 @@ class Dataset:
     """Vectors, queries and exact answers. `metric` is l2 or cosine; vectors for cosine have length 1."""
     name: str
     metric: str
-    source: str  # clustered, demo, or the path of an fvecs file
-    count: int = 0  # of clustered vectors; files have what they have
+    source: str  # clustered, demo, words, or the path of an fvecs file
+    count: int = 0  # of clustered vectors and words; files have what they have
     dimensions: int = 0
     queries: int = 0
     query_file: str = ""
@@ -40,6 +44,7 @@ class Scale:
     name: str
     datasets: tuple
     big: Dataset  # what connections and restarts are measured on
+    words: Dataset  # real ones, for recall
     seconds: float  # of one measured point
     rounds: int  # each point is measured so often; the median counts
     efs: tuple
@@ -58,6 +63,11 @@ class Scale:
 
 def clustered(name, metric, count, dimensions, queries):
     return Dataset(name, metric, "clustered", count, dimensions, queries)
+
+
+def words(count):
+    """The most frequent words of English and their GloVe vectors."""
+    return Dataset("words-50", "cosine", "words", count, 50)
 
 
 DEMO = Dataset("demo-384", "cosine", "demo", dimensions=384)
@@ -84,7 +94,7 @@ SCALES = {
         datasets=(clustered("clustered-128", "l2", 10_000, 128, 200),
                   clustered("unit-768", "cosine", 4_000, 768, 200),
                   DEMO),
-        big=clustered("clustered-128-big", "l2", 20_000, 128, 200),
+        big=clustered("clustered-128-big", "l2", 20_000, 128, 200), words=words(50_000),
         seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), exact_queries=20,
         batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2), insert_rows=2_000,
         insert_seconds=3, mixed_seconds=1, mixed_rows=30_000,
@@ -94,7 +104,7 @@ SCALES = {
         datasets=(clustered("clustered-128", "l2", 200_000, 128, 1_000),
                   clustered("unit-768", "cosine", 100_000, 768, 1_000),
                   DEMO),
-        big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000),
+        big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000), words=words(400_000),
         seconds=2, rounds=3, efs=(10, 16, 25, 40, 64, 100, 160, 250, 400), clients=(1, 2, 8),
         exact_queries=50, batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2),
         insert_rows=6_000, insert_seconds=8, mixed_seconds=5, mixed_rows=250_000,

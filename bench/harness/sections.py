@@ -7,7 +7,7 @@ import re
 import subprocess
 
 from harness import data
-from harness.plan import BUILD
+from harness.plan import BUILD, RECALL_EFS
 
 Bench = collections.namedtuple("Bench", "scale datasets peers results say")
 
@@ -104,6 +104,26 @@ def keep_recall(recalls, key, result):
         if name in result:
             recalls.setdefault(key, {})[name] = result[name]
     result.update(recalls[key])
+
+
+def recall(bench):
+    """Of real vectors, some of which are near to many others, as words are. Nothing is timed, so others may
+    use the machine."""
+    dataset = bench.scale.words
+    files = data.ensure(dataset)
+    note_dataset(bench, dataset, files)
+    for peer in bench.peers.indexed():
+        table = peer.load(dataset, files)
+        bench.say(f"recall {dataset.name} {peer.name}")
+        peer.ensure_index(dataset, table)
+        for ef in RECALL_EFS:
+            found = peer.search(dataset, files, table, ef, 1, 0.1, True)
+            bench.results.add([{"recall": found["recall"]}], section="recall", dataset=dataset.name,
+                              peer=peer.name, ef=ef)
+    bare = bench.peers.hnswlib(dataset, files)
+    for ef in RECALL_EFS if bare is not None else ():
+        bench.results.add([{"recall": bare.ask("recall", ef)["recall"]}], section="recall",
+                          dataset=dataset.name, peer=bare.name, ef=ef)
 
 
 def search_floor(peer, files, table, clients, seconds):
