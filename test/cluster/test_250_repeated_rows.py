@@ -160,7 +160,10 @@ def test_four_updates_of_another_column(make_cluster):
 
 @pytest.mark.parametrize("loss", ["processes", "power"])
 def test_after_a_crash(make_cluster, loss):
-    cluster = make_cluster(faults=loss == "power")
+    cluster = make_cluster(start=False, faults=loss == "power")
+    if loss == "power":
+        cluster.remember_disk()
+    cluster.start()
     connection = cluster.connect()
     rows, single = repeated(20, 100, seed=13)
     vectors.make_table(connection, rows[:1000])
