@@ -64,7 +64,7 @@ pgtap: prefix
 build/faults.so: test/faults/faults.c
 	@mkdir -p $(@D)
 	@echo "CC $<"
-	@gcc -shared -fPIC -O2 -Wall -Wextra -Wshadow -o $@.new $< -ldl && mv $@.new $@
+	@gcc -shared -fPIC -O2 -fexceptions -Wall -Wextra -Wshadow -o $@.new $< -ldl && mv $@.new $@
 
 cluster: prefix build/faults.so
 	scripts/unprivileged /usr/bin/python3 -m pytest -q -p no:cacheprovider test/cluster $(PYTEST_ARGS)

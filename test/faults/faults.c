@@ -6,10 +6,13 @@
 //
 //   no_space    making a file longer fails with ENOSPC
 //   fail_sync   fsync, fdatasync and msync fail with EIO
+//   fail_read   pread fails with EIO
+//   stall_sync  fsync and fdatasync do not return while it exists
+//   allocations says which process's which C++ allocation fails: see failing_allocations below
 //   boot_id     is read in place of /proc/sys/kernel/random/boot_id
 //   disk/       the durable image: what a sync has made certain to be on disk
 //
-// no_space and fail_sync may hold the beginning of a file name: then only such files fail.
+// All but the last two may hold the beginning of a file name: then only such files fail.
 //
 // The durable image. disk/<inode> is a file's content at its last sync; disk/names.<inode> lists a
 // directory's entries ("<inode> <name>" each) at its last sync; disk/gone.<inode>.<name> is what a
@@ -25,8 +28,10 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -322,6 +327,20 @@ static int refuse(int error_number) {
     return -1;
 }
 
+ssize_t pread(int descriptor, void *data, size_t size, off_t offset) {
+    char path[PATH_MAX];
+    return path_of(descriptor, path) && in_force("fail_read", path)
+               ? refuse(EIO)
+               : NEXT(pread)(descriptor, data, size, offset);
+}
+
+ssize_t pread64(int descriptor, void *data, size_t size, off64_t offset) {
+    char path[PATH_MAX];
+    return path_of(descriptor, path) && in_force("fail_read", path)
+               ? refuse(EIO)
+               : NEXT(pread64)(descriptor, data, size, offset);
+}
+
 ssize_t pwrite(int descriptor, const void *data, size_t size, off_t offset) {
     return no_space(descriptor, offset + (off_t)size)
                ? refuse(ENOSPC)
@@ -362,6 +381,8 @@ static int sync_with(int descriptor, int (*sync)(int)) {
     char path[PATH_MAX];
     if (!path_of(descriptor, path))
         return sync(descriptor);
+    while (in_force("stall_sync", path))
+        usleep(10000);
     if (in_force("fail_sync", path))
         return refuse(EIO);
     return remembered(descriptor) ? 0 : sync(descriptor);
@@ -390,4 +411,62 @@ int rename(const char *from, const char *to) {
     if (is_ours(to))
         keep_gone(to);
     return NEXT(rename)(from, to);
+}
+
+// ---- Allocations -----------------------------------------------------------------------------
+
+// What a file "allocations" holds that was there when the server started; the test writes to it. All
+// allocations of C++ code in process `pid` are counted down; the one that finds 0 fails.
+struct failing_allocations {
+    volatile int pid;  // 0: none
+    volatile int reserved;
+    volatile long left;
+    volatile long failed;  // how many have
+};
+
+static struct failing_allocations *failing;
+
+__attribute__((constructor)) static void map_failing_allocations(void) {
+    char control[PATH_MAX];
+    if (!control_path(control, "allocations"))
+        return;
+    const int descriptor = NEXT(open)(control, O_RDWR | O_CLOEXEC);
+    if (descriptor < 0)
+        return;
+    void *memory = mmap(NULL, sizeof *failing, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    if (memory != MAP_FAILED)
+        failing = memory;
+    close(descriptor);
+}
+
+static bool allocation_fails(void) {
+    if (failing == NULL || failing->pid == 0 || failing->pid != getpid())
+        return false;
+    if (__atomic_fetch_sub(&failing->left, 1, __ATOMIC_SEQ_CST) != 0)
+        return false;
+    __atomic_fetch_add(&failing->failed, 1, __ATOMIC_SEQ_CST);
+    // Into the server's log, for whoever reads of a failed test.
+    void *frames[24];
+    backtrace_symbols_fd(frames, backtrace(frames, 24), STDERR_FILENO);
+    return true;
+}
+
+static void *checked(void *memory) {
+    if (memory != NULL)
+        return memory;
+    // The C++ library is loaded with the extension, long after this one.
+    void (*throw_bad_alloc)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "_ZSt17__throw_bad_allocv");
+    if (throw_bad_alloc != NULL)
+        throw_bad_alloc();
+    abort();
+}
+
+// operator new(size_t) and operator new(size_t, std::align_val_t), on which all the others rest.
+void *_Znwm(size_t size);
+void *_ZnwmSt11align_val_t(size_t size, size_t alignment);
+
+void *_Znwm(size_t size) { return checked(allocation_fails() ? NULL : malloc(size ? size : 1)); }
+
+void *_ZnwmSt11align_val_t(size_t size, size_t alignment) {
+    return checked(allocation_fails() ? NULL : memalign(alignment, size ? size : 1));
 }

@@ -79,6 +79,12 @@ class [[nodiscard]] Result {
     Status status_;
 };
 
+// Thrown where a wait must end because the caller was asked to stop, and no Status can be returned:
+// by Mutex::lock. guarded() makes it Code::interrupted.
+struct Interrupted : std::exception {
+    const char *what() const noexcept override { return "interrupted"; }
+};
+
 // Runs `body` (which returns a Status or a Result) and turns what the standard library and hnswlib
 // throw into a Status. Every public engine function that may allocate or calls hnswlib is wrapped
 // in it.
@@ -88,6 +94,8 @@ auto guarded(Body &&body) noexcept -> std::invoke_result_t<Body> {
         return std::forward<Body>(body)();
     } catch (const std::bad_alloc &) {
         return Status(Code::out_of_memory, std::string());
+    } catch (const Interrupted &) {
+        return Status(Code::interrupted, std::string());
     } catch (const std::exception &error) {
         try {
             return Status(Code::internal, error.what());

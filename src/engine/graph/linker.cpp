@@ -53,6 +53,18 @@ namespace {
 using Graph = hnswlib::HierarchicalNSW<Distance>;
 using LinkWord = std::atomic<std::uint32_t>;
 
+// What hnswlib's constructor leaves as it comes and its destructor frees. A base of its own, complete
+// before anything else of a linker can fail, and with the last word at the end.
+struct MappedGraph : Graph {
+    MappedGraph() : Graph(nullptr) {
+        data_level0_memory_ = nullptr;
+        linkLists_ = nullptr;
+        visited_list_pool_ = nullptr;
+        cur_element_count = 0;
+    }
+    ~MappedGraph() override { data_level0_memory_ = nullptr, linkLists_ = nullptr; }
+};
+
 // Below this many nodes per thread, waking a thread costs more than it brings.
 constexpr std::uint32_t nodes_per_thread = 4;
 
@@ -60,11 +72,10 @@ constexpr NodeId slots_ahead = 16;
 
 }  // namespace
 
-class Linker::Construction final : private Graph {
+class Linker::Construction final : private MappedGraph {
   public:
     Construction(NodeStore &nodes, const Params &params)
-        : Graph(nullptr),
-          nodes_(nodes),
+        : nodes_(nodes),
           measure_{params.kernel.link_distance(),
                    nodes.layout().coded() ? params.kernel.code_distance : nullptr,
                    CodeJudge(params.kernel), params.dimensions,
@@ -74,12 +85,6 @@ class Linker::Construction final : private Graph {
               lines_ahead(nodes.layout().measured_offset(), nodes.layout().measured_bytes())),
           empty_tower_(std::size_t{max_level} * nodes.layout().upper_block_bytes),
           twins_(nodes) {
-        // hnswlib's constructor leaves these as they come; its destructor frees them.
-        data_level0_memory_ = nullptr;
-        linkLists_ = nullptr;
-        visited_list_pool_ = nullptr;
-        cur_element_count = 0;
-
         const Layout &layout = nodes.layout();
         M_ = maxM_ = layout.m;
         maxM0_ = layout.level0_links();
@@ -91,11 +96,6 @@ class Linker::Construction final : private Graph {
         data_size_ = layout.measured_bytes();
         pool_ = std::make_unique<ThreadPool>(std::max(params.threads, 1u) - 1);
         scratch_.resize(pool_->helpers() + 1);
-    }
-
-    ~Construction() override {
-        data_level0_memory_ = nullptr;
-        linkLists_ = nullptr;
     }
 
     Status adopt();

@@ -42,7 +42,8 @@ class Draft {
     std::uint32_t payload_crc_ = 0;
 };
 
-// Threads may share one Writer where the locks below are kept; sync() needs none.
+// Threads may share one Writer where the locks below are kept; sync() needs
+// one of its own.
 class Writer {
   public:
     // Opens a log for appending (its segments are found by SharedState's positions as needed).
@@ -82,9 +83,10 @@ class Writer {
     Position append(const Draft &draft, std::uint32_t node) noexcept;
 
     // Makes everything before the head that this call read durable and advances `synced` to it
-    // (never backwards; several may run at once, in any process, without a lock). After a failed
-    // sync the kernel may have dropped the pages, so every later call, by anybody, fails too: the
-    // index is to be given up for a rebuild.
+    // (never backwards). One at a time among all processes, which the caller sees to: the kernel
+    // tells of a failed write once, and whoever opens the segment after that and before the failure
+    // is noted here would be told of success. After a failed sync the kernel may have dropped the
+    // pages, so every later call, by anybody, fails too: the index is to be given up for a rebuild.
     base::Status sync();
 
     // Says that the records before `position` are needed no more, because what they say is durable

@@ -132,7 +132,7 @@ Status Builder::complete(WalFlusher &wal, const Origin &origin) {
         if (!file.ok())
             return std::move(file).status();
         DVEC_TRY(linker_nodes_->refresh());
-        DVEC_TRY(take_checkpoint(file_system_, description_, state_, Locks{append_, grow_},
+        DVEC_TRY(take_checkpoint(file_system_, description_, state_, Locks{append_, grow_, sync_},
                                  *linker_nodes_, wal, CheckpointKind::clean));
         DVEC_TRY(file_system_.sync_directory(description_.directory));
         return file_system_.sync_directory(parent_of(description_.directory));

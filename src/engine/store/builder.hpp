@@ -69,6 +69,7 @@ class Builder {
     SharedState state_{};
     ThreadMutex append_;
     ThreadMutex grow_;
+    ThreadMutex sync_;
     std::unique_ptr<graph::NodeStore> nodes_;         // of the adding thread
     std::unique_ptr<graph::NodeStore> linker_nodes_;  // of the linking threads
     std::unique_ptr<graph::Linker> linker_;

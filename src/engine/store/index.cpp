@@ -226,6 +226,7 @@ Status Index::remove_unlogged(NodeId id) {
 Status Index::sync_log() {
     return base::guarded([&]() -> Status {
         DVEC_TRY(open_log());
+        const std::lock_guard hold(locks_.sync);
         return log_->sync();
     });
 }

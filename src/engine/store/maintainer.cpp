@@ -231,7 +231,10 @@ Result<std::vector<Maintainer::Damaged>> Maintainer::scrub(std::uint32_t limit) 
 }
 
 Status Maintainer::sync_log() {
-    return base::guarded([&]() -> Status { return log_->sync(); });
+    return base::guarded([&]() -> Status {
+        const std::lock_guard hold(locks_.sync);
+        return log_->sync();
+    });
 }
 
 std::uint64_t Maintainer::unsynced_log_bytes() const noexcept {
@@ -251,7 +254,7 @@ std::uint32_t Maintainer::relink_nodes() const noexcept {
 
 Status Maintainer::checkpoint(WalFlusher &wal, CheckpointKind kind) {
     return base::guarded([&]() -> Status {
-        DVEC_TRY(log_->sync());
+        DVEC_TRY(sync_log());
         if (kind == CheckpointKind::running) {
             // So that recovery can tell a log that is gone from one that was not begun. On a full
             // disk it cannot, and may find more to repair than there is.

@@ -59,11 +59,16 @@ struct SharedState {
     std::atomic<std::uint32_t> checkpoint_linked;  // and how many nodes it has as linked
 };
 
+// All zero again, while others may look at it: they see each word as it was or as it is.
+void reset(SharedState &state) noexcept;
+
 // Order when both are needed: grow before append. `append` is held for the copy of one record;
-// `grow` while files are extended or the checkpoint file is written.
+// `grow` while files are extended or the checkpoint file is written; `sync` while the log is synced
+// (log::Writer::sync says why), and no other is taken under it.
 struct Locks {
     base::Mutex &append;
     base::Mutex &grow;
+    base::Mutex &sync;
 };
 
 }  // namespace dvec::store

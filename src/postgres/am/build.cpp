@@ -9,6 +9,7 @@
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/page_rows.hpp"
 #include "postgres/am/usual_rows.hpp"
+#include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/worker/wal.hpp"
@@ -182,9 +183,8 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
     build.builder = start_builder(shape, compat::file_name(index));
 
     BuildResult result{};
-    PG_ENSURE_ERROR_CLEANUP(stop_build, PointerGetDatum(&build));
-    { result.heap_tuples = fill(&build, heap, index_info); }
-    PG_END_ENSURE_ERROR_CLEANUP(stop_build, PointerGetDatum(&build));
+    with_error_cleanup(stop_build, PointerGetDatum(&build),
+                       [&] { result.heap_tuples = fill(&build, heap, index_info); });
     stop_build(0, PointerGetDatum(&build));
     MemoryContextDelete(build.row_context);
     result.index_tuples = build.index_tuples;

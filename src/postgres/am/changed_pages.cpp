@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include "postgres/bridge/cleanup.hpp"
 #include "postgres/worker/wal.hpp"
 
 extern "C" {
@@ -75,11 +76,8 @@ const PageSet *pages_changed_in_wal(Relation heap, XLogRecPtr since, BlockNumber
         return nullptr;
     PageSet *set = PageSet::make(pages);
     bool complete = false;
-    PG_TRY();
-    { complete = read_all(set, reader, heap, since); }
-    PG_FINALLY();
-    { XLogReaderFree(reader); }
-    PG_END_TRY();
+    with_last([&] { complete = read_all(set, reader, heap, since); },
+              [&] { XLogReaderFree(reader); });
     elog(DEBUG1, "dvec: changed pages %s in WAL since %X/%X", complete ? "found" : "not found",
          static_cast<uint32>(since >> 32), static_cast<uint32>(since));
     return complete ? set : nullptr;

@@ -15,6 +15,7 @@
 #include "postgres/am/changed_pages.hpp"
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/opclass.hpp"
+#include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/worker/wal.hpp"
@@ -34,11 +35,9 @@ constexpr BlockNumber longest_run = 1024;
 
 // The engine's side, made and deleted as one, since an ERROR destroys nothing by itself.
 struct Engine {
-    explicit Engine(IndexEntry *entry)
-        : append_lock(&entry->append_lock), grow_lock(&entry->grow_lock) {}
+    explicit Engine(IndexEntry *entry) : locks(*entry) {}
 
-    EntryLock append_lock;
-    EntryLock grow_lock;
+    EntryLocks locks;
     std::unique_ptr<store::Index> index;
     std::unique_ptr<store::Reconciler> reconciler;
 };
@@ -93,7 +92,7 @@ Engine *start_engine(IndexEntry *entry, Repair kind) {
             auto engine = std::make_unique<Engine>(entry);
             auto index =
                 store::Index::open(base::posix_file_system(), describe(*entry), entry->shared,
-                                   {engine->append_lock, engine->grow_lock});
+                                   engine->locks.engine());
             if (!index.ok())
                 return std::move(index).status();
             engine->index = std::move(index).value();
@@ -214,12 +213,10 @@ RepairResult reconcile_with_heap(Relation heap, Relation index, IndexInfo *index
     work.changed_since = changed_since(heap, entry);
 
     RepairResult result{};
-    PG_ENSURE_ERROR_CLEANUP(stop, PointerGetDatum(&work));
-    {
+    with_error_cleanup(stop, PointerGetDatum(&work), [&] {
         work.engine = start_engine(entry, entry->repair.kind);
         result = run(&work);
-    }
-    PG_END_ENSURE_ERROR_CLEANUP(stop, PointerGetDatum(&work));
+    });
     stop(0, PointerGetDatum(&work));
     MemoryContextDelete(work.row_context);
     return result;

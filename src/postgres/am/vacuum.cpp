@@ -6,6 +6,7 @@
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/item_pointer.hpp"
 #include "postgres/am/phases.hpp"
+#include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/worker/commit_sync.hpp"
@@ -74,21 +75,18 @@ Attempt remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDele
             return Attempt::files_replaced;
         stats->tuples_removed += 1;
     }
-    // Durable before vacuum frees the line pointers for new rows.
-    if (stats->tuples_removed > 0)
-        make_removals_durable(open);
+    // Durable before vacuum frees the line pointers for new rows, also what an earlier vacuum marked
+    // that did not come to this.
+    make_removals_durable(open);
     return Attempt::done;
 }
 
 Attempt remove_dead_pinned(OpenIndex *open, IndexBulkDeleteResult *stats,
                            IndexBulkDeleteCallback is_dead, void *callback_state) {
-    volatile Attempt result = Attempt::files_replaced;
+    Attempt result = Attempt::files_replaced;
     pin(open);
-    PG_TRY();
-    { result = remove_dead(open, stats, is_dead, callback_state); }
-    PG_FINALLY();
-    { unpin(open); }
-    PG_END_TRY();
+    with_last([&] { result = remove_dead(open, stats, is_dead, callback_state); },
+              [open] { unpin(open); });
     return result;
 }
 

@@ -84,6 +84,8 @@ PendingError pending_exception() noexcept {
         return error;
     } catch (const std::bad_alloc &) {
         return describe(base::Code::out_of_memory);
+    } catch (const base::Interrupted &) {
+        return describe(base::Code::interrupted);
     } catch (const std::exception &exception) {
         PendingError error = describe(base::Code::internal);
         error.message = keep_text(exception.what(), std::strlen(exception.what()), error.message);
@@ -91,6 +93,29 @@ PendingError pending_exception() noexcept {
     } catch (...) {
         return describe(base::Code::internal);
     }
+}
+
+PendingError take_raised_error() noexcept {
+    PendingError error = describe(base::Code::internal);
+    error.sqlstate = geterrcode();
+    // Copying takes memory, which may be what there was none of.
+    volatile bool copied = false;
+    ErrorData *volatile data = nullptr;
+    PG_TRY();
+    {
+        data = CopyErrorData();
+        copied = true;
+    }
+    PG_CATCH();
+    {}
+    PG_END_TRY();
+    FlushErrorState();
+    if (!copied)
+        return error;
+    if (data->message != nullptr)
+        error.message = data->message;
+    error.hint = data->hint;
+    return error;
 }
 
 void report(int level, const PendingError &error) {

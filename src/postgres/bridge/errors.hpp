@@ -47,6 +47,10 @@ PendingError pending_error(const base::Status &status) noexcept;
 // The exception being handled, to be called in a catch block.
 PendingError pending_exception() noexcept;
 
+// The server's ERROR that was caught and not raised again: copies it into the current memory context
+// and forgets it. Does not raise.
+PendingError take_raised_error() noexcept;
+
 // Sends `error` to the server's log and client at `level`; does nothing when there is no error.
 // Below ERROR it returns, and leaves a pending cancel or shutdown to the next CHECK_FOR_INTERRUPTS,
 // where a plain ereport would act on it; so it may be called with C++ objects alive. As ERROR, an

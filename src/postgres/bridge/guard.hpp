@@ -10,7 +10,7 @@
 //   2. Code that may ereport, which is nearly all of the server's API, is called only where every
 //      object alive, up to the guard, is trivially destructible: pointers, numbers, plain structs,
 //      palloc'd memory. What must outlive such calls is held by pointer and released by the
-//      server's own means (PG_TRY, PG_ENSURE_ERROR_CLEANUP, a memory context callback).
+//      server's own means (bridge/cleanup.hpp, a memory context callback).
 #pragma once
 
 #include <type_traits>
@@ -28,11 +28,17 @@ auto guarded(Body &&body) -> std::invoke_result_t<Body> {
     static_assert(std::is_trivially_destructible_v<std::remove_reference_t<Body>>,
                   "an ERROR in the body would skip the destructor of what it captures");
     PendingError error;
+    // An exception passes by whatever the server does at the end of its own frames, so none may fly
+    // through one that catches errors. Should one do so all the same, errors must not jump into it.
+    sigjmp_buf *const exception_stack = PG_exception_stack;
+    ErrorContextCallback *const context_stack = error_context_stack;
     try {
         return std::forward<Body>(body)();
     } catch (...) {
         error = pending_exception();
     }
+    PG_exception_stack = exception_stack;
+    error_context_stack = context_stack;
     raise_error(error);
 }
 

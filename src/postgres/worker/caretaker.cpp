@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "engine/base/never_destroyed.hpp"
 #include "engine/store/burst.hpp"
 #include "engine/store/compactor.hpp"
 #include "engine/store/maintainer.hpp"
@@ -41,12 +41,13 @@ constexpr long compact_again_ms = 60000;
 constexpr long longest_sleep_ms = 5000;
 // During a burst of inserts, which fills the log fast.
 constexpr long look_again_ms = 2;
+// When somebody else wants to work on an index, until its next turn.
+constexpr long let_others_ms = 1;
 
 struct Ward {
     IndexEntry *entry = nullptr;
     uint64 generation = 0;
-    std::unique_ptr<EntryLock> append_lock;
-    std::unique_ptr<EntryLock> grow_lock;
+    std::unique_ptr<EntryLocks> locks;
     std::unique_ptr<store::Maintainer> maintainer;
     std::unique_ptr<store::Compactor> compactor;  // while one is under way
     store::Burst burst;
@@ -58,8 +59,8 @@ struct Ward {
     TimestampTz compact_at = 0;
 };
 
-std::vector<Ward> &wards() {
-    static auto *list = new std::vector<Ward>;
+std::vector<Ward> &wards() noexcept {
+    static base::NeverDestroyed<std::vector<Ward>> list;
     return *list;
 }
 
@@ -81,8 +82,7 @@ void take_in(IndexEntry *entry, uint64 generation, TimestampTz now) {
     Ward ward;
     ward.entry = entry;
     ward.generation = generation;
-    ward.append_lock = std::make_unique<EntryLock>(&entry->append_lock);
-    ward.grow_lock = std::make_unique<EntryLock>(&entry->grow_lock);
+    ward.locks = std::make_unique<EntryLocks>(*entry);
     ward.last_flush = ward.last_checkpoint = ward.last_link = now;
     wards().push_back(std::move(ward));
 }
@@ -115,8 +115,8 @@ bool settle(Ward &ward, const base::Status &status, FailedSync failed_sync, Time
 
 base::Status open_files(Ward &ward) {
     auto maintainer = store::Maintainer::open(
-        base::posix_file_system(), describe(*ward.entry), ward.entry->shared,
-        {*ward.append_lock, *ward.grow_lock}, static_cast<unsigned>(settings::link_threads));
+        base::posix_file_system(), describe(*ward.entry), ward.entry->shared, ward.locks->engine(),
+        static_cast<unsigned>(settings::link_threads));
     if (!maintainer.ok())
         return std::move(maintainer).status();
     ward.maintainer = std::move(maintainer).value();
@@ -250,8 +250,8 @@ bool settle_compaction(Ward &ward, const base::Status &status, FailedSync failed
 
 void begin_compaction(Ward &ward, TimestampTz now) {
     auto compactor = store::Compactor::begin(
-        base::posix_file_system(), describe(*ward.entry), ward.entry->shared,
-        {*ward.append_lock, *ward.grow_lock}, static_cast<unsigned>(settings::link_threads));
+        base::posix_file_system(), describe(*ward.entry), ward.entry->shared, ward.locks->engine(),
+        static_cast<unsigned>(settings::link_threads));
     if (!compactor.ok())
         (void)settle_compaction(ward, compactor.status(), FailedSync::impossible, now);
     else
@@ -347,8 +347,10 @@ bool work_in_pieces(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) 
 
 // Cares for one index; returns the milliseconds until it needs care again.
 long care_for(Ward &ward, const std::atomic<bool> &stop) {
-    EntryLock care_lock(&ward.entry->care_lock);
-    const std::lock_guard hold(care_lock);
+    // Those who wait would not get it in the moment between two turns.
+    if (ward.entry->care_lock.is_wanted())
+        return let_others_ms;
+    const Holding care(ward.entry->care_lock);
     const TimestampTz now = GetCurrentTimestamp();
     if (!in_use(*ward.entry, ward.generation))
         return 0;
@@ -394,6 +396,8 @@ bool caretaker_has_urgent_work() {
         return ward.retry_at <= now && (!ward.maintainer || ward.maintainer->has_tail());
     });
 }
+
+void let_go_of_all() noexcept { wards().clear(); }
 
 void close_all_clean() {
     drop_wards_not_in_use();

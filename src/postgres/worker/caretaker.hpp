@@ -6,6 +6,9 @@
 
 namespace dvec::postgres {
 
+// Closes the files of all indexes, at the end of this process's care for them.
+void let_go_of_all() noexcept;
+
 // One round over all indexes. Returns how many milliseconds nothing more needs to be done, 0 when
 // there is work at once. Linking stops early when `stop` becomes true. Failures are reported to the
 // server's log and the index concerned is left alone for a while.

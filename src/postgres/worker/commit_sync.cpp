@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/base/never_destroyed.hpp"
 #include "engine/log/writer.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
@@ -31,9 +32,8 @@ struct Need {
     bool always;
 };
 
-// Never destroyed: nothing in it needs to be released before the process is gone.
-std::vector<Need> &needs() {
-    static auto *list = new std::vector<Need>;
+std::vector<Need> &needs() noexcept {
+    static base::NeverDestroyed<std::vector<Need>> list;
     return *list;
 }
 
@@ -67,9 +67,9 @@ bool still_of(const IndexFile &file, const IndexEntry *entry) {
 void sync_in_other_hands(IndexEntry *entry, const IndexFile &file) {
     if (!still_of(file, entry))
         return;
-    LWLockAcquire(&entry->sync_lock, LW_EXCLUSIVE);
+    entry->sync_lock.lock();
     (void)sync_files(entry);
-    LWLockRelease(&entry->sync_lock);
+    entry->sync_lock.unlock();
 }
 
 // As XLogFlush does it: while one process syncs, the others wait for it and then find most often
@@ -80,10 +80,10 @@ void sync_up_to(const Need &need) {
     while (entry->generation.load(std::memory_order_acquire) == need.generation) {
         if (entry->shared.log.synced.load(std::memory_order_acquire) >= need.position)
             return;
-        if (!LWLockAcquireOrWait(&entry->sync_lock, LW_EXCLUSIVE))
+        if (!entry->sync_lock.lock_or_wait())
             continue;
         const PendingError error = sync_files(entry);
-        LWLockRelease(&entry->sync_lock);
+        entry->sync_lock.unlock();
         if (error && entry->generation.load(std::memory_order_acquire) == need.generation) {
             give_up(entry, need.generation);
             raise_error(error);

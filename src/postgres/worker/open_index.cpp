@@ -10,8 +10,9 @@
 #include <new>
 #include <tuple>
 
+#include "engine/base/never_destroyed.hpp"
 #include "engine/store/recovery.hpp"
-#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/cleanup.hpp"
 #include "postgres/worker/repair_state.hpp"
 #include "postgres/worker/server_starts.hpp"
 #include "postgres/worker/sweep.hpp"
@@ -73,28 +74,31 @@ void begin_life(IndexEntry *entry) {
 // Both of the entry's locks, for a change that nobody must be writing in the middle of.
 class NobodyWrites {
   public:
-    explicit NobodyWrites(IndexEntry *entry) : entry_(entry) {
-        LWLockAcquire(&entry_->grow_lock, LW_EXCLUSIVE);
-        LWLockAcquire(&entry_->append_lock, LW_EXCLUSIVE);
-    }
-    ~NobodyWrites() {
-        LWLockRelease(&entry_->append_lock);
-        LWLockRelease(&entry_->grow_lock);
-    }
-    NobodyWrites(const NobodyWrites &) = delete;
-    NobodyWrites &operator=(const NobodyWrites &) = delete;
+    explicit NobodyWrites(IndexEntry *entry) : grow_(entry->grow_lock), append_(entry->append_lock) {}
 
   private:
-    IndexEntry *entry_;
+    Holding grow_;
+    Holding append_;
 };
+
+void set_shape(IndexEntry *entry, const store::Shape &shape) {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    entry->shape = shape;
+    LWLockRelease(&registry()->lock);
+}
+
+void note_opening(IndexEntry *entry, const OpeningRecord &opening) {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    entry->opening = opening;
+    LWLockRelease(&registry()->lock);
+}
 
 void reset_shared_state(IndexEntry *entry) {
     const NobodyWrites hold(entry);
     // A session that still syncs the former files would else raise the new log's watermark.
-    LWLockAcquire(&entry->sync_lock, LW_EXCLUSIVE);
-    new (&entry->shared) store::SharedState{};
+    const Holding sync(entry->sync_lock);
+    store::reset(entry->shared);
     begin_life(entry);
-    LWLockRelease(&entry->sync_lock);
 }
 
 // A store::StartReport as plain data.
@@ -133,16 +137,17 @@ StartSummary summarise(const store::StartReport &report) {
 
 StartSummary recover_files(IndexEntry *entry) {
     note_recovery_end();
-    return value_or_raise([&]() -> base::Result<StartSummary> {
-        EntryLock append(&entry->append_lock);
-        EntryLock grow(&entry->grow_lock);
-        auto report = store::recover(base::posix_file_system(), describe(*entry), entry->shared,
-                                     {append, grow}, ServerStarts());
-        if (!report.ok())
-            return std::move(report).status();
-        StartSummary summary = summarise(report.value());
-        summary.repair = entry->shared.repair.load();
-        return summary;
+    return value_or_raise([&] {
+        return base::guarded([&]() -> base::Result<StartSummary> {
+            EntryLocks locks(*entry);
+            auto report = store::recover(base::posix_file_system(), describe(*entry), entry->shared,
+                                         locks.engine(), ServerStarts());
+            if (!report.ok())
+                return std::move(report).status();
+            StartSummary summary = summarise(report.value());
+            summary.repair = entry->shared.repair.load();
+            return summary;
+        });
     });
 }
 
@@ -204,7 +209,7 @@ void report_opening(const IndexEntry *entry, const RepairResult *repaired) {
 // it is in then.
 IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
     const TimestampTz begin = GetCurrentTimestamp();
-    entry->shape = source.shape();
+    set_shape(entry, source.shape());
     reset_shared_state(entry);
     entry->rebuilt_before_xid.store(0);
 
@@ -217,7 +222,7 @@ IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
     opening.dropped_records = summary.dropped;
     opening.damaged_records = summary.damaged;
     opening.milliseconds = TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
-    entry->opening = opening;
+    note_opening(entry, opening);
 
     if (summary.repair == Repair::none) {
         report_opening(entry, nullptr);
@@ -233,9 +238,8 @@ IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
 
 void open_now(IndexEntry *entry, IndexSource &source) {
     IndexState state = IndexState::closed;
-    PG_ENSURE_ERROR_CLEANUP(abandon_opening, PointerGetDatum(entry));
-    { state = open_for_all(entry, source); }
-    PG_END_ENSURE_ERROR_CLEANUP(abandon_opening, PointerGetDatum(entry));
+    with_error_cleanup(abandon_opening, PointerGetDatum(entry),
+                       [&] { state = open_for_all(entry, source); });
     set_state(entry, state);
     wake_worker();
     if (state == IndexState::ready)
@@ -247,8 +251,7 @@ void open_now(IndexEntry *entry, IndexSource &source) {
 // The worker may be in the middle of linking or syncing. It does not begin again, since the entry
 // is not ready. Sessions that are about to write find out when they do.
 void make_others_let_go(IndexEntry *entry) {
-    LWLockAcquire(&entry->care_lock, LW_EXCLUSIVE);
-    LWLockRelease(&entry->care_lock);
+    { const Holding care(entry->care_lock); }
     const NobodyWrites hold(entry);
     begin_life(entry);
 }
@@ -267,23 +270,25 @@ void rebuild(IndexEntry *entry, IndexSource &source, RepairResult *result) {
         ereport(ERROR,
                 (errcode(ERRCODE_INTERNAL_ERROR), errmsg("rebuilt index files cannot be opened"),
                  errdetail_internal("%s", summary.reason)));
-    entry->opening.kind = OpeningRecord::Kind::rebuilt;
 }
 
 void run_repair(IndexEntry *entry, IndexSource &source, RepairResult *result) {
     const TimestampTz begin = GetCurrentTimestamp();
+    OpeningRecord opening = entry->opening;
     make_others_let_go(entry);
-    entry->shape = source.shape();
+    set_shape(entry, source.shape());
     if (entry->repair.kind == Repair::rebuild) {
+        opening.kind = OpeningRecord::Kind::rebuilt;
         rebuild(entry, source, result);
     } else {
+        opening.kind = OpeningRecord::Kind::reconciled;
         *result = source.reconcile(entry);
-        entry->opening.kind = OpeningRecord::Kind::reconciled;
     }
     entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
     // Whoever has a transaction ID by now may have had rows read by the repair.
     entry->rebuilt_before_xid.store(U64FromFullTransactionId(ReadNextFullTransactionId()));
-    entry->opening.milliseconds += TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
+    opening.milliseconds += TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
+    note_opening(entry, opening);
     report_opening(entry, result);
 }
 
@@ -321,10 +326,9 @@ Key key_of(const IndexFile &file) {
     return {file.tablespace, file.database, file.number, file.backend};
 }
 
-// Never destroyed: nothing in it needs to be released before the process is gone.
 // A key can stand there twice: once valid, and once stale but pinned by a scan.
-std::multimap<Key, OpenIndex> &open_indexes() {
-    static auto *table = new std::multimap<Key, OpenIndex>;
+std::multimap<Key, OpenIndex> &open_indexes() noexcept {
+    static base::NeverDestroyed<std::multimap<Key, OpenIndex>> table;
     return *table;
 }
 
@@ -357,10 +361,9 @@ base::Result<OpenIndex *> open_here(IndexEntry *entry) {
     OpenIndex open;
     open.entry = entry;
     open.generation = entry->generation.load(std::memory_order_acquire);
-    open.append_lock = std::make_unique<EntryLock>(&entry->append_lock);
-    open.grow_lock = std::make_unique<EntryLock>(&entry->grow_lock);
+    open.locks = std::make_unique<EntryLocks>(*entry);
     auto index = store::Index::open(base::posix_file_system(), describe(*entry), entry->shared,
-                                    {*open.append_lock, *open.grow_lock});
+                                    open.locks->engine());
     if (!index.ok())
         return std::move(index).status();
     open.index = std::move(index).value();
@@ -430,6 +433,45 @@ bool open_without_waiting(const IndexFile &file, IndexSource &source) {
     return is_worth_planning(file, found.entry->state.load());
 }
 
+namespace {
+
+struct Known {
+    IndexState state;
+    TimestampTz opening_put_off;  // until then
+};
+
+Known known_of(const IndexFile &file) noexcept {
+    LWLockAcquire(&registry()->lock, LW_SHARED);
+    const IndexEntry *entry = find_entry(file);
+    const Known known = entry == nullptr ? Known{IndexState::closed, 0}
+                                         : Known{entry->state.load(), entry->opening_put_off};
+    LWLockRelease(&registry()->lock);
+    return known;
+}
+
+}  // namespace
+
+bool wants_opening(const IndexFile &file) noexcept {
+    if (is_open_here(file))
+        return false;
+    const Known known = known_of(file);
+    return known.state == IndexState::closed &&
+           (known.opening_put_off == 0 || known.opening_put_off <= GetCurrentTimestamp());
+}
+
+void put_off_opening(const IndexFile &file) noexcept {
+    constexpr int for_ms = 60000;
+    const TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), for_ms);
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    if (IndexEntry *entry = find_entry(file))
+        entry->opening_put_off = until;
+    LWLockRelease(&registry()->lock);
+}
+
+bool may_be_planned(const IndexFile &file) noexcept {
+    return is_open_here(file) || is_worth_planning(file, known_of(file).state);
+}
+
 bool is_worth_planning(const IndexFile &file, IndexState state) noexcept {
     return state == IndexState::ready ||
            (state == IndexState::needs_repair && file.backend != InvalidBackendId);
@@ -440,9 +482,8 @@ bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source) {
     if (!begin_repair(entry, generation))
         return false;
     RepairResult result{};
-    PG_ENSURE_ERROR_CLEANUP(abandon_repair, PointerGetDatum(entry));
-    { run_repair(entry, source, &result); }
-    PG_END_ENSURE_ERROR_CLEANUP(abandon_repair, PointerGetDatum(entry));
+    with_error_cleanup(abandon_repair, PointerGetDatum(entry),
+                       [&] { run_repair(entry, source, &result); });
     end_repair(entry, result);
     source.announce();
     return true;

@@ -19,8 +19,7 @@ struct OpenIndex {
     IndexEntry *entry = nullptr;
     uint64 generation = 0;
     int pins = 0;  // by scans in progress
-    std::unique_ptr<EntryLock> append_lock;
-    std::unique_ptr<EntryLock> grow_lock;
+    std::unique_ptr<EntryLocks> locks;
     std::unique_ptr<store::Index> index;
     // What a rebuild put in, by TID; filled by the first insert that has to ask (see
     // IndexEntry::rebuilt_before_xid).
@@ -52,6 +51,17 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source);
 // Whether a query should use an index in this state: it is ready, or is repaired by nobody but this
 // session (temporary), when it is used.
 bool is_worth_planning(const IndexFile &file, IndexState state) noexcept;
+
+// Whether nobody has opened the index since the server started, and it is time for the planner to do
+// so.
+bool wants_opening(const IndexFile &file) noexcept;
+
+// After a failure: for a minute queries are planned without trying again. Whoever must have the
+// index tries all the same.
+void put_off_opening(const IndexFile &file) noexcept;
+
+// is_worth_planning for what is known of the index now; false when it was not opened yet.
+bool may_be_planned(const IndexFile &file) noexcept;
 
 // The same, after having opened the index if nobody has yet. Neither waits for others nor repairs.
 // Raises when opening fails.

@@ -41,13 +41,13 @@ void make_registry(Registry *table) {
     tranche_id = LWLockNewTrancheId();
     table->capacity = settings::max_indexes;
     LWLockInitialize(&table->lock, tranche_id);
-    LWLockInitialize(&table->folder_lock, tranche_id);
-    LWLockInitialize(&table->starts_lock, tranche_id);
+    table->folder_lock.init(tranche_id);
+    table->starts_lock.init(tranche_id);
     for (int i = 0; i < table->capacity; ++i) {
-        LWLockInitialize(&table->entries[i].append_lock, tranche_id);
-        LWLockInitialize(&table->entries[i].grow_lock, tranche_id);
-        LWLockInitialize(&table->entries[i].care_lock, tranche_id);
-        LWLockInitialize(&table->entries[i].sync_lock, tranche_id);
+        table->entries[i].append_lock.init(tranche_id);
+        table->entries[i].grow_lock.init(tranche_id);
+        table->entries[i].care_lock.init(tranche_id);
+        table->entries[i].sync_lock.init(tranche_id);
         ConditionVariableInit(&table->entries[i].state_changed);
         ConditionVariableInit(&table->entries[i].progress);
     }
@@ -74,6 +74,7 @@ void start_registry() {
 void reset_counters(IndexEntry *entry) {
     std::memset(static_cast<void *>(&entry->opening), 0, sizeof entry->opening);
     std::memset(static_cast<void *>(&entry->repair), 0, sizeof entry->repair);
+    entry->opening_put_off = 0;
     entry->rebuilt_before_xid.store(0);
     entry->scans.store(0);
     entry->last_scan.store(0);
@@ -82,6 +83,13 @@ void reset_counters(IndexEntry *entry) {
     entry->compactions.store(0);
     entry->damage.store(0);
     entry->last_checkpoint_time.store(0);
+}
+
+IndexEntry *entry_of(const IndexFile &file) noexcept {
+    LWLockAcquire(&the_registry->lock, LW_SHARED);
+    IndexEntry *entry = find_entry(file);
+    LWLockRelease(&the_registry->lock);
+    return entry;
 }
 
 bool same_file(const IndexFile &a, const IndexFile &b) {
@@ -166,18 +174,32 @@ bool in_use(const IndexEntry &entry, uint64 generation) noexcept {
            entry.generation.load(std::memory_order_acquire) == generation;
 }
 
-void forget_index(const IndexFile &file) noexcept {
-    LWLockAcquire(&the_registry->lock, LW_SHARED);
-    IndexEntry *entry = find_entry(file);
-    LWLockRelease(&the_registry->lock);
+void forget_index(const IndexFile &file) {
+    IndexEntry *entry = entry_of(file);
     if (entry == nullptr)
         return;
-    LWLockAcquire(&entry->care_lock, LW_EXCLUSIVE);
+    const Holding care(entry->care_lock);
     LWLockAcquire(&the_registry->lock, LW_EXCLUSIVE);
     if (find_entry(file) == entry)
         free_entry(entry);
     LWLockRelease(&the_registry->lock);
-    LWLockRelease(&entry->care_lock);
+}
+
+bool forget_idle_index(const IndexFile &file) noexcept {
+    IndexEntry *entry = entry_of(file);
+    if (entry == nullptr)
+        return true;
+    if (!entry->care_lock.try_lock())
+        return false;
+    LWLockAcquire(&the_registry->lock, LW_EXCLUSIVE);
+    const bool same = find_entry(file) == entry;
+    const IndexState state = entry->state.load();
+    const bool idle = state != IndexState::opening && state != IndexState::repairing;
+    if (same && idle)
+        free_entry(entry);
+    LWLockRelease(&the_registry->lock);
+    entry->care_lock.unlock();
+    return !same || idle;
 }
 
 void set_state(IndexEntry *entry, IndexState state) {
@@ -207,7 +229,11 @@ std::string index_directory(const IndexFile &file) {
 }
 
 store::Description describe(const IndexEntry &entry) {
-    return {entry.shape, index_directory(entry.file)};
+    LWLockAcquire(&the_registry->lock, LW_SHARED);
+    const IndexFile file = entry.file;
+    const store::Shape shape = entry.shape;
+    LWLockRelease(&the_registry->lock);
+    return {shape, index_directory(file)};
 }
 
 }  // namespace dvec::postgres

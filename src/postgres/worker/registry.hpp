@@ -13,6 +13,7 @@
 #include "engine/store/repair.hpp"
 #include "engine/store/shared_state.hpp"
 #include "postgres/bridge/shared_memory.hpp"
+#include "postgres/worker/shared_lock.hpp"
 
 namespace dvec::postgres {
 
@@ -72,16 +73,16 @@ struct IndexEntry {
     std::atomic<IndexState> state;
     ConditionVariable state_changed;
     ConditionVariable progress;  // the worker linked or flushed something
-    LWLock append_lock;
-    LWLock grow_lock;
-    // Held by the worker while it works on the index's files, and by whoever replaces them. Taken
-    // before Registry::lock.
-    LWLock care_lock;
-    // Held by a session that syncs the log, and while `shared` is made anew. No lock is taken
-    // under it.
-    LWLock sync_lock;
+    SharedLock append_lock;
+    SharedLock grow_lock;
+    // Held by the worker while it works on the index's files, and by whoever replaces them or gives
+    // the entry to another index. Taken before Registry::lock.
+    SharedLock care_lock;
+    // Held by whoever syncs the log, and while `shared` is made anew. No lock is taken under it but
+    // Registry::lock.
+    SharedLock sync_lock;
 
-    // Written while opening, constant while ready.
+    // Under Registry::lock. Written while opening, constant while ready.
     store::Shape shape;
 
     // A repair reads the rows of running transactions too. They add their own rows later and must
@@ -90,7 +91,9 @@ struct IndexEntry {
     std::atomic<uint64> rebuilt_before_xid;
     std::atomic<uint32> rebuilt_nodes;
 
-    OpeningRecord opening;
+    OpeningRecord opening;  // under Registry::lock
+    // TimestampTz, under Registry::lock: it could not be opened, and no query tries to before.
+    int64 opening_put_off;
     RepairRecord repair;
     std::atomic<uint64> scans;
     std::atomic<uint64> last_scan;  // TimestampTz of the statement that began it
@@ -107,13 +110,15 @@ struct Registry {
     LWLock lock;
     // Held shared while an index's folder is created, exclusively while the sweep decides that one
     // is an orphan and moves it away.
-    LWLock folder_lock;
-    LWLock starts_lock;   // of the file of server starts
+    SharedLock folder_lock;
+    SharedLock starts_lock;   // of the file of server starts
     uint64 server_start;  // see server_starts.hpp
     std::atomic<bool> recovery_end_noted;
     std::atomic<uint64> last_generation;
     std::atomic<Latch *> worker_latch;  // null while no worker runs
     std::atomic<uint32> worker_sleeps;
+    // 1: the log says that there was no process to repair an index, and there was none since.
+    std::atomic<uint32> no_process_told;
     // Processes that have opened an index. The worker outlives them at shutdown.
     std::atomic<uint32> users;
     int capacity;
@@ -140,15 +145,17 @@ std::span<IndexEntry> known_entries() noexcept;
 IndexEntry *find_entry(const IndexFile &file) noexcept;
 // Under Registry::lock, exclusively. A new, closed entry; raises when the table is full.
 IndexEntry *make_entry(const IndexFile &file);
-// Under Registry::lock, exclusively. Forgets an index.
+// Under Registry::lock, exclusively, and the entry's care_lock. Forgets an index.
 void free_entry(IndexEntry *entry) noexcept;
 // A number never given out before; under Registry::lock or by the one process that opens an index.
 uint64 next_generation() noexcept;
 // Whether the entry is ready and still the one that had this generation.
 bool in_use(const IndexEntry &entry, uint64 generation) noexcept;
 // Forgets what is known of the index that was in `file`, if anything: it is gone. When this returns
-// the worker does not touch its files any more.
-void forget_index(const IndexFile &file) noexcept;
+// the worker does not touch its files any more. Waits for the worker (SharedLock::lock).
+void forget_index(const IndexFile &file);
+// The same, but false, and nothing done, when somebody is at work on the index.
+bool forget_idle_index(const IndexFile &file) noexcept;
 
 // Changes the state under Registry::lock and wakes who waits for it.
 void set_state(IndexEntry *entry, IndexState state);
@@ -160,26 +167,32 @@ bool worker_runs() noexcept;
 // "dvec/<tablespace>_<database>_<number>", relative to the data directory, where every server
 // process stays. Temporary relations have "t<backend>_" before the number.
 std::string index_directory(const IndexFile &file);
+// Takes Registry::lock.
 store::Description describe(const IndexEntry &entry);
 
 // Keeps the sweep from judging folders while one is created. No ERROR may be raised while alive.
 class FolderCreation {
   public:
-    FolderCreation() noexcept { LWLockAcquire(&registry()->folder_lock, LW_SHARED); }
-    ~FolderCreation() { LWLockRelease(&registry()->folder_lock); }
-    FolderCreation(const FolderCreation &) = delete;
-    FolderCreation &operator=(const FolderCreation &) = delete;
-};
-
-// An entry's lock as the engine wants it.
-class EntryLock final : public base::Mutex {
-  public:
-    explicit EntryLock(LWLock *lock) noexcept : lock_(lock) {}
-    void lock() override { LWLockAcquire(lock_, LW_EXCLUSIVE); }
-    void unlock() override { LWLockRelease(lock_); }
+    FolderCreation() : hold_(registry()->folder_lock, LW_SHARED) {}
 
   private:
-    LWLock *lock_;
+    Holding hold_;
+};
+
+// An entry's locks as the engine wants them. Must outlive what was opened with them.
+class EntryLocks {
+  public:
+    explicit EntryLocks(IndexEntry &entry) noexcept
+        : append_(entry.append_lock), grow_(entry.grow_lock), sync_(entry.sync_lock) {}
+    EntryLocks(const EntryLocks &) = delete;
+    EntryLocks &operator=(const EntryLocks &) = delete;
+
+    store::Locks engine() noexcept { return {append_, grow_, sync_}; }
+
+  private:
+    EngineLock append_;
+    EngineLock grow_;
+    EngineLock sync_;
 };
 
 }  // namespace dvec::postgres

@@ -4,7 +4,6 @@
 #include "postgres/worker/server_starts.hpp"
 
 #include <algorithm>
-#include <mutex>
 #include <unistd.h>
 #include <vector>
 
@@ -174,8 +173,7 @@ void note_recovery_end() {
     const uint64 end = wal_recovery_end();
     PendingError error;
     {
-        EntryLock lock(&table->starts_lock);
-        const std::lock_guard hold(lock);
+        const Holding hold(table->starts_lock);
         if (table->recovery_end_noted.load())
             return;
         error = pending_error(

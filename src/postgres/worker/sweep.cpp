@@ -7,7 +7,6 @@
 #include "postgres/worker/sweep.hpp"
 
 #include <charconv>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "engine/base/file.hpp"
+#include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/worker/registry.hpp"
 
@@ -62,34 +62,25 @@ std::optional<IndexFile> parse_name(std::string_view name) {
     return file;
 }
 
-// The server's part may raise (out of memory only) and is called with nothing alive but plain data.
-struct RelationPath {
-    char text[MAXPGPATH];
-};
-
-RelationPath path_of(const IndexFile &file) {
-    RelationPath result;
-    char *path = compat::relation_path(file);
-    strlcpy(result.text, path, sizeof result.text);
-    pfree(path);
-    return result;
-}
-
 bool relation_exists(const IndexFile &file) {
-    const RelationPath path = path_of(file);
+    char path[MAXPGPATH];
+    const PendingError error = caught([&path, &file] {
+        char *name = compat::relation_path(file);
+        strlcpy(path, name, sizeof path);
+        pfree(name);
+    });
     // Anything but a plain "no such file" leaves the folder alone.
-    return access(path.text, F_OK) == 0 || errno != ENOENT;
+    return error || access(path, F_OK) == 0 || errno != ENOENT;
 }
 
-// Moves the folder away unless its relation is there. `trash` gets the new path.
+// Moves the folder away unless its relation is there, or somebody is still at work on it: then the
+// next sweep does. `trash` gets the new path.
 base::Status move_orphan(const std::string &directory, const IndexFile &file, std::string *trash) {
-    EntryLock folder_lock(&registry()->folder_lock);
-    const std::lock_guard hold(folder_lock);
-    if (relation_exists(file))
-        return {};
     const std::string target = std::string(sidecar_root) + "/" + std::string(trash_prefix) +
                                directory.substr(strlen(sidecar_root) + 1);
-    forget_index(file);
+    const Holding folders(registry()->folder_lock);
+    if (relation_exists(file) || !forget_idle_index(file))
+        return {};
     DVEC_TRY(base::posix_file_system().rename(directory, target));
     *trash = target;
     return {};
@@ -122,28 +113,30 @@ base::Status sweep_one(const std::string &name) {
 // Entries whose folder never came to be, or is gone already.
 void forget_entries_without_relation() {
     Registry *table = registry();
-    for (IndexEntry &entry : known_entries()) {
-        LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-        const IndexState state = entry.state.load();
-        const bool being_worked_on = state == IndexState::opening || state == IndexState::repairing;
-        if (entry.used && !being_worked_on && !relation_exists(entry.file))
-            free_entry(&entry);
+    for (const IndexEntry &entry : known_entries()) {
+        LWLockAcquire(&table->lock, LW_SHARED);
+        const bool used = entry.used;
+        const IndexFile file = entry.file;
         LWLockRelease(&table->lock);
+        if (used && !relation_exists(file))
+            (void)forget_idle_index(file);
     }
+}
+
+base::Status sweep_folders() {
+    auto names = base::posix_file_system().list(sidecar_root);
+    if (!names.ok())
+        return names.status().code() == base::Code::not_found ? base::Status()
+                                                              : std::move(names).status();
+    for (const std::string &name : names.value())
+        report(WARNING, pending_error(base::guarded([&] { return sweep_one(name); })));
+    return {};
 }
 
 }  // namespace
 
 void sweep() {
-    {
-        auto names = base::posix_file_system().list(sidecar_root);
-        if (names.ok()) {
-            for (const std::string &name : names.value())
-                report(WARNING, pending_error(base::guarded([&] { return sweep_one(name); })));
-        } else if (names.status().code() != base::Code::not_found) {
-            report(WARNING, pending_error(names.status()));
-        }
-    }
+    report(WARNING, pending_error(base::guarded([] { return sweep_folders(); })));
     forget_entries_without_relation();
 }
 

@@ -131,7 +131,7 @@ base::Status take_checkpoint(OpenIndex *open) {
         IndexEntry *entry = open->entry;
         auto maintainer =
             store::Maintainer::open(base::posix_file_system(), describe(*entry), entry->shared,
-                                    {*open->append_lock, *open->grow_lock}, 1);
+                                    open->locks->engine(), 1);
         if (!maintainer.ok())
             return std::move(maintainer).status();
         ServerWalFlusher wal;
@@ -145,13 +145,13 @@ base::Status take_checkpoint(OpenIndex *open) {
 // Nothing may be linked while a checkpoint is taken, so only when the worker has no hand on the
 // index. Returns whether that was so.
 bool checkpoint_in_its_place(OpenIndex *open) {
-    if (!LWLockConditionalAcquire(&open->entry->care_lock, LW_EXCLUSIVE))
+    if (!open->entry->care_lock.try_lock())
         return false;
     PendingError error;
     // Another session may have been faster, or the index is in other hands now.
     if (in_use(*open->entry, open->generation) && log_too_long(*open))
         error = pending_error(take_checkpoint(open));
-    LWLockRelease(&open->entry->care_lock);
+    open->entry->care_lock.unlock();
     if (!error)
         return true;
     if (error.sqlstate == ERRCODE_IO_ERROR)
@@ -197,12 +197,12 @@ void make_removals_durable(OpenIndex *open) {
     sync_log(*open);
     if (open->entry->shared.unlogged_removals.load() == 0)
         return;
-    LWLockAcquire(&open->entry->care_lock, LW_EXCLUSIVE);
+    open->entry->care_lock.lock();
     PendingError error;
     // If the index is in other hands by now, these end with a checkpoint too.
     if (in_use(*open->entry, open->generation))
         error = pending_error(take_checkpoint(open));
-    LWLockRelease(&open->entry->care_lock);
+    open->entry->care_lock.unlock();
     if (error)
         raise_error(error);
 }

@@ -1,6 +1,10 @@
 // Positions in PostgreSQL's WAL are compared with those in sidecar logs; both are ends of records.
 #include "postgres/worker/wal.hpp"
 
+#include <string>
+
+#include "postgres/bridge/cleanup.hpp"
+
 extern "C" {
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
@@ -50,24 +54,12 @@ void flush_wal() { XLogFlush(end_of_wal()); }
 base::Status ServerWalFlusher::flush(std::uint64_t lsn) {
     if (lsn == 0)
         return {};
-    // Inside engine frames, which a longjmp must not cross.
-    volatile bool flushed = false;
-    MemoryContext context = CurrentMemoryContext;
-    PG_TRY();
-    {
-        XLogFlush(lsn);
-        flushed = true;
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(context);
-        EmitErrorReport();
-        FlushErrorState();
-    }
-    PG_END_TRY();
-    if (flushed)
+    // Inside engine frames, which an ERROR must not cross, and under locks that stay held.
+    const PendingError error = caught([=] { XLogFlush(lsn); });
+    if (!error)
         return {};
-    return base::Status(base::Code::io_error, "could not flush the server's write-ahead log");
+    return base::Status(base::Code::io_error,
+                        std::string("could not flush the server's write-ahead log: ") + error.message);
 }
 
 }  // namespace dvec::postgres

@@ -47,6 +47,7 @@ struct SharedMemory {
     store::SharedState state;
     ProcessLock append;
     ProcessLock grow;
+    ProcessLock sync;
 };
 struct Witness {
     std::atomic<Row> next_row;
@@ -86,7 +87,7 @@ class StoreProcessKill : public testing::Test {
         ::munmap(witness_, sizeof(Witness));
     }
 
-    store::Locks locks() { return {shared_->append, shared_->grow}; }
+    store::Locks locks() { return {shared_->append, shared_->grow, shared_->sync}; }
 
     void start_server() {
         new (shared_) SharedMemory();

@@ -126,7 +126,7 @@ class StoreUnderTest {
     std::string path(const std::string &name) const { return folder() + "/" + name; }
     std::string scratch(const std::string &name) const { return directory_.file(name); }
     std::vector<float> vector(Row row) const { return vector_of(row, description.dimensions); }
-    store::Locks locks() { return {append_, grow_}; }
+    store::Locks locks() { return {append_, grow_, sync_}; }
 
     // Builds the index with rows [0, rows).
     void build(Row rows, unsigned threads = 1) {
@@ -197,6 +197,7 @@ class StoreUnderTest {
     TempDirectory directory_;
     ThreadLock append_;
     ThreadLock grow_;
+    ThreadLock sync_;
 
   public:
     base::FileSystem &files;

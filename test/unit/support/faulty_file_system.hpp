@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -65,18 +66,29 @@ class FaultPlan {
     }
 
     base::Status pass(Operation operation, const std::string &path) {
+        const int error_number = count_one(operation);
+        if (error_number == 0)
+            return {};
+        if (after_fault)
+            after_fault();
+        return base::Status::from_errno(error_number, "injected fault on \"" + path + "\"");
+    }
+
+    // Runs when an operation has failed and before its caller is told.
+    std::function<void()> after_fault;
+
+  private:
+    // Returns the errno to fail with, or 0.
+    int count_one(Operation operation) {
         const std::lock_guard guard(mutex_);
         Rule &rule = rules_[index(operation)];
         ++rule.count;
         const bool hit =
             rule.at != 0 && (rule.persistence == Persistence::forever ? rule.count >= rule.at
                                                                       : rule.count == rule.at);
-        if (!hit)
-            return {};
-        return base::Status::from_errno(rule.error_number, "injected fault on \"" + path + "\"");
+        return hit ? rule.error_number : 0;
     }
 
-  private:
     struct Rule {
         std::uint64_t count = 0;
         std::uint64_t at = 0;  // 0: nothing fails
