@@ -226,7 +226,7 @@ DVEC_FUNCTION(dvec_check) {
     Check *check = new_check();
     check_files(check, index);
     if (with_heap && heap != nullptr)
-        with_owner_rights(heap, [=] { compare_with_table(check, heap, index, snapshot); });
+        with_owner_rights(heap, index, [=] { compare_with_table(check, heap, index, snapshot); });
     UnregisterSnapshot(snapshot);
     if (!check->findings.empty()) {
         tell_log(*check, index);

@@ -33,7 +33,7 @@ template <class Read>
 RepairResult read_as_owner(Relation index, Read read) {
     Relation heap = table_open(IndexGetRelation(RelationGetRelid(index), false), AccessShareLock);
     RepairResult result{};
-    with_owner_rights(heap, [&] {
+    with_owner_rights(heap, index, [&] {
         limit_lock_waits();
         result = read(heap);
     });

@@ -1,27 +1,44 @@
-// An index's expressions are its table's owner's code. Whoever has them run must not lend them his
-// own rights.
+// An index's expressions are its table's owner's code. Whoever has them run must neither lend them his
+// own rights nor choose what the names in them mean: with the owner's rights and the search_path of
+// whoever inserts a row, an expression would call that one's functions. So only names of pg_catalog
+// are found without their schema, as in the maintenance commands of PostgreSQL from version 17 on. A
+// function that needs more says so (CREATE FUNCTION ... SET search_path).
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"
 
 extern "C" {
 #include "miscadmin.h"
+#include "utils/elog.h"
 #include "utils/guc.h"
 }
 
 namespace dvec::postgres {
 
-// Runs `body` with the rights of the table's owner; what it sets is undone. All of it is restored
-// by the end of the transaction too, should an ERROR intervene.
+inline void tell_search_path(void *index) {
+    errcontext("reading the table of index \"%s\", with search_path set to pg_catalog, pg_temp",
+               RelationGetRelationName(static_cast<Relation>(index)));
+}
+
+// Runs `body` with the rights of the owner of the table `heap` of `index`; what it sets is undone. All
+// of it is restored by the end of the transaction too, should an ERROR intervene.
 template <class Body>
-void with_owner_rights(Relation heap, Body body) {
+void with_owner_rights(Relation heap, Relation index, Body body) {
     Oid user;
     int security_context;
     GetUserIdAndSecContext(&user, &security_context);
     SetUserIdAndSecContext(heap->rd_rel->relowner,
                            security_context | SECURITY_RESTRICTED_OPERATION);
     const int settings_level = NewGUCNestLevel();
+    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                            GUC_ACTION_SAVE, true, 0, false);
+    ErrorContextCallback context{};
+    context.previous = error_context_stack;
+    context.callback = tell_search_path;
+    context.arg = index;
+    error_context_stack = &context;
     body();
+    error_context_stack = context.previous;
     AtEOXact_GUC(false, settings_level);
     SetUserIdAndSecContext(user, security_context);
 }

@@ -1,0 +1,110 @@
+"""A repair runs an index's expressions with the rights of the table's owner. What names mean in them is not
+for whoever happens to need the index to say."""
+
+import psycopg
+import pytest
+
+import answers
+import repairs
+import vectors
+from cluster import wait_until
+
+SETUP = """
+    CREATE ROLE owner_of_table;
+    CREATE ROLE anybody;
+    CREATE SCHEMA theirs AUTHORIZATION anybody;
+    CREATE TABLE caught (who name, secret text);
+    GRANT INSERT, SELECT ON caught TO PUBLIC;
+    CREATE TABLE secrets (secret text);
+    INSERT INTO secrets VALUES ('a secret');
+    ALTER TABLE secrets OWNER TO owner_of_table;
+    CREATE FUNCTION weigh(real) RETURNS real IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+    CREATE FUNCTION keep(integer) RETURNS boolean IMMUTABLE LANGUAGE plpgsql {settings} AS $$
+    BEGIN
+        RETURN weigh(1) = 1;
+    END $$;
+    CREATE FUNCTION theirs.weigh(real) RETURNS real LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO public.caught SELECT current_user, secret FROM public.secrets;
+        RETURN $1;
+    EXCEPTION WHEN insufficient_privilege THEN
+        INSERT INTO public.caught VALUES (current_user, NULL);
+        RETURN $1;
+    END $$;
+    ALTER FUNCTION theirs.weigh OWNER TO anybody;
+"""
+SET_PATH = "SET search_path = public, pg_temp"
+
+
+def make(cluster, rows, settings):
+    connection = cluster.connect()
+    connection.execute(SETUP.format(settings=settings))
+    connection.execute("CREATE TABLE items (id integer, v vector(8))")
+    vectors.copy_in(connection, "items", 0, rows)
+    connection.execute("CREATE INDEX ON items USING hnsw (v vector_l2_ops) WHERE keep(id)")
+    connection.execute("ALTER TABLE items OWNER TO owner_of_table")
+    connection.execute("GRANT SELECT, INSERT, UPDATE ON items TO anybody")
+    repairs.lose_folders(cluster, "items_v_idx")
+    attacker = cluster.connect()
+    attacker.execute("SET ROLE anybody")
+    attacker.execute("SET search_path = theirs, public")
+    return attacker
+
+
+def insert_and_repair(connection, rows):
+    """In a transaction with a lock that keeps the background process away."""
+    with connection.transaction():
+        connection.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+        connection.execute("INSERT INTO items VALUES (1000, %s)", [vectors.text(rows[0])])
+
+
+def owner_was_caught(cluster):
+    return cluster.sql("SELECT who, secret FROM caught WHERE who <> 'anybody' OR secret IS NOT NULL")
+
+
+def test_function_that_names_its_search_path(make_cluster):
+    cluster = make_cluster(max_worker_processes="1", max_logical_replication_workers="0")
+    rows = vectors.clustered(100, 8, seed=332)
+    attacker = make(cluster, rows, SET_PATH)
+    insert_and_repair(attacker, rows)
+    connection = cluster.connect()
+    assert answers.index_state(connection, "items_v_idx")["repaired"] == 1
+    assert owner_was_caught(cluster) == []
+    answers.force_index(connection)
+    found = connection.execute(
+        "SELECT id FROM items WHERE keep(id) ORDER BY v <-> %s::vector", [vectors.text(rows[0])]).fetchall()
+    assert len(found) == 101
+    assert cluster.sql("SELECT * FROM dvec_check('items_v_idx')") == []
+
+
+def test_function_that_depends_on_the_search_path(make_cluster):
+    """As with the server's own maintenance it cannot be called, and whoever waits is told why."""
+    cluster = make_cluster(max_worker_processes="1", max_logical_replication_workers="0")
+    rows = vectors.clustered(100, 8, seed=332)
+    attacker = make(cluster, rows, "")
+    with pytest.raises(psycopg.errors.UndefinedFunction) as failure:
+        insert_and_repair(attacker, rows)
+    assert "search_path set to pg_catalog, pg_temp" in failure.value.diag.context
+    assert owner_was_caught(cluster) == []
+    # Searching goes on without the index, and REINDEX reads the table with the owner's own path.
+    connection = cluster.connect()
+    assert connection.execute("SELECT count(*) FROM (SELECT id FROM items WHERE keep(id) ORDER BY "
+                              "v <-> %s::vector LIMIT 200) n", [vectors.text(rows[0])]).fetchall() == [(100,)]
+    connection.execute("REINDEX INDEX items_v_idx")
+    with pytest.raises(psycopg.errors.UndefinedFunction, match="weigh"):
+        connection.execute("SELECT * FROM dvec_check('items_v_idx')")
+    connection.execute(f"ALTER FUNCTION keep {SET_PATH}")
+    assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
+    assert owner_was_caught(cluster) == []
+
+
+def test_repair_in_the_background(make_cluster):
+    """A schema of the owner's name comes first on the default path."""
+    cluster = make_cluster()
+    rows = vectors.clustered(100, 8, seed=332)
+    attacker = make(cluster, rows, SET_PATH)
+    attacker.execute("SELECT id FROM items WHERE keep(id) ORDER BY v <-> %s::vector LIMIT 3",
+                     [vectors.text(rows[0])])
+    connection = cluster.connect()
+    wait_until(lambda: answers.index_state(connection, "items_v_idx")["repaired"] == 1, "repaired")
+    assert owner_was_caught(cluster) == []
