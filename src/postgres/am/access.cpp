@@ -3,8 +3,10 @@
 
 #include "postgres/am/index_source.hpp"
 #include "postgres/am/options.hpp"
+#include "postgres/bridge/subtransaction.hpp"
 
 extern "C" {
+#include "access/xact.h"
 #include "access/xlog.h"
 }
 
@@ -26,8 +28,25 @@ OpenIndex *open_relation(Relation index) {
 bool can_be_searched(Relation index) {
     if (registry() == nullptr || RecoveryInProgress())
         return false;
-    RelationSource source(index);
-    return open_without_waiting(compat::file_name(index), source);
+    const IndexFile file = compat::file_name(index);
+    if (!wants_opening(file))
+        return may_be_planned(file);
+    if (IsInParallelMode())
+        return false;
+    bool searchable = false;
+    const PendingError error = attempted([&] {
+        RelationSource source(index);
+        searchable = open_without_waiting(file, source);
+    });
+    if (!error)
+        return searchable;
+    put_off_opening(file);
+    ereport(WARNING, (errcode(error.sqlstate),
+                      errmsg("%s index \"%s\" cannot be used: %s", method_name(index),
+                             RelationGetRelationName(index), error.message),
+                      errdetail("Queries are planned without it."),
+                      error.hint != nullptr ? errhint("%s", error.hint) : 0));
+    return false;
 }
 
 }  // namespace dvec::postgres

@@ -173,14 +173,7 @@ bool known_unusable(const IndexOptInfo *info) {
     Relation index = index_open(info->indexoid, NoLock);
     const IndexFile file = compat::file_name(index);
     index_close(index, NoLock);
-    if (is_open_here(file))
-        return false;
-
-    LWLockAcquire(&registry()->lock, LW_SHARED);
-    const IndexEntry *entry = find_entry(file);
-    const IndexState state = entry == nullptr ? IndexState::closed : entry->state.load();
-    LWLockRelease(&registry()->lock);
-    return state != IndexState::closed && !is_worth_planning(file, state);
+    return !wants_opening(file) && !may_be_planned(file);
 }
 
 void hide_unusable_indexes(PlannerInfo *root, Oid relation, bool inherited_parent,
