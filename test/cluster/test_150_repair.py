@@ -181,6 +181,38 @@ def test_no_free_background_worker(make_cluster):
     assert answers.check_complete(connection, "items", rows[0]) == 200
 
 
+def test_no_free_background_worker_and_nobody_who_writes(make_cluster):
+    """The worker repairs what else nobody would, however many there are, and complains once."""
+    cluster = make_cluster(max_worker_processes="1", max_logical_replication_workers="0")
+    rows = vectors.clustered(300, 8, seed=157)
+    cluster.sql("CREATE DATABASE other")
+    cluster.sql("CREATE EXTENSION dvec", dbname="other")
+    tables = [f"t{i}" for i in range(4)]
+    folders = []
+    for dbname in ("postgres", "other"):
+        connection = cluster.connect(dbname)
+        for table in tables:
+            vectors.make_table(connection, rows, table)
+            folders.append(cluster.folder_of(f"{table}_v_idx", dbname))
+    cluster.stop()
+    for folder in folders:
+        shutil.rmtree(folder)
+    cluster.start()
+    for dbname in ("postgres", "other"):
+        connection = cluster.connect(dbname)
+        for table in tables:
+            answers.plan_of(connection, f"SELECT id FROM {table} ORDER BY v <-> '{vectors.text(rows[0])}'")
+    for dbname in ("postgres", "other"):
+        connection = cluster.connect(dbname)
+        for table in tables:
+            repairs.wait_for_state(connection, f"{table}_v_idx", "ready", 60)
+            assert answers.check_complete(connection, table, rows[0]) == 300
+    assert cluster.log_text().count("WARNING:  dvec: no background worker is free") == 1
+    # It is there again, and links.
+    vectors.copy_in(connection, "t0", 1000, rows[:100] + 9)
+    wait_until(lambda: answers.index_state(connection, "t0_v_idx")["tail"] == 0, "linked", 30)
+
+
 def test_temporary_table(cluster):
     """Nobody but its session can repair it, so the first query does."""
     rows = vectors.clustered(200, 8, seed=153)

@@ -64,6 +64,7 @@ DVEC_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat))
 void access_method_init() {
     options_init();
     planner_init();
+    repair_init();
 }
 
 }  // namespace dvec::postgres

@@ -22,6 +22,9 @@ void rescan(IndexScanDesc scan, ScanKey keys, int key_count, ScanKey order_bys, 
 bool next_tuple(IndexScanDesc scan, ScanDirection direction);
 void end_scan(IndexScanDesc scan);
 
+// repair.cpp: tells the worker how to repair.
+void repair_init();
+
 // cost.cpp
 void estimate_cost(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
                    Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,

@@ -3,6 +3,7 @@
 // locked. It never waits for those, because a session that waits for the repair may hold the lock;
 // it gives up, and then that session does the repair itself.
 #include "postgres/am/index_source.hpp"
+#include "postgres/am/phases.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/worker/repair_launcher.hpp"
@@ -37,18 +38,16 @@ void report_failed_attempt(int, Datum) {
 }
 
 // False when it is repaired, being repaired, or gone.
-bool read_order(int32 number, IndexFile *file) {
+bool take_order(const OwnRepair &order, IndexFile *file) {
     Registry *table = registry();
-    RepairOrder order;
-    std::memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof order);
-    IndexEntry *entry = &table->entries[number];
+    IndexEntry *entry = &table->entries[order.entry];
     LWLockAcquire(&table->lock, LW_SHARED);
-    const bool wanted = entry->used && entry->generation.load() == order.generation &&
+    const bool wanted = entry->used && entry->generation.load() == order.order.generation &&
                         entry->state.load() == IndexState::needs_repair;
     *file = entry->file;
     LWLockRelease(&table->lock);
     if (wanted)
-        pending = {entry, order.generation};
+        pending = {entry, order.order.generation};
     return wanted;
 }
 
@@ -114,7 +113,31 @@ void repair_one(const IndexFile &file) {
     pgstat_report_activity(STATE_IDLE, nullptr);
 }
 
+// Returns whether the process is connected to the index's database now.
+bool connect_and_repair(const OwnRepair &order) {
+    IndexFile file;
+    if (!take_order(order, &file))
+        return false;
+    before_shmem_exit(report_failed_attempt, Datum{0});
+    BackgroundWorkerInitializeConnectionByOid(file.database, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
+    repair_one(file);
+    return true;
+}
+
+// In the dvec worker's place.
+void repair_all_in_database(const OwnRepair &first) {
+    if (!connect_and_repair(first))
+        return;
+    for (OwnRepair next = next_repair_in(MyDatabaseId); next; next = next_repair_in(MyDatabaseId)) {
+        IndexFile file;
+        if (take_order(next, &file))
+            repair_one(file);
+    }
+}
+
 }  // namespace
+
+void repair_init() { set_repairer(repair_all_in_database); }
 
 }  // namespace dvec::postgres
 
@@ -126,13 +149,9 @@ void dvec_repair_main(Datum number) {
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
     guarded([=] {
-        IndexFile file;
-        if (!read_order(DatumGetInt32(number), &file))
-            return;
-        before_shmem_exit(report_failed_attempt, Datum{0});
-        BackgroundWorkerInitializeConnectionByOid(file.database, InvalidOid,
-                                                  BGWORKER_BYPASS_ALLOWCONN);
-        repair_one(file);
+        OwnRepair order{DatumGetInt32(number), {}};
+        std::memcpy(&order.order, MyBgworkerEntry->bgw_extra, sizeof order.order);
+        (void)connect_and_repair(order);
     });
 }
 }

@@ -40,17 +40,20 @@ struct Queue {
     int running = 0;
     IndexEntry *next = nullptr;  // that may be launched now, the one that has waited longest
     uint64 generation = 0;       // of it
+    uint32 failures = 0;         // of it
     long until_next = no_repair_due_ms;
 };
 
-Queue look_at_queue() noexcept {
+// Of one database, or of all.
+Queue look_at_queue(Oid database = InvalidOid) noexcept {
     Queue queue;
     const TimestampTz now = GetCurrentTimestamp();
     LWLockAcquire(&registry()->lock, LW_SHARED);
     for (IndexEntry &entry : known_entries()) {
         const bool running = entry.used && has_process(entry, now);
         queue.running += running ? 1 : 0;
-        if (running || !wants_process(entry))
+        if (running || !wants_process(entry) ||
+            (OidIsValid(database) && entry.file.database != database))
             continue;
         if (entry.repair.retry_at > now) {
             queue.until_next = std::min(
@@ -58,6 +61,7 @@ Queue look_at_queue() noexcept {
         } else if (queue.next == nullptr || entry.repair.requested < queue.next->repair.requested) {
             queue.next = &entry;
             queue.generation = entry.generation.load();
+            queue.failures = entry.repair.failures;
         }
     }
     LWLockRelease(&registry()->lock);
@@ -93,22 +97,60 @@ void note_launch(IndexEntry *entry, uint64 generation) {
     LWLockRelease(&registry()->lock);
 }
 
+OwnRepair order_of(const Queue &queue) noexcept {
+    return {static_cast<int32>(queue.next - registry()->entries), {queue.generation}};
+}
+
+// However many indexes there are and however often it is tried.
+void tell_once_of_no_process() {
+    if (registry()->no_process_told.exchange(1) != 0)
+        return;
+    ereport(WARNING,
+            (errmsg("dvec: no background worker is free to repair indexes"),
+             errdetail("Sessions that write to one repair it first. The dvec worker repairs the "
+                       "others, and links no new rows meanwhile."),
+             errhint("You might need to increase max_worker_processes.")));
+}
+
 }  // namespace
 
-long launch_repairs() {
+long launch_repairs(OwnRepair *own) {
     Queue queue = look_at_queue();
     for (; queue.next != nullptr; queue = look_at_queue()) {
         // Before the process can run, so that it is not taken for one that never came.
         note_launch(queue.next, queue.generation);
-        if (!start_process(queue.next, queue.generation)) {
-            ereport(LOG, (errmsg("dvec: no background worker is free to repair an index"),
-                          errdetail("The sessions that need it will do so."),
-                          errhint("You might need to increase max_worker_processes.")));
-            count_failed_attempt(queue.next, queue.generation);
+        if (start_process(queue.next, queue.generation)) {
+            registry()->no_process_told.store(0);
+            continue;
         }
+        tell_once_of_no_process();
+        if (queue.failures > 0) {
+            *own = order_of(queue);
+            return 0;
+        }
+        // First those who need the index get a chance, or others may leave.
+        count_failed_attempt(queue.next, queue.generation);
     }
     return queue.until_next;
 }
+
+OwnRepair next_repair_in(Oid database) noexcept {
+    const Queue queue = look_at_queue(database);
+    if (queue.next == nullptr)
+        return {};
+    note_launch(queue.next, queue.generation);
+    return order_of(queue);
+}
+
+namespace {
+
+Repairer the_repairer = nullptr;
+
+}  // namespace
+
+void set_repairer(Repairer repairer) noexcept { the_repairer = repairer; }
+
+Repairer repairer() noexcept { return the_repairer; }
 
 bool repair_is_due() noexcept { return look_at_queue().next != nullptr; }
 

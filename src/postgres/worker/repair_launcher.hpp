@@ -6,16 +6,34 @@
 
 namespace dvec::postgres {
 
-// Starts what is due, few at a time. Returns how many milliseconds nothing more will be.
-long launch_repairs();
-
-// Whether launch_repairs would start one now.
-bool repair_is_due() noexcept;
-
-// What the process is told: the entry's place in the registry as its argument, and this in
-// bgw_extra.
+// What a process that repairs is told: the entry's place in the registry as its argument, and the
+// generation in bgw_extra.
 struct RepairOrder {
     uint64 generation;
 };
+
+// A repair that nobody else will do: the server has no place for another process, and had none when
+// this was tried before. The worker has to.
+struct OwnRepair {
+    int32 entry = -1;  // none
+    RepairOrder order{};
+
+    explicit operator bool() const noexcept { return entry >= 0; }
+};
+
+// Starts what is due, few at a time. Returns how many milliseconds nothing more will be.
+long launch_repairs(OwnRepair *own);
+
+// What is due and of this database, for the worker that is connected to it.
+OwnRepair next_repair_in(Oid database) noexcept;
+
+// How an index is repaired is known to the access method: connects the process to the index's database
+// and repairs it and whatever else is to be repaired there. Set while the server loads dvec.
+using Repairer = void (*)(const OwnRepair &first);
+void set_repairer(Repairer repairer) noexcept;
+Repairer repairer() noexcept;
+
+// Whether launch_repairs would start one now.
+bool repair_is_due() noexcept;
 
 }  // namespace dvec::postgres

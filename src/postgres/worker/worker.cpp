@@ -24,6 +24,7 @@
 extern "C" {
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "tcop/tcopprot.h"
 #include "utils/pidfile.h"
 #include "utils/timestamp.h"
 }
@@ -120,6 +121,17 @@ void yield_to_sessions() {
     }
 }
 
+// A process can be connected to a database once, so this is the end of the worker; the postmaster
+// starts another a second later. Meanwhile it is as if there were none: sessions sync and grow the files
+// themselves and do not wait for linking.
+[[noreturn]] void become_repairer(const OwnRepair &own) {
+    withdraw(0, Datum{0});
+    let_go_of_all();
+    pqsignal(SIGTERM, die);
+    repairer()(own);
+    proc_exit(1);
+}
+
 void run() {
     // The first sweep also finds what a crash left behind.
     TimestampTz last_sweep = 0;
@@ -132,7 +144,10 @@ void run() {
         reload_settings();
         long until_next = care_for_all(shutdown_requested);
         if (!shutdown_requested.load()) {
-            until_next = std::min(until_next, launch_repairs());
+            OwnRepair own;
+            until_next = std::min(until_next, launch_repairs(&own));
+            if (own)
+                become_repairer(own);
             until_next = std::min(until_next, sweep_when_due(&last_sweep));
         }
         // Leaving sessions do not tell; at shutdown we look often.
@@ -156,7 +171,8 @@ void worker_init() {
     strlcpy(worker.bgw_type, "dvec worker", BGW_MAXLEN);
     strlcpy(worker.bgw_library_name, "dvec", BGW_MAXLEN);
     strlcpy(worker.bgw_function_name, "dvec_worker_main", BGW_MAXLEN);
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+    // Connected only to repair, when nobody else can be had for that.
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
     worker.bgw_restart_time = 1;
     RegisterBackgroundWorker(&worker);
@@ -171,6 +187,7 @@ void dvec_worker_main(Datum) {
     using namespace dvec::postgres;
     pqsignal(SIGTERM, handle_shutdown);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGINT, SIG_IGN);
     BackgroundWorkerUnblockSignals();
     guarded([] {
         note_recovery_end();
