@@ -19,6 +19,7 @@ using base::Status;
 
 namespace {
 
+constexpr std::uint64_t kibibyte = std::uint64_t{1} << 10;
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
 
 constexpr std::string_view nodes_prefix = "nodes.";
@@ -100,11 +101,9 @@ struct Growth {
     std::uint64_t limit;  // records that may ever fit
 };
 
-// Ample steps keep the file in few extents and calls rare. When the disk cannot take an ample step
-// it may still take what is really needed.
+// Steps in proportion to the file keep calls rare where rows are many, and space where they are few.
+// When the disk cannot take an ample step it may still take what is really needed.
 Status grow(const Growth &growth) {
-    if (growth.needed <= growth.capacity.load(std::memory_order_relaxed))
-        return {};
     if (growth.needed > growth.limit)
         return Status(Code::limit_exceeded,
                       "file \"" + growth.file.path() + "\" cannot hold more records");
@@ -112,7 +111,7 @@ Status grow(const Growth &growth) {
     if (!size.ok())
         return std::move(size).status();
     const std::uint64_t exact = bytes_for(growth.needed, growth.record_bytes);
-    const std::uint64_t step = std::max(mebibyte, std::min(size.value() / 4, 256 * mebibyte));
+    const std::uint64_t step = std::clamp(size.value() / 16, 8 * kibibyte, 256 * mebibyte);
     const std::uint64_t ample = std::max(
         exact, std::min(size.value() + step, bytes_for(growth.limit, growth.record_bytes)));
     Status status = growth.file.allocate(ample);
@@ -126,17 +125,11 @@ Status grow(const Growth &growth) {
     return {};
 }
 
-// Makes `map` cover `bytes` of `file`, with room to grow before it has to move again.
+// Makes `map` at least `bytes` long, with room to grow before it has to move again.
 Status cover(File &file, Mapping &map, std::uint64_t bytes) {
-    auto size = file.size();
-    if (!size.ok())
-        return std::move(size).status();
-    if (size.value() < bytes)
-        return Status(Code::corrupt, "file \"" + file.path() + "\" is shorter than its capacity");
     if (map.size() >= bytes)
         return {};
-    const std::uint64_t generous =
-        (2 * bytes + 16 * mebibyte) / file_header_bytes * file_header_bytes;
+    const std::uint64_t generous = (2 * bytes + mebibyte) / file_header_bytes * file_header_bytes;
     if (!map.empty())
         return map.extend(generous);
     auto fresh = file.map(generous, base::Access::read_write);
@@ -189,14 +182,23 @@ Status NodeStore::remove_other_files(base::FileSystem &file_system, const std::s
 Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system,
                                                    const Params &params, SharedState &state) {
     return base::guarded([&]() -> Result<std::unique_ptr<NodeStore>> {
-        std::unique_ptr<NodeStore> store(new NodeStore(params, state));
+        std::unique_ptr<NodeStore> store(new NodeStore(file_system, params, state));
         auto open_checked = [&](const std::string &path, std::uint32_t magic,
-                                std::unique_ptr<File> &file) -> Result<std::uint64_t> {
+                                MappedFile &mapped) -> Result<std::uint64_t> {
             auto opened = file_system.open(path, base::OpenMode::read_write);
             if (!opened.ok())
                 return std::move(opened).status();
-            file = std::move(opened).value();
-            return check_header(*file, make_header(params, magic));
+            auto identity = opened.value()->identity();
+            if (!identity.ok())
+                return std::move(identity).status();
+            mapped.path = path;
+            mapped.identity = identity.value();
+            auto size = check_header(*opened.value(), make_header(params, magic));
+            if (!size.ok())
+                return size;
+            mapped.bytes = size.value();
+            DVEC_TRY(cover(*opened.value(), mapped.map, mapped.bytes));
+            return size;
         };
         const auto nodes_size =
             open_checked(path_of(params, nodes_prefix), nodes_magic, store->nodes_file_);
@@ -206,6 +208,8 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
             open_checked(path_of(params, upper_prefix), upper_magic, store->upper_file_);
         if (!upper_size.ok())
             return upper_size.status();
+        store->slots_ = store->nodes_file_.map.data() + file_header_bytes;
+        store->blocks_ = store->upper_file_.map.data() + file_header_bytes;
         // Only by the first party. Later a file may be longer than its capacity for a moment, while
         // a growth is under way that fails and is taken back.
         if (state.capacity.load() == 0)
@@ -220,35 +224,77 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
     });
 }
 
+// The file that is mapped, and no other one: growing or syncing a file that has got its name since
+// would leave the mapped one as it is.
+Result<std::unique_ptr<File>> NodeStore::open_mapped(const MappedFile &mapped) const {
+    auto file = file_system_.open(mapped.path, base::OpenMode::read_write);
+    if (!file.ok())
+        return std::move(file).status();
+    auto identity = file.value()->identity();
+    if (!identity.ok())
+        return std::move(identity).status();
+    if (!(identity.value() == mapped.identity))
+        return Status(Code::corrupt,
+                      "file \"" + mapped.path + "\" has been replaced while it was in use");
+    return file;
+}
+
 Status NodeStore::reserve_slots(std::uint32_t extra) {
-    return base::guarded([&] {
-        return grow({*nodes_file_, state_.capacity,
-                     std::uint64_t{state_.allocated.load(std::memory_order_relaxed)} + extra,
-                     layout_.stride, max_nodes});
+    return base::guarded([&]() -> Status {
+        const std::uint64_t needed =
+            std::uint64_t{state_.allocated.load(std::memory_order_relaxed)} + extra;
+        if (needed <= state_.capacity.load(std::memory_order_relaxed))
+            return {};
+        auto file = open_mapped(nodes_file_);
+        if (!file.ok())
+            return std::move(file).status();
+        return grow({*file.value(), state_.capacity, needed, layout_.stride, max_nodes});
     });
 }
 
 Status NodeStore::reserve_upper_blocks(std::uint32_t extra) {
-    return base::guarded([&] {
-        return grow({*upper_file_, state_.upper_capacity,
-                     std::uint64_t{state_.upper_allocated.load(std::memory_order_relaxed)} + extra,
-                     layout_.upper_block_bytes, max_upper_blocks});
+    return base::guarded([&]() -> Status {
+        const std::uint64_t needed =
+            std::uint64_t{state_.upper_allocated.load(std::memory_order_relaxed)} + extra;
+        if (needed <= state_.upper_capacity.load(std::memory_order_relaxed))
+            return {};
+        auto file = open_mapped(upper_file_);
+        if (!file.ok())
+            return std::move(file).status();
+        return grow({*file.value(), state_.upper_capacity, needed, layout_.upper_block_bytes,
+                     max_upper_blocks});
     });
+}
+
+// The file is looked at only when it has to have grown.
+Status NodeStore::follow(MappedFile &mapped, std::uint64_t bytes) const {
+    if (bytes <= mapped.bytes)
+        return {};
+    auto file = open_mapped(mapped);
+    if (!file.ok())
+        return std::move(file).status();
+    auto size = file.value()->size();
+    if (!size.ok())
+        return std::move(size).status();
+    if (size.value() < bytes)
+        return Status(Code::corrupt, "file \"" + mapped.path + "\" is shorter than its capacity");
+    DVEC_TRY(cover(*file.value(), mapped.map, bytes));
+    mapped.bytes = bytes;
+    return {};
 }
 
 Status NodeStore::refresh() {
     return base::guarded([&]() -> Status {
-        // The first call maps the headers even when there is no capacity yet.
-        const auto slots = state_.capacity.load(std::memory_order_acquire);
-        if (nodes_map_.empty() || slots > mapped_slots_) {
-            DVEC_TRY(cover(*nodes_file_, nodes_map_, bytes_for(slots, layout_.stride)));
-            slots_ = nodes_map_.data() + file_header_bytes;
+        if (const auto slots = state_.capacity.load(std::memory_order_acquire);
+            slots > mapped_slots_) {
+            DVEC_TRY(follow(nodes_file_, bytes_for(slots, layout_.stride)));
+            slots_ = nodes_file_.map.data() + file_header_bytes;
             mapped_slots_ = slots;
         }
-        const auto blocks = state_.upper_capacity.load(std::memory_order_acquire);
-        if (upper_map_.empty() || blocks > mapped_blocks_) {
-            DVEC_TRY(cover(*upper_file_, upper_map_, bytes_for(blocks, layout_.upper_block_bytes)));
-            blocks_ = upper_map_.data() + file_header_bytes;
+        if (const auto blocks = state_.upper_capacity.load(std::memory_order_acquire);
+            blocks > mapped_blocks_) {
+            DVEC_TRY(follow(upper_file_, bytes_for(blocks, layout_.upper_block_bytes)));
+            blocks_ = upper_file_.map.data() + file_header_bytes;
             mapped_blocks_ = blocks;
         }
         return {};
@@ -258,7 +304,7 @@ Status NodeStore::refresh() {
 void NodeStore::warm(NodeId first, NodeId end) const noexcept {
     end = std::min(end, mapped_slots_);
     if (first < end)
-        nodes_map_.populate(bytes_for(first, layout_.stride), bytes_for(end, layout_.stride));
+        nodes_file_.map.populate(bytes_for(first, layout_.stride), bytes_for(end, layout_.stride));
 }
 
 std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {
@@ -322,12 +368,12 @@ void NodeStore::note_progress() noexcept {
     progress.linked = state_.linked.load(std::memory_order_relaxed);
     progress.upper_allocated = state_.upper_allocated.load(std::memory_order_relaxed);
     progress.checksum = progress_checksum(progress);
-    std::memcpy(nodes_map_.data() + linking_progress_offset, &progress, sizeof(progress));
+    std::memcpy(nodes_file_.map.data() + linking_progress_offset, &progress, sizeof(progress));
 }
 
 std::optional<LinkingProgress> NodeStore::noted_progress() const noexcept {
     LinkingProgress progress;
-    std::memcpy(&progress, nodes_map_.data() + linking_progress_offset, sizeof(progress));
+    std::memcpy(&progress, nodes_file_.map.data() + linking_progress_offset, sizeof(progress));
     if (progress.checksum != progress_checksum(progress))
         return std::nullopt;
     return progress;
@@ -383,22 +429,40 @@ std::optional<std::uint32_t> NodeStore::owned_upper_blocks(NodeId id,
     return reference - 1;
 }
 
+// Through a descriptor of the moment, which reports what failed to be written since anybody last
+// asked: the mapping keeps the kernel from forgetting the file.
 Status NodeStore::sync() {
     return base::guarded([&]() -> Status {
-        DVEC_TRY(nodes_file_->sync());
-        return upper_file_->sync();
+        for (const MappedFile *mapped : {&nodes_file_, &upper_file_}) {
+            auto file = open_mapped(*mapped);
+            if (!file.ok())
+                return std::move(file).status();
+            DVEC_TRY(file.value()->sync());
+        }
+        return {};
+    });
+}
+
+Result<std::uint64_t> NodeStore::file_change_time() {
+    return base::guarded([&]() -> Result<std::uint64_t> {
+        auto file = open_mapped(nodes_file_);
+        return file.ok() ? file.value()->change_time() : std::move(file).status();
     });
 }
 
 Result<std::uint64_t> NodeStore::disk_bytes() {
     return base::guarded([&]() -> Result<std::uint64_t> {
-        auto nodes_size = nodes_file_->size();
-        if (!nodes_size.ok())
-            return nodes_size;
-        auto upper_size = upper_file_->size();
-        if (!upper_size.ok())
-            return upper_size;
-        return nodes_size.value() + upper_size.value();
+        std::uint64_t bytes = 0;
+        for (const MappedFile *mapped : {&nodes_file_, &upper_file_}) {
+            auto file = open_mapped(*mapped);
+            if (!file.ok())
+                return std::move(file).status();
+            auto size = file.value()->size();
+            if (!size.ok())
+                return size;
+            bytes += size.value();
+        }
+        return bytes;
     });
 }
 

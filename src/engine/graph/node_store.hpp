@@ -33,7 +33,9 @@ class NodeStore {
     static base::Status remove_other_files(base::FileSystem &file_system,
                                            const std::string &directory, std::uint64_t generation);
 
-    // Opens and maps both files. The headers must match `params`: Code::mismatch when the identity
+    // Opens and maps both files, and closes them: from then on only their mappings stay. Growing,
+    // syncing and looking at a file opens it for the moment, and is Code::not_found when it is gone
+    // by then, Code::corrupt when another has its name. The headers must match `params`: Code::mismatch when the identity
     // or shape differs, Code::corrupt when a header is damaged, Code::unsupported for a newer
     // version. `state` is shared with the other parties and must outlive the store. Where
     // its capacities are 0, as they are for the first party, they are set to what the files' sizes
@@ -42,7 +44,7 @@ class NodeStore {
                                                          const Params &params, SharedState &state);
 
     // Makes disk space for `extra` more slots beyond `allocated` (or blocks beyond
-    // `upper_allocated`), growing in large steps. Not to be run by two parties at once: the caller
+    // `upper_allocated`), growing in steps of a sixteenth of the file. Not to be run by two parties at once: the caller
     // serialises (slots and blocks are independent of each other). No slot is allocated, no mapping
     // changes: refresh() before the new slots are used. Code::no_space changes nothing;
     // Code::limit_exceeded beyond max_nodes.
@@ -127,10 +129,10 @@ class NodeStore {
     const Layout &layout() const noexcept { return layout_; }
     SharedState &shared() const noexcept { return state_; }
     // Of `nodes`.
-    base::Result<base::FileIdentity> file_identity() { return nodes_file_->identity(); }
-    base::Result<std::uint64_t> file_change_time() { return nodes_file_->change_time(); }
-    const std::string &nodes_path() const noexcept { return nodes_file_->path(); }
-    const std::string &upper_path() const noexcept { return upper_file_->path(); }
+    const base::FileIdentity &file_identity() const noexcept { return nodes_file_.identity; }
+    base::Result<std::uint64_t> file_change_time();
+    const std::string &nodes_path() const noexcept { return nodes_file_.path; }
+    const std::string &upper_path() const noexcept { return upper_file_.path; }
     // Where a slot begins in `nodes`, to report damage.
     std::uint64_t file_offset(NodeId id) const noexcept {
         return file_header_bytes + std::uint64_t{id} * layout_.stride;
@@ -139,11 +141,24 @@ class NodeStore {
     base::Result<std::uint64_t> disk_bytes();
 
   private:
-    NodeStore(const Params &params, SharedState &state)
-        : layout_(params.layout),
+    // A file that is mapped and not open: a process may use more indexes than it may have open
+    // files.
+    struct MappedFile {
+        std::string path;
+        base::FileIdentity identity;
+        base::Mapping map;
+        std::uint64_t bytes = 0;  // of the file that are known to be there
+    };
+
+    NodeStore(base::FileSystem &file_system, const Params &params, SharedState &state)
+        : file_system_(file_system),
+          layout_(params.layout),
           identity_(params.identity),
           state_(state),
           vector_checksum_(std::size_t{params.layout.code_bytes} + params.layout.vector_bytes) {}
+
+    base::Result<std::unique_ptr<base::File>> open_mapped(const MappedFile &mapped) const;
+    base::Status follow(MappedFile &mapped, std::uint64_t bytes) const;
 
     std::byte *slot_bytes(NodeId id) const noexcept {
         return slots_ + std::size_t{id} * layout_.stride;
@@ -152,16 +167,15 @@ class NodeStore {
     static std::uint32_t head_checksum(NodeId id, Tid tid) noexcept;
     std::uint32_t progress_checksum(const LinkingProgress &progress) const noexcept;
 
+    base::FileSystem &file_system_;
     const Layout layout_;
     const std::uint64_t identity_;
     SharedState &state_;
     const base::ChecksumTail vector_checksum_;
-    std::unique_ptr<base::File> nodes_file_;
-    std::unique_ptr<base::File> upper_file_;
-    base::Mapping nodes_map_;
-    base::Mapping upper_map_;
-    std::byte *slots_ = nullptr;   // slot 0, inside nodes_map_
-    std::byte *blocks_ = nullptr;  // block 0, inside upper_map_
+    MappedFile nodes_file_;
+    MappedFile upper_file_;
+    std::byte *slots_ = nullptr;   // slot 0, inside the mapping of `nodes`
+    std::byte *blocks_ = nullptr;  // block 0, inside that of `upper`
     std::uint32_t mapped_slots_ = 0;
     std::uint32_t mapped_blocks_ = 0;
 };

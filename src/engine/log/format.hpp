@@ -1,6 +1,10 @@
-// The bytes of the sidecar log: a sequence of preallocated segment files `log.N` of one fixed size,
-// each full of records. A position in the log is one number that never goes back:
-// segment number * segment bytes + offset in the segment. A record never crosses a segment's end.
+// The bytes of the sidecar log: a sequence of segment files `log.N`, each full of records. A
+// position in the log is one number that never goes back: segment number * segment bytes + offset
+// in the segment. A record never crosses a segment's end.
+//
+// A segment's file may be shorter than the segment: space is made ready in steps, so that an index
+// of few rows has a small log. There are always bytes behind the last record, unless it ends where
+// the segment does, and the first of them are zero: a file that was cut off shows it.
 //
 // Record, little-endian, 8-byte aligned:
 //
@@ -19,8 +23,9 @@
 // process (the page cache lives) the bytes behind the last record begin with a zero magic, and
 // anything else there was caused by a power loss or by damage.
 //
-// The end of a segment. When the next record does not fit into the rest of a segment, it goes to
-// the beginning of the next one, and
+// The end of a segment. When the next record does not fit into the rest of a segment, or a
+// checkpoint has made what is in the segment unnecessary, it goes to the beginning of the next one,
+// and
 //   - a rest that can hold a header begins with a record of type `segment_end` (no payload, node 0,
 //     LSN 0);
 //   - a shorter rest is skipped by reader and writer alike, whatever it contains.

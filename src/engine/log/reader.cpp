@@ -75,12 +75,14 @@ class SegmentImage {
             return refuse(offset == 0 ? Finding::unwritten : Finding::broken,
                           "the segment file is missing");
         RecordHeader header;
+        if (offset + sizeof(header.magic) > size_)
+            return refuse(Finding::broken, "the segment file is too short");
+        std::memcpy(&header.magic, bytes_.get() + offset, sizeof(header.magic));
+        if (header.magic == 0)
+            return refuse(Finding::unwritten, "no record begins here");
         if (offset + sizeof(header) > size_)
             return refuse(Finding::broken, "the segment file is too short");
         std::memcpy(&header, bytes_.get() + offset, sizeof(header));
-        if (header.magic == 0)
-            return refuse(size_ == geometry_.segment_bytes ? Finding::unwritten : Finding::broken,
-                          "no record begins here");
         if (header.magic != record_magic)
             return refuse(Finding::broken, "the magic number is wrong");
         if (header.segment != segment_)

@@ -33,13 +33,13 @@ base::Status remove_if_present(base::FileSystem &file_system, const std::string 
     return status;
 }
 
-base::Status create_unfinished(base::FileSystem &file_system, const Geometry &geometry,
-                               const std::string &path) {
+base::Status create_unfinished(base::FileSystem &file_system, const std::string &path,
+                               std::uint64_t bytes) {
     DVEC_TRY(remove_if_present(file_system, path));
     auto file = file_system.open(path, base::OpenMode::create);
     if (!file.ok())
         return std::move(file).status();
-    DVEC_TRY(write_zeros(*file.value(), 0, geometry.segment_bytes));
+    DVEC_TRY(write_zeros(*file.value(), 0, bytes));
     return file.value()->sync();
 }
 
@@ -86,10 +86,10 @@ base::Result<std::vector<std::uint32_t>> list_segments(base::FileSystem &file_sy
 }
 
 base::Status create_segment(base::FileSystem &file_system, const Geometry &geometry,
-                            std::uint64_t segment) {
+                            std::uint64_t segment, std::uint64_t bytes) {
     const std::string unfinished = unfinished_path(geometry);
     const std::string final_path = geometry.segment_path(segment);
-    base::Status status = create_unfinished(file_system, geometry, unfinished);
+    base::Status status = create_unfinished(file_system, unfinished, bytes);
     if (status.ok())
         status = file_system.rename(unfinished, final_path);
     if (!status.ok()) {
@@ -101,6 +101,20 @@ base::Status create_segment(base::FileSystem &file_system, const Geometry &geome
     status = file_system.sync_directory(geometry.directory);
     if (!status.ok())
         static_cast<void>(file_system.remove(final_path));
+    return status;
+}
+
+base::Status extend_segment(base::File &file, std::uint64_t from, std::uint64_t bytes) {
+    const auto size = file.size();
+    if (!size.ok())
+        return size.status();
+    if (size.value() < from)
+        return {base::Code::corrupt,
+                "log segment \"" + file.path() + "\" is shorter than it was made"};
+    base::Status status = write_zeros(file, from, bytes);
+    // The failure of the writing is the one to report.
+    if (!status.ok())
+        static_cast<void>(file.truncate(from));
     return status;
 }
 

@@ -34,6 +34,19 @@ struct Geometry {
         return bytes <= rest ? head : head + rest;
     }
 
+    // How far the files must reach for a record that ends at `end`: the magic behind it is stored
+    // too, as zero, unless the segment ends there.
+    Position reach(Position end) const noexcept {
+        return offset_of(end) == 0 ? end : end + record_alignment;
+    }
+
+    // The size that a segment's file gets so that `bytes` of it are there.
+    std::uint64_t file_bytes(std::uint64_t bytes) const noexcept {
+        const std::uint64_t units = (bytes + segment_bytes_unit - 1) / segment_bytes_unit;
+        return units * segment_bytes_unit < segment_bytes ? units * segment_bytes_unit
+                                                          : segment_bytes;
+    }
+
     std::string segment_path(std::uint64_t segment) const;
 };
 
@@ -48,10 +61,15 @@ std::optional<std::uint32_t> segment_number(std::string_view file_name) noexcept
 base::Result<std::vector<std::uint32_t>> list_segments(base::FileSystem &file_system,
                                                        const Geometry &geometry);
 
-// Makes a segment full of zeros, durable together with its name, replacing a file of that name. It
-// gets its name only when it is complete. On failure what was written is removed again.
+// Makes a segment whose first `bytes` are there, zero, and durable together with its name, replacing
+// a file of that name. It gets its name only when it is complete. On failure what was written is
+// removed again.
 base::Status create_segment(base::FileSystem &file_system, const Geometry &geometry,
-                            std::uint64_t segment);
+                            std::uint64_t segment, std::uint64_t bytes);
+
+// Makes a segment's file, which has `from` bytes in use, `bytes` long; what is new is zero. Not
+// durable by itself. On failure the file has `from` bytes again. Code::corrupt when it had fewer.
+base::Status extend_segment(base::File &file, std::uint64_t from, std::uint64_t bytes);
 
 // Writes zeros over [begin, end) of a file, extending it when it is shorter.
 base::Status write_zeros(base::File &file, std::uint64_t begin, std::uint64_t end);

@@ -9,11 +9,12 @@
 
 namespace dvec::log {
 
-// first <= synced <= head <= ready_end. All zero is a log without segments.
+// first <= synced <= head <= ready_end. All zero is a log without segments. A file exists for each
+// segment that holds a byte of [first, ready_end).
 struct SharedState {
     // Where the next record goes; written under the append lock.
     alignas(64) std::atomic<Position> head;
-    std::atomic<Position> ready_end;  // end of the last preallocated segment
+    std::atomic<Position> ready_end;  // what lies between is on file, zero, and durable so
     // What is before is on stable storage, or needed no more.
     alignas(64) std::atomic<Position> synced;
     std::atomic<Position> first;         // start of the oldest segment kept

@@ -6,7 +6,8 @@
 //   - the four bytes at `head` are zero, or the magic of one finished record that its writer did
 //     not live to acknowledge; behind them in the segment may be remains of unfinished records,
 //     never a valid record (it would have to be written for exactly that position), and in later
-//     segments only zeros.
+//     segments only zeros;
+//   - everything from `head` to `ready_end` is on file.
 #include "engine/log/writer.hpp"
 
 #include <algorithm>
@@ -70,7 +71,7 @@ base::Status Writer::begin(Position start) {
         const Position first = geometry_.place(start, geometry_.segment_bytes);
         if (geometry_.segment_of(first) > max_segment_number)
             return {base::Code::limit_exceeded, "the log's segment numbers have run out"};
-        DVEC_TRY(remove_segments_outside(first, first));
+        DVEC_TRY(remove_segments_unless([](Position) { return false; }));
         DVEC_TRY(file_system_.sync_directory(geometry_.directory));
         set_state(first, first, 0);
         state_.sync_failed.store(0, std::memory_order_release);
@@ -84,7 +85,11 @@ base::Status Writer::resume(const ReplayReport &report) {
             return {base::Code::io_error, "an earlier sync of the log failed"};
         // Own mappings first: a segment behind the end loses its pages below.
         mapped_ = {};
-        DVEC_TRY(remove_segments_outside(report.first, report.end));
+        // A segment that begins at the end stays: the one before may say that it is there, and until
+        // the next checkpoint a start must find it so. Whoever appends makes it anew.
+        DVEC_TRY(remove_segments_unless([&report](Position begin) {
+            return begin >= report.first && begin <= report.end;
+        }));
         DVEC_TRY(clear_behind(report.end));
         DVEC_TRY(sync_all_segments());
         DVEC_TRY(file_system_.sync_directory(geometry_.directory));
@@ -93,27 +98,30 @@ base::Status Writer::resume(const ReplayReport &report) {
     });
 }
 
-// Zeroes the rest of the segment that `end` lies in, where remains of unfinished or torn records
-// may be. Afterwards the segment has its full size whatever happened to the file.
+// Cuts off the rest of the segment that `end` lies in, where remains of unfinished or torn records
+// may be. Afterwards the file reaches as far as set_state() says, whatever happened to it.
 base::Status Writer::clear_behind(Position end) {
     const std::uint64_t offset = geometry_.offset_of(end);
     if (offset == 0)
         return {};
     const std::uint64_t segment = geometry_.segment_of(end);
+    const std::uint64_t bytes = geometry_.file_bytes(offset + record_alignment);
     auto file = file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
     if (file.status().code() == base::Code::not_found)
-        return create_segment(file_system_, geometry_, segment);
+        return create_segment(file_system_, geometry_, segment, bytes);
     if (!file.ok())
         return std::move(file).status();
-    return write_zeros(*file.value(), offset, geometry_.segment_bytes);
+    DVEC_TRY(write_zeros(*file.value(), offset, bytes));
+    return file.value()->truncate(bytes);
 }
 
-base::Status Writer::remove_segments_outside(Position first, Position end) {
+template <class Kept>
+base::Status Writer::remove_segments_unless(const Kept &kept) {
     const auto segments = list_segments(file_system_, geometry_);
     if (!segments.ok())
         return segments.status();
     for (const std::uint32_t segment : segments.value())
-        if (geometry_.start_of(segment) < first || geometry_.start_of(segment) >= end)
+        if (!kept(geometry_.start_of(segment)))
             DVEC_TRY(remove_segment(file_system_, geometry_, segment));
     return remove_unfinished_segment(file_system_, geometry_);
 }
@@ -125,28 +133,98 @@ void Writer::set_state(Position first, Position end, std::uint64_t max_lsn) noex
     state_.synced.store(end, std::memory_order_release);
     state_.max_lsn.store(max_lsn, std::memory_order_release);
     state_.head.store(end, std::memory_order_release);
-    state_.ready_end.store(geometry_.place(end, geometry_.segment_bytes),
-                           std::memory_order_release);
+    const std::uint64_t offset = geometry_.offset_of(end);
+    state_.ready_end.store(
+        offset == 0 ? end : end - offset + geometry_.file_bytes(offset + record_alignment),
+        std::memory_order_release);
 }
 
-base::Status Writer::prepare(std::size_t bytes) {
+base::Status Writer::prepare(std::size_t bytes, std::uint64_t ahead) {
     return base::guarded([&]() -> base::Status {
         if (bytes > geometry_.segment_bytes)
             return {base::Code::limit_exceeded,
                     std::to_string(bytes) + " bytes are more than a log segment holds"};
         const Position head = state_.head.load(std::memory_order_acquire);
-        const Position needed = geometry_.place(head, bytes) + bytes;
-        Position ready = state_.ready_end.load(std::memory_order_acquire);
-        while (ready < needed) {
-            const std::uint64_t segment = geometry_.segment_of(ready);
-            if (segment > max_segment_number)
-                return {base::Code::limit_exceeded, "the log's segment numbers have run out"};
-            DVEC_TRY(create_segment(file_system_, geometry_, segment));
-            ready = geometry_.start_of(segment + 1);
-            state_.ready_end.store(ready, std::memory_order_release);
-        }
-        return {};
+        const Position needed = geometry_.reach(geometry_.place(head, bytes) + bytes);
+        return make_ready(needed, std::max(needed, head + ahead));
     });
+}
+
+// A segment is made ready to its end before the next one is begun, so one position says what is.
+base::Status Writer::make_ready(Position needed, Position wished) {
+    for (;;) {
+        const Position ready = state_.ready_end.load(std::memory_order_acquire);
+        if (ready >= needed)
+            return {};
+        if (geometry_.segment_of(ready) > max_segment_number)
+            return {base::Code::limit_exceeded, "the log's segment numbers have run out"};
+        const Position begin = geometry_.start_of(geometry_.segment_of(ready));
+        const Position ample = begin + geometry_.file_bytes(wished - begin);
+        const Position exact = begin + geometry_.file_bytes(needed - begin);
+        base::Status status = extend_to(ample);
+        if (status.code() == base::Code::no_space && exact < ample)
+            status = extend_to(exact);
+        DVEC_TRY(std::move(status));
+    }
+}
+
+// Makes the log ready up to `end`, which lies in the segment of `ready_end` or is its end.
+base::Status Writer::extend_to(Position end) {
+    const Position ready = state_.ready_end.load(std::memory_order_acquire);
+    const std::uint64_t segment = geometry_.segment_of(ready);
+    const std::uint64_t offset = geometry_.offset_of(ready);
+    const std::uint64_t bytes = end - geometry_.start_of(segment);
+    if (offset == 0) {
+        DVEC_TRY(create_segment(file_system_, geometry_, segment, bytes));
+    } else {
+        auto file = file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
+        if (!file.ok())
+            return std::move(file).status();
+        DVEC_TRY(extend_segment(*file.value(), offset, bytes));
+        DVEC_TRY(sync_file(*file.value()));
+    }
+    state_.ready_end.store(end, std::memory_order_release);
+    return {};
+}
+
+base::Status Writer::end_segment(base::Mutex &append, std::uint64_t ahead) {
+    return base::guarded([&]() -> base::Status {
+        const Position head = state_.head.load(std::memory_order_acquire);
+        const std::uint64_t segment = geometry_.segment_of(head);
+        const Position next = geometry_.start_of(segment + 1);
+        const Draft end(RecordType::segment_end, 0, {});
+        if (geometry_.offset_of(head) == 0 || segment >= max_segment_number)
+            return {};
+        if (geometry_.place(head, end.record_bytes()) == head)
+            DVEC_TRY(prepare(end.record_bytes()));
+        // What is ready of the next segment already, or else a file that nobody knows of yet.
+        Position ready = state_.ready_end.load(std::memory_order_acquire);
+        if (ready <= next) {
+            const std::uint64_t bytes = geometry_.file_bytes(std::max<std::uint64_t>(ahead, 1));
+            DVEC_TRY(create_segment(file_system_, geometry_, segment + 1, bytes));
+            ready = next + bytes;
+        }
+        const std::lock_guard hold(append);
+        return leave_segment(next, ready, end);
+    });
+}
+
+// Under the append lock; `ready_end` does not change meanwhile.
+base::Status Writer::leave_segment(Position next, Position ready, const Draft &end) {
+    const Position head = state_.head.load(std::memory_order_relaxed);
+    if (head >= next)
+        return {};
+    if (geometry_.place(head, end.record_bytes()) == head) {
+        const auto room = fits(end);
+        if (!room.ok())
+            return room.status();
+        if (!room.value())
+            return {};
+        write_record(head, end, 0);
+    }
+    state_.ready_end.store(ready, std::memory_order_release);
+    state_.head.store(next, std::memory_order_release);
+    return {};
 }
 
 base::Result<bool> Writer::fits(const Draft &draft) {
@@ -158,7 +236,7 @@ base::Result<bool> Writer::fits(const Draft &draft) {
                 "a log record cannot hold " + std::to_string(draft.payload_bytes()) + " bytes");
         const Position head = state_.head.load(std::memory_order_relaxed);
         const Position place = geometry_.place(head, bytes);
-        if (place + bytes > state_.ready_end.load(std::memory_order_acquire))
+        if (geometry_.reach(place + bytes) > state_.ready_end.load(std::memory_order_acquire))
             return false;
 
         const std::uint32_t generation = state_.generation.load(std::memory_order_acquire);
@@ -184,7 +262,10 @@ base::Status Writer::map_segment(std::uint64_t number) {
     const auto size = file.value()->size();
     if (!size.ok())
         return size.status();
-    if (size.value() < geometry_.segment_bytes)
+    // Under the append lock, but a growth may be under way: the lower size was there before.
+    const Position ready = state_.ready_end.load(std::memory_order_acquire);
+    if (geometry_.start_of(number) + size.value() <
+        std::min(ready, geometry_.start_of(number + 1)))
         return {base::Code::corrupt,
                 "log segment \"" + file.value()->path() + "\" is shorter than it was made"};
     auto mapping = file.value()->map(geometry_.segment_bytes, base::Access::read_write);
@@ -278,9 +359,11 @@ base::Status Writer::sync() {
 
 base::Status Writer::sync_segment(std::uint64_t segment) {
     auto file = file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
-    if (!file.ok())
-        return std::move(file).status();
-    base::Status status = file.value()->sync();
+    return file.ok() ? sync_file(*file.value()) : std::move(file).status();
+}
+
+base::Status Writer::sync_file(base::File &file) {
+    base::Status status = file.sync();
     if (!status.ok())
         state_.sync_failed.store(1, std::memory_order_release);
     return status;

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "engine/base/file.hpp"
+#include "engine/base/mutex.hpp"
 #include "engine/base/status.hpp"
 #include "engine/log/format.hpp"
 #include "engine/log/reader.hpp"
@@ -59,19 +60,27 @@ class Writer {
     base::Status begin(Position start = 0);
 
     // Makes a replayed log ready for appending behind `report.end`, and everything before it
-    // durable: zeroes the rest of that segment, removes the segments behind it and those before
+    // durable: cuts the rest of that segment off, removes the segments behind it and those before
     // `report.first`, syncs, and sets the state. When replay's caller dropped records, it lowers
     // `report.max_lsn` before. Same conditions as begin(). Refused after a failed sync: what was
     // lost then does not come back.
     base::Status resume(const ReplayReport &report);
 
     // Makes sure that a record, or several without loss in between, of `bytes` altogether fit
-    // behind the head: creates the next segments as needed (zero-filled, durable, so that a later
-    // sync has only data to write). Not under the append lock, but serialised by the caller (one
-    // process at a time). Code::no_space changes nothing; after any other failure of the file
+    // behind the head; where they do not, makes `ahead` bytes behind it ready (of which a full disk may
+    // leave some out), in this segment's file and the next ones (zero-filled, durable, so that a
+    // later sync has only data to write). Not under the append lock, but serialised by the caller
+    // (one process at a time). Code::no_space changes nothing; after any other failure of the file
     // system the index should be given up. Code::limit_exceeded for more than a segment, and when
     // segment numbers have run out.
-    base::Status prepare(std::size_t bytes);
+    base::Status prepare(std::size_t bytes, std::uint64_t ahead = least_ahead);
+
+    // Ends the segment of the head, so that the next checkpoint may let go of its file: what comes
+    // is written to the next segment. Serialised as prepare() is; takes `append` for a moment.
+    // Leaves the log as it is when others append so fast that the moment is not found.
+    base::Status end_segment(base::Mutex &append, std::uint64_t ahead = least_ahead);
+
+    static constexpr std::uint64_t least_ahead = std::uint64_t{16} << 10;
 
     // Under the append lock. Whether the draft fits without prepare(), counting the loss at the end
     // of a segment; maps the segment it would go to, which is the only thing that can fail in
@@ -103,13 +112,18 @@ class Writer {
 
     Writer(base::FileSystem &file_system, Geometry geometry, SharedState &state) noexcept;
 
+    base::Status make_ready(Position needed, Position wished);
+    base::Status extend_to(Position end);
+    base::Status leave_segment(Position next, Position ready, const Draft &end);
     base::Status map_segment(std::uint64_t number);
     std::byte *address(Position position) const noexcept;
     void write_record(Position position, const Draft &draft, std::uint32_t node) noexcept;
 
     base::Status clear_behind(Position end);
-    base::Status remove_segments_outside(Position first, Position end);
+    template <class Kept>  // of a segment's first position
+    base::Status remove_segments_unless(const Kept &kept);
     base::Status sync_segment(std::uint64_t segment);
+    base::Status sync_file(base::File &file);
     base::Status sync_all_segments();
     void set_state(Position first, Position end, std::uint64_t max_lsn) noexcept;
 

@@ -65,16 +65,13 @@ CheckpointRecord describe_in_record(const Description &description) {
     return record;
 }
 
-Status note_place(base::FileSystem &file_system, graph::NodeStore &nodes,
-                  CheckpointRecord *record) {
-    auto identity = nodes.file_identity();
-    if (!identity.ok())
-        return std::move(identity).status();
+void note_place(base::FileSystem &file_system, const graph::NodeStore &nodes,
+                CheckpointRecord *record) {
+    const base::FileIdentity &identity = nodes.file_identity();
     record->boot = current_boot(file_system);
-    record->nodes_device = identity.value().device;
-    record->nodes_inode = identity.value().inode;
-    record->nodes_born = identity.value().born;
-    return {};
+    record->nodes_device = identity.device;
+    record->nodes_inode = identity.inode;
+    record->nodes_born = identity.born;
 }
 
 Status take_checkpoint(base::FileSystem &file_system, const Description &description,
@@ -86,7 +83,7 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         DVEC_TRY(nodes.sync());
         DVEC_TRY(wal.flush(now.max_lsn));
 
-        DVEC_TRY(note_place(file_system, nodes, &record));
+        note_place(file_system, nodes, &record);
         if (kind == CheckpointKind::clean) {
             auto change_time = nodes.file_change_time();
             if (!change_time.ok())
@@ -117,6 +114,13 @@ Status leave_clean_state(base::FileSystem &file_system, const Description &descr
         if (state.clean.load(std::memory_order_acquire) == 0)
             return {};
         const std::lock_guard hold(locks.grow);
+        return leave_clean_state_locked(file_system, description, state);
+    });
+}
+
+Status leave_clean_state_locked(base::FileSystem &file_system, const Description &description,
+                                SharedState &state) {
+    return base::guarded([&]() -> Status {
         if (state.clean.load(std::memory_order_acquire) == 0)
             return {};
         auto file = CheckpointFile::open(file_system, description.directory);

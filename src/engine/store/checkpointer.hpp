@@ -32,8 +32,8 @@ enum class CheckpointKind : std::uint8_t {
 CheckpointRecord describe_in_record(const Description &description);
 
 // Names the boot and the file in which `nodes` were last written.
-base::Status note_place(base::FileSystem &file_system, graph::NodeStore &nodes,
-                        CheckpointRecord *record);
+void note_place(base::FileSystem &file_system, const graph::NodeStore &nodes,
+                CheckpointRecord *record);
 
 // Run by the one party that links (nothing may be linked meanwhile; inserts and deletes go on).
 // `nodes` is that party's mapping. After a failed sync the index must be given up for a rebuild:
@@ -47,5 +47,8 @@ base::Status take_checkpoint(base::FileSystem &file_system, const Description &d
 // byte is stored in any file, a link included. Cheap when the state is not clean. Takes locks.grow.
 base::Status leave_clean_state(base::FileSystem &file_system, const Description &description,
                                SharedState &state, Locks locks);
+// The same for one who holds locks.grow.
+base::Status leave_clean_state_locked(base::FileSystem &file_system, const Description &description,
+                                      SharedState &state);
 
 }  // namespace dvec::store

@@ -178,7 +178,7 @@ Status Compactor::write_checkpoint() {
     record.server_start = state_.server_start.load();
     record.files = new_files_;
     record.repair = state_.repair.load();
-    DVEC_TRY(note_place(file_system_, *nodes_, &record));
+    note_place(file_system_, *nodes_, &record);
     auto file = CheckpointFile::open(file_system_, description_.directory);
     if (!file.ok())
         return std::move(file).status();

@@ -15,6 +15,7 @@
 
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/payload.hpp"
+#include "engine/store/room.hpp"
 
 namespace dvec::store {
 
@@ -142,7 +143,9 @@ Status Index::make_room(std::size_t log_bytes) {
             return Status(Code::limit_exceeded, "index has reached its maximum of " +
                                                     std::to_string(graph::max_nodes) + " entries");
         DVEC_TRY(nodes_->reserve_slots(1));
-        DVEC_TRY(log_->prepare(log_bytes));
+        const Room room =
+            room_ahead(nodes_->layout(), state_, description_.segment_bytes);
+        DVEC_TRY(log_->prepare(log_bytes, std::max(2 * room.log_bytes, log::Writer::least_ahead)));
     }
     return refresh_nodes();
 }
@@ -168,13 +171,13 @@ Status Index::ready_to_write() {
     DVEC_TRY(open_log());
     if (state_.clean.load(std::memory_order_acquire) == 0)
         return {};
-    {
-        // Before the clean state is left, so that recovery can tell a log that is gone from one
-        // that was never begun.
-        const std::lock_guard hold(locks_.grow);
-        DVEC_TRY(log_->prepare(1));
-    }
-    return leave_clean_state(file_system_, description_, state_, locks_);
+    const std::lock_guard hold(locks_.grow);
+    // By now the shared state may be of another index, whose clean state must stay.
+    DVEC_TRY(check_current());
+    // Before the clean state is left, so that recovery can tell a log that is gone from one that was
+    // never begun.
+    DVEC_TRY(log_->prepare(1));
+    return leave_clean_state_locked(file_system_, description_, state_);
 }
 
 Status Index::remove(NodeId id, std::uint64_t lsn) {
@@ -192,6 +195,7 @@ Status Index::remove(NodeId id, std::uint64_t lsn) {
             if (!removed.ok() || removed.value())
                 return removed.ok() ? Status() : std::move(removed).status();
             const std::lock_guard hold(locks_.grow);
+            DVEC_TRY(check_current());
             room = log_->prepare(draft.record_bytes());
         }
         return room.code() == Code::no_space ? remove_unlogged(id) : room;
@@ -215,9 +219,10 @@ Result<bool> Index::try_remove(const log::Draft &draft, NodeId id) {
 // A full disk must not keep anybody from removing: the mark is in the node files, and a checkpoint,
 // which needs no space, makes it durable.
 Status Index::remove_unlogged(NodeId id) {
-    DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
-    const std::lock_guard hold(locks_.append);
+    const std::lock_guard hold_grow(locks_.grow);
     DVEC_TRY(check_current());
+    DVEC_TRY(leave_clean_state_locked(file_system_, description_, state_));
+    const std::lock_guard hold(locks_.append);
     if (nodes_->mark_deleted(id))
         state_.unlogged_removals.store(1);
     return {};

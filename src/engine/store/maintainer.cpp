@@ -8,6 +8,7 @@
 #include "engine/graph/sanitize.hpp"
 #include "engine/graph/twins.hpp"
 #include "engine/store/index.hpp"
+#include "engine/store/room.hpp"
 
 namespace dvec::store {
 
@@ -26,9 +27,6 @@ constexpr std::uint64_t connected_at_rest = 256;
 // Likewise for rows removed and chains of twins.
 constexpr std::uint64_t tidied_while_linking = 32;
 constexpr std::uint64_t tidied_at_rest = 1024;
-
-// So much space for rows to come is kept ready in the node file; in the log it is half a segment.
-constexpr std::uint32_t slot_bytes_ahead = 6u << 20;
 
 }  // namespace
 
@@ -93,13 +91,16 @@ Status Maintainer::allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes) 
         return {};
     const std::lock_guard hold(locks_.grow);
     DVEC_TRY(nodes_->reserve_slots(slots));
-    return log_->prepare(log_bytes);
+    return log_->prepare(log_bytes, std::max(2 * log_bytes, log::Writer::least_ahead));
 }
 
 Status Maintainer::make_room_ahead() {
     return base::guarded([&]() -> Status {
-        const std::uint32_t slots = std::max(1u, slot_bytes_ahead / nodes_->layout().stride);
-        Status space = allocate_ahead(slots, description_.segment_bytes / 2);
+        const Room room =
+            room_ahead(nodes_->layout(), state_, description_.segment_bytes);
+        const auto slots = static_cast<std::uint32_t>(
+            std::max<std::uint64_t>(1, room.slot_bytes / nodes_->layout().stride));
+        Status space = allocate_ahead(slots, room.log_bytes);
         if (space.code() != base::Code::no_space && space.code() != base::Code::limit_exceeded)
             DVEC_TRY(std::move(space));
         // Not with every row, but before the warm ones are used up.
@@ -252,8 +253,33 @@ std::uint32_t Maintainer::relink_nodes() const noexcept {
     return state_.graph.linked.load() - state_.checkpoint_linked.load();
 }
 
+bool Maintainer::has_large_log() const noexcept {
+    const log::Position first = state_.log.first.load(std::memory_order_acquire);
+    const log::Position ready = state_.log.ready_end.load(std::memory_order_acquire);
+    return state_.log.head.load(std::memory_order_acquire) > first &&
+           !small_beside_index(ready - first, nodes_->layout(), state_);
+}
+
+// A checkpoint frees the segments before the one its log begins in. Where that one is large for its
+// index, as after many changes of few rows, the log goes on in a new one. A full disk keeps it.
+Status Maintainer::leave_large_log() {
+    const std::uint64_t segment_bytes = description_.segment_bytes;
+    const log::Position head = state_.log.head.load(std::memory_order_acquire);
+    const log::Position begin = head - head % segment_bytes;
+    const log::Position ready = state_.log.ready_end.load(std::memory_order_acquire);
+    if (head == begin ||
+        small_beside_index(std::min(ready - begin, segment_bytes), nodes_->layout(), state_))
+        return {};
+    const std::lock_guard hold(locks_.grow);
+    Status left = log_->end_segment(locks_.append);
+    return left.code() == base::Code::no_space || left.code() == base::Code::limit_exceeded
+               ? Status()
+               : left;
+}
+
 Status Maintainer::checkpoint(WalFlusher &wal, CheckpointKind kind) {
     return base::guarded([&]() -> Status {
+        DVEC_TRY(leave_large_log());
         DVEC_TRY(sync_log());
         if (kind == CheckpointKind::running) {
             // So that recovery can tell a log that is gone from one that was not begun. On a full

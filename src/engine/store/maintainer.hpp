@@ -79,6 +79,9 @@ class Maintainer {
     // Nodes linked since the last checkpoint: a crash would have them linked again.
     std::uint32_t relink_nodes() const noexcept;
 
+    // Whether the log's files are large for the index, so that a checkpoint would make them smaller.
+    bool has_large_log() const noexcept;
+
     // Takes a checkpoint and removes the log before it.
     base::Status checkpoint(WalFlusher &wal, CheckpointKind kind);
 
@@ -99,6 +102,7 @@ class Maintainer {
 
     base::Status need_linker(const std::atomic<bool> &stop);
     base::Status allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes);
+    base::Status leave_large_log();
 
     base::FileSystem &file_system_;
     Description description_;

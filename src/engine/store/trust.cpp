@@ -29,10 +29,7 @@ Result<Judgement> judge(base::FileSystem &file_system, graph::NodeStore &nodes,
     const CheckpointRecord &checkpoint = found.record;
     if (checkpoint.owner_system != found.system)
         return Judgement{Trust::contents, "its files come from another cluster"};
-    auto identity = nodes.file_identity();
-    if (!identity.ok())
-        return std::move(identity).status();
-    if (!same_file(identity.value(), checkpoint))
+    if (!same_file(nodes.file_identity(), checkpoint))
         return Judgement{Trust::contents, "its files are copies"};
     if (history.foreign_recovery_since(checkpoint.server_start))
         return Judgement{Trust::contents, "the server has recovered from the WAL of another since"};

@@ -85,7 +85,9 @@ TEST(LogDamage, LastSegmentCutAtEveryByteYieldsThePrefix) {
         ASSERT_TRUE(result.status.ok());
         ASSERT_EQ(result.records, expected) << size;
         ASSERT_TRUE(result.report.damage.empty()) << size;
-        ASSERT_TRUE(result.report.broken_tail.has_value()) << "segments have one size";
+        const bool cut_to_the_quick = 2 * small_segment + size < log.state().head.load() + 4;
+        ASSERT_EQ(result.report.broken_tail.has_value(), cut_to_the_quick)
+            << size << ": behind the last record there are zeros in every segment";
     }
     fs::remove(path);
     const ReplayResult result = log.replay();
@@ -333,6 +335,7 @@ TEST(LogDamage, OverlongRecordIsNotARecord) {
         const Payload image = forge(0, segment_bytes, test_identity,
                                     make_payload(1, log::max_payload_bytes + excess));
         std::vector<char> bytes = read_bytes(log.segment(0));
+        bytes.resize(segment_bytes);
         std::memcpy(bytes.data(), image.data(), image.size());
         write_bytes(log.segment(0), bytes);
         const ReplayResult result = log.replay();

@@ -281,5 +281,61 @@ TEST(LogUnfinished, ChangeOfSegments) {
     EXPECT_TRUE(log.replay().report.damage.empty());
 }
 
+// A segment larger than a step grows while it is written, and a log of few records stays small.
+TEST(LogResume, ASegmentGrowsInStepsAndIsCutBackToWhatItHolds) {
+    constexpr std::uint64_t segment_bytes = 1 << 20;
+    LogUnderTest log(segment_bytes);
+    std::vector<ReadRecord> records;
+    std::uint64_t steps = 0;
+    std::uint64_t before = 0;
+    for (std::uint32_t node = 0; log.state().head < 2 * segment_bytes + 5000; ++node) {
+        records.push_back(log.append(node, node * 7919 % 3000));
+        const std::uint64_t segment = log.state().head / segment_bytes;
+        const std::uint64_t bytes = fs::file_size(log.segment(segment));
+        ASSERT_EQ(segment * segment_bytes + bytes, log.state().ready_end.load());
+        steps += bytes != before;
+        before = bytes;
+        if (segment > 0) {
+            ASSERT_EQ(fs::file_size(log.segment(segment - 1)), segment_bytes);
+        }
+    }
+    EXPECT_GT(steps, 100u);
+    EXPECT_EQ(log.crash_and_resume().records, records);
+    EXPECT_EQ(fs::file_size(log.segment(2)), log.state().ready_end.load() - 2 * segment_bytes);
+    EXPECT_LE(fs::file_size(log.segment(2)), 12288u);
+    for (std::uint32_t node = 10'000; node < 10'100; ++node)
+        records.push_back(log.append(node, 900));
+    EXPECT_EQ(log.crash_and_resume().records, records);
+}
+
+class MutexOfNobody final : public base::Mutex {
+  public:
+    void lock() override {}
+    void unlock() override {}
+};
+
+// For every place in a segment: the log goes on in the next one, whether records follow or not, and
+// what was before can be discarded.
+TEST(LogResume, AnEndedSegmentIsFollowedByTheNext) {
+    MutexOfNobody append;
+    for (std::size_t size = 0; size < small_segment - 32; size += 8) {
+        SCOPED_TRACE(size);
+        LogUnderTest log;
+        std::vector<ReadRecord> records{log.append(1, size)};
+        ASSERT_TRUE(log.writer().end_segment(append).ok());
+        EXPECT_EQ(log.state().head.load(), small_segment);
+        EXPECT_EQ(log.state().ready_end.load(), 2 * small_segment);
+        EXPECT_EQ(log.crash_and_resume().records, records);
+        EXPECT_FALSE(log.replay().report.broken_tail.has_value());
+        // A start that came no further than this finds what the first one found.
+        EXPECT_EQ(log.crash_and_resume().records, records);
+        records.push_back(log.append(2, 100));
+        EXPECT_EQ(log.crash_and_resume().records, records);
+        ASSERT_TRUE(log.writer().discard_before(small_segment).ok());
+        EXPECT_FALSE(fs::exists(log.segment(0)));
+        EXPECT_EQ(log.replay(small_segment).records, std::vector<ReadRecord>{records[1]});
+    }
+}
+
 }  // namespace
 }  // namespace dvec::test

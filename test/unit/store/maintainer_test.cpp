@@ -2,13 +2,17 @@
 // start and making links sound that may hold anything.
 #include "engine/store/maintainer.hpp"
 
+#include <filesystem>
+
 #include "../support/faulty_file_system.hpp"
+#include "engine/store/room.hpp"
 #include "store_fixture.hpp"
 
 namespace dvec::test {
 namespace {
 
 using base::Code;
+using store::CheckpointKind;
 using store::Start;
 
 class StoreMaintainer : public testing::Test {
@@ -115,19 +119,66 @@ TEST_F(StoreMaintainer, RoomAheadSparesSessionsTheWork) {
     store_.insert(*index_, 300);
     ASSERT_TRUE(maintainer_->make_room_ahead().ok());
     const std::uint32_t capacity = store_.state->graph.capacity.load();
-    EXPECT_GE((capacity - 301u) * std::size_t{index_->nodes().layout().stride}, 4'000'000u);
+    EXPECT_GE((capacity - 301u) * std::size_t{index_->nodes().layout().stride}, 4096u);
     EXPECT_GE(store_.state->log.ready_end.load() - store_.state->log.head.load(),
               store_.description.segment_bytes / 2);
     const log::Position ready_end = store_.state->log.ready_end.load();
     ASSERT_TRUE(maintainer_->make_room_ahead().ok());
     EXPECT_EQ(store_.state->graph.capacity.load(), capacity) << "there was enough";
     EXPECT_EQ(store_.state->log.ready_end.load(), ready_end);
-    for (Row row = 301; row < 1000; ++row)
+    for (Row row = 301; row < capacity; ++row)
         store_.insert(*index_, row);
     EXPECT_EQ(store_.state->graph.capacity.load(), capacity);
-    expect_rows(*index_, row_range(0, 1000));
+    expect_rows(*index_, row_range(0, capacity));
     crash();
-    expect_rows(*index_, row_range(0, 1000));
+    expect_rows(*index_, row_range(0, capacity));
+}
+
+// Rows and log of few rows stay small whatever is done to them; the rows of a large index find space.
+TEST_F(StoreMaintainer, RoomAheadIsInProportion) {
+    const graph::Layout &layout = index_->nodes().layout();
+    store::SharedState state{};
+    const auto room = [&](std::uint64_t bytes, std::uint64_t new_log) {
+        state.graph.allocated.store(static_cast<std::uint32_t>(bytes / layout.stride));
+        state.log.head.store(new_log);
+        return store::room_ahead(layout, state, 4u << 20);
+    };
+    EXPECT_LE(room(1000, 0).slot_bytes, 4096u);
+    EXPECT_LE(room(1000, 0).log_bytes, 4096u);
+    EXPECT_LE(room(2u << 20, 0).slot_bytes + room(2u << 20, 0).log_bytes, (2u << 20) / 16);
+    EXPECT_EQ(room(1u << 30, 0).slot_bytes, 6u << 20);
+    EXPECT_EQ(room(1u << 30, 0).log_bytes, 2u << 20);
+    EXPECT_EQ(room(1000, 100u << 20).log_bytes, 2u << 20) << "where many rows come";
+}
+
+// 300 rows that change 100 times over: only what a restart needs of the log is kept.
+TEST(StoreSmallIndex, ACheckpointLeavesASmallLog) {
+    StoreUnderTest store;
+    store.description.segment_bytes = 4u << 20;
+    ASSERT_NO_FATAL_FAILURE(store.build(300));
+    ASSERT_EQ(store.recover().start, Start::clean);
+    auto index = store.open();
+    auto maintainer = store.maintainer();
+    const auto log_bytes = [&] {
+        std::uint64_t bytes = 0;
+        for (const auto &file : std::filesystem::directory_iterator(store.folder()))
+            if (file.path().filename().string().starts_with("log."))
+                bytes += file.file_size();
+        return bytes;
+    };
+    store.insert(*index, 300);
+    EXPECT_LE(log_bytes(), 16u << 10);
+    for (Row row = 301; row < 30'000; ++row)
+        store.insert(*index, row);
+    const std::uint64_t before = log_bytes();
+    EXPECT_GE(before, 2u << 20);
+    EXPECT_LE(before, 4u << 20);
+    FakeWal wal;
+    ASSERT_TRUE(maintainer->checkpoint(wal, CheckpointKind::running).ok());
+    EXPECT_LE(log_bytes(), 16u << 10);
+    store.insert(*index, 30'000);
+    ASSERT_TRUE(maintainer->checkpoint(wal, CheckpointKind::running).ok());
+    EXPECT_LE(log_bytes(), 16u << 10) << "little to let go of";
 }
 
 TEST_F(StoreMaintainer, RoomAheadFollowsTheRows) {
@@ -152,17 +203,19 @@ TEST(StoreFullDiskAhead, IsNoConcernBeforeARowNeedsTheSpace) {
     auto maintainer = store.maintainer();
     store.insert(*index, 10);
     const std::uint32_t capacity = store.state->graph.capacity.load();
+    for (Row row = 11; row < capacity - 2; ++row)
+        store.insert(*index, row);
     files.plan().fail(Operation::allocate, 1, ENOSPC, Persistence::forever);
     files.plan().fail(Operation::write, 1, ENOSPC, Persistence::forever);
     EXPECT_TRUE(maintainer->make_room_ahead().ok());
     EXPECT_EQ(store.state->graph.capacity.load(), capacity);
-    store.insert(*index, 11);
+    store.insert(*index, capacity - 2);
     files.plan().heal();
     files.plan().fail(Operation::allocate, 1, EIO);
     EXPECT_EQ(maintainer->make_room_ahead().code(), Code::io_error);
     EXPECT_TRUE(maintainer->make_room_ahead().ok());
     EXPECT_GT(store.state->graph.capacity.load(), capacity);
-    expect_rows(*index, row_range(0, 12));
+    expect_rows(*index, row_range(0, capacity - 1));
 }
 
 }  // namespace
