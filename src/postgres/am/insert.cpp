@@ -34,7 +34,7 @@ base::Status collect_rows(OpenIndex *open, uint32 limit) {
         if (!refreshed.ok())
             return std::move(refreshed).status();
         auto rows = std::make_unique<store::TidMap>();
-        DVEC_TRY(rows->fill(open->index->nodes(), limit, nullptr));
+        DVEC_TRY(rows->fill(open->index->nodes(), std::min(limit, refreshed.value()), nullptr));
         open->rebuilt_rows = std::move(rows);
         return {};
     });
@@ -43,19 +43,23 @@ base::Status collect_rows(OpenIndex *open, uint32 limit) {
 // Whether a repair has already taken this row from the heap: it can have if the row's transaction
 // had begun when the repair ended, as that of another's row has. An entry that vacuum has marked
 // since was of an earlier row at this TID.
-bool repair_has_row(OpenIndex *open, ItemPointer tid, RowOrigin origin) {
+Attempt look_for_repaired_row(OpenIndex *open, ItemPointer tid, RowOrigin origin, bool *found) {
+    *found = false;
     const uint64 before = open->entry->rebuilt_before_xid.load(std::memory_order_acquire);
     if (before == 0)
-        return false;
+        return Attempt::done;
     if (origin != RowOrigin::others &&
         U64FromFullTransactionId(GetTopFullTransactionId()) >= before)
-        return false;
-    if (!open->rebuilt_rows)
-        ok_or_raise([&] { return collect_rows(open, open->entry->rebuilt_nodes.load()); });
+        return Attempt::done;
+    if (!open->rebuilt_rows &&
+        attempt([&] { return collect_rows(open, open->entry->rebuilt_nodes.load()); }) ==
+            Attempt::files_replaced)
+        return Attempt::files_replaced;
     const auto rows = open->rebuilt_rows->at(engine_tid(tid));
-    return std::any_of(rows.begin(), rows.end(), [open](const store::TidMap::Entry &row) {
+    *found = std::any_of(rows.begin(), rows.end(), [open](const store::TidMap::Entry &row) {
         return graph::is_live(open->index->nodes().state(row.node));
     });
+    return Attempt::done;
 }
 
 // Rows of a concurrent build come from other transactions.
@@ -99,7 +103,12 @@ Attempt insert_value(Relation index, Relation heap, ItemPointer tid, Datum value
     const void *bytes =
         encode_row(*index_support(index), static_cast<int>(open->entry->shape.dimensions), value);
     const RowOrigin origin = origin_of_row(heap, index_info);
-    if (bytes == nullptr || repair_has_row(open, tid, origin))
+    if (bytes == nullptr)
+        return Attempt::done;
+    bool there = false;
+    if (look_for_repaired_row(open, tid, origin, &there) == Attempt::files_replaced)
+        return Attempt::files_replaced;
+    if (there)
         return Attempt::done;
     if (insert_row(open, tid, bytes, origin) == Attempt::files_replaced)
         return Attempt::files_replaced;

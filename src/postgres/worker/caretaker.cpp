@@ -11,6 +11,7 @@
 #include "engine/store/compactor.hpp"
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/worker/entry_room.hpp"
 #include "postgres/worker/horizon.hpp"
 #include "postgres/worker/open_index.hpp"
 #include "postgres/worker/registry.hpp"
@@ -64,13 +65,17 @@ std::vector<Ward> &wards() noexcept {
     return *list;
 }
 
+// By entry, the generation of its latest ward: there may be thousands.
+uint64 &generation_in_care(const IndexEntry &entry) {
+    static auto *generations =
+        new std::vector<uint64>(static_cast<std::size_t>(registry()->capacity));
+    return (*generations)[static_cast<std::size_t>(&entry - registry()->entries)];
+}
+
 // Whether an index is ready that has no ward yet.
 bool is_new(const IndexEntry &entry) {
     const uint64 generation = entry.generation.load(std::memory_order_acquire);
-    return in_use(entry, generation) &&
-           std::none_of(wards().begin(), wards().end(), [&](const Ward &ward) {
-               return ward.entry == &entry && ward.generation == generation;
-           });
+    return in_use(entry, generation) && generation_in_care(entry) != generation;
 }
 
 // Milliseconds from now until `since` + `interval`, at least 0.
@@ -85,6 +90,7 @@ void take_in(IndexEntry *entry, uint64 generation, TimestampTz now) {
     ward.locks = std::make_unique<EntryLocks>(*entry);
     ward.last_flush = ward.last_checkpoint = ward.last_link = now;
     wards().push_back(std::move(ward));
+    generation_in_care(*entry) = generation;
 }
 
 void drop_wards_not_in_use() {
@@ -163,7 +169,7 @@ bool checkpoint_due(const Ward &ward, TimestampTz now) {
     const uint32 relink = ward.maintainer->relink_nodes();
     if (ward.entry->checkpoints_wanted.load() > 0)
         return true;
-    if (replay == 0 && relink == 0)
+    if (replay == 0 && relink == 0 && !ward.maintainer->has_large_log())
         return false;
     return replay >= settings::checkpoint_bytes() ||
            relink >= most_relinking(ward.maintainer->state()) ||
@@ -379,6 +385,7 @@ long care_for(Ward &ward, const std::atomic<bool> &stop) {
 long care_for_all(const std::atomic<bool> &stop) {
     // Asked for in every round, so that a value is there when a checkpoint is due.
     (void)safe_reconcile_lsn();
+    keep_entries_free();
     drop_wards_not_in_use();
     take_in_new(GetCurrentTimestamp());
     long sleep = longest_sleep_ms;

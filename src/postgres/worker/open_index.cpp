@@ -13,6 +13,7 @@
 #include "engine/base/never_destroyed.hpp"
 #include "engine/store/recovery.hpp"
 #include "postgres/bridge/cleanup.hpp"
+#include "postgres/worker/entry_room.hpp"
 #include "postgres/worker/repair_state.hpp"
 #include "postgres/worker/server_starts.hpp"
 #include "postgres/worker/sweep.hpp"
@@ -20,6 +21,7 @@
 extern "C" {
 #include "access/transam.h"
 #include "access/xact.h"
+#include "pgstat.h"
 #include "utils/timestamp.h"
 }
 
@@ -31,7 +33,7 @@ namespace {
 
 // How a process finds an index it wants to use.
 struct Sight {
-    IndexEntry *entry;
+    IndexEntry *entry;  // null: it has none, and there is none to be had at the moment
     uint64 generation;
     // `closed`: it was, and is `opening` now; the caller has to open it.
     IndexState state;
@@ -46,6 +48,11 @@ Sight look_for(const IndexFile &file, IfBusy if_busy) {
     IndexEntry *entry = find_entry(file);
     if (entry == nullptr)
         entry = make_entry(file);
+    if (entry == nullptr) {
+        LWLockRelease(&table->lock);
+        return {nullptr, 0, IndexState::closed, false};
+    }
+    entry->used_lately.store(1, std::memory_order_relaxed);
     Sight found{entry, entry->generation.load(), entry->state.load(), false};
     if (found.state == IndexState::closed)
         entry->state.store(IndexState::opening);
@@ -56,6 +63,14 @@ Sight look_for(const IndexFile &file, IfBusy if_busy) {
         found.state != IndexState::ready)
         ConditionVariablePrepareToSleep(&entry->state_changed);
     LWLockRelease(&table->lock);
+    return found;
+}
+
+// The same when all entries are taken: frees one.
+Sight look_with_entry(const IndexFile &file, IfBusy if_busy) {
+    Sight found = look_for(file, if_busy);
+    while (found.entry == nullptr && free_resting_entry())
+        found = look_for(file, if_busy);
     return found;
 }
 
@@ -205,15 +220,23 @@ void report_opening(const IndexEntry *entry, const RepairResult *repaired) {
                          opening.milliseconds, what)));
 }
 
+// Whether the index was repaired since the server started is not known any more once its entry was
+// given to another. No transaction is that old, but CREATE INDEX CONCURRENTLY may still add rows of
+// others that the repair has added: so whoever does that looks.
+void recall_repairs(IndexEntry *entry) {
+    entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
+    entry->rebuilt_before_xid.store(registry()->repairs_forgotten.load() ? 1 : 0);
+}
+
 // Everything up to the point where it is known whether others may use the index. Returns the state
 // it is in then.
 IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
     const TimestampTz begin = GetCurrentTimestamp();
     set_shape(entry, source.shape());
     reset_shared_state(entry);
-    entry->rebuilt_before_xid.store(0);
 
     const StartSummary summary = recover_files(entry);
+    recall_repairs(entry);
     report_damage(summary);
     OpeningRecord opening{};
     opening.kind = summary.start == store::Start::clean ? OpeningRecord::Kind::clean
@@ -252,8 +275,7 @@ void open_now(IndexEntry *entry, IndexSource &source) {
 // is not ready. Sessions that are about to write find out when they do.
 void make_others_let_go(IndexEntry *entry) {
     { const Holding care(entry->care_lock); }
-    const NobodyWrites hold(entry);
-    begin_life(entry);
+    end_life(entry);
 }
 
 void rebuild(IndexEntry *entry, IndexSource &source, RepairResult *result) {
@@ -296,14 +318,27 @@ void abandon_repair(int, Datum entry) {
     fail_repair(static_cast<IndexEntry *>(static_cast<void *>(DatumGetPointer(entry))));
 }
 
+// All entries are in the hands of others, each for a moment.
+void wait_for_an_entry() {
+    constexpr long look_again_ms = 10;
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, look_again_ms,
+                    PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+}
+
 // Returns when the index is ready.
-IndexEntry *ready_entry(const IndexFile &file, IndexSource &source) {
+Sight ready_entry(const IndexFile &file, IndexSource &source) {
     // Someone who would have to tell may have died, and the time for others may run out.
     constexpr long look_again_ms = 1000;
     for (;;) {
-        const Sight found = look_for(file, IfBusy::prepare_to_sleep);
+        const Sight found = look_with_entry(file, IfBusy::prepare_to_sleep);
+        if (found.entry == nullptr) {
+            wait_for_an_entry();
+            continue;
+        }
         if (found.state == IndexState::ready)
-            return found.entry;
+            return found;
         if (found.state == IndexState::closed) {
             open_now(found.entry, source);
         } else if (found.repair_here) {
@@ -336,11 +371,21 @@ bool still_valid(const OpenIndex &open) {
     return in_use(*open.entry, open.generation) && open.index->is_current();
 }
 
+// The mark of others' clock is written only where it is not there: it is looked at for every row.
+void note_use(OpenIndex *open) {
+    static uint64 uses = 0;
+    open->last_used = ++uses;
+    if (open->entry->used_lately.load(std::memory_order_relaxed) == 0)
+        open->entry->used_lately.store(1, std::memory_order_relaxed);
+}
+
 OpenIndex *find_open(const IndexFile &file) {
     const auto [begin, end] = open_indexes().equal_range(key_of(file));
     for (auto it = begin; it != end; ++it)
-        if (still_valid(it->second))
+        if (still_valid(it->second)) {
+            note_use(&it->second);
             return &it->second;
+        }
     return nullptr;
 }
 
@@ -357,17 +402,35 @@ void close_stale() {
     }
 }
 
-base::Result<OpenIndex *> open_here(IndexEntry *entry) {
+// A process may have only so many mappings (vm.max_map_count), four for each index it writes to.
+constexpr std::size_t most_open = 2048;
+
+void close_longest_unused() {
+    auto &table = open_indexes();
+    if (table.size() < most_open)
+        return;
+    auto longest = table.end();
+    for (auto it = table.begin(); it != table.end(); ++it)
+        if (it->second.pins == 0 &&
+            (longest == table.end() || it->second.last_used < longest->second.last_used))
+            longest = it;
+    if (longest != table.end())
+        table.erase(longest);
+}
+
+base::Result<OpenIndex *> open_here(const IndexFile &file, IndexEntry *entry, uint64 generation) {
     OpenIndex open;
     open.entry = entry;
-    open.generation = entry->generation.load(std::memory_order_acquire);
+    open.generation = generation;
     open.locks = std::make_unique<EntryLocks>(*entry);
     auto index = store::Index::open(base::posix_file_system(), describe(*entry), entry->shared,
                                     open.locks->engine());
     if (!index.ok())
         return std::move(index).status();
     open.index = std::move(index).value();
-    return &open_indexes().emplace(key_of(entry->file), std::move(open))->second;
+    OpenIndex *opened = &open_indexes().emplace(key_of(file), std::move(open))->second;
+    note_use(opened);
+    return opened;
 }
 
 // A failure is told, not raised: it may be of no interest.
@@ -377,10 +440,11 @@ struct Opened {
     bool stale;  // the files were exchanged for others in this moment
 };
 
-Opened try_open_here(IndexEntry *entry) {
+Opened try_open_here(const IndexFile &file, const Sight &found) {
     auto opened = base::guarded([&]() -> base::Result<OpenIndex *> {
         close_stale();
-        return open_here(entry);
+        close_longest_unused();
+        return open_here(file, found.entry, found.generation);
     });
     if (!opened.ok())
         return {nullptr, pending_error(opened.status()),
@@ -409,12 +473,12 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
     require_registry();
     count_as_user();
     for (;;) {
-        IndexEntry *entry = ready_entry(file, source);
-        const uint64 generation = entry->generation.load(std::memory_order_acquire);
-        const Opened opened = try_open_here(entry);
+        const Sight found = ready_entry(file, source);
+        const Opened opened = try_open_here(file, found);
         CHECK_FOR_INTERRUPTS();
-        // What failed because the index ceased to be ready in this moment has not failed.
-        if (opened.stale || !in_use(*entry, generation))
+        // What failed because the index ceased to be ready in this moment has not failed. And by now
+        // the entry may be another index's: then that is what was opened, and nobody finds it.
+        if (opened.stale || !in_use(*found.entry, found.generation))
             continue;
         if (opened.error)
             raise_error(opened.error);
@@ -427,7 +491,9 @@ bool open_without_waiting(const IndexFile &file, IndexSource &source) {
         return true;
     require_registry();
     count_as_user();
-    const Sight found = look_for(file, IfBusy::leave);
+    const Sight found = look_with_entry(file, IfBusy::leave);
+    if (found.entry == nullptr)
+        return false;
     if (found.state == IndexState::closed)
         open_now(found.entry, source);
     return is_worth_planning(file, found.entry->state.load());
@@ -490,6 +556,11 @@ bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source) {
 }
 
 bool is_open_here(const IndexFile &file) noexcept { return find_open(file) != nullptr; }
+
+void end_life(IndexEntry *entry) {
+    const NobodyWrites hold(entry);
+    begin_life(entry);
+}
 
 void give_up(IndexEntry *entry, uint64 generation) noexcept {
     request_repair(entry, generation, Repair::rebuild, "its files could not be synced");

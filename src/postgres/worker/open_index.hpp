@@ -18,7 +18,8 @@ namespace dvec::postgres {
 struct OpenIndex {
     IndexEntry *entry = nullptr;
     uint64 generation = 0;
-    int pins = 0;  // by scans in progress
+    int pins = 0;          // by scans in progress
+    uint64 last_used = 0;  // a count of uses in this process
     std::unique_ptr<EntryLocks> locks;
     std::unique_ptr<store::Index> index;
     // What a rebuild put in, by TID; filled by the first insert that has to ask (see
@@ -43,8 +44,9 @@ class IndexSource {
     ~IndexSource() = default;
 };
 
-// Opens the index stored in `file`. Waits, interruptibly, while others open or repair it, and
-// repairs it itself where must_repair_here says so. Raises on failure. To be called where no C++
+// Opens the index stored in `file`. Waits, interruptibly, while others open or repair it or no entry
+// of the registry can be freed for it, and repairs it itself where must_repair_here says so. Raises
+// on failure. To be called where no C++
 // object with a destructor is alive.
 OpenIndex *open_index(const IndexFile &file, IndexSource &source);
 
@@ -70,6 +72,10 @@ bool open_without_waiting(const IndexFile &file, IndexSource &source);
 // Repairs an index that is in needs_repair. False when somebody else does so already, or has.
 // Raises on failure; the index needs its repair then as before.
 bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source);
+
+// Refuses whatever processes that have the index open try to write from now on: they have to open it
+// again. The entry is not ready, and the caller's. Waits for those who write (SharedLock::lock).
+void end_life(IndexEntry *entry);
 
 // Whether this process has the index open and ready to use.
 bool is_open_here(const IndexFile &file) noexcept;

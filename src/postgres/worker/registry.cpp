@@ -76,6 +76,7 @@ void reset_counters(IndexEntry *entry) {
     std::memset(static_cast<void *>(&entry->repair), 0, sizeof entry->repair);
     entry->opening_put_off = 0;
     entry->rebuilt_before_xid.store(0);
+    entry->used_lately.store(1);
     entry->scans.store(0);
     entry->last_scan.store(0);
     entry->checkpoints.store(0);
@@ -154,10 +155,7 @@ IndexEntry *make_entry(const IndexFile &file) {
             the_registry->used_end.store(i + 1, std::memory_order_release);
         return &entry;
     }
-    ereport(ERROR,
-            (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("too many dvec indexes in use"),
-             errdetail("The server keeps track of %d indexes.", the_registry->capacity),
-             errhint("Increase dvec.max_indexes and restart the server.")));
+    return nullptr;
 }
 
 void free_entry(IndexEntry *entry) noexcept {

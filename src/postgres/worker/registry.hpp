@@ -1,6 +1,6 @@
 // The table of indexes in use, in the server's shared memory: what the backends and the worker
-// share about each, and in which state it is. An entry is made when an index is opened for the
-// first time since the server started and freed when its files are gone.
+// share about each, and in which state it is. An entry is made when an index is opened and freed
+// when its files are gone, or when it rests and another index needs the entry (entry_room.hpp).
 //
 // Locking: Registry::lock protects which entry belongs to which index and every change of state. An
 // entry's own locks are taken after it, never the other way round.
@@ -95,6 +95,7 @@ struct IndexEntry {
     // TimestampTz, under Registry::lock: it could not be opened, and no query tries to before.
     int64 opening_put_off;
     RepairRecord repair;
+    std::atomic<uint32> used_lately;  // since the clock hand last passed (entry_room.hpp)
     std::atomic<uint64> scans;
     std::atomic<uint64> last_scan;  // TimestampTz of the statement that began it
     std::atomic<uint64> checkpoints;
@@ -121,6 +122,9 @@ struct Registry {
     std::atomic<uint32> no_process_told;
     // Processes that have opened an index. The worker outlives them at shutdown.
     std::atomic<uint32> users;
+    // An entry of an index that was repaired since the server started has been given to another.
+    std::atomic<bool> repairs_forgotten;
+    int hand;  // of the clock that chooses which entry goes; under `lock`
     int capacity;
     // Entries from here on were never used: new ones are made at the lowest free place.
     std::atomic<int> used_end;
@@ -143,7 +147,7 @@ std::span<IndexEntry> known_entries() noexcept;
 
 // Under Registry::lock. The entry of an index, or null.
 IndexEntry *find_entry(const IndexFile &file) noexcept;
-// Under Registry::lock, exclusively. A new, closed entry; raises when the table is full.
+// Under Registry::lock, exclusively. A new, closed entry; null when the table is full.
 IndexEntry *make_entry(const IndexFile &file);
 // Under Registry::lock, exclusively, and the entry's care_lock. Forgets an index.
 void free_entry(IndexEntry *entry) noexcept;

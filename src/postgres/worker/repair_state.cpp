@@ -26,19 +26,19 @@ void note_failure(RepairRecord *repair) {
         TimestampTzPlusMilliseconds(GetCurrentTimestamp(), int64{first_pause_ms} << doublings);
 }
 
-// Without a checkpoint nobody believes the folder after a restart either.
-void remove_checkpoint(const IndexEntry *entry) noexcept {
-    (void)base::guarded([&] {
-        return base::posix_file_system().remove(index_directory(entry->file) + "/checkpoint");
-    });
-}
-
 void tell_all(IndexEntry *entry) {
     ConditionVariableBroadcast(&entry->state_changed);
     wake_worker();
 }
 
 }  // namespace
+
+// Without a checkpoint nobody believes the folder.
+void remove_checkpoint(const IndexEntry *entry) noexcept {
+    (void)base::guarded([&] {
+        return base::posix_file_system().remove(index_directory(entry->file) + "/checkpoint");
+    });
+}
 
 void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept {
     RepairRecord &repair = entry->repair;

@@ -48,6 +48,9 @@ void end_repair(IndexEntry *entry, const RepairResult &result) noexcept;
 // While repairing: what has been begun does not suffice.
 void escalate_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept;
 
+// Has the index rebuilt by whoever opens it next, after a restart too.
+void remove_checkpoint(const IndexEntry *entry) noexcept;
+
 // repairing -> needs_repair.
 void fail_repair(IndexEntry *entry) noexcept;
 
