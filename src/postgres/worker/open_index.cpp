@@ -454,11 +454,25 @@ Opened try_open_here(const IndexFile &file, const Sight &found) {
 
 void leave(int, Datum) { registry()->users.fetch_sub(1); }
 
+// What was dropped or replaced since is closed at the end of a transaction too: the session may be
+// idle from now on.
+void close_stale_at_end(XactEvent event, void *) {
+    static uint64 seen = 0;
+    if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+        return;
+    const uint64 generation = registry()->last_generation.load(std::memory_order_relaxed);
+    if (generation == seen)
+        return;
+    seen = generation;
+    close_stale();
+}
+
 // The worker stays until every process that may write is gone.
 void count_as_user() {
     static bool counted = false;
     if (counted)
         return;
+    RegisterXactCallback(close_stale_at_end, nullptr);
     before_shmem_exit(leave, Datum{0});
     registry()->users.fetch_add(1);
     counted = true;

@@ -7,6 +7,7 @@
 #include "postgres/worker/sweep.hpp"
 
 #include <charconv>
+#include <fcntl.h>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ namespace dvec::postgres {
 namespace {
 
 constexpr std::string_view trash_prefix = "trash.";
+
+// Of a file system.
+constexpr off_t most_block_bytes = 1 << 20;
 
 bool parse_number(std::string_view *text, Oid *number) {
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *number);
@@ -86,6 +90,27 @@ base::Status move_orphan(const std::string &directory, const IndexFile &file, st
     return {};
 }
 
+// Sessions may have an index that is gone mapped for as long as they are idle, and the space of a
+// mapped file is not free when its name goes. Nobody reads these files any more: their relation was
+// dropped under a lock that no search holds beside. Should one, it finds zeros, where a file that was
+// cut would be a bus error. Where the file system cannot, the space waits for the sessions.
+void give_space_back(const std::string &directory) {
+    auto names = base::posix_file_system().list(directory);
+    if (!names.ok())
+        return;
+    for (const std::string &name : names.value()) {
+        const int descriptor = open((directory + "/" + name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (descriptor < 0)
+            continue;
+        struct stat info;
+        // To the end of the last block, of which a part would only be filled with zeros.
+        if (fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)
+            (void)fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                            info.st_size + most_block_bytes);
+        close(descriptor);
+    }
+}
+
 // A symbolic link is none: what it leads to belongs to somebody else.
 bool is_folder(const std::string &path) {
     struct stat info;
@@ -107,6 +132,7 @@ base::Status sweep_one(const std::string &name) {
             return {};
         path = trash;
     }
+    give_space_back(path);
     return files.remove_directory(path);
 }
 
