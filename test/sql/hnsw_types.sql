@@ -123,7 +123,7 @@ SELECT id FROM widest ORDER BY h <-> array_fill(7.2, ARRAY[16000])::halfvec LIMI
 SELECT id FROM widest ORDER BY b <%> repeat('1', 12000)::bit(512000) LIMIT 1;
 SELECT id FROM widest ORDER BY s <-> '{1:4.9,1000000000:1}/1000000000' LIMIT 1;
 
--- A thousand elements have room in the index, also of a query.
+-- A thousand elements have room in the index. A query may have more: it is measured row by row.
 CREATE TABLE many (id integer, s sparsevec(2000));
 CREATE INDEX ON many USING hnsw (s sparsevec_l2_ops);
 INSERT INTO many SELECT n, (array_fill(1, ARRAY[n]) || array_fill(0, ARRAY[2000 - n]))::sparsevec
@@ -132,8 +132,31 @@ SELECT id, s <-> (SELECT s FROM many WHERE id = 1000) AS d FROM many
 ORDER BY s <-> (SELECT s FROM many WHERE id = 1000);
 SELECT pg_temp.failure($$INSERT INTO many
     SELECT 1001, (array_fill(1, ARRAY[1001]) || array_fill(0, ARRAY[999]))::sparsevec$$);
-SELECT pg_temp.failure($$SELECT id FROM many
-    ORDER BY s <-> array_fill(1, ARRAY[2000])::sparsevec LIMIT 1$$);
+SELECT id FROM many ORDER BY s <-> array_fill(1, ARRAY[2000])::sparsevec;
+-- As ordered as without the index, by every distance.
+CREATE TABLE fewer (id integer, s sparsevec(3000));
+INSERT INTO fewer SELECT i, format('{%s:%s,%s:%s,%s:%s}/3000', i, i % 7 + 1, 500 + i, i % 11 - 5.5,
+    2000 + i, i % 13 + 0.25)::sparsevec FROM generate_series(1, 300) i;
+CREATE INDEX ON fewer USING hnsw (s sparsevec_l2_ops);
+CREATE INDEX ON fewer USING hnsw (s sparsevec_ip_ops);
+CREATE INDEX ON fewer USING hnsw (s sparsevec_cosine_ops);
+CREATE INDEX ON fewer USING hnsw (s sparsevec_l1_ops);
+SELECT (SELECT array_agg(i * 37 % 101 / 10.0 + 0.1 ORDER BY i) FROM generate_series(1, 3000) i)::vector::sparsevec
+    AS long \gset
+CREATE FUNCTION pg_temp.distances(operator text, query sparsevec, by_index boolean, OUT plan text,
+    OUT distances numeric[]) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('enable_indexscan', by_index::text, true),
+        set_config('enable_seqscan', (NOT by_index)::text, true);
+    EXECUTE format('EXPLAIN SELECT id FROM fewer ORDER BY s %s %L::sparsevec', operator, query) INTO plan;
+    plan := split_part(plan, ' ', 1);
+    EXECUTE format('SELECT array_agg(round(d::numeric, 3)) FROM
+        (SELECT s %1$s $1 AS d FROM fewer ORDER BY s %1$s $1) n', operator) INTO distances USING query;
+END $$;
+SELECT operator, i.plan AS by_index, e.plan AS without, i.distances = e.distances AS same,
+    array_length(i.distances, 1) AS rows
+FROM (VALUES ('<->'), ('<#>'), ('<=>'), ('<+>')) o(operator),
+    pg_temp.distances(operator, :'long', true) i, pg_temp.distances(operator, :'long', false) e;
 
 SELECT statement, pg_temp.failure(statement) FROM (VALUES
     ($$CREATE INDEX ON many USING hnsw (s)$$),
@@ -152,4 +175,4 @@ ORDER BY binary_quantize(v)::bit(512) <~> (SELECT b FROM wide WHERE id = 5) LIMI
 -- Halves for the search, the column in full.
 CREATE INDEX wide_halved ON wide USING hnsw ((v::halfvec(512)) halfvec_cosine_ops);
 SELECT id % 17 FROM wide ORDER BY v::halfvec(512) <=> (SELECT h FROM wide WHERE id = 9) LIMIT 1;
-DROP TABLE wide, widest, many;
+DROP TABLE wide, widest, many, fewer;

@@ -51,11 +51,11 @@ const void *encode_row(const IndexSupport &support, int dimensions, Datum value)
     return row.bytes;
 }
 
-const void *encode_query(const IndexSupport &support, int dimensions, Datum value) {
+IndexSupport::Encoded encode_query(const IndexSupport &support, int dimensions, Datum value) {
     const IndexSupport::Encoded query = support.encode(value, IndexSupport::Use::query);
     if (query.dimensions != dimensions)
         support.refuse_query(dimensions, query.dimensions);
-    return query.bytes;
+    return query;
 }
 
 namespace {

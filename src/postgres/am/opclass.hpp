@@ -22,8 +22,8 @@ int column_dimensions(Relation index, const IndexSupport &support);
 // are the value's own; null when it has no place in the index. Raises when the value has not
 // `dimensions`.
 const void *encode_row(const IndexSupport &support, int dimensions, Datum value);
-// The bytes to search for; the same otherwise.
-const void *encode_query(const IndexSupport &support, int dimensions, Datum value);
+// The bytes to search for; the same otherwise. A query may be beyond rows.
+IndexSupport::Encoded encode_query(const IndexSupport &support, int dimensions, Datum value);
 
 // Of the access method: whether an operator class fits it.
 bool validate_opclass(Oid opclass);

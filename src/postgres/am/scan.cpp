@@ -6,6 +6,7 @@
 #include "postgres/am/access.hpp"
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/item_pointer.hpp"
+#include "postgres/am/measured_rows.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/phases.hpp"
 #include "postgres/am/rows_ahead.hpp"
@@ -46,6 +47,7 @@ uint64 rows_of_last_scan = 0;
 // What a scan keeps between calls; owned by the scan's memory context, which runs its destructor.
 struct Scan {
     std::unique_ptr<graph::Search> search;  // while one is under way
+    std::unique_ptr<MeasuredRows> measured;  // in its place, for a query beyond rows
     OpenIndex *open = nullptr;              // pinned while a search is under way
     MemoryContext query_context = nullptr;  // of the encoded query, until the search has copied it
     bool started = false;
@@ -63,6 +65,7 @@ struct Scan {
             unpin(open);
         open = nullptr;
         started = false;
+        measured.reset();
         keep_search(std::move(search));
     }
 };
@@ -98,10 +101,11 @@ void check_can_search(IndexScanDesc descriptor) {
 }
 
 // A NULL query is as far from every row: any vector will do.
-const void *query_bytes(IndexScanDesc descriptor, const OpenIndex &open) {
+IndexSupport::Encoded encoded_query(IndexScanDesc descriptor, const OpenIndex &open) {
     const ScanKey key = &descriptor->orderByData[0];
     if (key->sk_flags & SK_ISNULL)
-        return palloc0(open.index->vector_bytes());
+        return {static_cast<int>(open.entry->shape.dimensions),
+                palloc0(open.index->vector_bytes())};
     return encode_query(*index_support(descriptor->indexRelation),
                         static_cast<int>(open.entry->shape.dimensions), key->sk_argument);
 }
@@ -135,18 +139,7 @@ bool is_beyond(const ScanGuide &guide, double distance) {
     return !std::isnan(guide.farthest) && float8_gt(distance, guide.farthest);
 }
 
-Attempt start_in_files(IndexScanDesc descriptor) {
-    Scan *scan = scan_of(descriptor);
-    OpenIndex *open = open_relation(descriptor->indexRelation);
-    const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
-    const void *query = query_bytes(descriptor, *open);
-    MemoryContextSwitchTo(caller);
-
-    const uint32 entries = open->index->state().graph.allocated.load(std::memory_order_relaxed);
-    scan->terms = scan_terms(descriptor->indexRelation, entries);
-    if (scan->guide != nullptr)
-        follow(*scan->guide, entries, &scan->terms);
-    scan->returned = 0;
+Attempt begin_search(Scan *scan, const OpenIndex &open, const void *query) {
     store::Index::SearchParams params;
     params.ef = static_cast<uint32>(scan->terms.ef);
     params.exact_after = scan->terms.exact_after;
@@ -156,8 +149,36 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     params.interrupted = interruption_pending;
     if (!scan->search)
         scan->search = take_search();
+    return attempt([&] { return open.index->search(*scan->search, query, params); });
+}
+
+Attempt measure_rows(Scan *scan, const OpenIndex &open, const IndexSupport &support,
+                     const void *query) {
+    return attempt([&]() -> base::Status {
+        auto measured = MeasuredRows::of(*open.index, support, query, interruption_pending);
+        if (!measured.ok())
+            return std::move(measured).status();
+        scan->measured = std::move(measured).value();
+        return {};
+    });
+}
+
+Attempt start_in_files(IndexScanDesc descriptor) {
+    Scan *scan = scan_of(descriptor);
+    OpenIndex *open = open_relation(descriptor->indexRelation);
+    const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
+    const IndexSupport::Encoded query = encoded_query(descriptor, *open);
+    MemoryContextSwitchTo(caller);
+
+    const uint32 entries = open->index->state().graph.allocated.load(std::memory_order_relaxed);
+    scan->terms = scan_terms(descriptor->indexRelation, entries);
+    if (scan->guide != nullptr)
+        follow(*scan->guide, entries, &scan->terms);
+    scan->returned = 0;
     const Attempt searched =
-        attempt([&] { return open->index->search(*scan->search, query, params); });
+        query.beyond_rows
+            ? measure_rows(scan, *open, *index_support(descriptor->indexRelation), query.bytes)
+            : begin_search(scan, *open, query.bytes);
     MemoryContextReset(scan->query_context);
     if (searched == Attempt::files_replaced)
         return searched;
@@ -177,6 +198,10 @@ void start(IndexScanDesc descriptor) {
         CHECK_FOR_INTERRUPTS();
 }
 
+graph::SearchStatistics statistics_of(const Scan &scan) {
+    return scan.measured ? scan.measured->statistics() : scan.search->statistics();
+}
+
 // Notes in the guide how far the scan has come and, unless it goes on, why.
 bool may_go_on(Scan *scan) {
     ScanGuide *guide = scan->guide;
@@ -184,9 +209,10 @@ bool may_go_on(Scan *scan) {
     if (guide == nullptr)
         return !at_bound;
     guide->rows = scan->returned;
-    guide->distances = scan->search->statistics().distances;
-    guide->scanned = scan->search->statistics().scanned;
-    guide->within = scan->search->statistics().within;
+    const graph::SearchStatistics statistics = statistics_of(*scan);
+    guide->distances = statistics.distances;
+    guide->scanned = statistics.scanned;
+    guide->within = statistics.within;
     if (at_bound)
         guide->end = ScanGuide::End::setting;
     else if (scan->terms.most_rows == PG_UINT64_MAX && guide->spent != nullptr &&
@@ -201,8 +227,7 @@ bool is_wanted(Scan *scan, const std::optional<graph::Hit> &hit) {
     if (guide == nullptr)
         return hit.has_value();
     if (!hit)
-        guide->end = scan->search->statistics().left_out ? ScanGuide::End::walk
-                                                         : ScanGuide::End::all;
+        guide->end = statistics_of(*scan).left_out ? ScanGuide::End::walk : ScanGuide::End::all;
     else if (is_beyond(*guide, hit->distance))
         guide->end = ScanGuide::End::farthest;
     return guide->end == ScanGuide::End::none;
@@ -215,7 +240,9 @@ bool is_passed_over(const Scan *scan, const graph::Hit &hit) {
 // The next row that the terms of the scan, and its guide, admit.
 std::optional<graph::Hit> next_hit(Scan *scan) {
     while (may_go_on(scan)) {
-        const std::optional<graph::Hit> hit = value_or_raise([&] { return scan->search->next(); });
+        const std::optional<graph::Hit> hit =
+            scan->measured ? scan->measured->next()
+                           : value_or_raise([&] { return scan->search->next(); });
         // With the first hit it is known how many there are within the bound.
         if (!is_wanted(scan, hit) || (scan->returned == 0 && !may_go_on(scan)))
             break;
@@ -269,7 +296,7 @@ bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
         const std::optional<graph::Hit> hit = next_hit(scan);
         if (!hit)
             return false;
-        if (scan->returned == 1)
+        if (scan->returned == 1 && !scan->measured)
             fetch_rows_ahead(descriptor->heapRelation, *scan->search, rows_of_last_scan);
         descriptor->xs_heaptid = item_pointer(hit->tid);
         descriptor->xs_recheck = false;

@@ -9,6 +9,15 @@
 namespace dvec::postgres {
 namespace {
 
+const char *run_of(const SparseVector *vector) {
+    return reinterpret_cast<const char *>(vector) + offsetof(SparseVector, count);
+}
+
+bool beyond_rows(const SparseVector *vector) {
+    return static_cast<std::size_t>(vector->count) >
+           distance::indexed_capacity(static_cast<std::size_t>(vector->dimensions));
+}
+
 void *in_slot(const SparseVector *vector) {
     const auto dimensions = static_cast<std::size_t>(vector->dimensions);
     const auto count = static_cast<std::size_t>(vector->count);
@@ -19,13 +28,14 @@ void *in_slot(const SparseVector *vector) {
                  errmsg("sparsevec cannot have more than %zu non-zero elements for hnsw index",
                         capacity)));
     void *slot = palloc0(distance::sparse_bytes(capacity));
-    std::memcpy(slot, reinterpret_cast<const char *>(vector) + offsetof(SparseVector, count),
-                distance::sparse_bytes(count));
+    std::memcpy(slot, run_of(vector), distance::sparse_bytes(count));
     return slot;
 }
 
-IndexSupport::Encoded as_stored(Datum value, IndexSupport::Use) {
+IndexSupport::Encoded as_stored(Datum value, IndexSupport::Use use) {
     const SparseVector *vector = sparse_from_datum(value);
+    if (use == IndexSupport::Use::query && beyond_rows(vector))
+        return {vector->dimensions, run_of(vector), true};
     return {vector->dimensions, in_slot(vector)};
 }
 
@@ -34,25 +44,57 @@ IndexSupport::Encoded with_norm(Datum value, IndexSupport::Use use) {
     const SparseVector *vector = sparse_from_datum(value);
     if (use == IndexSupport::Use::row && norm(vector) == 0)
         return {vector->dimensions, nullptr};
+    if (use == IndexSupport::Use::query && beyond_rows(vector))
+        return {vector->dimensions, run_of(vector), true};
     void *slot = in_slot(vector);
     static_cast<distance::SparseHead *>(slot)->squared_norm = distance::squared_norm(vector->view());
     return {vector->dimensions, slot};
 }
 
-constexpr IndexSupport support(distance::Metric metric, IndexSupport::Encode encode) {
+// ---- Queries beyond rows ---------------------------------------------------------------------
+
+using distance::SparseView;
+
+double l2_distance(const SparseView &a, const SparseView &b) {
+    return std::sqrt(static_cast<double>(distance::l2_squared(a, b)));
+}
+
+double negative_product(const SparseView &a, const SparseView &b) {
+    return -static_cast<double>(distance::inner_product(a, b));
+}
+
+double cosine_distance(const SparseView &a, const SparseView &b) {
+    return distance::cosine_distance(distance::cosine_parts(a, b));
+}
+
+double l1_distance(const SparseView &a, const SparseView &b) { return distance::l1(a, b); }
+
+// A query is a value of ours and has what its count says; what a row says is bounded.
+template <double (*operator_value)(const SparseView &, const SparseView &)>
+double measure(const void *row, const void *query, int dimensions) {
+    const auto *head = static_cast<const distance::SparseHead *>(query);
+    const std::size_t capacity =
+        distance::indexed_capacity(static_cast<std::size_t>(dimensions));
+    return operator_value(SparseView::of(row, capacity), SparseView::of(query, head->count));
+}
+
+constexpr IndexSupport support(distance::Metric metric, IndexSupport::Encode encode,
+                               IndexSupport::Measure measure) {
     return {.element = distance::Element::sparse_float32,
             .metric = metric,
             .max_dimensions = max_sparse_dimensions,
             .encode = encode,
+            .measure = measure,
             .refuse_query = [](int left, int right) {
                 failure::different_dimensions(SparseVector::type_name, left, right);
             }};
 }
 
-constexpr IndexSupport l2 = support(distance::Metric::l2_squared, as_stored);
-constexpr IndexSupport inner_product = support(distance::Metric::inner_product, as_stored);
-constexpr IndexSupport cosine = support(distance::Metric::cosine, with_norm);
-constexpr IndexSupport l1 = support(distance::Metric::l1, as_stored);
+constexpr IndexSupport l2 = support(distance::Metric::l2_squared, as_stored, measure<l2_distance>);
+constexpr IndexSupport inner_product = support(distance::Metric::inner_product, as_stored,
+                                               measure<negative_product>);
+constexpr IndexSupport cosine = support(distance::Metric::cosine, with_norm, measure<cosine_distance>);
+constexpr IndexSupport l1 = support(distance::Metric::l1, as_stored, measure<l1_distance>);
 
 }  // namespace
 
