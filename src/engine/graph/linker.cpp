@@ -13,6 +13,7 @@
 
 #include "engine/graph/candidate_search.hpp"
 #include "engine/graph/link_measure.hpp"
+#include "engine/graph/mapped_graph.hpp"
 #include "engine/graph/neighbour_selection.hpp"
 #include "engine/graph/prefetch.hpp"
 #include "engine/graph/thread_pool.hpp"
@@ -53,18 +54,6 @@ namespace {
 using Graph = hnswlib::HierarchicalNSW<Distance>;
 using LinkWord = std::atomic<std::uint32_t>;
 
-// What hnswlib's constructor leaves as it comes and its destructor frees. A base of its own, complete
-// before anything else of a linker can fail, and with the last word at the end.
-struct MappedGraph : Graph {
-    MappedGraph() : Graph(nullptr) {
-        data_level0_memory_ = nullptr;
-        linkLists_ = nullptr;
-        visited_list_pool_ = nullptr;
-        cur_element_count = 0;
-    }
-    ~MappedGraph() override { data_level0_memory_ = nullptr, linkLists_ = nullptr; }
-};
-
 // Below this many nodes per thread, waking a thread costs more than it brings.
 constexpr std::uint32_t nodes_per_thread = 4;
 
@@ -72,7 +61,7 @@ constexpr NodeId slots_ahead = 16;
 
 }  // namespace
 
-class Linker::Construction final : private MappedGraph {
+class Linker::Construction final : private MappedGraph<Graph> {
   public:
     Construction(NodeStore &nodes, const Params &params)
         : nodes_(nodes),
