@@ -26,6 +26,7 @@ extern "C" {
 #include "commands/vacuum.h"
 #include "common/relpath.h"
 #include "nodes/pathnodes.h"
+#include "optimizer/paths.h"
 #if PG_VERSION_NUM >= 170000
 #include "storage/procnumber.h"
 #else
@@ -39,6 +40,7 @@ extern "C" {
 #endif
 #include "nodes/execnodes.h"
 #include "optimizer/cost.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #if PG_VERSION_NUM >= 160000
 #include "utils/relfilenumbermap.h"
@@ -124,6 +126,40 @@ inline void exclude([[maybe_unused]] Path *path) {
 #if PG_VERSION_NUM >= 180000
     path->disabled_nodes = 1 << 16;
 #endif
+}
+
+// The way an order goes, as a strategy number of btree. Version 18 says it in numbers of its own, of
+// which those that btree knows are the same.
+inline int strategy(const PathKey *key) {
+#if PG_VERSION_NUM >= 180000
+    return static_cast<int>(key->pk_cmptype);
+#else
+    return key->pk_strategy;
+#endif
+}
+
+inline void set_strategy(PathKey *key, int strategy) {
+#if PG_VERSION_NUM >= 180000
+    key->pk_cmptype = static_cast<CompareType>(strategy);
+#else
+    key->pk_strategy = strategy;
+#endif
+}
+
+// What an operator means to btree; InvalidStrategy (0) when nothing.
+inline int btree_strategy(Oid comparison) {
+    int strategy = 0;
+#if PG_VERSION_NUM >= 180000
+    List *meanings = get_op_index_interpretation(comparison);
+    if (meanings != NIL)
+        strategy = static_cast<int>(static_cast<OpIndexInterpretation *>(linitial(meanings))->cmptype);
+#else
+    List *meanings = get_op_btree_interpretation(comparison);
+    if (meanings != NIL)
+        strategy = static_cast<OpBtreeInterpretation *>(linitial(meanings))->strategy;
+#endif
+    list_free_deep(meanings);
+    return strategy;
 }
 
 // Whether the session has switched off a path or a part of it (enable_seqscan and its like), and

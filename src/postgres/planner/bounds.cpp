@@ -37,11 +37,7 @@ struct Writer {
 };
 
 int comparison_strategy(Oid comparison) {
-    int strategy = InvalidStrategy;
-    List *meanings = get_op_btree_interpretation(comparison);
-    if (meanings != NIL)
-        strategy = static_cast<OpBtreeInterpretation *>(linitial(meanings))->strategy;
-    list_free_deep(meanings);
+    const int strategy = compat::btree_strategy(comparison);
     return strategy <= BTMaxStrategyNumber ? strategy : InvalidStrategy;
 }
 

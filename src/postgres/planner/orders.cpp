@@ -25,9 +25,9 @@ namespace {
 bool goes_with(Slope slope, const PathKey *key) {
     switch (slope) {
         case Slope::rising:
-            return key->pk_strategy == BTLessStrategyNumber;
+            return compat::strategy(key) == BTLessStrategyNumber;
         case Slope::falling:
-            return key->pk_strategy == BTGreaterStrategyNumber;
+            return compat::strategy(key) == BTGreaterStrategyNumber;
         case Slope::unknown:
             break;
     }
@@ -68,7 +68,7 @@ bool may_be_null(const PlannerInfo *root, const IndexOptInfo *index) {
 // says otherwise.
 UnusualRows place_of_unusual(const PlannerInfo *root, const IndexOptInfo *index, const PathKey *key,
                              const DistanceExpression &expression) {
-    const bool nan_first = key->pk_strategy == BTGreaterStrategyNumber && expression.may_be_nan;
+    const bool nan_first = compat::strategy(key) == BTGreaterStrategyNumber && expression.may_be_nan;
     const bool null_first = key->pk_nulls_first && may_be_null(root, index);
     return nan_first || null_first ? UnusualRows::anywhere : UnusualRows::last;
 }
@@ -98,7 +98,7 @@ PathKey *key_of_distance(EquivalenceClass *order) {
     PathKey *result = makeNode(PathKey);
     result->pk_eclass = order;
     result->pk_opfamily = get_opclass_family(GetDefaultOpClass(FLOAT8OID, BTREE_AM_OID));
-    result->pk_strategy = BTLessStrategyNumber;
+    compat::set_strategy(result, BTLessStrategyNumber);
     result->pk_nulls_first = false;
     return result;
 }

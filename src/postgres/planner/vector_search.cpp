@@ -16,6 +16,7 @@
 
 extern "C" {
 #include "access/genam.h"
+#include "common/int.h"
 #include "nodes/value.h"
 #include "storage/bufmgr.h"
 }
