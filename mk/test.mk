@@ -5,10 +5,12 @@
 #   make regress     pg_regress (test/sql against expected/)
 #   make pgtap       catalog contracts
 #   make cluster     pytest against private clusters: crash, recovery, DDL, concurrency
+#   make check-server SERVER=18
+#                    SQL, catalog, upgrade and some cluster tests on another server (16 too)
 #   make clients     client libraries and ORMs made for pgvector (CLIENTS=node for one folder)
 #   make fuzz        each parser for FUZZ_SECONDS
 
-.PHONY: layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster clients fuzz \
+.PHONY: check-server layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster clients fuzz \
 	fuzzers
 
 layout: $(OBJS)
@@ -68,6 +70,10 @@ build/faults.so: test/faults/faults.c
 
 cluster: prefix build/faults.so
 	scripts/unprivileged /usr/bin/python3 -m pytest -q -p no:cacheprovider test/cluster $(PYTEST_ARGS)
+
+SERVER ?= 18
+check-server: prefix build/faults.so
+	scripts/check-server $(SERVER)
 
 # Their packages come from the registries of Python and node, into build/clients.
 clients: prefix
