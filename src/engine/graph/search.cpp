@@ -57,6 +57,8 @@ class Search::Progress {
     Result<std::optional<Hit>> next();
     std::size_t likely_next(Tid *tids, std::size_t most) const noexcept;
 
+    void limit_distances(std::uint64_t most) noexcept { most_distances_ = most; }
+
     const SearchStatistics &statistics() const noexcept { return context_.statistics; }
     std::size_t memory_bytes() const noexcept {
         return sizeof(*this) + query_.memory_bytes() + walk_.memory_bytes() +
@@ -78,9 +80,7 @@ class Search::Progress {
     Result<Head> linked_head();
     Result<Head> walk_head();
     bool walk_is_lost() const noexcept;
-    bool walked_enough() const noexcept {
-        return rest_ == Params::Rest::exact && returned_.size() >= exact_after_;
-    }
+    bool walked_enough() const noexcept;
     std::size_t results_to_take() const noexcept;
     void settle_edge();
     void add_walked(Candidate estimate);
@@ -101,6 +101,8 @@ class Search::Progress {
     Refinement tail_;
     std::uint64_t exact_after_ = 0;
     Params::Rest rest_ = Params::Rest::exact;
+    std::uint64_t most_distances_ = 0;
+    std::uint64_t distances_of_round_ = 0;  // of the walk's last one
     bool any_order_ = false;  // is right: no distance from the query is a number
     Phase phase_ = Phase::idle;
     std::size_t taken_ = 0;    // of the results of the walk's last round, into walked_
@@ -129,6 +131,7 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     exact_after_ = params.exact_after;
     context_.count_within = params.count_within;
     rest_ = params.rest;
+    most_distances_ = UINT64_MAX;
     // A vector of zeros, however it is stored, points nowhere.
     any_order_ = params.kernel.metric == distance::Metric::cosine &&
                  std::all_of(context_.query, context_.query + nodes.layout().vector_bytes,
@@ -259,7 +262,9 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
         if (round_done_ && (walk_.exhausted() || walked_enough()))
             return Head();
         round_done_ = false;
+        const std::uint64_t before = context_.statistics.distances;
         DVEC_TRY(walk_.run_round(taken_));
+        distances_of_round_ = context_.statistics.distances - before;
         round_done_ = true;
         taken_ = results_to_take();
         keep_started_places();
@@ -296,6 +301,13 @@ void Search::Progress::settle_edge() {
     for (std::size_t i = taken_; i < walk_.results().size(); ++i)
         take_nearer(walk_.results()[i]);
     walk_.for_each_set_aside(take_nearer);
+}
+
+// A round is up to twice as wide as the one before.
+bool Search::Progress::walked_enough() const noexcept {
+    if (rest_ == Params::Rest::exact)
+        return returned_.size() >= exact_after_;
+    return context_.statistics.distances + 2 * distances_of_round_ > most_distances_;
 }
 
 // A twin that a link leads to comes by way of its node, and only so.
@@ -375,6 +387,11 @@ Result<std::optional<Hit>> Search::next() {
             return std::optional<Hit>();
         return progress_->next();
     });
+}
+
+void Search::limit_distances(std::uint64_t most) noexcept {
+    if (progress_)
+        progress_->limit_distances(most);
 }
 
 std::size_t Search::likely_next(Tid *tids, std::size_t most) const noexcept {

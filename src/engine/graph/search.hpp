@@ -75,10 +75,14 @@ class Search {
 
     // The next live hit; nullopt when every live node below the watermarks has been returned, each
     // exactly once (but for Rest::left_out). Hits come in order of distance, ties in order of id,
-    // with one exception: what
-    // the walk over the graph had missed and is nearer than hits already returned comes at the very
-    // end, in order among itself. After Code::interrupted the search may be abandoned or continued.
+    // with one exception: what the walk over the graph had missed and is nearer than hits already
+    // returned comes at the very end, in order among itself. After Code::interrupted the search may
+    // be abandoned or continued.
     base::Result<std::optional<Hit>> next();
+
+    // From now on the walk begins no round that would probably bring statistics().distances above
+    // this; the first is made in any case. For Rest::left_out alone.
+    void limit_distances(std::uint64_t most) noexcept;
 
     // Rows that next() will soon return as far as is known without searching on, nearest first: at
     // most `most` go to `tids`; returns how many. A hint to fetch them early, no promise: rows of

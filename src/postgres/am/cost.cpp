@@ -85,6 +85,19 @@ struct Facts {
     bool searchable;
 };
 
+MeasuredBytes sizes(Relation index) {
+    const IndexSupport *support = index_support(index);
+    const distance::Kernel *kernel = distance::find_kernel(support->element, support->metric);
+    const int declared = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+    const auto dimensions =
+        static_cast<std::size_t>(declared < 0 ? support->max_dimensions : declared);
+    if (kernel == nullptr)
+        return {0, 0, false};
+    const auto vector = static_cast<double>(kernel->vector_bytes(dimensions));
+    const auto code = static_cast<double>(kernel->vector_code_bytes(dimensions));
+    return {vector, code > 0 ? code : vector, false};
+}
+
 double vector_bytes(Relation index) {
     const IndexSupport *support = index_support(index);
     const int dimensions = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
@@ -104,14 +117,16 @@ Facts facts_of(Oid index_oid) {
     return facts;
 }
 
+bool are_out_of_line(const RelOptInfo *table, const Facts &facts) {
+    return facts.vector_bytes > static_cast<double>(TOAST_TUPLE_THRESHOLD) &&
+           static_cast<double>(table->pages) * BLCKSZ < table->tuples * facts.vector_bytes;
+}
+
 // What it costs to read the vectors that the exact search measures: of the rows that pass the
 // query's filters, in pieces that are looked up one by one. Nothing where vectors stand in the
 // table's own pages, whose reading the planner knows of; wider ones than a page's quarter never do.
 double unseen_reading(const RelOptInfo *table, const Facts &facts) {
-    if (facts.vector_bytes <= static_cast<double>(TOAST_TUPLE_THRESHOLD))
-        return 0;
-    const double bytes_in_line = static_cast<double>(table->pages) * BLCKSZ;
-    if (bytes_in_line >= table->tuples * facts.vector_bytes)
+    if (!are_out_of_line(table, facts))
         return 0;
     return table->rows * facts.vector_bytes / BLCKSZ * random_page_cost;
 }
@@ -135,6 +150,15 @@ Model model_of(const IndexOptInfo *index, const Facts &facts, bool exact) {
 Cost exact_order_cost(const IndexOptInfo *index) {
     const Facts facts = facts_of(index->indexoid);
     return share_charged(index->rel, facts) * model_of(index, facts, true).first_row();
+}
+
+MeasuredBytes measured_bytes(const IndexOptInfo *index) {
+    const Facts facts = facts_of(index->indexoid);
+    Relation relation = index_open(index->indexoid, NoLock);
+    MeasuredBytes bytes = sizes(relation);
+    index_close(relation, NoLock);
+    bytes.out_of_line = are_out_of_line(index->rel, facts);
+    return bytes;
 }
 
 void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *startup_cost,

@@ -8,4 +8,12 @@ namespace dvec::postgres {
 // The cost of measuring every row of an index and putting them in order, before the first comes.
 Cost exact_order_cost(const IndexOptInfo *index);
 
+// Sizes of what is measured, in bytes.
+struct MeasuredBytes {
+    double vector;     // of a row; where rows differ, the most one may have
+    double walked;     // what a walk over the graph measures for it
+    bool out_of_line;  // the table's own pages do not hold it
+};
+MeasuredBytes measured_bytes(const IndexOptInfo *index);
+
 }  // namespace dvec::postgres

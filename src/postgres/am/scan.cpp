@@ -208,16 +208,19 @@ bool may_go_on(Scan *scan) {
     const bool at_bound = scan->returned >= scan->terms.most_rows;
     if (guide == nullptr)
         return !at_bound;
-    guide->rows = scan->returned;
     const graph::SearchStatistics statistics = statistics_of(*scan);
     guide->distances = statistics.distances;
     guide->scanned = statistics.scanned;
     guide->within = statistics.within;
-    if (at_bound)
+    if (at_bound) {
         guide->end = ScanGuide::End::setting;
-    else if (scan->terms.most_rows == PG_UINT64_MAX && guide->spent != nullptr &&
-             guide->spent(*guide))
-        guide->end = ScanGuide::End::spent;
+    } else if (scan->terms.most_rows == PG_UINT64_MAX && guide->affordable != nullptr) {
+        const uint64 distances = guide->affordable(*guide);
+        if (distances == 0)
+            guide->end = ScanGuide::End::spent;
+        else if (!scan->measured)
+            scan->search->limit_distances(guide->distances + distances);
+    }
     return guide->end == ScanGuide::End::none;
 }
 
@@ -253,8 +256,10 @@ std::optional<graph::Hit> next_hit(Scan *scan) {
             continue;
         scan->farthest = hit->distance;
         ++scan->returned;
-        if (scan->guide != nullptr)
+        if (scan->guide != nullptr) {
+            scan->guide->rows = scan->returned;
             scan->guide->last = hit->distance;
+        }
         return hit;
     }
     return std::nullopt;

@@ -24,7 +24,7 @@ struct ScanGuide {
         all,       // every row of the index was returned
         walk,      // as_found: the walk is over; there may be more
         farthest,  // the next row is farther than wanted
-        spent,     // the caller's function said so; there may be more
+        spent,     // the caller can afford no more; there may be
         setting    // the session's settings end it
     };
 
@@ -35,9 +35,10 @@ struct ScanGuide {
     // Rows farther than this, in terms of the operator, are not wanted; NaN counts as greatest.
     // NaN: all are.
     double farthest = std::numeric_limits<double>::quiet_NaN();
-    // Asked before each row, with the numbers below up to date, unless the settings end the scan
-    // anyway. Must not raise or jump.
-    bool (*spent)(const ScanGuide &) = nullptr;
+    // How many more distances the caller can afford; 0 ends the scan. Asked before each row, with
+    // the numbers below up to date, unless the settings end the scan anyway. Must not raise or
+    // jump. Null: any number.
+    uint64 (*affordable)(const ScanGuide &) = nullptr;
 
     // Since the scan began, or began again.
     uint64 rows = 0;       // handed out

@@ -3,8 +3,8 @@
 // An index scan whose rows do not pass the query's conditions may go on through the whole table, at
 // a higher price for a row than reading the table has. So it is counted what the scan has done, and
 // what the exact search would have to do at least; where the first comes to wasted_share of the
-// second, the scan ends. Whatever the planner believed, a query then costs at most 1 + wasted_share
-// of the exact search. Nothing is timed: the same data and plan end a scan at the same row.
+// second, the scan ends. Whatever the planner believed, a query then costs 1 + wasted_share of the
+// exact search, and half of it with what the prices below are wrong by. Nothing is timed: the same data and plan end a scan at the same row.
 #pragma once
 
 #include "postgres/am/scan_guide.hpp"
@@ -12,17 +12,33 @@
 
 namespace dvec::postgres {
 
-inline constexpr double wasted_share = 0.5;
+inline constexpr double wasted_share = 0.35;
+// Where it is sure that the exact search would measure every row, its work is known better.
+inline constexpr double wasted_share_if_all_pass = 0.5;
+
+// What the exact search would have to do.
+struct ExactWork {
+    double rows = 0;  // read, passing or not
+    double pages = 0;
+    // The least share of the rows that is sure to pass: all where there are no conditions.
+    double passing = 0;
+    double vector_bytes = 0;
+    bool out_of_line = false;  // vectors are put together from pieces
+    bool sorts_all = false;    // instead of keeping the nearest few
+    double walked_bytes = 0;   // what the index's walk measures of a vector
+};
 
 // A guide that ends its scan when the budget is spent.
 class SearchBudget : public ScanGuide {
   public:
-    // Unlimited until the next limit_to().
-    SearchBudget() { spent = nullptr; }
+    // For a scan that begins. `exact`: what to compare with; null for no limit.
+    void begin_scan(const ExactWork *exact);
 
-    // `rows` on `pages`: what the exact search has to read.
-    void limit_to(double exact_rows, double exact_pages);
-    void lift() { spent = nullptr; }
+    // Whether it is worth while to measure all of the index in one pass, for a caller that is going
+    // to ask for `wanted` rows; -1: as many as there are, or fewer.
+    bool is_worth_measuring_all(double wanted) const;
+    // For a caller that knows.
+    void lift() { affordable = nullptr; }
 
     // To be called around all that the scan does for its caller, its table's pages included.
     void begin_work();
@@ -30,16 +46,17 @@ class SearchBudget : public ScanGuide {
 
     // Of the rows handed out, one passed the query's conditions.
     void count_passed() { ++passed_; }
-    uint64 passed() const { return passed_; }
-    void begin_scan() { passed_ = 0; read_before_ = 0; }
 
   private:
-    static bool is_spent(const ScanGuide &guide);
+    static uint64 affordable_distances(const ScanGuide &guide);
+    double share_in_vain() const;
+    double price_of_walking() const;
+    double price_of_scanning() const;
     double work_done() const;
     double work_of_exact_search() const;
+    double blocks_read() const;
 
-    double exact_rows_ = 0;
-    double exact_pages_ = 0;
+    ExactWork exact_;
     uint64 passed_ = 0;
     int64 read_before_ = 0;  // blocks, until the last end_work()
     int64 read_at_start_ = 0;

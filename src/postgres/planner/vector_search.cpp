@@ -246,24 +246,48 @@ double pages_of_table(const VectorSearchState *state) {
     return RelationGetNumberOfBlocks(state->custom.ss.ss_currentRelation);
 }
 
+double rows_of_table(const VectorSearchState *state) {
+    return pages_of_table(state) * state->plan.rows_per_page;
+}
+
+ExactWork exact_work(const VectorSearchState *state) {
+    const VectorSearchPlan &plan = state->plan;
+    ExactWork work;
+    work.pages = plan.share_read * pages_of_table(state);
+    work.rows = work.pages * plan.rows_per_page;
+    work.passing = plan.filters ? 0 : 1;
+    work.vector_bytes = plan.vector_bytes;
+    work.out_of_line = plan.out_of_line;
+    work.sorts_all = state->limit < 0;
+    work.walked_bytes = plan.walked_bytes;
+    return work;
+}
+
 // A LIMIT that is known only now may turn out to be a large one, or to be none.
-SearchOrder order_of(const VectorSearchState *state) {
+SearchOrder wanted_order(const VectorSearchState *state) {
     if (state->plan.order == SearchOrder::exact || state->limit_count == nullptr)
         return state->plan.order;
-    const auto limit = static_cast<double>(state->limit);
-    const double rows = pages_of_table(state) * state->plan.rows_per_page;
-    return state->limit < 0 || state->limit > most_gathered || is_large_limit(limit, rows)
+    return state->limit < 0 ||
+                   is_large_limit(static_cast<double>(state->limit), rows_of_table(state))
                ? SearchOrder::exact
                : SearchOrder::as_found;
 }
 
-void set_budget(VectorSearchState *state) {
-    if (state->exact == nullptr) {
-        state->budget->lift();
-        return;
+// Whether a scan as found is an answer, and its rows can be gathered.
+bool can_gather(const VectorSearchState *state) {
+    return state->plan.as_found_is_enough && state->limit >= 0 && state->limit <= most_gathered;
+}
+
+void prepare_budget(VectorSearchState *state) {
+    if (state->budget == nullptr) {
+        MemoryContext query = state->custom.ss.ps.state->es_query_cxt;
+        state->budget = new (MemoryContextAlloc(query, sizeof(SearchBudget))) SearchBudget;
     }
-    const double pages = state->plan.share_read * pages_of_table(state);
-    state->budget->limit_to(pages * state->plan.rows_per_page, pages);
+    const ExactWork exact = exact_work(state);
+    state->budget->begin_scan(state->exact != nullptr ? &exact : nullptr);
+    state->budget->extent = state->plan.extent == SearchExtent::everything
+                                ? ScanGuide::Extent::everything
+                                : ScanGuide::Extent::as_set;
 }
 
 // Tells the index scan between which distances rows are wanted. False: it is not needed.
@@ -284,25 +308,26 @@ bool apply_range(VectorSearchState *state) {
 void start(VectorSearchState *state) {
     ++state->counts.searches;
     state->limit = evaluate_limit(state);
-    if (state->budget == nullptr) {
-        MemoryContext query = state->custom.ss.ps.state->es_query_cxt;
-        state->budget = new (MemoryContextAlloc(query, sizeof(SearchBudget))) SearchBudget;
-    }
-    set_budget(state);
-    state->budget->begin_scan();
-    const SearchOrder order = order_of(state);
-    state->budget->order = order == SearchOrder::exact ? ScanGuide::Order::exact
-                                                       : ScanGuide::Order::as_found;
-    state->budget->extent = state->plan.extent == SearchExtent::everything
-                                ? ScanGuide::Extent::everything
-                                : ScanGuide::Extent::as_set;
+    prepare_budget(state);
     if (!apply_range(state))
         return;
+    SearchBudget *budget = state->budget;
+    const bool exact = wanted_order(state) == SearchOrder::exact;
+    budget->order = exact ? ScanGuide::Order::exact : ScanGuide::Order::as_found;
+    if (exact && !budget->is_worth_measuring_all(static_cast<double>(state->limit))) {
+        if (!can_gather(state))
+            return change_to_exact(state, false);
+        budget->order = ScanGuide::Order::as_found;
+    } else if (exact && !state->plan.filters && state->limit >= 0) {
+        budget->lift();
+    }
     begin_index_scan(state);
-    const bool few = order == SearchOrder::as_found && state->limit >= 0;
-    state->source = few ? Source::gathered : Source::index;
-    if (few)
+    if (budget->order == ScanGuide::Order::as_found && can_gather(state)) {
+        state->source = Source::gathered;
         gather(state);
+    } else {
+        state->source = Source::index;
+    }
 }
 
 TupleTableSlot *next_gathered(VectorSearchState *state) {
@@ -464,21 +489,32 @@ const CustomScanMethods vector_search_methods = {
 List *to_private(const VectorSearchPlan &plan) {
     const auto integer = [](auto value) { return makeInteger(static_cast<int>(value)); };
     const auto real = [](double value) { return makeFloat(psprintf("%.17g", value)); };
-    List *integers = list_make5(integer(plan.order), integer(plan.extent), integer(plan.unusual),
-                                integer(plan.columns), integer(plan.tid_column));
-    return list_concat(integers, list_make2(real(plan.rows_per_page), real(plan.share_read)));
+    List *choices = list_make5(integer(plan.order), integer(plan.extent), integer(plan.unusual),
+                               integer(plan.as_found_is_enough), integer(plan.filters));
+    List *columns =
+        list_make3(integer(plan.out_of_line), integer(plan.columns), integer(plan.tid_column));
+    List *sizes = list_make4(real(plan.rows_per_page), real(plan.share_read),
+                             real(plan.vector_bytes), real(plan.walked_bytes));
+    return list_concat(list_concat(choices, columns), sizes);
 }
 
 VectorSearchPlan from_private(const List *numbers) {
     const auto integer = [numbers](int number) { return intVal(list_nth(numbers, number)); };
     const auto real = [numbers](int number) { return floatVal(list_nth(numbers, number)); };
-    return {static_cast<SearchOrder>(integer(0)),
-            static_cast<SearchExtent>(integer(1)),
-            static_cast<UnusualRows>(integer(2)),
-            integer(3),
-            integer(4),
-            real(5),
-            real(6)};
+    return {
+        .order = static_cast<SearchOrder>(integer(0)),
+        .extent = static_cast<SearchExtent>(integer(1)),
+        .unusual = static_cast<UnusualRows>(integer(2)),
+        .as_found_is_enough = integer(3) != 0,
+        .filters = integer(4) != 0,
+        .out_of_line = integer(5) != 0,
+        .columns = integer(6),
+        .tid_column = integer(7),
+        .rows_per_page = real(8),
+        .share_read = real(9),
+        .vector_bytes = real(10),
+        .walked_bytes = real(11),
+    };
 }
 
 }  // namespace dvec::postgres

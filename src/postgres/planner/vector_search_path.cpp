@@ -31,7 +31,15 @@ struct ChildTarget {
     int tid_column;
 };
 
-ChildTarget child_target(PlannerInfo *root, const RelOptInfo *rel) {
+// The planner gives a scan below a node that checks a condition without columns all columns of the
+// table, but only where it knows of no others that are needed.
+void need_tid(RelOptInfo *rel) {
+    Relids &needed = rel->attr_needed[SelfItemPointerAttributeNumber - rel->min_attr];
+    needed = bms_add_member(needed, 0);
+}
+
+ChildTarget child_target(PlannerInfo *root, RelOptInfo *rel) {
+    need_tid(rel);
     PathTarget *target = create_empty_pathtarget();
     int tid_column = -1;
     ListCell *cell;
@@ -50,11 +58,22 @@ ChildTarget child_target(PlannerInfo *root, const RelOptInfo *rel) {
     return {set_pathtarget_cost_width(root, target), tid_column};
 }
 
-IndexPath *with_target(const IndexPath *path, PathTarget *target) {
-    IndexPath *copy = makeNode(IndexPath);
-    *copy = *path;
-    copy->path.pathtarget = target;
-    return copy;
+template <class Kind>
+Path *copy_of(const Path *path) {
+    auto *copy = static_cast<Kind *>(palloc(sizeof(Kind)));
+    *copy = *reinterpret_cast<const Kind *>(path);
+    return reinterpret_cast<Path *>(copy);
+}
+
+// A copy of a scan's path, which can return whatever it is asked for. A projection above it would
+// not do: where a condition without columns is checked there, the scan would not know of it.
+Path *with_target(PlannerInfo *root, const Path *path, PathTarget *target) {
+    Path *copy = IsA(path, IndexPath)        ? copy_of<IndexPath>(path)
+                 : IsA(path, BitmapHeapPath) ? copy_of<BitmapHeapPath>(path)
+                 : IsA(path, TidPath)        ? copy_of<TidPath>(path)
+                 : IsA(path, TidRangePath)   ? copy_of<TidRangePath>(path)
+                                             : copy_of<Path>(path);
+    return apply_projection_to_path(root, copy->parent, copy, target);
 }
 
 // Whether a path reads rows of the table in no order that matters, and with their TIDs.
@@ -95,8 +114,7 @@ ExactSearch exact_search(PlannerInfo *root, RelOptInfo *rel, const VectorSearchR
     PathTarget *with_distance = copy_pathtarget(const_cast<PathTarget *>(target));
     add_column_to_pathtarget(with_distance, request.distance, 0);
     set_pathtarget_cost_width(root, with_distance);
-    Path *path = reinterpret_cast<Path *>(
-        create_projection_path(root, rel, reading, with_distance));
+    Path *path = with_target(root, reading, with_distance);
     if (request.pathkeys != NIL)
         path = reinterpret_cast<Path *>(create_sort_path(root, rel, path, request.pathkeys, -1));
     return {path, share};
@@ -160,6 +178,16 @@ bool needs_exact_child(const VectorSearchRequest &request, const Path *exact) {
            request.order == SearchOrder::as_found || request.unusual == UnusualRows::anywhere;
 }
 
+// Whether there are conditions that say nothing about the distance. Those that do are no filters:
+// the exact search measures all rows for them.
+bool has_filters(const VectorSearchRequest &request) {
+    const IndexPath &index = *request.index_path;
+    const int joined =
+        index.path.param_info == nullptr ? 0 : list_length(index.path.param_info->ppi_clauses);
+    return list_length(index.indexinfo->indrestrictinfo) + joined >
+           list_length(request.bounds.conditions);
+}
+
 List *expressions_of(const VectorSearchRequest &request) {
     const auto part = [](Node *expression) {
         return expression == nullptr ? NIL : list_make1(expression);
@@ -198,16 +226,26 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     const ChildTarget child = child_target(root, rel);
     const ExactSearch exact = exact_search(root, rel, request, child.target);
     const bool two = needs_exact_child(request, exact.path);
-    IndexPath *index = with_target(request.index_path, child.target);
+    Path *index = with_target(root, &request.index_path->path, child.target);
     Path *second = two ? exact.path : nullptr;
     const Costs costs = request.pathkeys == NIL ? range_costs(request, second)
                                                 : node_costs(root, request, second);
     const bool all = request.level.order == QueryLevel::Order::strict;
-    const VectorSearchPlan plan{request.order,
-                                all ? SearchExtent::everything : SearchExtent::as_set,
-                                request.unusual,
-                                list_length(child.target->exprs), child.tid_column,
-                                rel->tuples / std::max<double>(rel->pages, 1), exact.share_read};
+    const MeasuredBytes bytes = measured_bytes(request.index_path->indexinfo);
+    const VectorSearchPlan plan{
+        .order = request.order,
+        .extent = all ? SearchExtent::everything : SearchExtent::as_set,
+        .unusual = request.unusual,
+        .as_found_is_enough = request.level.order == QueryLevel::Order::nearest,
+        .filters = has_filters(request),
+        .out_of_line = bytes.out_of_line,
+        .columns = list_length(child.target->exprs),
+        .tid_column = child.tid_column,
+        .rows_per_page = rel->tuples / std::max<double>(rel->pages, 1),
+        .share_read = exact.share_read,
+        .vector_bytes = bytes.vector,
+        .walked_bytes = bytes.walked,
+    };
 
     CustomPath *path = makeNode(CustomPath);
     path->path = request.index_path->path;
@@ -215,7 +253,7 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     path->path.pathtype = T_CustomScan;
     path->path.pathtarget = rel->reltarget;
     path->path.pathkeys = request.pathkeys;
-    path->path.parallel_safe = index->path.parallel_safe && exact.path->parallel_safe;
+    path->path.parallel_safe = index->parallel_safe && exact.path->parallel_safe;
     path->path.startup_cost = costs.startup;
     path->path.total_cost = costs.total;
     path->flags = CUSTOMPATH_SUPPORT_PROJECTION;

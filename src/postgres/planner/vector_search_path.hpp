@@ -3,7 +3,7 @@
 //
 // It has two children that return the same rows in the same order: a scan of an index of ours, and
 // the exact search, which reads the table and sorts. It begins with the first and changes over to
-// the second when the first has cost about half of what the second will (search_budget.hpp), or
+// the second when the first has cost about a third of what the second will (search_budget.hpp), or
 // cannot promise what is asked for.
 #pragma once
 

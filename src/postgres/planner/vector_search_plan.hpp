@@ -18,14 +18,22 @@ struct VectorSearchPlan {
     SearchOrder order;
     SearchExtent extent;
     UnusualRows unusual;
+    // Whether the query can do with a scan as found, even where another order is wanted.
+    bool as_found_is_enough;
+    // Whether rows have to pass conditions that say nothing about the distance.
+    bool filters;
+    // Whether vectors are stored out of line.
+    bool out_of_line;
     // Columns of the node's rows, the first of its children's; the exact child has one more, the
     // distance. `tid_column` counts from 0.
     int columns;
     int tid_column;
-    // To tell what reading the table costs: rows on a page, and the share of the table that the
-    // exact child reads.
+    // To tell what reading the table costs: rows on a page, the share of the table that the exact
+    // child reads, and bytes of a vector there and for the index's walk.
     double rows_per_page;
     double share_read;
+    double vector_bytes;
+    double walked_bytes;
 };
 
 List *to_private(const VectorSearchPlan &plan);

@@ -121,6 +121,15 @@ TEST_F(SearchTest, ASearchThatLeavesOutEndsWithTheWalkAndKeepsItsOrder) {
     EXPECT_GT(hits.size(), 3500u);
     for (std::size_t i = 1; i < hits.size(); ++i)
         ASSERT_LE(hits[i - 1].distance, hits[i].distance);
+    // Rounds grow, and the one that would be too much is not begun.
+    ASSERT_TRUE(search.start(*nodes_, Watermarks::load(state_), query.data(), params).ok());
+    search.limit_distances(2000);
+    std::size_t limited = 0;
+    while (search.next().value())
+        ++limited;
+    EXPECT_TRUE(search.statistics().left_out);
+    EXPECT_LT(search.statistics().distances, 2000u);
+    EXPECT_GE(limited, 1000u + 20u) << "the tail and a first round";
     // What measures all from the beginning leaves nothing out.
     params.exact_after = 0;
     EXPECT_EQ(search_with(search, query.data(), params, 10000).size(), 4000u);

@@ -1,0 +1,104 @@
+"""VectorSearch in the middle of what others do: rows that change while they are being locked, many draws of
+filters and limits, counted work."""
+
+import random
+import re
+import threading
+
+import numpy as np
+import pytest
+
+import vectors
+from cluster import wait_until
+
+DIMENSIONS = 16
+ROWS = 6000
+
+
+@pytest.fixture
+def table(cluster):
+    connection = cluster.connect()
+    connection.execute(f"CREATE TABLE loaded (id integer, v vector({DIMENSIONS}))")
+    points = vectors.clustered(ROWS, DIMENSIONS, seed=18)
+    vectors.copy_in(connection, "loaded", 0, points)
+    connection.execute("CREATE TABLE items AS SELECT id, id % 1000 AS kind, v FROM loaded")
+    connection.execute("CREATE INDEX ON items USING hnsw (v vector_l2_ops)")
+    connection.execute("VACUUM ANALYZE items")
+    return connection, points
+
+
+def query_of(points, number, rest, where="true"):
+    return (f"SELECT id FROM items WHERE {where} ORDER BY v <-> '{vectors.text(points[number])}' "
+            f"LIMIT {rest}")
+
+
+def test_a_row_changed_while_it_is_locked(cluster, table):
+    """The row that a session waits for no longer passes the condition when it gets it, or passes it in
+    another version: PostgreSQL checks it again, through the node."""
+    connection, points = table
+    connection.execute("SET enable_seqscan = off")
+    statement = query_of(points, 7, "2 FOR UPDATE", "kind <> 3")
+    first, second = [row[0] for row in connection.execute(query_of(points, 7, "2", "kind <> 3"))]
+    for change, expected in (("kind = 3", {second}), ("kind = 5", {first, second})):
+        other = cluster.connect(autocommit=False)
+        other.execute(f"UPDATE items SET {change} WHERE id = {first}")
+        found = []
+        with cluster.connect_for_thread() as waiting:
+            waiting.execute("SET enable_seqscan = off")
+            [[pid]] = waiting.execute("SELECT pg_backend_pid()").fetchall()
+            thread = threading.Thread(target=lambda: found.extend(waiting.execute(statement).fetchall()))
+            thread.start()
+            wait_until(lambda: connection.execute(
+                "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
+                [pid]).fetchall(), "the session waits for the row")
+            other.commit()
+            thread.join()
+        assert {row[0] for row in found} == expected, change
+        connection.execute(f"UPDATE items SET kind = mod(id, 1000) WHERE id = {first}")
+
+
+def answer(connection, statement, setting):
+    connection.execute(f"SET {setting} = off")
+    rows = [row[0] for row in connection.execute(statement)]
+    connection.execute(f"RESET {setting}")
+    return rows
+
+
+def test_filters_of_every_strength(table):
+    """Ten rows, or as many as pass: the same ones when they cannot be ten, nearly the same when they are."""
+    connection, points = table
+    draw = random.Random(18)
+    found = wanted = 0
+    for _ in range(60):
+        below = draw.choice([1, 1, 2, 5, 20, 100, 500, 1000])
+        statement = query_of(points, draw.randrange(ROWS), draw.choice([1, 10, 50]), f"kind < {below}")
+        with_index = answer(connection, statement, "enable_seqscan")
+        without = answer(connection, statement, "enable_indexscan")
+        assert len(with_index) == len(set(with_index)) == len(without), statement
+        if below * ROWS // 1000 <= len(without):
+            assert with_index == without, statement
+        found += len(set(with_index) & set(without))
+        wanted += len(without)
+    assert found >= 0.98 * wanted
+
+
+def test_work_in_vain_is_bounded(table):
+    """No row passes and the planner does not know: few of the rows are handed out."""
+    connection, points = table
+    connection.execute("SET enable_seqscan = off")
+    statement = query_of(points, 3, "10", "kind % 1000 = -1")
+    plan = "\n".join(row[0] for row in connection.execute(
+        "EXPLAIN (ANALYZE, COSTS off, TIMING off) " + statement))
+    assert "Changes to Exact Search: 1" in plan
+    [handed_out] = re.findall(r"Index Rows: (\d+)", plan)
+    assert int(handed_out) < ROWS / 10, plan
+
+
+def test_more_than_the_planner_thinks(table):
+    """Most of the table has been deleted since the planner learned its size."""
+    connection, points = table
+    connection.execute("DELETE FROM items WHERE id >= 5")
+    for statement in (query_of(points, 3, "4"), query_of(points, 3, "5"),
+                      query_of(points, 3, "10", "kind < 900"), query_of(points, 3, "200")):
+        assert sorted(answer(connection, statement, "enable_seqscan")) == \
+            sorted(answer(connection, statement, "enable_indexscan")), statement
