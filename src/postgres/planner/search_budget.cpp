@@ -20,6 +20,7 @@ constexpr double page_in_order = 20;      // to open a page for that
 constexpr double page_fetched = 50;       // to get it into the buffer pool first
 constexpr double fetched_scattered = 10;  // times that, for pages here and there, at least
 constexpr double row_handed_out = 12;     // by the index: to find the row that an entry stands for
+constexpr double row_in_exact_order = 60; // put in order and noted as returned besides
 constexpr double vector_assembled = 30;   // from pieces that are stored out of line
 constexpr double comparison = 0.4;
 
@@ -71,7 +72,7 @@ uint64 SearchBudget::affordable_distances(const ScanGuide &guide) {
     const auto &budget = static_cast<const SearchBudget &>(guide);
     const double exact = budget.work_of_exact_search();
     // How many rows the scan will hand out is known before it hands out any.
-    const double within = static_cast<double>(guide.within) * row_handed_out;
+    const double within = static_cast<double>(guide.within) * row_in_exact_order;
     if (within > exact)
         return 0;
     if (within > 0 && budget.exact_.passing >= 1)
