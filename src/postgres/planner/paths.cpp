@@ -76,10 +76,11 @@ CustomPath *search_path(PlannerInfo *root, RelOptInfo *rel, const ReorderedPath 
     OpExpr *distance = linitial_node(OpExpr, ordered.path->indexorderbys);
     const Bounds bounds =
         bounds_of(root, ordered.path->indexinfo, conditions_of(ordered.path), &distance);
+    const UnusualRows unusual = level.grouped_above ? UnusualRows::anywhere : ordered.unusual;
     return make_vector_search_path(
         root, rel,
         {ordered.path, ordered.pathkeys, distance_of(root, rel, ordered.path),
-         order_for(level, ordered.path), level, bounds, ordered.unusual});
+         order_for(level, ordered.path), level, bounds, unusual});
 }
 
 void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {

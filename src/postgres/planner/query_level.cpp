@@ -45,6 +45,18 @@ bool has_full_join(const PlannerInfo *root) {
     return false;
 }
 
+// A query around this one may compare and group by the order that it returns.
+bool is_grouped_above(const PlannerInfo *root) {
+    for (root = root->parent_root; root != nullptr; root = root->parent_root) {
+        const Query *query = root->parse;
+        if (query->groupClause != NIL || query->groupingSets != NIL ||
+            query->distinctClause != NIL || query->hasWindowFuncs ||
+            query->setOperations != nullptr)
+            return true;
+    }
+    return false;
+}
+
 bool can_be_evaluated_twice(Node *expression) {
     return !contain_volatile_functions(expression) && !contain_subplans(expression);
 }
@@ -70,12 +82,14 @@ bool is_null_constant(const Node *expression) {
 QueryLevel query_level(PlannerInfo *root, const List *pathkeys) {
     const Query *query = root->parse;
     QueryLevel level{QueryLevel::Order::strict, nullptr, nullptr, -1,
-                     bms_membership(root->all_baserels) == BMS_SINGLETON};
+                     bms_membership(root->all_baserels) == BMS_SINGLETON, false};
     if (!only_sorts(root) || may_be_joined_by(pathkeys) || has_full_join(root))
         return level;
-    level.order = QueryLevel::Order::sorted;
-    if (query->limitCount == nullptr || is_null_constant(query->limitCount))
+    if (query->limitCount == nullptr || is_null_constant(query->limitCount)) {
+        level.order = QueryLevel::Order::sorted;
+        level.grouped_above = is_grouped_above(root);
         return level;
+    }
     if (query->limitOption == LIMIT_OPTION_WITH_TIES) {
         level.order = QueryLevel::Order::strict;
         return level;
@@ -84,8 +98,9 @@ QueryLevel query_level(PlannerInfo *root, const List *pathkeys) {
     if (!level.alone || query->hasTargetSRFs || !can_be_evaluated_twice(query->limitCount) ||
         !can_be_evaluated_twice(query->limitOffset))
         return level;
-    // With more keys behind those of the order, rows that are equal by it are sorted first.
-    if (list_length(root->query_pathkeys) <= list_length(pathkeys)) {
+    // With more keys behind those of the order, rows that are equal by it are sorted first. Rows that
+    // are locked may turn out to be changed, or skipped, and others are taken instead.
+    if (query->rowMarks == NIL && list_length(root->query_pathkeys) <= list_length(pathkeys)) {
         level.limit_count = query->limitCount;
         level.limit_offset = query->limitOffset;
     }

@@ -24,6 +24,9 @@ struct QueryLevel {
     double limit;
     // The relation's rows are joined to no others.
     bool alone;
+    // All rows are returned, to a query around this one that may group them: those without a distance
+    // belong to the answer.
+    bool grouped_above;
 };
 
 // For a relation whose rows come in the order of `pathkeys`. Also for partitions and other members

@@ -64,7 +64,8 @@ struct VectorSearchState {
     bool complete_at_end = false;    // the exact search has no rows that the index has not
     SearchBudget *budget = nullptr;  // for the whole query: the index scan has its address
     Source source = Source::none;
-    int64 limit = -1;  // rows that will be asked for; -1: not known
+    int64 limit = -1;     // rows that are wanted; -1: not known
+    int64 presented = 0;  // of them
     TupleTableSlot *gathered_slot = nullptr;
     MinimalTuple *gathered = nullptr;
     int64 gathered_count = 0;
@@ -190,8 +191,8 @@ void change_to_exact(VectorSearchState *state, bool passing_over) {
     Returned &returned = state->returned;
     if (passing_over)
         ::qsort(returned.tids, returned.count, sizeof(ItemPointerData), compare_tids);
-    if (state->limit >= 0)
-        ExecSetTupleBound(state->limit, state->exact);
+    // Rows that are passed over would count.
+    ExecSetTupleBound(passing_over ? -1 : state->limit, state->exact);
 }
 
 void remember(VectorSearchState *state, const ItemPointerData &tid) {
@@ -385,12 +386,20 @@ TupleTableSlot *next_row(VectorSearchState *state) {
     return row;
 }
 
+// Nobody needs rows beyond LIMIT, but some ask: a plan may take this node for its price and sort what
+// it returns.
+bool has_more(const VectorSearchState *state) {
+    if (state->source == Source::none)
+        return true;
+    return state->source != Source::end && (state->limit < 0 || state->presented < state->limit);
+}
+
 TupleTableSlot *exec(CustomScanState *node) {
     return guarded([=]() -> TupleTableSlot * {
         VectorSearchState *state = state_of(node);
         ExprContext *context = node->ss.ps.ps_ExprContext;
         ResetExprContext(context);
-        TupleTableSlot *row = state->source == Source::end ? nullptr : next_row(state);
+        TupleTableSlot *row = has_more(state) ? next_row(state) : nullptr;
         if (TupIsNull(row)) {
             ExecClearTuple(node->ss.ss_ScanTupleSlot);
             return node->ss.ps.ps_ProjInfo != nullptr
@@ -398,6 +407,7 @@ TupleTableSlot *exec(CustomScanState *node) {
                        : node->ss.ss_ScanTupleSlot;
         }
         context->ecxt_scantuple = present(state, row);
+        ++state->presented;
         if (state->source == Source::index)
             remember(state, context->ecxt_scantuple->tts_tid);
         return node->ss.ps.ps_ProjInfo != nullptr ? ExecProject(node->ss.ps.ps_ProjInfo)
@@ -434,6 +444,7 @@ void rescan(CustomScanState *node) {
         state->gathered = nullptr;
         state->gathered_count = state->gathered_next = 0;
         state->passing_over = false;
+        state->presented = 0;
         state->source = Source::none;
     });
 }
