@@ -197,16 +197,26 @@ base::Status Writer::end_segment(base::Mutex &append, std::uint64_t ahead) {
             return {};
         if (geometry_.place(head, end.record_bytes()) == head)
             DVEC_TRY(prepare(end.record_bytes()));
-        // What is ready of the next segment already, or else a file that nobody knows of yet.
-        Position ready = state_.ready_end.load(std::memory_order_acquire);
-        if (ready <= next) {
-            const std::uint64_t bytes = geometry_.file_bytes(std::max<std::uint64_t>(ahead, 1));
-            DVEC_TRY(create_segment(file_system_, geometry_, segment + 1, bytes));
-            ready = next + bytes;
-        }
+        if (!withdraw_next(append, next))
+            return {};
+        const std::uint64_t bytes = geometry_.file_bytes(std::max<std::uint64_t>(ahead, 1));
+        DVEC_TRY(create_segment(file_system_, geometry_, segment + 1, bytes));
         const std::lock_guard hold(append);
-        return leave_segment(next, ready, end);
+        return leave_segment(next, next + bytes, end);
     });
+}
+
+// What may be ready of the next segment was made for a log that grew: from now on nobody goes there,
+// and its file can be replaced. False when somebody has gone there.
+bool Writer::withdraw_next(base::Mutex &append, Position next) {
+    const std::lock_guard hold(append);
+    if (state_.head.load(std::memory_order_relaxed) >= next)
+        return false;
+    if (state_.ready_end.load(std::memory_order_relaxed) > next) {
+        state_.ready_end.store(next, std::memory_order_release);
+        state_.generation.fetch_add(1, std::memory_order_acq_rel);
+    }
+    return true;
 }
 
 // Under the append lock; `ready_end` does not change meanwhile.

@@ -114,6 +114,7 @@ class Writer {
 
     base::Status make_ready(Position needed, Position wished);
     base::Status extend_to(Position end);
+    bool withdraw_next(base::Mutex &append, Position next);
     base::Status leave_segment(Position next, Position ready, const Draft &end);
     base::Status map_segment(std::uint64_t number);
     std::byte *address(Position position) const noexcept;

@@ -337,5 +337,26 @@ TEST(LogResume, AnEndedSegmentIsFollowedByTheNext) {
     }
 }
 
+// What was made ready of it for a log that grew fast is given back.
+TEST(LogResume, TheSegmentAfterAnEndedOneIsSmall) {
+    constexpr std::uint64_t segment_bytes = 1 << 20;
+    MutexOfNobody append;
+    LogUnderTest log(segment_bytes);
+    const std::unique_ptr<log::Writer> other = log.make_writer();
+    std::vector<ReadRecord> records{log.append(1, 100'000)};
+    ASSERT_TRUE(log.writer().prepare(segment_bytes).ok());
+    ASSERT_EQ(log.state().ready_end.load(), 2 * segment_bytes);
+    ASSERT_TRUE(log.writer().end_segment(append, 16384).ok());
+    EXPECT_EQ(fs::file_size(log.segment(1)), 16384u);
+    EXPECT_EQ(log.state().ready_end.load(), segment_bytes + 16384);
+    const Payload payload = make_payload(2, 50);
+    const log::Draft draft(log::RecordType::insert, 1002, payload);
+    ASSERT_TRUE(other->fits(draft).value());
+    const log::Position end = other->append(draft, 2);
+    records.push_back({log::RecordType::insert, 2, 1002, payload, end - draft.record_bytes()});
+    records.push_back(log.append(3, 100'000));
+    EXPECT_EQ(log.crash_and_resume().records, records);
+}
+
 }  // namespace
 }  // namespace dvec::test
