@@ -65,7 +65,8 @@ def test_in_line(in_line):
     assert in_line.uses_index(NEAREST + " LIMIT 200")
     assert not in_line.uses_index(NEAREST)
     assert not in_line.uses_index(NEAREST + " DESC LIMIT 10")
-    assert not in_line.uses_index("SELECT id FROM items WHERE v <-> $q < 1")
+    assert in_line.uses_index("SELECT id FROM items WHERE v <-> $q < 1")
+    assert not in_line.uses_index("SELECT id FROM items WHERE v <-> $q > 1")
     assert not in_line.uses_index("SELECT count(*) FROM items")
 
 

@@ -33,13 +33,14 @@ def query_of(points, number, rest, where="true"):
 
 
 def test_a_row_changed_while_it_is_locked(cluster, table):
-    """The row that a session waits for no longer passes the condition when it gets it, or passes it in
-    another version: PostgreSQL checks it again, through the node."""
+    """The row that a session waits for no longer passes the condition when it gets it, so that the next
+    one is taken, or passes it in another version: PostgreSQL checks it again, through the node."""
     connection, points = table
     connection.execute("SET enable_seqscan = off")
     statement = query_of(points, 7, "2 FOR UPDATE", "kind <> 3")
-    first, second = [row[0] for row in connection.execute(query_of(points, 7, "2", "kind <> 3"))]
-    for change, expected in (("kind = 3", {second}), ("kind = 5", {first, second})):
+    first, second, third = [row[0] for row in
+                            connection.execute(query_of(points, 7, "3", "kind <> 3"))]
+    for change, expected in (("kind = 3", {second, third}), ("kind = 5", {first, second})):
         other = cluster.connect(autocommit=False)
         other.execute(f"UPDATE items SET {change} WHERE id = {first}")
         found = []

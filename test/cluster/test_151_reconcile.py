@@ -18,7 +18,7 @@ TABLE = f"""
         WITH (fillfactor = 50);
     ALTER TABLE items ALTER COLUMN v SET STORAGE EXTERNAL;
     CREATE FUNCTION doubled(w vector) RETURNS vector IMMUTABLE LANGUAGE sql AS
-        $$SELECT public.l2_normalize(w) + public.l2_normalize(w)$$"""
+        $$SELECT public.l2_normalize(w) OPERATOR(public.+) public.l2_normalize(w)$$"""
 
 INDEXES = """
     CREATE INDEX toasted ON items USING hnsw (v vector_l2_ops);

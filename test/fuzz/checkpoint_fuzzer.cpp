@@ -94,7 +94,7 @@ class Wal final : public store::WalFlusher {
 struct Life {
     explicit Life(MemoryFileSystem &file_system) : files(file_system) {}
 
-    store::Locks locks() { return {append, grow}; }
+    store::Locks locks() { return {append, grow, sync}; }
     std::unique_ptr<store::Index> open() {
         auto index = store::Index::open(files, description(), state, locks());
         require(index.ok());
@@ -110,6 +110,7 @@ struct Life {
     store::SharedState state{};
     Lock append;
     Lock grow;
+    Lock sync;
     Wal wal;
 };
 

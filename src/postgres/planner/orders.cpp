@@ -89,7 +89,7 @@ ReorderedPath *reordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *
                                      list_make1(result->stands_alone ? key : own),
                                      ForwardScanDirection, false, rel->lateral_relids, 1.0, false);
     // One that cannot be searched now.
-    return std::isinf(result->path->path.total_cost) ? nullptr : result;
+    return std::isfinite(result->path->path.total_cost) ? result : nullptr;
 }
 
 }  // namespace

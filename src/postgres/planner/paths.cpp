@@ -85,20 +85,28 @@ CustomPath *search_path(PlannerInfo *root, RelOptInfo *rel, const ReorderedPath 
 
 void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
     List *searches = NIL;
+    bool removed = false;
     ListCell *cell;
     foreach (cell, rel->pathlist) {
         auto *path = static_cast<IndexPath *>(lfirst(cell));
-        if (!orders_by_distance(&path->path) || path->path.pathkeys == NIL ||
-            std::isinf(path->path.total_cost))
+        if (!orders_by_distance(&path->path) || path->path.pathkeys == NIL)
             continue;
+        // Of an index that cannot be searched now. What the planner makes of an infinite cost is no
+        // number, which loses against nothing.
+        if (!std::isfinite(path->path.total_cost)) {
+            rel->pathlist = foreach_delete_current(rel->pathlist, cell);
+            removed = true;
+            continue;
+        }
         const QueryLevel level = query_level(root, path->path.pathkeys);
         if (is_plain(level, path))
             continue;
         const ReorderedPath as_known{path, path->path.pathkeys, UnusualRows::last, true};
         searches = lappend(searches, search_path(root, rel, as_known, level));
         rel->pathlist = foreach_delete_current(rel->pathlist, cell);
+        removed = true;
     }
-    if (searches == NIL)
+    if (!removed)
         return;
     // It may have been dropped for one that is gone.
     add_path(rel, create_seqscan_path(root, rel, rel->lateral_relids, 0));

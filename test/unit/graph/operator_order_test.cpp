@@ -267,12 +267,8 @@ class OperatorOrderTest : public GraphTest {
 
     static std::size_t descents(const std::vector<Hit> &hits) {
         std::size_t descents = 0;
-        for (std::size_t i = 1; i < hits.size(); ++i) {
-            const Hit &one = hits[i - 1], &other = hits[i];
-            const bool tie = !comes_before(one.distance, other.distance) &&
-                             !comes_before(other.distance, one.distance);
-            descents += comes_before(other.distance, one.distance) || (tie && other.id < one.id);
-        }
+        for (std::size_t i = 1; i < hits.size(); ++i)
+            descents += comes_before(hits[i].distance, hits[i - 1].distance);
         return descents;
     }
 
