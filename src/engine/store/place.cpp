@@ -5,7 +5,7 @@
 
 namespace dvec::store {
 
-std::uint64_t current_boot(base::FileSystem &file_system) noexcept {
+std::uint64_t current_boot(base::FileSystem &file_system) {
     auto file = file_system.open("/proc/sys/kernel/random/boot_id", base::OpenMode::read_only);
     if (!file.ok())
         return 0;

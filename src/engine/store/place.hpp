@@ -9,6 +9,6 @@
 namespace dvec::store {
 
 // Of the running system: a digest of the boot id; 0 when the system has none to give.
-std::uint64_t current_boot(base::FileSystem &file_system) noexcept;
+std::uint64_t current_boot(base::FileSystem &file_system);
 
 }  // namespace dvec::store

@@ -505,16 +505,17 @@ TEST_F(TwinsTest, TheLinkerSurvivesAnyLinks) {
 TEST_F(TwinsTest, ImpossibleWatermarksAreRefused) {
     create(dimensions);
     add(make({1, 2}));
+    const NodeId end = state_.allocated.load(), linked = end - 100;
     const auto linker = make_linker();
-    ASSERT_TRUE(linker->link(1000, never_stop).ok());
+    ASSERT_TRUE(linker->link(linked, never_stop).ok());
     const auto entry = state_.entry_point.load();
     state_.entry_point.store(EntryPoint::pack({4000000, 2}));
-    EXPECT_EQ(linker->link(1100, never_stop).code(), base::Code::corrupt);
+    EXPECT_EQ(linker->link(end, never_stop).code(), base::Code::corrupt);
     state_.entry_point.store(entry);
-    state_.linked.store(1050);
-    EXPECT_EQ(linker->link(1100, never_stop).code(), base::Code::corrupt);
-    state_.linked.store(1000);
-    EXPECT_TRUE(linker->link(1100, never_stop).ok());
+    state_.linked.store(linked + 50);
+    EXPECT_EQ(linker->link(end, never_stop).code(), base::Code::corrupt);
+    state_.linked.store(linked);
+    EXPECT_TRUE(linker->link(end, never_stop).ok());
 }
 
 // Codes of eight bits are the same for vectors that are nearly equal: only the vectors decide.
