@@ -266,14 +266,14 @@ base::Status Writer::map_segment(std::uint64_t number) {
     MappedSegment &slot = mapped_[number % mapped_.size()];
     if (slot.number == number)
         return {};
+    // Before the size: somebody may be making the file longer, and says so when it is.
+    const Position ready = state_.ready_end.load(std::memory_order_acquire);
     auto file = file_system_.open(geometry_.segment_path(number), base::OpenMode::read_write);
     if (!file.ok())
         return std::move(file).status();
     const auto size = file.value()->size();
     if (!size.ok())
         return size.status();
-    // Under the append lock, but a growth may be under way: the lower size was there before.
-    const Position ready = state_.ready_end.load(std::memory_order_acquire);
     if (geometry_.start_of(number) + size.value() <
         std::min(ready, geometry_.start_of(number + 1)))
         return {base::Code::corrupt,
