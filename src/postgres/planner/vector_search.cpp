@@ -40,7 +40,6 @@ enum class Source : unsigned char {
 struct Counts {
     uint64 index_rows = 0;
     uint64 index_distances = 0;
-    uint64 searches = 0;
     uint64 changes = 0;  // from the index to the exact search
 };
 
@@ -207,8 +206,10 @@ void remember(VectorSearchState *state, const ItemPointerData &tid) {
     returned.tids[returned.count++] = tid;
 }
 
-// The index scan has ended.
-bool may_lack_rows(const VectorSearchState *state) {
+// Whether the exact search may have rows that the index scan, which has ended, had not.
+bool exact_has_more(const VectorSearchState *state) {
+    if (state->exact == nullptr)
+        return false;
     switch (state->budget->end) {
         case ScanGuide::End::walk:
         case ScanGuide::End::spent:
@@ -233,7 +234,7 @@ void gather(VectorSearchState *state) {
         CHECK_FOR_INTERRUPTS();
         TupleTableSlot *row = next_of_index(state);
         if (row == nullptr) {
-            if (state->exact != nullptr && may_lack_rows(state))
+            if (exact_has_more(state))
                 change_to_exact(state, false);
             return;
         }
@@ -307,7 +308,6 @@ bool apply_range(VectorSearchState *state) {
 }
 
 void start(VectorSearchState *state) {
-    ++state->counts.searches;
     state->limit = evaluate_limit(state);
     prepare_budget(state);
     if (!apply_range(state))
@@ -376,7 +376,7 @@ TupleTableSlot *next_row(VectorSearchState *state) {
         row = next_gathered(state);
     if (state->source == Source::index) {
         row = next_of_index(state);
-        if (row == nullptr && state->exact != nullptr && may_lack_rows(state))
+        if (row == nullptr && exact_has_more(state))
             change_to_exact(state, state->returned.count > 0);
     }
     if (state->source == Source::exact)
