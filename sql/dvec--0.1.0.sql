@@ -1081,3 +1081,116 @@ COMMENT ON FUNCTION dvec_check(regclass, boolean) IS
 
 -- Reads whole files, and tells TIDs.
 REVOKE EXECUTE ON FUNCTION dvec_check(regclass, boolean) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------------------------------
+-- Recall: how much of the exact answer an index finds
+-- ---------------------------------------------------------------------------------------------------
+
+-- Queries are rows of the table, chosen at random; the row itself does not count among its neighbors. A
+-- neighbor is found when a row as near as it was returned, so that equal distances are no misses.
+CREATE FUNCTION dvec_recall(
+    index regclass,
+    queries integer DEFAULT 100,
+    k integer DEFAULT 10,
+    OUT ef_search integer,
+    OUT recall double precision,
+    OUT milliseconds double precision
+) RETURNS SETOF record LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 8
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = on
+    SET enable_indexscan = on
+    SET enable_bitmapscan = off
+    SET max_parallel_workers_per_gather = 0
+    SET hnsw.ef_search = 40
+AS $function$
+DECLARE
+    name text := (SELECT relname FROM pg_class WHERE oid = index);
+    shape record;
+    sample record;
+    plan json;
+    nearest text;               -- the k + 1 nearest rows of a query, $1, as t (tid) and d (distance)
+    distances text;             -- of those without the query's own row, $3, the k first
+    bounds double precision[];  -- by query, the distance of its k-th neighbor
+    bound double precision;
+    neighbors bigint;
+    all_neighbors bigint := 0;  -- of all queries: k of each, or as many as there are
+    found_neighbors bigint;
+    started timestamptz;
+BEGIN
+    IF queries NOT BETWEEN 1 AND 10000 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'number of queries must be between 1 and 10000';
+    ELSIF k NOT BETWEEN 1 AND 1000 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'number of neighbors must be between 1 and 1000';
+    END IF;
+
+    SELECT format('ONLY %s', definition.indrelid::regclass) AS rows,
+        format('(%s)', pg_get_indexdef(definition.indexrelid, 1, false)) AS vector,
+        format('(%s)', coalesce(pg_get_expr(definition.indpred, definition.indrelid), 'true')) AS condition,
+        format('OPERATOR(%I.%s)', schema.nspname, operator.oprname) AS operator,
+        -- With the modifier -1, "bit" is of any length.
+        format_type(class.opcintype, -1) AS type
+    INTO shape
+    FROM pg_index AS definition
+    JOIN pg_class AS relation ON relation.oid = definition.indexrelid AND relation.relkind = 'i'
+    JOIN pg_am AS method ON method.oid = relation.relam AND method.amname IN ('hnsw', 'ivfflat')
+    JOIN pg_opclass AS class ON class.oid = definition.indclass[0]
+    JOIN pg_amop AS entry ON entry.amopfamily = class.opcfamily AND entry.amoplefttype = class.opcintype
+        AND entry.amoppurpose = 'o'
+    JOIN pg_operator AS operator ON operator.oid = entry.amopopr
+    JOIN pg_namespace AS schema ON schema.oid = operator.oprnamespace
+    WHERE definition.indexrelid = index;
+    IF NOT FOUND THEN
+        RAISE wrong_object_type USING
+            MESSAGE = format('"%s" is not an hnsw or ivfflat index', name),
+            HINT = 'Of a partitioned index, name that of a partition.';
+    END IF;
+
+    nearest := format('SELECT ctid AS t, %1$s %2$s $1::%3$s AS d FROM %4$s WHERE %5$s ORDER BY %1$s %2$s $1::%3$s'
+        ' LIMIT $2 + 1', shape.vector, shape.operator, shape.type, shape.rows, shape.condition);
+    distances := format('SELECT d FROM (%s) AS nearest WHERE t <> $3 ORDER BY d LIMIT $2', nearest);
+
+    EXECUTE format('SELECT array_agg(t) AS tids, array_agg(v) AS vectors FROM (SELECT ctid AS t, %1$s::text AS v'
+        ' FROM %2$s WHERE %3$s AND %1$s IS NOT NULL ORDER BY random() LIMIT %4$s) AS sample',
+        shape.vector, shape.rows, shape.condition, queries) INTO sample;
+    IF sample.tids IS NULL THEN
+        RETURN;
+    END IF;
+
+    PERFORM set_config('enable_indexscan', 'off', true);
+    FOR i IN 1 .. array_length(sample.tids, 1) LOOP
+        EXECUTE format('SELECT max(d), count(d) FROM (%s) AS neighbors', distances)
+            INTO bound, neighbors USING sample.vectors[i], k, sample.tids[i];
+        bounds[i] := bound;
+        all_neighbors := all_neighbors + neighbors;
+    END LOOP;
+    IF all_neighbors = 0 THEN
+        RETURN;
+    END IF;
+
+    PERFORM set_config('enable_indexscan', 'on', true), set_config('enable_seqscan', 'off', true);
+    EXECUTE 'EXPLAIN (FORMAT json) ' || nearest INTO plan USING sample.vectors[1], k;
+    IF strpos(plan::text, '"Index Name": ' || to_json(name)) = 0 THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('queries do not use index "%s"', name),
+            HINT = 'See its state in dvec_indexes, and whether there is another index of the same column.';
+    END IF;
+
+    FOREACH ef_search IN ARRAY ARRAY[10, 20, 40, 80, 160, 320, 640, 1000] LOOP
+        PERFORM set_config('hnsw.ef_search', ef_search::text, true);
+        found_neighbors := 0;
+        started := clock_timestamp();
+        FOR i IN 1 .. array_length(sample.tids, 1) LOOP
+            EXECUTE format('SELECT count(*) FROM (%s) AS neighbors WHERE d <= $4', distances)
+                INTO neighbors USING sample.vectors[i], k, sample.tids[i], bounds[i];
+            found_neighbors := found_neighbors + neighbors;
+        END LOOP;
+        milliseconds := extract(epoch FROM clock_timestamp() - started) * 1000 / array_length(sample.tids, 1);
+        recall := found_neighbors / all_neighbors::double precision;
+        RETURN NEXT;
+        EXIT WHEN found_neighbors = all_neighbors;
+    END LOOP;
+END
+$function$;
+
+COMMENT ON FUNCTION dvec_recall(regclass, integer, integer) IS
+    'which share of the nearest rows an index finds at each hnsw.ef_search, and the time of a query';

@@ -87,7 +87,8 @@ SELECT set_eq(
     $$SELECT p.oid::regprocedure::text, provolatile::text, proisstrict, proparallel::text
       FROM pg_proc p WHERE proname ~ '^dvec_' ORDER BY proname$$,
     $$VALUES ('dvec_check(regclass,boolean)', 'v', true, 'u'),
-        ('dvec_index_states()', 'v', true, 'r'), ('dvec_simd()', 'v', true, 's')$$,
+        ('dvec_index_states()', 'v', true, 'r'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
+        ('dvec_simd()', 'v', true, 's')$$,
     'functions of monitoring');
 SELECT ok(dvec_simd() IN ('scalar', 'neon', 'avx2', 'avx512'), 'dvec_simd() names an instruction set');
 -- An argument of type internal keeps SQL from calling these.
