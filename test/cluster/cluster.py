@@ -227,6 +227,14 @@ class Cluster:
         self.faults.another_boot()
         return lost
 
+    def lost_volume(self, seed, mount):
+        """The server dies, and its volume is a snapshot, or is detached and comes back, on the same boot:
+        the files are the same, under a mount of another number."""
+        self.kill()
+        lost = power.cut(self.data / "dvec", self.faults.disk, seed)
+        self.faults.mount(mount)
+        return lost
+
     def kill_postmaster(self):
         """SIGKILL to the postmaster alone; the others find out and leave."""
         postmaster = self.server.pid

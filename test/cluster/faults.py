@@ -47,6 +47,12 @@ class Faults:
         finally:
             self.allocations[:4] = struct.pack("=i", 0)
 
+    def mount(self, number):
+        """The file system is mounted under this number, on the same boot; 0: the system tells none."""
+        unfinished = self.folder / "mount.new"
+        unfinished.write_text(f"{number}\n")
+        unfinished.rename(self.folder / "mount")
+
     def another_boot(self):
         unfinished = self.folder / "boot_id.new"
         unfinished.write_text(f"{uuid.uuid4()}\n")

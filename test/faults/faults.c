@@ -9,6 +9,7 @@
 //   fail_read   pread fails with EIO
 //   stall_sync  fsync and fdatasync do not return while it exists
 //   allocations says which process's which C++ allocation fails: see failing_allocations below
+//   mount       holds the number of the mount that files are told to be on; 0: the system has none
 //   boot_id     is read in place of /proc/sys/kernel/random/boot_id
 //   disk/       the durable image: what a sync has made certain to be on disk
 //
@@ -325,6 +326,25 @@ int open64(const char *path, int flags, ...) {
 static int refuse(int error_number) {
     errno = error_number;
     return -1;
+}
+
+int statx(int descriptor, const char *path, int flags, unsigned mask, struct statx *info) {
+    enum { unique_mount_id = 0x4000 };
+    char control[PATH_MAX];
+    const int result = NEXT(statx)(descriptor, path, flags, mask, info);
+    if (result != 0 || (mask & unique_mount_id) == 0 || !control_path(control, "mount"))
+        return result;
+    FILE *file = fopen(control, "re");
+    unsigned long number;
+    if (file == NULL)
+        return result;
+    if (fscanf(file, "%lu", &number) == 1) {
+        info->stx_mnt_id = number;
+        info->stx_mask = number == 0 ? info->stx_mask & ~(unsigned)unique_mount_id
+                                     : info->stx_mask | unique_mount_id;
+    }
+    fclose(file);
+    return result;
 }
 
 ssize_t pread(int descriptor, void *data, size_t size, off_t offset) {

@@ -73,6 +73,7 @@ class Lock final : public base::Mutex {
 
 class History final : public store::WalHistory {
   public:
+    bool file_system_held_since(std::uint64_t) const noexcept override { return false; }
     std::uint64_t current_start() const noexcept override { return server_start + 1; }
     std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept override {
         if (start != server_start)

@@ -21,7 +21,7 @@
 
 namespace dvec::fuzz {
 
-inline constexpr base::FileIdentity file_identity{.device = 1, .inode = 2, .born = 3};
+inline constexpr base::FileIdentity file_identity{.device = 1, .inode = 2, .born = 3, .mount = 4};
 inline constexpr std::uint64_t file_change_time = 4;
 
 // Ends the process, as the fuzzer's finding, when a promise is broken.

@@ -21,6 +21,9 @@ struct FileIdentity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     std::uint64_t born = 0;  // nanoseconds since 1970; 0 where the file system does not tell
+    // The mount that the file was reached through, by a number that no other mount gets until the
+    // machine is restarted; 0 where the system has none (Linux before 6.8).
+    std::uint64_t mount = 0;
     bool operator==(const FileIdentity &) const = default;
 };
 
@@ -103,7 +106,8 @@ enum class OpenMode : std::uint8_t {
     create       // must not exist; read and write
 };
 
-// Names and folders. Files are created with mode 0600, folders with 0700.
+// Names and folders. Files are created with mode 0640, folders with 0750, less what the umask of the
+// process takes: that of a server takes the group's part unless its data directory grants it.
 class FileSystem {
   public:
     virtual ~FileSystem() = default;

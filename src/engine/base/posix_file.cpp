@@ -24,6 +24,9 @@ Status failure(const char *action, const std::string &path) {
     return Status::from_errno(error_number, quoted(action, path));
 }
 
+// STATX_MNT_ID_UNIQUE, for headers older than the kernel. A kernel that does not know it ignores it.
+constexpr unsigned unique_mount_id = 0x4000;
+
 template <class Call>
 auto retried(Call call) {
     auto result = call();
@@ -48,7 +51,8 @@ class PosixFile final : public File {
 
     Result<FileIdentity> identity() override {
         struct statx info;
-        if (::statx(descriptor_, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0)
+        if (::statx(descriptor_, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | unique_mount_id,
+                    &info) != 0)
             return failure("stat file", path());
         const std::uint64_t device = std::uint64_t{info.stx_dev_major} << 32 | info.stx_dev_minor;
         const std::uint64_t born =
@@ -56,7 +60,9 @@ class PosixFile final : public File {
                 ? 0
                 : static_cast<std::uint64_t>(info.stx_btime.tv_sec) * 1'000'000'000u +
                       info.stx_btime.tv_nsec;
-        return FileIdentity{device, info.stx_ino, born};
+        const std::uint64_t mount =
+            (info.stx_mask & unique_mount_id) == 0 ? 0 : std::uint64_t{info.stx_mnt_id};
+        return FileIdentity{device, info.stx_ino, born, mount};
     }
 
     Result<std::uint64_t> change_time() override {
@@ -160,14 +166,14 @@ class PosixFileSystem final : public FileSystem {
                 flags |= O_RDWR | O_CREAT | O_EXCL;
                 break;
         }
-        const int descriptor = retried([&] { return ::open(path.c_str(), flags, 0600); });
+        const int descriptor = retried([&] { return ::open(path.c_str(), flags, 0640); });
         if (descriptor < 0)
             return failure(mode == OpenMode::create ? "create file" : "open file", path);
         return std::unique_ptr<File>(std::make_unique<PosixFile>(path, descriptor));
     }
 
     Status make_directory(const std::string &path) override {
-        if (::mkdir(path.c_str(), 0700) != 0)
+        if (::mkdir(path.c_str(), 0750) != 0)
             return failure("create directory", path);
         return {};
     }

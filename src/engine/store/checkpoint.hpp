@@ -18,7 +18,7 @@
 namespace dvec::store {
 
 inline constexpr std::uint32_t checkpoint_magic = 0x43435644;  // "DVCC"
-inline constexpr std::uint32_t checkpoint_version = 3;
+inline constexpr std::uint32_t checkpoint_version = 4;
 inline constexpr std::size_t checkpoint_block_bytes = 4096;
 
 // As it stands in the file, little-endian; the rest of its block is zero. Every version begins with
@@ -54,6 +54,7 @@ struct CheckpointRecord {
     std::uint32_t upper_blocks = 0;
 
     std::uint64_t boot = 0;
+    std::uint64_t mount = 0;  // base::FileIdentity::mount
     std::uint64_t nodes_device = 0;
     std::uint64_t nodes_inode = 0;
     std::uint64_t nodes_born = 0;
@@ -69,7 +70,7 @@ struct CheckpointRecord {
     std::uint32_t connected = 0;      // as SharedState::connected
     std::uint32_t reserved = 0;
 };
-static_assert(sizeof(CheckpointRecord) == 192);
+static_assert(sizeof(CheckpointRecord) == 200);
 
 class CheckpointFile {
   public:
@@ -89,6 +90,8 @@ class CheckpointFile {
 
     // Where in the file a record stands that is damaged; a block that was never written is none.
     base::Result<std::vector<std::uint64_t>> damaged_blocks();
+
+    base::Result<base::FileIdentity> identity() { return file_->identity(); }
 
     const std::string &path() const noexcept { return file_->path(); }
 

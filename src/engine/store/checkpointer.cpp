@@ -69,6 +69,7 @@ void note_place(base::FileSystem &file_system, const graph::NodeStore &nodes,
                 CheckpointRecord *record) {
     const base::FileIdentity &identity = nodes.file_identity();
     record->boot = current_boot(file_system);
+    record->mount = identity.mount;
     record->nodes_device = identity.device;
     record->nodes_inode = identity.inode;
     record->nodes_born = identity.born;
@@ -132,9 +133,14 @@ Status leave_clean_state_locked(base::FileSystem &file_system, const Description
         record.value().clean = 0;
         record.value().nodes_change_time = 0;
         record.value().server_start = state.server_start.load();
-        // The clean files may have been written on an earlier boot; what follows is written on this
-        // one.
+        // The clean files may have been written on an earlier boot, or mount; what follows is
+        // written on this one.
+        auto here = file.value().identity();
+        if (!here.ok())
+            return std::move(here).status();
         record.value().boot = current_boot(file_system);
+        record.value().mount = here.value().mount;
+        record.value().nodes_device = here.value().device;
         DVEC_TRY(file.value().write(record.value()));
         state.clean.store(0, std::memory_order_release);
         return {};

@@ -3,6 +3,13 @@
 // the copy of the database was complete, and a tool may write a copy over the original. A folder of
 // another cluster may even be the very file: after pg_upgrade both clusters can be written to, until
 // somebody moves the folder.
+//
+// The page cache has what was stored and not synced for as long as its file system is mounted, and
+// for no longer: a snapshot of a block device, or a volume that was detached and comes back, is the
+// same file with the same device number on the same boot, and lacks it. No mark in a file can tell
+// the one from the other, since the kernel may write any page back at any time, the mark and not
+// its neighbour. What can is the number of the mount, which the kernel never gives out twice; or a
+// process that has the folder open all the time, since that keeps the file system from going.
 #include "engine/store/trust.hpp"
 
 #include "engine/store/place.hpp"
@@ -20,6 +27,23 @@ bool same_file(const base::FileIdentity &found, const CheckpointRecord &checkpoi
     if (found.inode != checkpoint.nodes_inode || found.born != checkpoint.nodes_born)
         return false;
     return found.born != 0 || found.device == checkpoint.nodes_device;
+}
+
+// Why what was stored and not synced may be gone; null when it cannot be.
+const char *page_cache_doubt(base::FileSystem &file_system, const base::FileIdentity &found,
+                             const CheckpointRecord &checkpoint, const WalHistory &history) {
+    const std::uint64_t boot = current_boot(file_system);
+    if (boot == 0 || boot != checkpoint.boot)
+        return "the machine was restarted while it was in use";
+    if (found.device != checkpoint.nodes_device)
+        return "its files are on another device than when it was in use";
+    if (history.file_system_held_since(checkpoint.server_start))
+        return nullptr;
+    if (found.mount == 0)
+        return "it is not known whether its file system stayed mounted";
+    return found.mount == checkpoint.mount
+               ? nullptr
+               : "its file system was mounted anew while it was in use";
 }
 
 }  // namespace
@@ -42,9 +66,8 @@ Result<Judgement> judge(base::FileSystem &file_system, graph::NodeStore &nodes,
             return Judgement{Trust::contents, "its files were changed while the server was down"};
         return Judgement{Trust::clean};
     }
-    const std::uint64_t boot = current_boot(file_system);
-    if (boot == 0 || boot != checkpoint.boot)
-        return Judgement{Trust::disk, "the machine was restarted while it was in use"};
+    if (const char *doubt = page_cache_doubt(file_system, nodes.file_identity(), checkpoint, history))
+        return Judgement{Trust::disk, doubt};
     return Judgement{Trust::page_cache};
 }
 

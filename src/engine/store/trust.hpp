@@ -15,7 +15,8 @@ enum class Trust : std::uint8_t {
     // Only what carries a checksum: the files are copies, or were changed by somebody else, or the
     // table changed without them. They may be of several moments.
     contents,
-    // What was synced: the machine went down. Pages written since may be old, new or torn.
+    // What was synced: the machine went down, or the file system was unmounted. Pages written since
+    // may be old, new or torn.
     disk,
     // Every byte that was stored: only processes died, the page cache lived on.
     page_cache,

@@ -26,6 +26,11 @@ class WalHistory {
     // when the history does not reach back to `start`.
     virtual bool foreign_recovery_since(std::uint64_t start) const noexcept = 0;
 
+    // Whether one process had the folder of the indexes open from `start` until now: then the file
+    // system was not unmounted meanwhile, and what was written to it is in the page cache, if not
+    // on disk. False when that is not known.
+    virtual bool file_system_held_since(std::uint64_t start) const noexcept = 0;
+
   protected:
     ~WalHistory() = default;
 };

@@ -1,20 +1,21 @@
-// The file is small and written whole, under another name first, so that it is either the former
-// one or the new one. Only the latest starts are kept; an index that was last used before is
-// rebuilt.
+// Only the latest starts are kept; an index that was last used before is rebuilt.
 #include "postgres/worker/server_starts.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
-#include "engine/base/checksum.hpp"
 #include "engine/base/file.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/worker/registry.hpp"
+#include "postgres/worker/starts_file.hpp"
 #include "postgres/worker/wal.hpp"
 
 extern "C" {
 #include "access/xlog.h"
+#include "common/file_perm.h"
 #include "utils/timestamp.h"
 }
 
@@ -22,80 +23,31 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr const char *path = "dvec/starts";
-constexpr const char *new_path = "dvec/starts.new";
-
-constexpr uint32 starts_magic = 0x53435644;  // "DVCS"
-constexpr uint32 starts_version = 2;
-constexpr std::size_t most_starts = 1024;
-
-// As they stand in the file, little-endian: a header, then the starts in order.
-struct StartsHeader {
-    uint32 magic;
-    uint32 version;
-    uint32 count;
-    uint32 checksum;  // CRC-32C of the starts
-};
-struct ServerStart {
-    uint64 number;
-    uint64 recovery_end;  // an LSN, or one of:
-    static constexpr uint64 none = 0;
-    static constexpr uint64 unknown = store::WalHistory::nothing_lost;
-    uint32 flags;
-    static constexpr uint32 foreign_recovery = 1;
-    uint32 reserved;  // 0
-};
-static_assert(sizeof(StartsHeader) == 16 && sizeof(ServerStart) == 24);
-
-using Starts = std::vector<ServerStart>;
-
-// A file that is missing or damaged is an empty history. So is one of an earlier version, which
-// does not know of foreign recoveries.
-base::Result<Starts> read_starts() {
-    auto file = base::posix_file_system().open(path, base::OpenMode::read_only);
-    if (!file.ok()) {
-        if (file.status().code() == base::Code::not_found)
-            return Starts();
-        return std::move(file).status();
-    }
-    StartsHeader header;
-    if (!file.value()->read(0, &header, sizeof header).ok() || header.magic != starts_magic ||
-        header.version != starts_version || header.count > most_starts)
-        return Starts();
-    Starts starts(header.count);
-    const std::size_t bytes = starts.size() * sizeof(ServerStart);
-    if (!file.value()->read(sizeof header, starts.data(), bytes).ok() ||
-        base::checksum(0, starts.data(), bytes) != header.checksum)
-        return Starts();
-    return starts;
-}
-
-base::Status write_starts(const Starts &starts) {
-    base::FileSystem &files = base::posix_file_system();
-    base::Status removed = files.remove(new_path);
-    if (!removed.ok() && removed.code() != base::Code::not_found)
-        return removed;
-    auto file = files.open(new_path, base::OpenMode::create);
-    if (!file.ok())
-        return std::move(file).status();
-    const std::size_t bytes = starts.size() * sizeof(ServerStart);
-    const StartsHeader header{starts_magic, starts_version, static_cast<uint32>(starts.size()),
-                              base::checksum(0, starts.data(), bytes)};
-    DVEC_TRY(file.value()->write(0, &header, sizeof header));
-    DVEC_TRY(file.value()->write(sizeof header, starts.data(), bytes));
-    DVEC_TRY(file.value()->sync());
-    DVEC_TRY(files.rename(new_path, path));
-    return files.sync_directory(sidecar_root);
-}
-
 // As PostgreSQL will find it: what cannot be looked at may be there.
 bool file_present(const char *name) noexcept { return access(name, F_OK) == 0 || errno != ENOENT; }
+
+// The folder of the sidecars, open in the postmaster from its first start on: its file system
+// cannot go while it is. Its children inherit that, which does no harm.
+int held_folder = -1;
+
+void hold_folder() noexcept {
+    if (held_folder < 0)
+        held_folder = open(sidecar_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+// Whether the folder that the path leads to has been held since the start before.
+bool folder_is_held() noexcept {
+    struct stat then, now;
+    return held_folder >= 0 && fstat(held_folder, &then) == 0 && stat(sidecar_root, &now) == 0 &&
+           then.st_dev == now.st_dev && then.st_ino == now.st_ino;
+}
 
 // Before recovery begins, which renames or removes these files at its end.
 uint32 flags_of_this_start() noexcept {
     const bool foreign = file_present(BACKUP_LABEL_FILE) || file_present(RECOVERY_SIGNAL_FILE) ||
                          file_present(STANDBY_SIGNAL_FILE);
-    return foreign ? ServerStart::foreign_recovery : 0;
+    return (foreign ? ServerStart::foreign_recovery : 0) |
+           (folder_is_held() ? ServerStart::held : 0);
 }
 
 base::Status add_start(uint64 number) {
@@ -112,12 +64,11 @@ base::Status add_start(uint64 number) {
     return write_starts(list);
 }
 
-// Removing takes no space, so it succeeds where writing did not.
-base::Status forget_starts() {
-    base::Status removed = base::posix_file_system().remove(path);
-    if (removed.ok())
-        return base::posix_file_system().sync_directory(sidecar_root);
-    return removed.code() == base::Code::not_found ? base::Status() : removed;
+// The folder may be older than the permissions that the data directory has now.
+base::Status follow_data_directory() {
+    if (chmod(sidecar_root, static_cast<mode_t>(pg_dir_create_mode)) == 0)
+        return {};
+    return base::Status::from_errno(errno, "could not set the permissions of directory \"dvec\"");
 }
 
 base::Status set_recovery_end(uint64 number, uint64 end) {
@@ -160,7 +111,9 @@ std::optional<Starts> starts_after(uint64 start) {
 uint64 note_server_start() noexcept {
     const uint64 number = new_number();
     const PendingError error = pending_error(base::guarded([&] { return add_start(number); }));
+    hold_folder();
     report(LOG, error);
+    report(LOG, pending_error(base::guarded([] { return follow_data_directory(); })));
     if (error)
         report(LOG, pending_error(base::guarded([] { return forget_starts(); })));
     return number;
@@ -204,6 +157,14 @@ bool ServerStarts::foreign_recovery_since(std::uint64_t start) const noexcept {
     return !starts || std::any_of(starts->begin(), starts->end(), [](const ServerStart &past) {
         return (past.flags & ServerStart::foreign_recovery) != 0;
     });
+}
+
+bool ServerStarts::file_system_held_since(std::uint64_t start) const noexcept {
+    const auto starts = starts_after(start);
+    return starts && held_folder >= 0 &&
+           std::all_of(starts->begin(), starts->end(), [](const ServerStart &past) {
+               return (past.flags & ServerStart::held) != 0;
+           });
 }
 
 }  // namespace dvec::postgres

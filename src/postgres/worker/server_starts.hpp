@@ -31,6 +31,7 @@ class ServerStarts final : public store::WalHistory {
     std::uint64_t current_start() const noexcept override;
     std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept override;
     bool foreign_recovery_since(std::uint64_t start) const noexcept override;
+    bool file_system_held_since(std::uint64_t start) const noexcept override;
 };
 
 }  // namespace dvec::postgres

@@ -48,13 +48,15 @@ TEST_F(PosixFile, OpenModes) {
 }
 
 TEST_F(PosixFile, ModesOfNewFilesAndFolders) {
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
     open("f", OpenMode::create);
     ASSERT_TRUE(system_.make_directory(directory_.file("d")).ok());
     struct stat info;
     ASSERT_EQ(::stat(directory_.file("f").c_str(), &info), 0);
-    EXPECT_EQ(info.st_mode & 07777, 0600u);
+    EXPECT_EQ(info.st_mode & 07777, 0640u & ~mask);
     ASSERT_EQ(::stat(directory_.file("d").c_str(), &info), 0);
-    EXPECT_EQ(info.st_mode & 07777, 0700u);
+    EXPECT_EQ(info.st_mode & 07777, 0750u & ~mask);
 }
 
 TEST_F(PosixFile, DescriptorsDoNotLeakIntoPrograms) {

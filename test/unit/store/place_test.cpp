@@ -173,6 +173,59 @@ TEST_F(StorePlace, WithoutABootIdAnIndexInUseIsRepaired) {
     EXPECT_EQ(store.state->repair.load(), Repair::changed_pages);
 }
 
+// A snapshot of the device, or a volume that was away: the very files on the same boot.
+TEST_F(StorePlace, AnIndexInUseOnAnotherMountIsRepaired) {
+    Machine machine;
+    StoreUnderTest store(machine.files);
+    ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
+    machine.files.set_mount(2);
+    expect_repair(store, Repair::changed_pages);
+    machine.files.set_mount(3);
+    expect_repair(store, Repair::changed_pages);
+}
+
+TEST_F(StorePlace, ACleanIndexIsBelievedOnAnyMount) {
+    Machine machine;
+    StoreUnderTest store(machine.files);
+    ASSERT_NO_FATAL_FAILURE(make(store, State::clean));
+    machine.files.set_mount(2);
+    expect_all(store, Start::clean);
+    // The flag that is taken away must not keep the number of the mount it was written on.
+    {
+        auto index = store.open();
+        store.insert(*index, 120, 120);
+    }
+    expect_all(store, Start::replayed, 121);
+    {
+        auto index = store.open();
+        store.insert(*index, 121, 121);
+    }
+    machine.files.set_mount(1);
+    expect_repair(store, Repair::changed_pages, 122);
+}
+
+TEST_F(StorePlace, WithoutMountNumbersOnlyAProcessThatStayedIsBelieved) {
+    for (const bool held : {true, false}) {
+        Machine machine;
+        machine.files.set_mount(0);
+        StoreUnderTest store(machine.files);
+        ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
+        store.history.held = held;
+        const auto report = store.recover();
+        EXPECT_EQ(report.start, held ? Start::replayed : Start::repair) << report.reason;
+        EXPECT_EQ(store.state->repair.load(), held ? Repair::none : Repair::changed_pages);
+    }
+}
+
+TEST_F(StorePlace, AProcessThatStayedIsBelievedOnAnyMountOfTheDevice) {
+    Machine machine;
+    StoreUnderTest store(machine.files);
+    ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
+    store.history.held = true;
+    machine.files.set_mount(2);
+    expect_all(store, Start::replayed);
+}
+
 TEST_F(StorePlace, AnotherOwnerOrShapeIsRebuilt) {
     for (const State state : {State::clean, State::in_use}) {
         StoreUnderTest store;

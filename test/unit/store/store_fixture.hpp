@@ -84,12 +84,16 @@ class FakeWalHistory final : public store::WalHistory {
         return start != current_start() &&
                (start < oldest || start > ends_.size() || start < last_foreign_start);
     }
+    bool file_system_held_since(std::uint64_t start) const noexcept override {
+        return held && start <= ends_.size();
+    }
     // A start whose recovery ended at `end`, or one after a clean shutdown.
     void begin_start(std::uint64_t end = nothing_lost) { ends_.push_back(end); }
 
     std::uint64_t oldest = 1;  // what happened before is not known any more
     bool forgetful = false;    // the running start cannot be noted down
     std::uint64_t last_foreign_start = 0;
+    bool held = false;  // by one process through all starts
 
   private:
     std::vector<std::uint64_t> ends_;

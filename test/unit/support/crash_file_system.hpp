@@ -52,6 +52,8 @@ class CrashFileSystem final : public base::FileSystem {
     // The machine's boots are numbered; 0 is a system without boot ids.
     void set_boot(std::uint64_t boot) { boot_ = boot; }
     std::uint64_t boot() const { return boot_; }
+    // The number of the mount that all files are on; 0 is a system that does not tell.
+    void set_mount(std::uint64_t mount) { mount_ = mount; }
 
     // Writes what a crash now leaves of `folder` to the folder `target`, which must not exist, and
     // returns the file system in which the files there are the same files as here: on the same boot
@@ -62,6 +64,7 @@ class CrashFileSystem final : public base::FileSystem {
         const std::lock_guard guard(mutex_);
         auto image = std::make_unique<CrashFileSystem>(below_);
         image->boot_ = boot_ == 0 || crash == Crash::process_death ? boot_ : boot_ + 1;
+        image->mount_ = mount_;
         image->last_number_ = last_number_;
         std::mt19937 random(seed);
         Folder &source = this->folder(folder);
@@ -182,7 +185,11 @@ class CrashFileSystem final : public base::FileSystem {
             : File(file->path()), file_(std::move(file)), owner_(owner), node_(std::move(node)) {}
 
         base::Result<std::uint64_t> size() override { return file_->size(); }
-        base::Result<base::FileIdentity> identity() override { return node_->identity; }
+        base::Result<base::FileIdentity> identity() override {
+            base::FileIdentity identity = node_->identity;
+            identity.mount = owner_.mount_;
+            return identity;
+        }
         base::Result<std::uint64_t> change_time() override {
             const std::lock_guard guard(owner_.mutex_);
             owner_.note_change(*node_, present_bytes(*node_));
@@ -332,7 +339,7 @@ class CrashFileSystem final : public base::FileSystem {
         expect(file.status());
         node->file = std::move(file).value();
         const std::uint64_t number = ++last_number_;
-        node->identity = {.device = 1, .inode = number, .born = number};
+        node->identity = {.device = 1, .inode = number, .born = number, .mount = 0};
         return node;
     }
     std::shared_ptr<Node> create_node(const std::string &path) {
@@ -430,6 +437,7 @@ class CrashFileSystem final : public base::FileSystem {
     Observer observer_;
     std::atomic<std::uint64_t> mutations_{0};
     std::uint64_t boot_ = 1;
+    std::uint64_t mount_ = 1;
 
     std::mutex mutex_;  // for what follows
     std::map<std::string, Folder> folders_;
