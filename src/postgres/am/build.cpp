@@ -33,6 +33,7 @@ enum Phase : int64 {
 };
 
 struct Build {
+    IndexFile file;
     store::Builder *builder;  // owned; freed by stop_build
     Relation index;
     const IndexSupport *support;
@@ -49,6 +50,15 @@ void stop_build(int, Datum argument) {
     auto *build = reinterpret_cast<Build *>(DatumGetPointer(argument));
     delete build->builder;
     build->builder = nullptr;
+}
+
+// What a build that failed leaves would take its space until the relation's file number is free again,
+// which is after a checkpoint of the server. Nobody believes a folder without a checkpoint.
+void abandon_build(int code, Datum argument) {
+    stop_build(code, argument);
+    const auto *build = reinterpret_cast<Build *>(DatumGetPointer(argument));
+    (void)base::guarded(
+        [&] { return base::posix_file_system().remove_directory(index_directory(build->file)); });
 }
 
 // A folder that is there belongs to an earlier life of this file number, or cannot be believed.
@@ -180,11 +190,13 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
         AllocSetContextCreate(CurrentMemoryContext, "dvec build row", ALLOCSET_DEFAULT_SIZES);
     build.judge = row_judge(index);
     build.only_usual_rows = true;
-    build.builder = start_builder(shape, compat::file_name(index));
+    build.file = compat::file_name(index);
 
     BuildResult result{};
-    with_error_cleanup(stop_build, PointerGetDatum(&build),
-                       [&] { result.heap_tuples = fill(&build, heap, index_info); });
+    with_error_cleanup(abandon_build, PointerGetDatum(&build), [&] {
+        build.builder = start_builder(shape, build.file);
+        result.heap_tuples = fill(&build, heap, index_info);
+    });
     stop_build(0, PointerGetDatum(&build));
     MemoryContextDelete(build.row_context);
     result.index_tuples = build.index_tuples;
