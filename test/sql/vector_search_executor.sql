@@ -6,26 +6,27 @@ CREATE INDEX items_v_idx ON items USING hnsw (v vector_l2_ops);
 VACUUM ANALYZE items;
 SET enable_seqscan = off;
 -- How often the executor changed over to the exact search.
-CREATE FUNCTION pg_temp.changes(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.changes(query text) RETURNS TABLE ("QUERY PLAN" text) LANGUAGE plpgsql AS $$
 DECLARE
     line text;
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) ' || query LOOP
         IF line ~ 'Changes|VectorSearch' THEN
-            RETURN NEXT trim(line, ' ->');
+            "QUERY PLAN" := trim(line, ' ->');
+            RETURN NEXT;
         END IF;
     END LOOP;
 END
 $$;
 
 -- A filter that enough rows pass, one that they do not, and none.
-SELECT pg_temp.changes($$SELECT id FROM items WHERE kind % 5 < 4 ORDER BY v <-> '[3,5,1,2]' LIMIT 5$$);
-SELECT pg_temp.changes($$SELECT id FROM items WHERE kind % 500 = 7 ORDER BY v <-> '[3,5,1,2]' LIMIT 10$$);
-SELECT pg_temp.changes($$SELECT id FROM items WHERE kind % 500 = 7 AND id < 0 ORDER BY v <-> '[3,5,1,2]' LIMIT 10$$);
+SELECT * FROM pg_temp.changes($$SELECT id FROM items WHERE kind % 5 < 4 ORDER BY v <-> '[3,5,1,2]' LIMIT 5$$);
+SELECT * FROM pg_temp.changes($$SELECT id FROM items WHERE kind % 500 = 7 ORDER BY v <-> '[3,5,1,2]' LIMIT 10$$);
+SELECT * FROM pg_temp.changes($$SELECT id FROM items WHERE kind % 500 = 7 AND id < 0 ORDER BY v <-> '[3,5,1,2]' LIMIT 10$$);
 SELECT id FROM items WHERE kind % 500 = 7 ORDER BY v <-> '[3,5,1,2]' LIMIT 10;
 -- The settings that end a scan go before.
 SET hnsw.iterative_scan = off;
-SELECT pg_temp.changes($$SELECT id FROM items WHERE kind % 500 = 7 ORDER BY v <-> '[3,5,1,2]' LIMIT 10$$);
+SELECT * FROM pg_temp.changes($$SELECT id FROM items WHERE kind % 500 = 7 ORDER BY v <-> '[3,5,1,2]' LIMIT 10$$);
 RESET hnsw.iterative_scan;
 
 -- A LIMIT that only the executor knows.
