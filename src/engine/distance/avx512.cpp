@@ -306,9 +306,11 @@ constexpr Kernel rows[] = {
      four_distances<Half, Product>, "float16 inner_product avx512"},
     {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
      four_distances<Half, AbsoluteDifference>, "float16 l1 avx512"},
-    cosine_row<cosine_parts<float>>("float32 cosine avx512", distance<float, Product, Code>,
-                                    four_distances<float, Product, Code>),
-    half_cosine_row<cosine_parts<Half>>("float16 cosine avx512"),
+    cosine_row<cosine_parts<float>>(
+        "float32 cosine avx512", {distance<float, Product>, four_distances<float, Product>},
+        {distance<float, Product, Code>, four_distances<float, Product, Code>}),
+    half_cosine_row<cosine_parts<Half>>(
+        "float16 cosine avx512", {distance<Half, Product>, four_distances<Half, Product>}),
 };
 
 template <typename Scalar>

@@ -209,6 +209,16 @@ float inverse_length(const float *vector, std::size_t dimensions) {
     return inverse_of_root(sum(even + odd));
 }
 
+// In the same lanes.
+float inverse_length(const Half *vector, std::size_t dimensions) {
+    float squares[block] = {};
+    for (std::size_t i = 0; i < dimensions; ++i) {
+        const float element = widen(vector[i]);
+        squares[i % block] += element * element;
+    }
+    return inverse_of_root(sum(load(squares) + load(squares + width)));
+}
+
 void encode(const float *vector, std::size_t dimensions, void *code) {
     CodeHeader header{0, 0, 0, 0};
     if (dimensions != 0) {

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/distance/half.hpp"
+
 namespace dvec::distance {
 
 // What a code begins with; a byte for each element follows.
@@ -43,6 +45,7 @@ constexpr size_t code_bytes(size_t dimensions) { return sizeof(CodeHeader) + dim
 
 // What CodeHeader::inverse_length says of this vector.
 float inverse_length(const float *vector, size_t dimensions);
+float inverse_length(const Half *vector, size_t dimensions);
 
 // Writes code_bytes(dimensions), wherever they lie. The same bits for the same vector, on every
 // machine. Elements that are not finite make the error infinite. Pure and thread-safe; measured at

@@ -32,29 +32,39 @@ static float direction(const void *a, const void *b, size_t dimensions) {
                                                      static_cast<const float *>(b), dimensions));
 }
 
-// Of floats. The distance to a code is that of the row of inner products.
+// The functions of a row of inner products.
+struct ProductFunctions {
+    DistanceFunction one;
+    FourDistancesFunction four;
+};
+
+// Of floats.
 template <CosinePartsFunction parts>
-static constexpr Kernel cosine_row(const char *name, DistanceFunction code_product,
-                                   FourDistancesFunction four_code_products) {
+static constexpr Kernel cosine_row(const char *name, ProductFunctions products,
+                                   ProductFunctions products_of_codes) {
     return {.element = Element::float32,
             .metric = Metric::cosine,
             .distance = cosine<parts>,
             .four_distances = four_by_one<cosine<parts>>,
             .name = name,
-            .code_distance = code_product,
-            .four_code_distances = four_code_products,
+            .code_distance = products_of_codes.one,
+            .four_code_distances = products_of_codes.four,
+            .product = products.one,
+            .four_products = products.four,
             .whole = whole_cosine<parts>,
             .link = direction<parts>};
 }
 
 // Of halves, which are all far from the limits of floats.
 template <CosinePartsFunction parts>
-static constexpr Kernel half_cosine_row(const char *name) {
+static constexpr Kernel half_cosine_row(const char *name, ProductFunctions products) {
     return {.element = Element::float16,
             .metric = Metric::cosine,
             .distance = cosine<parts>,
             .four_distances = four_by_one<cosine<parts>>,
             .name = name,
+            .product = products.one,
+            .four_products = products.four,
             .whole = whole_cosine<parts>};
 }
 

@@ -64,6 +64,10 @@ struct Kernel {
     // For cosine it is minus the inner product: lengths are for the caller to divide by.
     DistanceFunction code_distance = nullptr;
     FourDistancesFunction four_code_distances = nullptr;
+    // For cosine, of vectors in full: minus the inner product, too. Lengths that are known save two
+    // sums, a root and a division. Null where nothing is saved.
+    DistanceFunction product = nullptr;
+    FourDistancesFunction four_products = nullptr;
     // Where the metric is finished in double: `distance` is this, rounded to float. Null otherwise.
     WholeDistanceFunction whole = nullptr;
     // Null, or what to link nodes by in place of `distance`: the same but for vectors with squares

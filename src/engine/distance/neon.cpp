@@ -318,9 +318,11 @@ constexpr Kernel rows[] = {
      four_distances<Half, Product>, "float16 inner_product neon"},
     {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
      four_distances<Half, AbsoluteDifference>, "float16 l1 neon"},
-    cosine_row<cosine_parts<float>>("float32 cosine neon", distance<float, Product, Code>,
-                                    four_distances<float, Product, Code>),
-    half_cosine_row<cosine_parts<Half>>("float16 cosine neon"),
+    cosine_row<cosine_parts<float>>(
+        "float32 cosine neon", {distance<float, Product>, four_distances<float, Product>},
+        {distance<float, Product, Code>, four_distances<float, Product, Code>}),
+    half_cosine_row<cosine_parts<Half>>(
+        "float16 cosine neon", {distance<Half, Product>, four_distances<Half, Product>}),
     hamming_row<Bits>("bit hamming neon"),
     jaccard_row<Bits>("bit jaccard neon"),
 };

@@ -130,9 +130,12 @@ constexpr Kernel rows[] = {
      four_by_one<distance<Half, Product>>, "float16 inner_product scalar"},
     {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
      four_by_one<distance<Half, AbsoluteDifference>>, "float16 l1 scalar"},
-    cosine_row<cosine_parts<float>>("float32 cosine scalar", distance<float, Product, Code>,
-                                    four_by_one<distance<float, Product, Code>>),
-    half_cosine_row<cosine_parts<Half>>("float16 cosine scalar"),
+    cosine_row<cosine_parts<float>>(
+        "float32 cosine scalar",
+        {distance<float, Product>, four_by_one<distance<float, Product>>},
+        {distance<float, Product, Code>, four_by_one<distance<float, Product, Code>>}),
+    half_cosine_row<cosine_parts<Half>>(
+        "float16 cosine scalar", {distance<Half, Product>, four_by_one<distance<Half, Product>>}),
     hamming_row<Bits>("bit hamming scalar"),
     jaccard_row<Bits>("bit jaccard scalar"),
 };

@@ -1,4 +1,5 @@
-// What distances to codes (distance/code.hpp) say of those to the vectors themselves.
+// What distances to codes (distance/code.hpp) say of those to the vectors themselves; and, for cosine,
+// inner products of vectors in full: a code without an error.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +27,10 @@ class CodeJudge {
             length_ = std::sqrt(-kernel.distance(query, query, dimensions)) * 1.001f +
                       static_cast<float>(dimensions) * 0x1p-72f;
         if (metric_ == distance::Metric::cosine)
-            inverse_length_ = distance::inverse_length(static_cast<const float *>(query), dimensions);
+            inverse_length_ =
+                kernel.element == distance::Element::float16
+                    ? distance::inverse_length(static_cast<const distance::Half *>(query), dimensions)
+                    : distance::inverse_length(static_cast<const float *>(query), dimensions);
     }
 
     // The distance by what the kernel has measured to the code.

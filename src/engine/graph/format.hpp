@@ -4,7 +4,7 @@
 //
 // nodes: a header page, then one slot of fixed stride per node id, each starting on a cache line:
 //
-//     [SlotHeader][level-0 links: 2M ids, a word][code][padding][vector][padding]
+//     [SlotHeader][level-0 links: 2M ids, a word][code][padding][vector][1 / length][padding]
 //     ^64-byte aligned                                          ^64-byte aligned
 //
 // The state word, the count and the links share the slot's first lines, because a search that
@@ -42,7 +42,7 @@ inline constexpr NodeId max_nodes = 0x7FFFFFF0u;
 
 inline constexpr std::size_t cache_line = 64;
 inline constexpr std::size_t file_header_bytes = 4096;
-inline constexpr std::uint32_t format_version = 3;
+inline constexpr std::uint32_t format_version = 4;
 inline constexpr std::uint32_t nodes_magic = 0x4E435644;  // "DVCN"
 inline constexpr std::uint32_t upper_magic = 0x55435644;  // "DVCU"
 
@@ -82,7 +82,7 @@ constexpr bool is_live(std::uint64_t state) {
 
 struct SlotHeader {
     std::atomic<std::uint64_t> state;
-    std::uint32_t checksum;            // CRC-32C of node id, TID, code and vector bytes
+    std::uint32_t checksum;            // CRC-32C of node id, TID, code, vector, 1 / length
     std::atomic<std::uint32_t> upper;  // 1 + index of its first block in `upper`; 0: it has none
     std::atomic<std::uint32_t> twin;   // the next row with the same vector (twins.hpp)
     // Followed at once by the level-0 ids. hnswlib expects exactly this: a count word, then the
@@ -123,6 +123,10 @@ struct LinkingProgress {
 static_assert(sizeof(LinkingProgress) == 24);
 inline constexpr std::size_t linking_progress_offset = 2048;
 
+// Of which vectors a slot also holds 1 / the length (distance/code.hpp), in the word behind the
+// vector: those that are measured by cosine and have no code, whose header would say it.
+enum class Lengths : std::uint8_t { none, of_floats, of_halves };
+
 // Where the parts of a slot and of an upper block are, for one M and vector size.
 struct Layout {
     std::uint32_t m = 0;             // 2..100
@@ -132,9 +136,10 @@ struct Layout {
     std::uint32_t vector_offset = 0;
     std::uint32_t stride = 0;
     std::uint32_t upper_block_bytes = 0;
+    Lengths lengths = Lengths::none;
 
     static constexpr Layout make(std::uint32_t m, std::uint32_t vector_bytes,
-                                 std::uint32_t code_bytes = 0) {
+                                 std::uint32_t code_bytes = 0, Lengths lengths = Lengths::none) {
         constexpr auto round_up = [](std::size_t value, std::size_t to) {
             return static_cast<std::uint32_t>((value + to - 1) / to * to);
         };
@@ -147,7 +152,11 @@ struct Layout {
         layout.code_offset = static_cast<std::uint32_t>(sizeof(SlotHeader) +
                                                         sizeof(NodeId) * (2 * std::size_t{m} + 1));
         layout.vector_offset = round_up(std::size_t{layout.code_offset} + code_bytes, cache_line);
-        layout.stride = round_up(std::size_t{layout.vector_offset} + vector_bytes, cache_line);
+        layout.lengths = lengths;
+        layout.stride = round_up(
+            std::size_t{layout.vector_offset} +
+                (lengths == Lengths::none ? vector_bytes : layout.length_behind() + sizeof(float)),
+            cache_line);
         layout.upper_block_bytes = round_up(sizeof(NodeId) * (std::size_t{m} + 2), 8);
         return layout;
     }
@@ -158,7 +167,17 @@ struct Layout {
     constexpr std::uint32_t measured_offset() const {
         return coded() ? code_offset : vector_offset;
     }
-    constexpr std::uint32_t measured_bytes() const { return coded() ? code_bytes : vector_bytes; }
+    constexpr std::uint32_t measured_bytes() const {
+        if (lengths != Lengths::none)
+            return length_behind() + static_cast<std::uint32_t>(sizeof(float));
+        return coded() ? code_bytes : vector_bytes;
+    }
+    // Of what is kept of a vector beside it, and follows from it.
+    constexpr std::size_t derived_bytes() const {
+        return code_bytes + (lengths == Lengths::none ? 0 : sizeof(float));
+    }
+    // How far behind the beginning of the vector its inverse length stands.
+    constexpr std::uint32_t length_behind() const { return (vector_bytes + 3) / 4 * 4; }
     // Cache lines of a slot that hold its state and its links.
     constexpr std::uint32_t link_lines() const {
         return (code_offset + static_cast<std::uint32_t>(cache_line) - 1) / cache_line;

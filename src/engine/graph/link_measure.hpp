@@ -4,11 +4,13 @@
 #include <atomic>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <vector>
 
 #include "engine/distance/code.hpp"
 #include "engine/graph/code_judge.hpp"
+#include "engine/graph/format.hpp"
 #include "engine/graph/node_store.hpp"
 
 namespace dvec::graph {
@@ -18,26 +20,64 @@ namespace dvec::graph {
 struct LinkMeasure {
     distance::DistanceFunction function;       // of two vectors
     distance::DistanceFunction code_function;  // of a vector and a code; null: there are no codes
+    distance::DistanceFunction product;        // of two vectors with lengths; null: they have none
     CodeJudge judge;
     std::size_t dimensions;
-    std::size_t vector_behind_code;  // bytes
+    std::size_t vector_behind_code;    // bytes
+    std::size_t length_behind_vector;  // bytes
+
+    static LinkMeasure of(const distance::Kernel &kernel, std::size_t dimensions,
+                          const Layout &layout) {
+        return {kernel.link_distance(),
+                layout.coded() ? kernel.code_distance : nullptr,
+                layout.lengths != Lengths::none ? kernel.product : nullptr,
+                CodeJudge(kernel),
+                dimensions,
+                layout.vector_offset - layout.code_offset,
+                layout.length_behind()};
+    }
 
     float operator()(const void *vector, const void *other) const {
         float value;
-        if (code_function == nullptr) {
+        if (code_function != nullptr)
+            value = by_code(vector, other);
+        else if (product != nullptr)
+            value = by_product(vector, other);
+        else
             value = function(vector, other, dimensions);
-        } else {
-            const auto *code = static_cast<const std::byte *>(other);
-            const auto header = distance::code_header(code);
-            const float inverse_length =
-                distance::code_header(static_cast<const std::byte *>(vector) - vector_behind_code)
-                    .inverse_length;
-            value = judge.distance(code_function(vector, code, dimensions), header, inverse_length);
-            if (!judge.reliable(value, judge.error(header, inverse_length))) [[unlikely]]
-                value = function(vector, code + vector_behind_code, dimensions);
-        }
         // Not a number is unordered, which no queue survives: such pairs are infinitely far apart.
         return std::isnan(value) ? std::numeric_limits<float>::infinity() : value;
+    }
+
+  private:
+    float by_code(const void *vector, const void *other) const {
+        const auto *code = static_cast<const std::byte *>(other);
+        const auto header = distance::code_header(code);
+        const float inverse_length =
+            distance::code_header(static_cast<const std::byte *>(vector) - vector_behind_code)
+                .inverse_length;
+        const float value =
+            judge.distance(code_function(vector, code, dimensions), header, inverse_length);
+        if (judge.reliable(value, judge.error(header, inverse_length))) [[likely]]
+            return value;
+        return function(vector, code + vector_behind_code, dimensions);
+    }
+
+    float by_product(const void *vector, const void *other) const {
+        const distance::CodeHeader header{0, 0, 0, length_of(other)};
+        const float inverse_length = length_of(vector);
+        const float value =
+            judge.distance(product(vector, other, dimensions), header, inverse_length);
+        if (judge.reliable(value, judge.error(header, inverse_length))) [[likely]]
+            return value;
+        return function(vector, other, dimensions);
+    }
+
+    float length_of(const void *vector) const {
+        float length;
+        std::memcpy(&length, static_cast<const std::byte *>(vector) + length_behind_vector,
+                    sizeof(length));
+        return length;
     }
 };
 

@@ -65,10 +65,7 @@ class Linker::Construction final : private MappedGraph<Graph> {
   public:
     Construction(NodeStore &nodes, const Params &params)
         : nodes_(nodes),
-          measure_{params.kernel.link_distance(),
-                   nodes.layout().coded() ? params.kernel.code_distance : nullptr,
-                   CodeJudge(params.kernel), params.dimensions,
-                   nodes.layout().vector_offset - nodes.layout().code_offset},
+          measure_(LinkMeasure::of(params.kernel, params.dimensions, nodes.layout())),
           length_matters_(params.kernel.metric == distance::Metric::inner_product),
           measured_lines_(
               lines_ahead(nodes.layout().measured_offset(), nodes.layout().measured_bytes())),

@@ -309,7 +309,10 @@ void NodeStore::warm(NodeId first, NodeId end) const noexcept {
 
 std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {
     const std::uint32_t sum = base::checksum(head_checksum(id, tid), code(id), layout_.code_bytes);
-    return base::checksum(sum, vector(id), layout_.vector_bytes);
+    const std::uint32_t with_vector = base::checksum(sum, vector(id), layout_.vector_bytes);
+    return layout_.lengths == Lengths::none
+               ? with_vector
+               : base::checksum(with_vector, vector(id) + layout_.length_behind(), sizeof(float));
 }
 
 std::uint32_t NodeStore::head_checksum(NodeId id, Tid tid) noexcept {
@@ -320,6 +323,18 @@ std::uint32_t NodeStore::head_checksum(NodeId id, Tid tid) noexcept {
 
 std::uint32_t NodeStore::vector_hash(NodeId id) const noexcept {
     return vector_checksum_(slot(id)->checksum, head_checksum(id, state_tid(state(id))));
+}
+
+void NodeStore::write_length(NodeId id) noexcept {
+    const std::byte *elements = vector(id);
+    const float length =
+        layout_.lengths == Lengths::of_floats
+            ? distance::inverse_length(reinterpret_cast<const float *>(elements),
+                                       layout_.vector_bytes / sizeof(float))
+            : distance::inverse_length(reinterpret_cast<const distance::Half *>(elements),
+                                       layout_.vector_bytes / sizeof(distance::Half));
+    std::memcpy(slot_bytes(id) + layout_.vector_offset + layout_.length_behind(), &length,
+                sizeof(length));
 }
 
 void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
@@ -334,6 +349,8 @@ void NodeStore::write_payload(NodeId id, Tid tid, const void *vector) noexcept {
         distance::encode(reinterpret_cast<const float *>(this->vector(id)),
                          layout_.vector_bytes / sizeof(float),
                          slot_bytes(id) + layout_.code_offset);
+    if (layout_.lengths != Lengths::none)
+        write_length(id);
     header->checksum = payload_checksum(id, tid);
 }
 

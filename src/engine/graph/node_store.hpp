@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,7 +37,7 @@ class NodeStore {
     // Opens and maps both files, and closes them: from then on only their mappings stay. Growing,
     // syncing and looking at a file opens it for the moment, and is Code::not_found when it is gone
     // by then, Code::corrupt when another has its name. The headers must match `params`: Code::mismatch when the identity
-    // or shape differs, Code::corrupt when a header is damaged, Code::unsupported for a newer
+    // or shape differs, Code::corrupt when a header is damaged, Code::unsupported for another
     // version. `state` is shared with the other parties and must outlive the store. Where
     // its capacities are 0, as they are for the first party, they are set to what the files' sizes
     // allow; nothing else is changed.
@@ -96,6 +97,12 @@ class NodeStore {
     std::uint32_t vector_hash(NodeId id) const noexcept;
     // The vector's code; only where the layout has codes.
     const std::byte *code(NodeId id) const noexcept { return slot_bytes(id) + layout_.code_offset; }
+    // 1 / the vector's length; only where the layout has lengths.
+    float inverse_length(NodeId id) const noexcept {
+        float length;
+        std::memcpy(&length, vector(id) + layout_.length_behind(), sizeof(length));
+        return length;
+    }
     // Whether the stored checksum fits id, TID and vector.
     bool payload_intact(NodeId id) const noexcept;
     // Whether an id below `allocated` is what it must be: a hole, or a node, deleted or not, with a
@@ -155,7 +162,7 @@ class NodeStore {
           layout_(params.layout),
           identity_(params.identity),
           state_(state),
-          vector_checksum_(std::size_t{params.layout.code_bytes} + params.layout.vector_bytes) {}
+          vector_checksum_(params.layout.derived_bytes() + params.layout.vector_bytes) {}
 
     base::Result<std::unique_ptr<base::File>> open_mapped(const MappedFile &mapped) const;
     base::Status follow(MappedFile &mapped, std::uint64_t bytes) const;
@@ -165,6 +172,7 @@ class NodeStore {
     }
     std::uint32_t payload_checksum(NodeId id, Tid tid) const noexcept;
     static std::uint32_t head_checksum(NodeId id, Tid tid) noexcept;
+    void write_length(NodeId id) noexcept;
     std::uint32_t progress_checksum(const LinkingProgress &progress) const noexcept;
 
     base::FileSystem &file_system_;

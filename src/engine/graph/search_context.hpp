@@ -17,7 +17,9 @@ struct SearchContext {
     const NodeStore *nodes = nullptr;
     Watermarks marks;
     distance::Kernel kernel;
-    bool coded = false;  // vectors have codes, and the walk measures those
+    // What is measured in place of whole vectors, until the nearest are put in order.
+    enum class Shortcut : std::uint8_t { none, codes, products };
+    Shortcut shortcut = Shortcut::none;
     CodeJudge judge;
     std::size_t dimensions = 0;
     const std::byte *query = nullptr;  // 64-byte aligned
@@ -47,8 +49,8 @@ struct SearchContext {
         dimensions = of_dimensions;
         query = aligned_query;
         next_poll = poll_interval;
-        coded = layout.coded();
-        if (coded)
+        shortcut = shortcut_of(layout);
+        if (shortcut != Shortcut::none)
             judge = CodeJudge(kernel, query, dimensions);
         first_line = layout.measured_offset() / cache_line;
         lines = lines_ahead(layout.measured_offset(), layout.measured_bytes());
@@ -72,12 +74,15 @@ struct SearchContext {
                 Ranked::Kind::distance};
     }
 
-    // By the distance to its code, where it has one that tells enough; else by that to its vector.
+    // By the shortcut, where there is one that tells enough; else by the distance to its vector.
     Candidate estimate(NodeId id) noexcept {
-        if (!coded)
+        if (shortcut == Shortcut::none)
             return measure(id);
         ++statistics.distances;
-        return believe(kernel.code_distance(query, nodes->code(id), dimensions), id);
+        return believe(shortcut == Shortcut::codes
+                           ? kernel.code_distance(query, nodes->code(id), dimensions)
+                           : kernel.product(query, nodes->vector(id), dimensions),
+                       id);
     }
 
     // The estimates of four nodes, those that four calls would give.
@@ -86,18 +91,28 @@ struct SearchContext {
         statistics.distances += batch;
         const void *measured[batch];
         for (std::size_t i = 0; i < batch; ++i)
-            measured[i] = coded ? nodes->code(ids[i]) : nodes->vector(ids[i]);
+            measured[i] = shortcut == Shortcut::codes ? nodes->code(ids[i]) : nodes->vector(ids[i]);
+        const auto measure_four = shortcut == Shortcut::codes      ? kernel.four_code_distances
+                                  : shortcut == Shortcut::products ? kernel.four_products
+                                                                   : kernel.four_distances;
         float distances[batch];
-        (coded ? kernel.four_code_distances : kernel.four_distances)(query, measured, dimensions,
-                                                                     distances);
+        measure_four(query, measured, dimensions, distances);
         for (std::size_t i = 0; i < batch; ++i)
-            candidates[i] =
-                coded ? believe(distances[i], ids[i]) : make_candidate(distances[i], ids[i]);
+            candidates[i] = shortcut == Shortcut::none ? make_candidate(distances[i], ids[i])
+                                                       : believe(distances[i], ids[i]);
     }
 
-    // The estimate by what was measured to a code, if that tells enough; else by the vector.
+    // What is known of a vector beside what a shortcut measures. Its own elements are a code
+    // without an error.
+    distance::CodeHeader code_of(NodeId id) const noexcept {
+        if (shortcut == Shortcut::codes)
+            return distance::code_header(nodes->code(id));
+        return {0, 0, 0, nodes->inverse_length(id)};
+    }
+
+    // The estimate by what a shortcut has measured, if that tells enough; else by the vector.
     Candidate believe(float measured, NodeId id) noexcept {
-        const distance::CodeHeader code = distance::code_header(nodes->code(id));
+        const distance::CodeHeader code = code_of(id);
         const float distance = judge.distance(measured, code);
         if (!judge.reliable(distance, judge.error(code))) [[unlikely]]
             return measure(id);
@@ -108,9 +123,9 @@ struct SearchContext {
     Ranked bound(Candidate estimate) const noexcept {
         const NodeId id = candidate_id(estimate);
         const float distance = candidate_distance(estimate);
-        if (coded) {
-            const float error = judge.error(distance::code_header(nodes->code(id)));
-            // Otherwise no distance to a code would have been believed.
+        if (shortcut != Shortcut::none) {
+            const float error = judge.error(code_of(id));
+            // Otherwise nothing that it measured would have been believed.
             if (judge.reliable(distance, error))
                 return {judge.bound(distance, error), id, Ranked::Kind::bound};
         }
@@ -132,14 +147,21 @@ struct SearchContext {
     Ranked likely_bound(Candidate estimate) const noexcept {
         const NodeId id = candidate_id(estimate);
         const float distance = candidate_distance(estimate);
-        if (!coded)
+        if (shortcut == Shortcut::none)
             return bound_of_measured(distance, id);
-        const float error = judge.error(distance::code_header(nodes->code(id))) / 3;
+        const float error = judge.error(code_of(id)) / 3;
         return {judge.bound(distance, error), 0, Ranked::Kind::bound};
     }
 
     // A node to be returned: complete, not deleted, not a hole. Acquire: its payload may be read.
     bool live(NodeId id) const noexcept { return is_live(nodes->state(id)); }
+
+    // Which shortcut slots of this layout offer.
+    static Shortcut shortcut_of(const Layout &layout) noexcept {
+        if (layout.lengths != Lengths::none)
+            return Shortcut::products;
+        return layout.coded() ? Shortcut::codes : Shortcut::none;
+    }
 
     // Whether the caller wants the search to stop; asks only every poll_interval distances.
     bool stop_requested() noexcept {

@@ -407,7 +407,7 @@ TEST_P(Codes, DistancesDoNotDependOnTheAddress) {
 
 TEST_P(Codes, NaNAndInfinitiesFollowArithmetic) {
     for (std::size_t n = 1; n <= 67; ++n) {
-        const Code code = code_of(CodeHeader{1, 1, 0}, Floats(n, 1.0F));
+        const Code code = code_of(CodeHeader{1, 1, 0, 0}, Floats(n, 1.0F));
         for (std::size_t place = 0; place < n; ++place) {
             Floats query(n, 1.0F);
             query[place] = not_a_number;

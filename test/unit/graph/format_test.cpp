@@ -53,7 +53,7 @@ TEST(LayoutTest, OnlyLongFloatVectorsOfTwoMetricsHaveCodes) {
         const distance::Kernel *kernel = distance::find_kernel(element, metric);
         EXPECT_NE(kernel, nullptr);
         const Layout layout = layout_of(*kernel, dimensions, 16);
-        EXPECT_EQ(layout, Layout::make(16, layout.vector_bytes, layout.code_bytes));
+        EXPECT_EQ(layout, Layout::make(16, layout.vector_bytes, layout.code_bytes, layout.lengths));
         EXPECT_EQ(layout.vector_bytes, kernel->vector_bytes(dimensions));
         return layout.code_bytes;
     };
@@ -66,6 +66,27 @@ TEST(LayoutTest, OnlyLongFloatVectorsOfTwoMetricsHaveCodes) {
     }
     EXPECT_EQ(code_bytes(Element::float32, Metric::l1, 2000), 0u);
     EXPECT_EQ(code_bytes(Element::bit, Metric::hamming, 2000), 0u);
+}
+
+TEST(LayoutTest, VectorsWithoutCodesHaveTheirLengthsBehindThemForCosine) {
+    using distance::Element;
+    using distance::Metric;
+    const auto layout = [](Element element, Metric metric, std::uint32_t dimensions) {
+        return layout_of(*distance::find_kernel(element, metric), dimensions, 16);
+    };
+    const Layout floats = layout(Element::float32, Metric::cosine, 50);
+    EXPECT_EQ(floats.lengths, Lengths::of_floats);
+    EXPECT_EQ(floats.length_behind(), 200u);
+    EXPECT_EQ(floats.measured_bytes(), 204u);
+    EXPECT_EQ(floats.stride, 448u) << "there was room";
+    EXPECT_EQ(layout(Element::float32, Metric::cosine, 64).stride, 512u);
+    const Layout halves = layout(Element::float16, Metric::cosine, 769);
+    EXPECT_EQ(halves.lengths, Lengths::of_halves);
+    EXPECT_EQ(halves.length_behind(), 1540u);
+    EXPECT_EQ(layout(Element::float32, Metric::cosine, 128).lengths, Lengths::none);
+    EXPECT_EQ(layout(Element::float32, Metric::l2_squared, 50).lengths, Lengths::none);
+    EXPECT_EQ(layout(Element::sparse_float32, Metric::cosine, 50).lengths, Lengths::none);
+    EXPECT_EQ(layout(Element::float16, Metric::inner_product, 50).lengths, Lengths::none);
 }
 
 TEST(LayoutTest, BytesOnDiskStayWhatTheyAre) {

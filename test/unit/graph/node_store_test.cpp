@@ -90,14 +90,16 @@ TEST_F(NodeStoreTest, TellsForeignDamagedAndNewerFilesApart) {
         test::write_bytes(directory_.file(name), bytes);
         EXPECT_EQ(open_code(params_), Code::corrupt);
 
-        bytes = sound;
-        FileHeader header;
-        std::memcpy(&header, bytes.data(), sizeof(header));
-        ++header.version;
-        header.checksum = base::checksum(0, &header, offsetof(FileHeader, checksum));
-        std::memcpy(bytes.data(), &header, sizeof(header));
-        test::write_bytes(directory_.file(name), bytes);
-        EXPECT_EQ(open_code(params_), Code::unsupported);
+        for (const std::uint32_t version : {format_version - 1, format_version + 1}) {
+            bytes = sound;
+            FileHeader header;
+            std::memcpy(&header, bytes.data(), sizeof(header));
+            header.version = version;
+            header.checksum = base::checksum(0, &header, offsetof(FileHeader, checksum));
+            std::memcpy(bytes.data(), &header, sizeof(header));
+            test::write_bytes(directory_.file(name), bytes);
+            EXPECT_EQ(open_code(params_), Code::unsupported) << name << " version " << version;
+        }
         test::write_bytes(directory_.file(name), sound);
     }
     EXPECT_EQ(open_code(params_), Code::ok);

@@ -44,12 +44,12 @@ constexpr Case cases[] = {
 };
 
 // How long drawn vectors are.
-enum class Lengths { usual, tiny, huge, mixed };
-constexpr Lengths every_length[] = {Lengths::usual, Lengths::tiny, Lengths::huge, Lengths::mixed};
+enum class Drawn { usual, tiny, huge, mixed };
+constexpr Drawn every_length[] = {Drawn::usual, Drawn::tiny, Drawn::huge, Drawn::mixed};
 
 class Drawing {
   public:
-    Drawing(const Case &drawn, Lengths lengths, unsigned seed)
+    Drawing(const Case &drawn, Drawn lengths, unsigned seed)
         : case_(drawn), lengths_(lengths), random_(seed) {}
 
     // Some are equal to an earlier one, or that times a number: ties, and distances that differ in
@@ -88,16 +88,16 @@ class Drawing {
                 return from + static_cast<int>(random_() % static_cast<unsigned>(to - from + 1));
             };
             switch (lengths_) {
-                case Lengths::usual:
+                case Drawn::usual:
                     exponent_ = of(-3, 3);
                     break;
-                case Lengths::tiny:
+                case Drawn::tiny:
                     exponent_ = of(-148, -60);
                     break;
-                case Lengths::huge:
+                case Drawn::huge:
                     exponent_ = of(55, 126);
                     break;
-                case Lengths::mixed:
+                case Drawn::mixed:
                     exponent_ = of(-148, 126);
                     break;
             }
@@ -156,7 +156,7 @@ class Drawing {
     }
 
     Case case_;
-    Lengths lengths_;
+    Drawn lengths_;
     std::mt19937 random_;
     std::vector<std::vector<float>> earlier_;
     int exponent_ = 0;
@@ -288,7 +288,7 @@ class OperatorOrderTest : public GraphTest {
 TEST_F(OperatorOrderTest, HoldsForEveryMetricAndLength) {
     constexpr unsigned seed = 1;
     for (const Case &of : cases)
-        for (const Lengths lengths : every_length)
+        for (const Drawn lengths : every_length)
             for (const NodeId linked : {NodeId{0}, NodeId{200}, count}) {
                 SCOPED_TRACE(testing::Message()
                              << "element " << int(of.element) << " metric " << int(of.metric)
@@ -305,7 +305,7 @@ TEST_F(OperatorOrderTest, HoldsForEveryMetricAndLength) {
                 const auto *row = nodes_->vector(17);
                 expect_order(Bytes(row, row + params_.layout.vector_bytes));
                 expect_order(Bytes(params_.layout.vector_bytes, std::byte{0}));
-                expect_order(Drawing(of, Lengths::usual, seed + 1).vector());
+                expect_order(Drawing(of, Drawn::usual, seed + 1).vector());
                 forget();
             }
 }
@@ -317,7 +317,7 @@ TEST_F(OperatorOrderTest, IsThatOfTheInstructionSetThatSearches) {
                      << "element " << int(of.element) << " metric " << int(of.metric));
         distance::select_isa(usual_);
         create_for(of);
-        Drawing drawing(of, Lengths::usual, 3);
+        Drawing drawing(of, Drawn::usual, 3);
         add_drawn(drawing, count);
         link_first(200);
         for (const Isa isa : distance::every_isa)
@@ -358,6 +358,32 @@ TEST_F(OperatorOrderTest, AFewRowsOfExtremeLengthsLeaveTheOthersTheirNeighbours)
         return static_cast<double>(right) / static_cast<double>(wanted);
     };
     EXPECT_GE(found(true), found(false) - 0.02);
+}
+
+TEST_F(OperatorOrderTest, LengthsAreCoveredByTheChecksum) {
+    for (const Case &of : {Case{Element::float32, Metric::cosine, 7},
+                           Case{Element::float16, Metric::cosine, 9}}) {
+        create_for(of);
+        Drawing drawing(of, Drawn::usual, 4);
+        add_drawn(drawing, 20);
+        for (NodeId id = 0; id < 20; ++id) {
+            double square = 0;
+            const Bytes vector(nodes_->vector(id), nodes_->vector(id) + params_.layout.vector_bytes);
+            for (std::size_t i = 0; i < of.dimensions; ++i)
+                if (of.element == Element::float32)
+                    square += std::pow(reinterpret_cast<const float *>(vector.data())[i], 2.0);
+                else
+                    square += std::pow(
+                        distance::widen(reinterpret_cast<const Half *>(vector.data())[i]), 2.0);
+            EXPECT_NEAR(nodes_->inverse_length(id) * std::sqrt(square), 1, 1e-6);
+            EXPECT_TRUE(nodes_->payload_intact(id));
+            auto *length = const_cast<std::byte *>(nodes_->vector(id)) +
+                           params_.layout.length_behind() + id % sizeof(float);
+            *length ^= std::byte{1};
+            EXPECT_FALSE(nodes_->payload_intact(id));
+        }
+        forget();
+    }
 }
 
 TEST_F(OperatorOrderTest, AWalkAmongDistancesBeyondFloatsIsCompletedExactly) {
