@@ -7,6 +7,7 @@ short temporary path. Nothing outlives the tests: a server receives SIGQUIT when
 import contextlib
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -82,6 +83,17 @@ def children(pid):
     return found
 
 
+@contextlib.contextmanager
+def few_files(number):
+    """What is started meanwhile may have so many files open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number or soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def state_of(pid):
     """As ps has it in one letter; nothing when there is no such process."""
     try:
@@ -109,6 +121,7 @@ class Cluster:
         self.configure(**settings)
         self.server = None
         self.connections = []
+        self.most_files = None  # that a process of the server may have open, where it is not the usual
 
     # ---- life of the server ----
 
@@ -129,7 +142,7 @@ class Cluster:
         assert self.server is None, "the server runs already"
         self.remove_empty_lock_files()
         environment = dict(os.environ, **(self.faults.environment() if self.faults else {}))
-        with open(self.log_path, "ab") as log:
+        with open(self.log_path, "ab") as log, few_files(self.most_files):
             # Not by preexec_fn: tests have threads, and then no Python may run after a fork.
             self.server = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "QUIT", BIN / "postgres", "-D", self.data],
@@ -337,6 +350,12 @@ class Cluster:
 
     def log_text(self):
         return self.log_path.read_text(errors="replace")
+
+    def complaints(self):
+        """What the server says is broken in itself, whoever caused it: nothing, it is to be hoped."""
+        if not self.log_path.exists():
+            return ""
+        return subprocess.run([ROOT / "scripts/check-log", self.log_path], capture_output=True, text=True).stdout
 
     def log_tail(self, lines=30):
         return "\n".join(self.log_text().splitlines()[-lines:])

@@ -52,8 +52,10 @@ def make_cluster(prepared_template, request):
     if report is not None and report.failed:
         for cluster in clusters:
             print(f"--- end of the server's log in {cluster.home} ---\n{cluster.log_tail(40)}")
+    complaints = [cluster.complaints() for cluster in clusters]
     for cluster in clusters:
         cluster.destroy()
+    assert not any(complaints), "".join(complaints)
 
 
 @pytest.fixture

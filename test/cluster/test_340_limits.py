@@ -1,8 +1,6 @@
 """What an index takes is in proportion to what is in it, and nothing is refused for a limit of ours."""
 
-import contextlib
 import os
-import resource
 
 import answers
 import vectors
@@ -12,17 +10,6 @@ from cluster import wait_until
 def disk_bytes(cluster, index):
     """Of all files of an index, as the disk counts them."""
     return sum(path.stat().st_blocks * 512 for path in cluster.folder_of(index).iterdir())
-
-
-@contextlib.contextmanager
-def descriptors(number):
-    """What is started meanwhile may have so many files open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def make_partitions(connection, count, rows):
@@ -86,8 +73,8 @@ def test_an_index_of_500_rows_takes_half_more_than_its_vectors(make_cluster):
 def test_partitions_with_few_descriptors(make_cluster):
     """A mapping needs no open file: 200 indexes, of which 80 could be open at once."""
     cluster = make_cluster(start=False)
-    with descriptors(256):
-        cluster.start()
+    cluster.most_files = 256
+    cluster.start()
     connection = cluster.connect()
     rows = vectors.clustered(800, 8, seed=3)
     make_partitions(connection, 200, rows[:400])
@@ -101,7 +88,6 @@ def test_partitions_with_few_descriptors(make_cluster):
                               for fd in os.listdir(f"/proc/{backend}/fd")) if "/dvec/" in name]
     assert ours == [], ours
     cluster.kill()
-    with descriptors(256):
-        cluster.start()
+    cluster.start()
     connection = cluster.connect()
     assert nearest(connection, rows[6], True) == nearest(connection, rows[6], False)

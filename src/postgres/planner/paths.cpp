@@ -39,7 +39,7 @@ Expr *distance_of(PlannerInfo *root, const RelOptInfo *rel, const IndexPath *pat
     EquivalenceClass *order = linitial_node(PathKey, path->path.pathkeys)->pk_eclass;
     const EquivalenceMember *member = find_computable_ec_member(
         root, order, rel->reltarget->exprs, rel->relids, false);
-    auto *distance = linitial_node(Expr, path->indexorderbys);
+    auto *distance = static_cast<Expr *>(linitial(path->indexorderbys));
     return member != nullptr && equal(member->em_expr, distance) ? member->em_expr : distance;
 }
 

@@ -23,7 +23,7 @@ SearchRangeState *init_search_range(const CustomScan *scan, PlanState *parent, R
     if (code != NIL)
         state->bounds = init_bounds(code, operands, parent);
     auto *query = static_cast<List *>(list_nth(scan->custom_exprs, query_expression));
-    state->query = ExecInitExpr(linitial_node(Expr, query), parent);
+    state->query = ExecInitExpr(static_cast<Expr *>(linitial(query)), parent);
     state->index = index;
     if (index != nullptr)
         state->judge = row_judge(index);

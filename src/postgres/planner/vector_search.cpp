@@ -89,7 +89,9 @@ IndexScanState *find_index_scan(PlanState *child) {
 
 ExprState *init_part(const CustomScan *scan, int part, PlanState *parent) {
     auto *expressions = static_cast<List *>(list_nth(scan->custom_exprs, part));
-    return expressions == NIL ? nullptr : ExecInitExpr(linitial_node(Expr, expressions), parent);
+    return expressions == NIL
+               ? nullptr
+               : ExecInitExpr(static_cast<Expr *>(linitial(expressions)), parent);
 }
 
 void begin(CustomScanState *node, EState *estate, int flags) {
@@ -97,8 +99,8 @@ void begin(CustomScanState *node, EState *estate, int flags) {
     const auto *scan = reinterpret_cast<const CustomScan *>(node->ss.ps.plan);
     ListCell *cell;
     foreach (cell, scan->custom_plans)
-        node->custom_ps =
-            lappend(node->custom_ps, ExecInitNode(lfirst_node(Plan, cell), estate, flags));
+        node->custom_ps = lappend(
+            node->custom_ps, ExecInitNode(static_cast<Plan *>(lfirst(cell)), estate, flags));
     state->index = static_cast<PlanState *>(list_nth(node->custom_ps, index_child));
     state->exact = list_length(node->custom_ps) > exact_child
                        ? static_cast<PlanState *>(list_nth(node->custom_ps, exact_child))
@@ -152,6 +154,7 @@ TupleTableSlot *present(VectorSearchState *state, TupleTableSlot *row) {
     ItemPointerCopy(
         reinterpret_cast<ItemPointer>(DatumGetPointer(slot->tts_values[state->plan.tid_column])),
         &slot->tts_tid);
+    slot->tts_tableOid = RelationGetRelid(state->custom.ss.ss_currentRelation);
     return ExecStoreVirtualTuple(slot);
 }
 
