@@ -6,7 +6,9 @@ import threading
 import psycopg
 import pytest
 
+import repairs
 import vectors
+from cluster import wait_until
 
 # As many tenants as a long run may have: DVEC_MANY_INDEXES=10000 make cluster PYTEST_ARGS='-k many_indexes'
 MANY = int(os.environ.get("DVEC_MANY_INDEXES", "40"))
@@ -110,6 +112,77 @@ def test_a_scan_goes_on_when_its_entry_is_gone(tenants):
     found += [row[0] for row in connection.execute("FETCH ALL FROM c").fetchall()]
     connection.execute("COMMIT")
     assert found == wanted
+
+
+def test_repaired_indexes_beside_an_old_transaction(tenants):
+    """A transaction that is older than the repairs of all indexes keeps no entry from being given to
+    another; and its rows that a repair has read are not added twice, whatever became of the entry."""
+    connection = tenants.connect()
+    rows = vectors.clustered(20, 8, seed=5)
+    make_tenants(connection, MANY, rows)
+    for number in range(MANY):
+        add(connection, number, 0, rows[:5])
+    # Between the entries of two of its rows in the first index a COPY waits at the second.
+    connection.execute("""
+        CREATE FUNCTION gate(id integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM pg_advisory_xact_lock_shared(341);
+            RETURN id;
+        END $$""")
+    connection.execute("CREATE INDEX ON tenant_0 (gate(id))")
+    repairs.lose_folders(tenants, *(f"tenant_{number}_v_idx" for number in range(MANY)))
+    old, keeper, other = tenants.connect_for_thread(autocommit=False), tenants.connect(), tenants.connect()
+    keeper.execute("SELECT pg_advisory_lock(341)")
+
+    def copy():
+        with old.cursor().copy("COPY tenant_0 FROM STDIN") as copy:
+            for number, row in enumerate(rows[8:18]):
+                copy.write_row((100 + number, vectors.text(row)))
+
+    thread = threading.Thread(target=copy)
+    thread.start()
+    try:
+        wait_until(lambda: other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall(),
+                   "the COPY waits between its rows", 60)
+        other.execute("SET statement_timeout = '120s'")
+        for number in range(1, MANY):
+            add(other, number, 5, rows[5:6])
+        assert "tenant_0_v_idx" not in {name for [name] in other.execute(
+            "SELECT index::text FROM dvec_indexes WHERE state <> 'closed'").fetchall()}
+    finally:
+        keeper.execute("SELECT pg_advisory_unlock_all()")
+        thread.join()
+    old.commit()
+    old.close()
+    connection = tenants.connect()
+    check_all(connection, rows)
+    assert sorted(ids(connection, 0, rows[0], True)) == [*range(5), *range(100, 110)]
+
+
+def test_indexes_that_cannot_be_opened_take_no_entries(tenants):
+    connection = tenants.connect()
+    rows = vectors.clustered(20, 8, seed=6)
+    make_tenants(connection, MANY, rows)
+    for number in range(MANY):
+        add(connection, number, 0, rows[:5])
+    spoilt = range(ENTRIES + 2)
+    paths = [tenants.data / connection.execute(
+        "SELECT pg_relation_filepath(%s::regclass)", [f"tenant_{number}_v_idx"]).fetchone()[0]
+        for number in spoilt]
+    tenants.stop()
+    for path in paths:
+        with open(path, "r+b") as file:
+            file.seek(24 + 4)  # the version, behind the page header and the magic
+            file.write((99).to_bytes(4, "little"))
+    tenants.start()
+    connection = tenants.connect()
+    connection.execute("SET statement_timeout = '120s'; SET client_min_messages = error")
+    for number in spoilt:
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            add(connection, number, 5, rows[5:6])
+    for number in range(spoilt.stop, min(MANY, spoilt.stop + 20)):
+        add(connection, number, 5, rows[5:6])
+        assert ids(connection, number, rows[0], True) == ids(connection, number, rows[0], False)
 
 
 def test_sessions_that_take_each_others_entries(tenants):

@@ -13,7 +13,6 @@
 
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
-#include "postgres/worker/horizon.hpp"
 #include "postgres/worker/open_index.hpp"
 #include "postgres/worker/repair_state.hpp"
 #include "postgres/worker/wal.hpp"
@@ -37,18 +36,13 @@ bool repair_is_on_disk(const IndexEntry &entry) {
            entry.shared.repair.load() >= entry.repair.kind;
 }
 
-// An index that was repaired must remember it for those whose transactions are older than that.
-bool may_forget_repair(const IndexEntry &entry, uint64 oldest_xid) {
-    return entry.rebuilt_before_xid.load() <= oldest_xid;
-}
-
-bool may_go(const IndexEntry &entry, uint64 oldest_xid) {
+bool may_go(const IndexEntry &entry) {
     switch (entry.state.load()) {
         case IndexState::ready:
-            return may_forget_repair(entry, oldest_xid);
+        case IndexState::closed:  // it could not be opened
+            return true;
         case IndexState::needs_repair:
             return entry.repair.launched == 0 && repair_is_on_disk(entry);
-        case IndexState::closed:
         case IndexState::opening:
         case IndexState::repairing:
             break;
@@ -57,12 +51,12 @@ bool may_go(const IndexEntry &entry, uint64 oldest_xid) {
 }
 
 // Moves the hand to the next entry that may go. Under Registry::lock, exclusively.
-std::optional<Victim> find_victim(uint64 oldest_xid) {
+std::optional<Victim> find_victim() {
     Registry *table = registry();
     for (int step = 0; step < 2 * table->capacity; ++step) {
         IndexEntry &entry = table->entries[table->hand];
         table->hand = (table->hand + 1) % table->capacity;
-        if (!entry.used || !may_go(entry, oldest_xid))
+        if (!entry.used || !may_go(entry))
             continue;
         if (entry.used_lately.exchange(0, std::memory_order_relaxed) == 0)
             return Victim{&entry, entry.generation.load()};
@@ -101,12 +95,12 @@ void settle_failure(IndexEntry *entry, const base::Status &status) {
         remove_checkpoint(entry);
 }
 
-void forget_entry(IndexEntry *entry) {
-    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    if (entry->rebuilt_before_xid.load() != 0)
-        registry()->repairs_forgotten.store(true);
+// That the index was repaired is remembered for all indexes together, for as long as the server runs.
+// Under Registry::lock.
+void forget(IndexEntry *entry) {
+    std::atomic<uint64> &latest = registry()->repaired_before_xid;
+    latest.store(std::max(latest.load(), entry->rebuilt_before_xid.load()));
     free_entry(entry);
-    LWLockRelease(&registry()->lock);
 }
 
 // Under care_lock.
@@ -127,25 +121,27 @@ bool let_go_of_ready(const Victim &victim) {
         if (!status.ok())
             settle_failure(victim.entry, status);
     }
-    forget_entry(victim.entry);
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    forget(victim.entry);
+    LWLockRelease(&registry()->lock);
     return true;
 }
 
-bool let_go_of_unrepaired(const Victim &victim) {
+// Nobody has its files open.
+bool let_go_of_unready(const Victim &victim) {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    const bool mine = victim.entry->used &&
-                      victim.entry->generation.load() == victim.generation &&
-                      victim.entry->state.load() == IndexState::needs_repair &&
-                      victim.entry->repair.launched == 0;
+    const IndexEntry &entry = *victim.entry;
+    const bool mine = entry.used && entry.generation.load() == victim.generation &&
+                      entry.state.load() != IndexState::ready && may_go(entry);
     if (mine)
-        free_entry(victim.entry);
+        forget(victim.entry);
     LWLockRelease(&registry()->lock);
     return mine;
 }
 
 bool let_go_of(const Victim &victim) {
-    if (victim.entry->state.load() == IndexState::needs_repair)
-        return let_go_of_unrepaired(victim);
+    if (victim.entry->state.load() != IndexState::ready)
+        return let_go_of_unready(victim);
     // The worker is at work on it, so it does not rest.
     if (!victim.entry->care_lock.try_lock())
         return false;
@@ -157,11 +153,9 @@ bool let_go_of(const Victim &victim) {
 }  // namespace
 
 bool free_resting_entry() noexcept {
-    // Before the registry's lock: it takes locks of the server.
-    const uint64 oldest_xid = oldest_running_xid();
     for (int attempt = 0; attempt < registry()->capacity; ++attempt) {
         LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-        const std::optional<Victim> victim = find_victim(oldest_xid);
+        const std::optional<Victim> victim = find_victim();
         LWLockRelease(&registry()->lock);
         if (!victim)
             return false;

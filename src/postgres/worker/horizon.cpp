@@ -34,19 +34,19 @@ Candidate take_candidate() {
     return candidate;
 }
 
-bool all_ended_before(FullTransactionId xid) {
-    return oldest_running_xid() >= U64FromFullTransactionId(xid);
-}
-
-}  // namespace
-
-// The server tells 32 bits; fewer than 2^31 IDs lie between it and the next one, which is read after
+// The oldest transaction that runs or is prepared, or the next one to come. The server tells 32 bits; fewer than 2^31 IDs lie between it and the next one, which is read after
 // it and in full.
 uint64 oldest_running_xid() {
     const TransactionId oldest = GetOldestActiveTransactionId();
     const FullTransactionId next = ReadNextFullTransactionId();
     return U64FromFullTransactionId(next) - (XidFromFullTransactionId(next) - oldest);
 }
+
+bool all_ended_before(FullTransactionId xid) {
+    return oldest_running_xid() >= U64FromFullTransactionId(xid);
+}
+
+}  // namespace
 
 XLogRecPtr safe_reconcile_lsn() {
     static XLogRecPtr safe = 0;

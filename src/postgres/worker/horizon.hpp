@@ -35,7 +35,4 @@ namespace dvec::postgres {
 // known only some time after the first call. Needs no database connection; not during recovery.
 XLogRecPtr safe_reconcile_lsn();
 
-// The oldest transaction that runs or is prepared, or the next one to come; not during recovery.
-uint64 oldest_running_xid();
-
 }  // namespace dvec::postgres

@@ -221,11 +221,11 @@ void report_opening(const IndexEntry *entry, const RepairResult *repaired) {
 }
 
 // Whether the index was repaired since the server started is not known any more once its entry was
-// given to another. No transaction is that old, but CREATE INDEX CONCURRENTLY may still add rows of
-// others that the repair has added: so whoever does that looks.
+// given to another; then it counts as repaired with the last of those that are in the same case. Who
+// looks without need finds nothing: no live entry has the TID of a row that is just being added.
 void recall_repairs(IndexEntry *entry) {
     entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
-    entry->rebuilt_before_xid.store(registry()->repairs_forgotten.load() ? 1 : 0);
+    entry->rebuilt_before_xid.store(registry()->repaired_before_xid.load());
 }
 
 // Everything up to the point where it is known whether others may use the index. Returns the state

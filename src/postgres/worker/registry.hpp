@@ -87,7 +87,8 @@ struct IndexEntry {
 
     // A repair reads the rows of running transactions too. They add their own rows later and must
     // not add one twice: a transaction older than `rebuilt_before_xid` looks among the ids below
-    // `rebuilt_nodes` first. 0: no repair since the server started.
+    // `rebuilt_nodes` first. 0: no repair since the server started. An index that may have been
+    // repaired when it last had an entry counts as repaired.
     std::atomic<uint64> rebuilt_before_xid;
     std::atomic<uint32> rebuilt_nodes;
 
@@ -122,8 +123,8 @@ struct Registry {
     std::atomic<uint32> no_process_told;
     // Processes that have opened an index. The worker outlives them at shutdown.
     std::atomic<uint32> users;
-    // An entry of an index that was repaired since the server started has been given to another.
-    std::atomic<bool> repairs_forgotten;
+    // The highest rebuilt_before_xid of an entry that was given to another index.
+    std::atomic<uint64> repaired_before_xid;
     int hand;  // of the clock that chooses which entry goes; under `lock`
     int capacity;
     // Entries from here on were never used: new ones are made at the lowest free place.
