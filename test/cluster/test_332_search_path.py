@@ -78,24 +78,77 @@ def test_function_that_names_its_search_path(make_cluster):
 
 
 def test_function_that_depends_on_the_search_path(make_cluster):
-    """As with the server's own maintenance it cannot be called, and whoever waits is told why."""
+    """As with the server's own maintenance it cannot be called, and whoever writes is told why. What is
+    written is in the table meanwhile, and in the index when that can be rebuilt."""
     cluster = make_cluster(max_worker_processes="1", max_logical_replication_workers="0")
     rows = vectors.clustered(100, 8, seed=332)
     attacker = make(cluster, rows, "")
-    with pytest.raises(psycopg.errors.UndefinedFunction) as failure:
-        insert_and_repair(attacker, rows)
-    assert "search_path set to pg_catalog, pg_temp" in failure.value.diag.context
+    told = []
+    attacker.add_notice_handler(lambda notice: told.append((notice.message_primary, notice.message_detail)))
+    insert_and_repair(attacker, rows)
+    [[message, detail]] = told
+    assert "items_v_idx\" cannot be repaired: function weigh" in message
+    assert "search_path set to pg_catalog, pg_temp" in detail
     assert owner_was_caught(cluster) == []
-    # Searching goes on without the index, and REINDEX reads the table with the owner's own path.
+    # Searching goes on without the index, and so do VACUUM and others who write, after a crash too.
     connection = cluster.connect()
-    assert connection.execute("SELECT count(*) FROM (SELECT id FROM items WHERE keep(id) ORDER BY "
-                              "v <-> %s::vector LIMIT 200) n", [vectors.text(rows[0])]).fetchall() == [(100,)]
+    connection.execute("DELETE FROM items WHERE id < 10")
+    connection.execute("VACUUM (INDEX_CLEANUP ON) items")
+    connection.execute("INSERT INTO items VALUES (1001, %s)", [vectors.text(rows[1])])
+    cluster.kill()
+    cluster.start()
+    connection = cluster.connect()
+    connection.execute("INSERT INTO items VALUES (1002, %s)", [vectors.text(rows[2])])
+    connection.execute("DELETE FROM items WHERE id = 10")
+    connection.execute("VACUUM (INDEX_CLEANUP ON) items")
+    assert answers.index_state(connection, "items_v_idx")["state"] == "needs_repair"
+    assert ids_of(connection, rows) == [*range(11, 100), 1000, 1001, 1002]
+    # REINDEX reads the table with the owner's own path.
     connection.execute("REINDEX INDEX items_v_idx")
+    answers.force_index(connection)
+    assert ids_of(connection, rows) == [*range(11, 100), 1000, 1001, 1002]
     with pytest.raises(psycopg.errors.UndefinedFunction, match="weigh"):
         connection.execute("SELECT * FROM dvec_check('items_v_idx')")
     connection.execute(f"ALTER FUNCTION keep {SET_PATH}")
     assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
     assert owner_was_caught(cluster) == []
+
+
+def ids_of(connection, rows):
+    return sorted(id for [id] in connection.execute(
+        "SELECT id FROM items WHERE keep(id) ORDER BY v <-> %s::vector", [vectors.text(rows[0])]).fetchall())
+
+
+def test_what_was_left_to_a_rebuild(make_cluster):
+    """When the function is mended the index is rebuilt, with all that was written meanwhile: by others,
+    in transactions that are still open or were aborted, and with room that VACUUM made used again."""
+    cluster = make_cluster()
+    rows = vectors.clustered(200, 8, seed=332)
+    make(cluster, rows[:100], "")
+    connection, late, failed = cluster.connect(), cluster.connect(), cluster.connect()
+    connection.execute("INSERT INTO items VALUES (1000, %s)", [vectors.text(rows[100])])
+    for session in (late, failed):
+        session.execute("BEGIN")
+        session.execute("INSERT INTO items VALUES (%s, %s)",
+                        [2000 if session is late else 3000, vectors.text(rows[101])])
+    connection.execute("DELETE FROM items WHERE id < 50")
+    connection.execute("VACUUM (INDEX_CLEANUP ON) items")
+    vectors.copy_in(connection, "items", 4000, rows[110:160])
+    assert answers.index_state(connection, "items_v_idx")["state"] == "needs_repair"
+    connection.execute(f"ALTER FUNCTION keep {SET_PATH}")
+    # Whoever must have the index repairs it.
+    assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
+    for session in (late, failed):
+        session.execute("INSERT INTO items VALUES (%s, %s)",
+                        [2001 if session is late else 3001, vectors.text(rows[102])])
+    late.execute("COMMIT")
+    failed.execute("ROLLBACK")
+    answers.force_index(connection)
+    assert "Index Scan" in answers.plan_of(
+        connection, "SELECT id FROM items WHERE keep(id) ORDER BY v <-> %s::vector", [vectors.text(rows[0])])
+    assert ids_of(connection, rows) == [*range(50, 100), 1000, 2000, 2001, *range(4000, 4050)]
+    connection.execute("VACUUM items")
+    assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
 
 
 def test_repair_in_the_background(make_cluster):

@@ -99,9 +99,14 @@ Attempt insert_row(OpenIndex *open, ItemPointer tid, const void *bytes, RowOrigi
 
 Attempt insert_value(Relation index, Relation heap, ItemPointer tid, Datum value,
                      const IndexInfo *index_info) {
-    OpenIndex *open = open_relation(index);
+    OpenIndex *open = open_for_writing(index);
+    const store::Shape shape =
+        open != nullptr ? open->entry->shape : shape_of(index, read_metapage(index));
+    // Refuses what no index can hold, a rebuilt one neither.
     const void *bytes =
-        encode_row(*index_support(index), static_cast<int>(open->entry->shape.dimensions), value);
+        encode_row(*index_support(index), static_cast<int>(shape.dimensions), value);
+    if (open == nullptr)
+        return Attempt::done;
     const RowOrigin origin = origin_of_row(heap, index_info);
     if (bytes == nullptr)
         return Attempt::done;

@@ -109,9 +109,14 @@ IndexBulkDeleteResult *bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult 
                                    IndexBulkDeleteCallback is_dead, void *callback_state) {
     return guarded([=] {
         IndexBulkDeleteResult *result = make_stats(stats, info->index);
-        while (remove_dead_pinned(open_relation(info->index), result, is_dead, callback_state) ==
-               Attempt::files_replaced)
+        OpenIndex *open = open_for_writing(info->index);
+        while (open != nullptr && remove_dead_pinned(open, result, is_dead, callback_state) ==
+                                      Attempt::files_replaced) {
             CHECK_FOR_INTERRUPTS();
+            open = open_for_writing(info->index);
+        }
+        // The rebuilt index has no dead rows.
+        result->estimated_count = open == nullptr;
         return result;
     });
 }
@@ -122,8 +127,11 @@ IndexBulkDeleteResult *vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResu
     return guarded([=] {
         const bool counted = stats != nullptr;
         IndexBulkDeleteResult *result = make_stats(stats, info->index);
-        if (!counted)
-            result->num_index_tuples = count_live(open_relation(info->index));
+        OpenIndex *open = counted ? nullptr : open_for_writing(info->index);
+        if (open != nullptr)
+            result->num_index_tuples = count_live(open);
+        else if (!counted)
+            result->estimated_count = true;
         return result;
     });
 }

@@ -532,7 +532,7 @@ Known known_of(const IndexFile &file) noexcept {
 }  // namespace
 
 bool wants_opening(const IndexFile &file) noexcept {
-    if (is_open_here(file))
+    if (find_open(file) != nullptr)
         return false;
     const Known known = known_of(file);
     return known.state == IndexState::closed &&
@@ -549,7 +549,7 @@ void put_off_opening(const IndexFile &file) noexcept {
 }
 
 bool may_be_planned(const IndexFile &file) noexcept {
-    return is_open_here(file) || is_worth_planning(file, known_of(file).state);
+    return find_open(file) != nullptr || is_worth_planning(file, known_of(file).state);
 }
 
 bool is_worth_planning(const IndexFile &file, IndexState state) noexcept {
@@ -569,7 +569,7 @@ bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source) {
     return true;
 }
 
-bool is_open_here(const IndexFile &file) noexcept { return find_open(file) != nullptr; }
+OpenIndex *find_open_index(const IndexFile &file) noexcept { return find_open(file); }
 
 void end_life(IndexEntry *entry) {
     const NobodyWrites hold(entry);

@@ -77,8 +77,8 @@ bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source);
 // again. The entry is not ready, and the caller's. Waits for those who write (SharedLock::lock).
 void end_life(IndexEntry *entry);
 
-// Whether this process has the index open and ready to use.
-bool is_open_here(const IndexFile &file) noexcept;
+// The index as this process has it open and ready to use; null when it has not.
+OpenIndex *find_open_index(const IndexFile &file) noexcept;
 
 // The kernel drops what it could not write, so after a failed sync trying again would only hide the
 // loss. Nobody uses these files any more; they are rebuilt from the table. Does nothing when the

@@ -58,6 +58,9 @@ struct RepairRecord {
     int64 requested;   // TimestampTz: since when it is needed
     int64 launched;    // TimestampTz: when a background process was asked for, 0 when none is
     int64 retry_at;    // TimestampTz: not in the background before
+    // TimestampTz: until then who writes leaves the index to its rebuild (leave_to_rebuild). 0: nobody
+    // does.
+    int64 left_until;
     RepairProgress progress;
     int64 repaired;  // repairs since the server started
     int64 added;     // entries, by the last one

@@ -48,6 +48,7 @@ void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noex
     repair.requested = GetCurrentTimestamp();
     repair.launched = 0;
     repair.retry_at = 0;
+    repair.left_until = 0;
     repair.progress.pages_done.store(0);
     repair.progress.pages.store(0);
 }
@@ -93,6 +94,7 @@ void end_repair(IndexEntry *entry, const RepairResult &result) noexcept {
     repair.kind = Repair::none;
     repair.failures = 0;
     repair.launched = 0;
+    repair.left_until = 0;
     ++repair.repaired;
     repair.added = result.added;
     repair.removed = result.removed;
@@ -116,6 +118,37 @@ void fail_repair(IndexEntry *entry) noexcept {
     entry->state.store(IndexState::needs_repair);
     LWLockRelease(&registry()->lock);
     tell_all(entry);
+}
+
+Unrepaired leave_to_rebuild(const IndexFile &file) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    IndexEntry *entry = find_entry(file);
+    const IndexState state = entry == nullptr ? IndexState::closed : entry->state.load();
+    if (state == IndexState::needs_repair) {
+        RepairRecord &repair = entry->repair;
+        repair.kind = Repair::rebuild;
+        repair.left_until = std::max(
+            repair.retry_at, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), first_pause_ms));
+        remove_checkpoint(entry);
+    }
+    LWLockRelease(&registry()->lock);
+    if (state == IndexState::closed)
+        return Unrepaired::closed;
+    if (state != IndexState::needs_repair)
+        return Unrepaired::changing;
+    // A loss of power must not bring back a checkpoint that knows nothing of what is written now.
+    (void)base::guarded(
+        [&] { return base::posix_file_system().sync_directory(index_directory(file)); });
+    return Unrepaired::left;
+}
+
+bool is_left_to_rebuild(const IndexFile &file) noexcept {
+    LWLockAcquire(&registry()->lock, LW_SHARED);
+    const IndexEntry *entry = find_entry(file);
+    const bool left = entry != nullptr && entry->state.load() == IndexState::needs_repair &&
+                      entry->repair.left_until > GetCurrentTimestamp();
+    LWLockRelease(&registry()->lock);
+    return left;
 }
 
 void count_failed_attempt(IndexEntry *entry, uint64 generation) noexcept {

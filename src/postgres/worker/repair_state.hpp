@@ -54,6 +54,20 @@ void remove_checkpoint(const IndexEntry *entry) noexcept;
 // repairing -> needs_repair.
 void fail_repair(IndexEntry *entry) noexcept;
 
+// What has become of an index whose repair has failed.
+enum class Unrepaired : unsigned char {
+    left,      // writers need not wait for it: the index is to be rebuilt, not before a while
+    changing,  // others are at it, or have repaired it
+    closed,    // it cannot even be opened
+};
+
+// For a process that has a row in the table, or dead rows, which the index cannot be told of since its
+// repair fails by the fault of its own expressions. The index that is found to need a repair now will
+// be rebuilt from what is in the table, so nothing that is there by now has to be told.
+Unrepaired leave_to_rebuild(const IndexFile &file) noexcept;
+// Whether somebody has found so lately.
+bool is_left_to_rebuild(const IndexFile &file) noexcept;
+
 // Counts an attempt that did not even begin, so that those who wait for it do it themselves.
 void count_failed_attempt(IndexEntry *entry, uint64 generation) noexcept;
 
