@@ -1,11 +1,14 @@
 """Hundreds of crashes of every kind under a mixed load, one after the other in the same cluster. After
 each, every index is compared with its table: every committed row once, at its exact distance, and
-nothing else; see torture.py.
+nothing else; see torture.py. Now and then the server has few file descriptors or a registry that is
+full, its worker stands still, its memory runs out, or its files are spoilt while it runs or go back
+to what was synced on a machine that runs on.
 
     make cluster PYTEST_ARGS='-k torture -s'                        about 200 crashes
     DVEC_TORTURE_CRASHES=5000 make cluster PYTEST_ARGS='-k torture -s'   the long mode
     DVEC_TORTURE_SEED=7 ...       another history; a failure prints the seed that led to it
     DVEC_TORTURE_KINDS=power,all  only these kinds
+    DVEC_TORTURE_TENANTS=2000     so many small indexes beside the usual ones
     DVEC_TORTURE_KEEP=/some/dir   a failure leaves the server's files there, server stopped
 
 The choices come from the seed. The sessions run side by side, so that the same seed gives the same
@@ -14,6 +17,7 @@ kinds of crashes in the same order, not the same microsecond.
 
 import collections
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -34,7 +38,12 @@ SETTINGS = {
     "checkpoint_timeout": "30s", "max_wal_size": "16MB", "min_wal_size": "2MB",
     "shared_buffers": "8MB", "max_connections": "30", "log_min_messages": "warning",
     "wal_writer_delay": "10ms",
+    # The just-in-time compiler is C++ too, and has its own ways when memory runs out.
+    "jit": "off",
 }
+# As many entries as the registry must have at least: less than there are indexes.
+FULL_REGISTRY = 8
+FEW_FILES = 256
 # Set where the server knows them.
 OPTIONAL_SETTINGS = {"dvec.compact_threshold": "10"}
 SYNC_MODES = ("buffered", "commit")
@@ -45,6 +54,8 @@ class Torture:
         self.random = random.Random(SEED)
         self.cluster = make_cluster(start=False, faults=True, **SETTINGS)
         self.cluster.remember_disk()
+        self.mounts = itertools.count(1)
+        self.cluster.faults.mount(next(self.mounts))
         self.cluster.start()
         connection = self.cluster.connect()
         self.known = {name for [name] in connection.execute(
@@ -59,8 +70,10 @@ class Torture:
         self.crashes = collections.Counter()
         self.seconds = collections.Counter()
         self.opened = collections.Counter()
+        self.struck_allocations = 0
         self.comparisons = 0
         self.lost = None
+        self.spoilt = False
 
     # ---- load ----
 
@@ -88,11 +101,11 @@ class Torture:
     def touch(self, connection):
         """Opens every index, which begins whatever recovery has to be done."""
         torture.answers.force_index(connection)
-        for table, index in torture.INDEXES:
+        for table, index in torture.some_indexes(random.Random(SEED)):
             torture.compare(connection, table, index, random.Random(SEED))
 
     def vacuum(self, connection):
-        for table in torture.TABLES:
+        for table in torture.some_tables(random.Random(SEED)):
             connection.execute(f"VACUUM (INDEX_CLEANUP ON) {table.name}")
 
     def until_struck(self, work, failures):
@@ -131,10 +144,11 @@ class Torture:
 
     def strike(self):
         """One of the ways in which everything ends at once."""
-        if self.random.random() < 0.5:
-            self.cluster.kill()
-        else:
-            self.power()
+        self.random.choice([self.all, self.all, self.power, self.snapshot])()
+
+    def snapshot(self):
+        """The volume goes back to what it had on disk, while the machine runs on."""
+        self.lost = self.cluster.lost_volume(self.random.random(), next(self.mounts))
 
     def power(self):
         self.lost = self.cluster.power_loss(self.random.random())
@@ -194,6 +208,58 @@ class Torture:
         time.sleep(self.random.random() ** 2 * 0.3)
         self.strike()
 
+    def stopped_worker(self):
+        """Nobody links, syncs or takes checkpoints for a while, in the midst of whatever it did."""
+        worker = self.cluster.worker_pid()
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(self.random.random() * 0.3)
+        if self.random.random() < 0.5:
+            os.kill(worker, signal.SIGCONT)
+            time.sleep(self.random.random() * 0.1)
+        self.strike()
+
+    def memory(self):
+        """C++ code gets no memory, here and there: a statement fails, or the worker begins anew."""
+        for session in self.sessions:
+            session.expected = (psycopg.errors.OutOfMemory,)
+        for _ in range(6):
+            pid = self.random.choice([session.pid for session in self.sessions]
+                                     + [self.cluster.worker_pid()])
+            number = int(200 * self.random.random() ** 2)
+            with self.cluster.faults.failing_allocation(pid, number) as has_struck:
+                time.sleep(self.random.random() * 0.1)
+                self.struck_allocations += has_struck()
+        self.strike()
+
+    def damage(self):
+        """Bytes of the files flip or become zero while the server works with them. What they say can
+        crash nobody, and is mended, by those who are up or by those who come after."""
+        self.sessions[-1].leave.set()  # its answers may be wrong now
+        for session in self.sessions:
+            session.expected = torture.DAMAGE
+        self.spoilt = True
+        for _ in range(self.random.randint(1, 4)):
+            self.spoil_a_file()
+            time.sleep(self.random.random() * 0.1)
+        if self.random.random() < 0.5:
+            self.leave_load()
+            torture.mend(self.cluster.connect())
+        self.strike()
+
+    def spoil_a_file(self):
+        folder = self.cluster.data / "dvec"
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        # It may be gone by now, or have been cut.
+        with contextlib.suppress(OSError, ValueError), open(self.random.choice(sorted(files)), "r+b") as file:
+            at = self.random.randrange(os.fstat(file.fileno()).st_size)
+            if self.random.random() < 0.5:
+                [byte] = os.pread(file.fileno(), 1, at)
+                spoilt = bytes([byte ^ 1 << self.random.randrange(8)])
+            else:
+                spoilt = bytes(min(self.random.choice([8, 512, 4096]),
+                                   os.fstat(file.fileno()).st_size - at))
+            os.pwrite(file.fileno(), spoilt, at)
+
     def delete_many(self):
         """By the sessions' own rules, so that they still know what there is."""
         self.leave_load()
@@ -206,6 +272,8 @@ class Torture:
             connection.execute("BEGIN")
             for table in torture.TABLES:
                 ids = [id for name, id in victims if name == table.name]
+                if not ids:
+                    continue
                 connection.execute(f"DELETE FROM {table.name} WHERE id = ANY(%s)", [ids])
             connection.execute("COMMIT")
             lane.apply(changes)
@@ -217,8 +285,8 @@ class Torture:
         for session in self.sessions:
             session.join(30)
 
-    KINDS = (backend, worker, all, postmaster, immediate, power, power, recovery, repair, in_vacuum,
-             compaction)
+    KINDS = (backend, worker, all, postmaster, immediate, power, power, snapshot, recovery, repair, in_vacuum,
+             compaction, stopped_worker, memory, damage)
 
     # ---- the loop ----
 
@@ -236,14 +304,23 @@ class Torture:
         self.cluster.start()
         return self.cluster.connect()
 
+    def limit_next_start(self):
+        """Every limit of ours may be reached when the server comes up."""
+        self.cluster.configure(dvec__max_indexes=self.random.choice([FULL_REGISTRY, 1024]))
+        self.cluster.most_files = self.random.choice([FEW_FILES, None])
+
     def crash(self, kind):
         self.lost = None
+        self.spoilt = False
         self.begin_load()
         time.sleep(0.05 + self.random.random() * 0.3)
+        self.limit_next_start()
         kind(self)
         self.crashes[kind.__name__] += 1
         self.end_load()
         connection = self.come_up()
+        if self.spoilt:
+            torture.mend(connection)
         opened = torture.check_everything(connection, self.lanes, self.random)
         self.opened.update(str(how) for how in opened.values())
         if self.random.random() < 0.1:
@@ -282,7 +359,7 @@ class Torture:
         print(f"\n{sum(self.crashes.values())} crashes (seed {SEED}): {counts}\n"
               f"seconds each: {costs}\nindexes opened: {dict(self.opened)}\n"
               f"commits: {sum(lane.commits for lane in self.lanes)}, comparisons under load: "
-              f"{self.comparisons}")
+              f"{self.comparisons}, failed allocations: {self.struck_allocations}")
 
 
 def test_torture(make_cluster, capsys):

@@ -8,8 +8,10 @@ and version. A row belongs to the session whose lane is id % LANES; sessions nev
 import collections
 import dataclasses
 import functools
+import os
 import random
 import threading
+import zlib
 
 import numpy as np
 import psycopg
@@ -19,11 +21,20 @@ import vectors
 from cluster import wait_until
 
 LANES = 10
+# Small tables beside those of every kind; with them a registry of 8 entries is full.
+TENANTS = int(os.environ.get("DVEC_TORTURE_TENANTS", "8"))
+# So many of them are looked at in each round.
+TENANTS_AT_A_TIME = 4
 
 
 def is_crash(error, connection):
     """Whether a session learnt in this way that its server is gone."""
     return error.sqlstate in ("57P01", "57P02", "57P03") or (error.sqlstate is None and connection.closed)
+
+
+# What a statement may say that meets files somebody has spoilt.
+DAMAGE = (psycopg.errors.IndexCorrupted, psycopg.errors.DataCorrupted, psycopg.errors.IoError,
+          psycopg.errors.UndefinedFile)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +64,7 @@ class Table:
         return not self.persistence
 
 
-TABLES = (
+KINDS = (
     Table("plain", (Index("plain_l2"), Index("plain_cosine", opclass="vector_cosine_ops",
                                              operator="<=>"))),
     Table("part", (Index("part_ip", opclass="vector_ip_ops", operator="<#>",
@@ -68,7 +79,23 @@ TABLES = (
     Table("changing", (Index("changing_l1", opclass="vector_l1_ops", operator="<+>"),), most_rows=20),
     Table("unlogged", (Index("unlogged_l2"),), persistence="UNLOGGED"),
 )
-INDEXES = tuple((table, index) for table in TABLES for index in table.indexes)
+TENANT_TABLES = tuple(
+    Table(f"tenant_{number}", (Index(f"tenant_{number}_l2", dimensions=4),), dimensions=4, most_rows=4)
+    for number in range(TENANTS))
+TABLES = KINDS + TENANT_TABLES
+
+
+def some_tables(choice):
+    """Those of every kind, and a few of the tenants."""
+    return KINDS + tuple(choice.sample(TENANT_TABLES, min(TENANTS_AT_A_TIME, TENANTS)))
+
+
+def some_indexes(choice):
+    return [(table, index) for table in some_tables(choice) for index in table.indexes]
+
+
+def a_table(choice):
+    return choice.choice(KINDS + tuple(choice.choices(TENANT_TABLES, k=min(1, TENANTS))))
 
 
 def create_tables(connection):
@@ -83,7 +110,7 @@ def create_tables(connection):
 @functools.lru_cache(maxsize=5000)
 def vector_of(table, id, version):
     # A hot row keeps its vector.
-    seed = [TABLES.index(table), id, 0 if table.hot else version]
+    seed = [zlib.crc32(table.name.encode()), id, 0 if table.hot else version]
     return vectors.text(np.random.default_rng(seed).normal(size=table.dimensions).astype(np.float32))
 
 
@@ -91,12 +118,16 @@ def vector_of(table, id, version):
 
 
 class Session(threading.Thread):
-    """Works until its server is gone. What else goes wrong is kept in `failure`."""
+    """Works until its server is gone. What else goes wrong is kept in `failure`, except for errors that
+    were brought about (`expected`): those undo a step."""
+
+    expected = ()
 
     def __init__(self, cluster, seed, settings=()):
         super().__init__(daemon=True)
         self.random = random.Random(seed)
         self.connection = cluster.connect_for_thread()
+        self.pid = self.connection.info.backend_pid
         for setting in settings:
             self.connection.execute(setting)
         self.leave = threading.Event()
@@ -105,7 +136,10 @@ class Session(threading.Thread):
     def run(self):
         try:
             while not self.leave.is_set():
-                self.step()
+                try:
+                    self.step()
+                except self.expected:
+                    self.undo()
         except psycopg.Error as error:
             if not is_crash(error, self.connection):
                 self.failure = error
@@ -116,6 +150,9 @@ class Session(threading.Thread):
 
     def step(self):
         raise NotImplementedError
+
+    def undo(self):
+        self.connection.rollback()
 
 
 @dataclasses.dataclass
@@ -165,6 +202,14 @@ class Writer(Session):
             self.change(changes)
         self.end(changes)
 
+    def undo(self):
+        """An error, also of COMMIT, says that nothing was committed. What became of a prepared
+        transaction the server has to be asked."""
+        super().undo()
+        self.lane.unsure = {}
+        if self.lane.preparing is not None or self.lane.deciding is not None:
+            self.leave.set()
+
     def end(self, changes):
         chance = self.random.random()
         if chance < 0.12:
@@ -189,7 +234,7 @@ class Writer(Session):
             decide(self.connection, self.lane, name, self.random)
 
     def change(self, changes):
-        table = self.random.choice(TABLES)
+        table = a_table(self.random)
         now = {**self.lane.rows, **changes}
         busy = self.lane.busy()
         own = [id for (name, id), version in now.items()
@@ -246,7 +291,8 @@ class Keeper(Session):
         self.comparisons = 0
 
     def step(self):
-        table, index = self.random.choice(INDEXES)
+        table = a_table(self.random)
+        index = self.random.choice(table.indexes)
         chance = self.random.random()
         try:
             if chance < 0.35:
@@ -352,7 +398,8 @@ def check_everything(connection, lanes, choice):
     """The promise. Returns how each index was opened."""
     answers.force_index(connection)
     settle(connection, lanes, choice)
-    for table, index in choice.sample(INDEXES, len(INDEXES)):
+    indexes = some_indexes(choice)
+    for table, index in choice.sample(indexes, len(indexes)):
         q = {"q": vectors.text([0.0] * index.dimensions)}
         wait_until(lambda: uses_index(connection, index, by_index(table, index), q),
                    f"the planner takes {index.name}", 60)
@@ -367,3 +414,18 @@ def check_files(connection, index):
     if known:
         problems = connection.execute("SELECT * FROM dvec_check(%s::regclass)", [index.name]).fetchall()
         assert not problems, f"dvec_check({index.name}): {problems[:5]}"
+
+
+def mend(connection):
+    """Looks through all files until nothing is wrong with them any more: what is found is repaired."""
+    answers.force_index(connection)
+    for table in TABLES:
+        for index in table.indexes:
+            wait_until(lambda: is_sound(connection, index), f"{index.name} is repaired", 60)
+
+
+def is_sound(connection, index):
+    try:
+        return not connection.execute("SELECT * FROM dvec_check(%s::regclass)", [index.name]).fetchall()
+    except DAMAGE:
+        return False
