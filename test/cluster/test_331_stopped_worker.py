@@ -23,9 +23,11 @@ FOR_GOOD = 20
 
 @pytest.fixture
 def prepared(make_cluster):
+    # Nobody syncs the log: a worker that is stopped is not in the middle of that.
     cluster = make_cluster(faults=True, dvec__log_segment_size="256kB", dvec__link_threads="1",
                            dvec__tail_limit="1GB", dvec__sweep_interval="1d",
-                           dvec__checkpoint_timeout="1d")
+                           dvec__checkpoint_timeout="1d", dvec__log_flush_threshold="1GB",
+                           dvec__log_flush_interval="60s", dvec__log_buffer_limit="1GB")
     rows = vectors.clustered(12000, DIMENSIONS, seed=331)
     vectors.make_table(cluster.connect(), rows[:500])
     return cluster, rows
