@@ -100,7 +100,7 @@ SELECT has_view('dvec_indexes');
 SELECT columns_are('dvec_indexes', ARRAY['index', 'table', 'state', 'nodes', 'deleted', 'tail', 'bytes',
     'log_bytes', 'unsynced_log_bytes', 'checkpoints', 'last_checkpoint', 'scans', 'opened_by',
     'opening_time', 'replayed_records', 'dropped_records', 'damaged_records', 'damage', 'compactions',
-    'reconcile_lsn', 'repair', 'repair_reason', 'repair_done', 'repair_total', 'repaired', 'repair_added', 'repair_removed']);
+    'compact_done', 'compact_total', 'waiting', 'waiting_for', 'waits', 'reconcile_lsn', 'repair', 'repair_reason', 'repair_done', 'repair_total', 'repaired', 'repair_added', 'repair_removed']);
 CREATE ROLE nobody_in_particular;
 SELECT table_privs_are('dvec_indexes', 'nobody_in_particular', ARRAY['SELECT']);
 SELECT ok(has_function_privilege('nobody_in_particular', 'dvec_index_states()', 'EXECUTE'),

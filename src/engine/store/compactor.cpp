@@ -26,6 +26,10 @@ namespace {
 // What is left for the exchange: copied under the locks, and linked afterwards like any tail.
 constexpr NodeId most_left = 1024;
 
+// Of the nodes that the compaction links, one in so many may be a row that came meanwhile. What is left
+// gets less by the others, so it is twice what there was at first that is linked until the end.
+constexpr NodeId linked_per_row_added = 2;
+
 }  // namespace
 
 Compactor::Compactor(base::FileSystem &file_system, const Description &description,
@@ -38,6 +42,7 @@ Compactor::Compactor(base::FileSystem &file_system, const Description &descripti
       new_files_(old_files_ + 1) {}
 
 Compactor::~Compactor() {
+    end_compaction(state_);
     // Only these: by now the folder may hold the files of an index built anew.
     if (!exchanged_ && !new_params_.directory.empty())
         static_cast<void>(graph::NodeStore::remove_files(file_system_, new_params_));
@@ -76,17 +81,40 @@ Status Compactor::open(const distance::Kernel &kernel, unsigned threads) {
     if (!linker.ok())
         return std::move(linker).status();
     linker_ = std::move(linker).value();
+    note_progress(0);
     return {};
+}
+
+bool Compactor::little_is_left() const noexcept {
+    return state_.graph.allocated.load(std::memory_order_acquire) - next_ <= most_left &&
+           graph_.allocated.load() - graph_.linked.load() <= most_left;
+}
+
+// What was not used of an earlier admission lapses: the rows that count are those that are there.
+void Compactor::note_progress(NodeId linked_before) noexcept {
+    const NodeId linked = graph_.linked.load();
+    const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);
+    state_.compaction.done.store(linked);
+    state_.compaction.left.store(allocated - next_ + (graph_.allocated.load() - linked));
+    // Never 0, which would admit all.
+    state_.compaction.admitted.store(
+        std::max<NodeId>(1, allocated + (linked - linked_before) / linked_per_row_added),
+        std::memory_order_release);
 }
 
 Result<bool> Compactor::step(std::uint32_t limit, const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Result<bool> {
         const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);
+        const NodeId linked = graph_.linked.load();
         DVEC_TRY(old_nodes_->refresh());
         DVEC_TRY(copy_until(next_ + std::min(limit, allocated - next_)));
         DVEC_TRY(link(limit, stop));
-        return allocated - next_ <= most_left &&
-               graph_.allocated.load() - graph_.linked.load() <= most_left;
+        note_progress(linked);
+        if (!little_is_left())
+            return false;
+        // Here, where nobody waits. It may take long enough for many rows to come.
+        DVEC_TRY(nodes_->sync());
+        return little_is_left();
     });
 }
 
@@ -129,8 +157,6 @@ Status Compactor::link(std::uint32_t limit, const std::atomic<bool> &stop) {
 
 Status Compactor::finish(WalFlusher &wal, const std::function<void()> &on_exchange) {
     return base::guarded([&]() -> Status {
-        // Most of it, so that little is left to be synced under the locks.
-        DVEC_TRY(nodes_->sync());
         DVEC_TRY(file_system_.sync_directory(description_.directory));
         {
             const std::lock_guard hold_grow(locks_.grow);

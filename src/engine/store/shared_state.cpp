@@ -22,4 +22,19 @@ void reset(SharedState &state) noexcept {
         __atomic_store_n(words + i, 0, __ATOMIC_RELEASE);
 }
 
+bool outruns_compaction(const SharedState &state) noexcept {
+    const std::uint32_t admitted = state.compaction.admitted.load(std::memory_order_acquire);
+    if (admitted == 0)
+        return false;
+    const std::uint64_t deleted = state.graph.deleted.load(std::memory_order_relaxed);
+    const std::uint64_t allocated = state.graph.allocated.load(std::memory_order_acquire);
+    return allocated >= admitted && 2 * deleted >= allocated;
+}
+
+void end_compaction(SharedState &state) noexcept {
+    state.compaction.admitted.store(0, std::memory_order_release);
+    state.compaction.done.store(0);
+    state.compaction.left.store(0);
+}
+
 }  // namespace dvec::store

@@ -11,6 +11,15 @@
 
 namespace dvec::store {
 
+// Of the compaction under way (Compactor); all zero while there is none.
+struct CompactionState {
+    std::atomic<std::uint32_t> done;  // nodes that the new files have, linked
+    std::atomic<std::uint32_t> left;  // nodes to be looked at or to be linked, as of its last step
+    // While most nodes are deleted, ids from here on are not to be given out yet.
+    std::atomic<std::uint32_t> admitted;
+    std::atomic<std::uint32_t> reserved;
+};
+
 // All zero before the index is opened or created.
 struct SharedState {
     graph::SharedState graph;
@@ -57,7 +66,18 @@ struct SharedState {
     // Of the last checkpoint: where its log begins, when nothing older is needed.
     std::atomic<std::uint64_t> checkpoint_position;
     std::atomic<std::uint32_t> checkpoint_linked;  // and how many nodes it has as linked
+
+    CompactionState compaction;
 };
+
+// Whether whoever wants to add a row has to wait for the compaction under way: more than half of the
+// nodes are deleted, and as many rows were added as the compaction has made up for. Rows that are
+// deleted as fast as others are added would keep it from ever ending else, while the files grow.
+// False at once while none is under way.
+bool outruns_compaction(const SharedState &state) noexcept;
+
+// To be called when nobody compacts: a party that was ended may have left the state as it was.
+void end_compaction(SharedState &state) noexcept;
 
 // All zero again, while others may look at it: they see each word as it was or as it is.
 void reset(SharedState &state) noexcept;

@@ -13,7 +13,7 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr int columns = 29;
+constexpr int columns = 34;
 
 const char *state_name(IndexState state) {
     switch (state) {
@@ -61,6 +61,18 @@ const char *repair_name(Repair kind) {
     return nullptr;
 }
 
+const char *wait_name(WorkerDebt debt) {
+    switch (debt) {
+        case WorkerDebt::linking:
+            return "linking";
+        case WorkerDebt::compaction:
+            return "compaction";
+        case WorkerDebt::checkpoint:
+            return "checkpoint";
+    }
+    return nullptr;
+}
+
 // A repair, pending or under way, and what the last one did.
 struct RepairSnapshot {
     Repair kind;
@@ -90,6 +102,9 @@ struct Snapshot {
     int64 bytes, log_bytes, unsynced;
     int64 checkpoints, scans;
     int64 compactions, damage;
+    int64 compact_done, compact_left;  // both 0: none is under way
+    int64 waiting, waits;
+    WorkerDebt waiting_for;
     XLogRecPtr reconcile_lsn;
     TimestampTz last_checkpoint;
     RepairSnapshot repair;
@@ -118,6 +133,11 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     row.checkpoints = static_cast<int64>(entry.checkpoints.load());
     row.scans = static_cast<int64>(entry.scans.load());
     row.compactions = static_cast<int64>(entry.compactions.load());
+    row.compact_done = entry.shared.compaction.done.load();
+    row.compact_left = entry.shared.compaction.left.load();
+    row.waiting = entry.waiting.load();
+    row.waiting_for = entry.waiting_for.load();
+    row.waits = static_cast<int64>(entry.waits.load());
     row.damage = static_cast<int64>(entry.damage.load());
     row.reconcile_lsn = entry.shared.reconcile_lsn.load();
     row.last_checkpoint = static_cast<TimestampTz>(entry.last_checkpoint_time.load());
@@ -139,6 +159,10 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     const auto text = [&](const char *value) {
         nulls[column] = value == nullptr;
         values[column++] = value == nullptr ? Datum{0} : CStringGetTextDatum(value);
+    };
+    const auto number_if = [&](bool shown, int64 value) {
+        nulls[column] = !shown;
+        number(value);
     };
     values[column++] = ObjectIdGetDatum(row.file.tablespace);
     values[column++] = ObjectIdGetDatum(row.file.database);
@@ -163,13 +187,15 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     number(row.opening.damaged_records);
     number(row.damage);
     number(row.compactions);
+    const int64 compact_total = row.compact_done + row.compact_left;
+    number_if(compact_total > 0, row.compact_done);
+    number_if(compact_total > 0, compact_total);
+    number(row.waiting);
+    text(row.waiting > 0 ? wait_name(row.waiting_for) : nullptr);
+    number(row.waits);
     values[column++] = LSNGetDatum(row.reconcile_lsn);
     const RepairSnapshot &repair = row.repair;
     const bool pending = repair.kind != Repair::none;
-    const auto number_if = [&](bool shown, int64 value) {
-        nulls[column] = !shown;
-        number(value);
-    };
     text(repair_name(repair.kind));
     text(pending ? repair.reason : nullptr);
     number_if(row.state == IndexState::repairing, repair.done);

@@ -30,6 +30,13 @@ namespace {
 
 // A bounded piece of linking, so that other indexes and the flushes get their turn.
 constexpr uint32 nodes_per_turn = 2048;
+// While a compaction is under way it gets two thirds of the time, in pieces that are told to those who
+// wait for it. Then it comes to its end however many rows are added, since they wait for the linking.
+constexpr uint32 nodes_beside_compaction = nodes_per_turn / 2;
+constexpr uint32 nodes_per_piece = 256;
+// A row that is added meanwhile is linked twice, unless the tail may wait for the new files. What part of
+// its limit it may take until then costs searches little.
+constexpr uint64 tail_share_while_compacting = 4;
 // After a failure an index is left alone for this long.
 constexpr long retry_ms = 5000;
 // Linking memory of an index that had no new rows for this long is given back.
@@ -52,7 +59,7 @@ struct Ward {
     std::unique_ptr<store::Maintainer> maintainer;
     std::unique_ptr<store::Compactor> compactor;  // while one is under way
     store::Burst burst;
-    bool waits = false;  // with linking, for the end of a burst
+    bool waits = false;  // with linking, for the end of a burst or a compaction
     TimestampTz last_flush = 0;
     TimestampTz last_checkpoint = 0;
     TimestampTz last_link = 0;
@@ -89,6 +96,7 @@ void take_in(IndexEntry *entry, uint64 generation, TimestampTz now) {
     ward.generation = generation;
     ward.locks = std::make_unique<EntryLocks>(*entry);
     ward.last_flush = ward.last_checkpoint = ward.last_link = now;
+    store::end_compaction(entry->shared);
     wards().push_back(std::move(ward));
     generation_in_care(*entry) = generation;
 }
@@ -287,17 +295,26 @@ bool compact_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
         begin_compaction(ward, now);
         return ward.compactor != nullptr;
     }
-    auto nearly_done = ward.compactor->step(nodes_per_turn, stop);
-    if (!nearly_done.ok())
-        return settle_compaction(ward, nearly_done.status(), FailedSync::impossible, now);
-    if (nearly_done.value())
-        finish_compaction(ward, now);
+    for (uint32 done = 0; done < nodes_per_turn; done += nodes_per_piece) {
+        auto nearly_done = ward.compactor->step(nodes_per_piece, stop);
+        ConditionVariableBroadcast(&ward.entry->progress);
+        if (!nearly_done.ok())
+            return settle_compaction(ward, nearly_done.status(), FailedSync::impossible, now);
+        if (nearly_done.value()) {
+            finish_compaction(ward, now);
+            break;
+        }
+    }
     return true;
 }
 
-bool waits_for_burst(Ward &ward, TimestampTz now) {
-    return ward.burst.should_wait({now, ward.entry->shared.graph.allocated.load(),
-                                   ward.maintainer->tail_bytes(), tail_limit(*ward.entry, now)});
+bool tail_can_wait(Ward &ward, TimestampTz now) {
+    const uint64 tail = ward.maintainer->tail_bytes();
+    const uint64 limit = tail_limit(*ward.entry, now);
+    if (ward.compactor && tail < limit / tail_share_while_compacting)
+        return true;
+    return ward.burst.should_wait(
+        {now, ward.entry->shared.graph.allocated.load(), tail, limit});
 }
 
 // Links a piece of the tail. Returns whether there is more to do at once.
@@ -309,10 +326,11 @@ bool link_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
         return false;
     }
     ward.last_link = now;
-    ward.waits = waits_for_burst(ward, now);
+    ward.waits = tail_can_wait(ward, now);
     if (ward.waits)
         return false;
-    if (!settle(ward, ward.maintainer->link(nodes_per_turn, stop), FailedSync::impossible, now))
+    const uint32 limit = ward.compactor ? nodes_beside_compaction : nodes_per_turn;
+    if (!settle(ward, ward.maintainer->link(limit, stop), FailedSync::impossible, now))
         return false;
     ConditionVariableBroadcast(&ward.entry->progress);
     return ward.maintainer->has_tail();

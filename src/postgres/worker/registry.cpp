@@ -82,6 +82,8 @@ void reset_counters(IndexEntry *entry) {
     entry->checkpoints.store(0);
     entry->checkpoints_wanted.store(0);
     entry->compactions.store(0);
+    // Not `waiting`: who waits may not have noticed yet that the entry is another index's.
+    entry->waits.store(0);
     entry->damage.store(0);
     entry->last_checkpoint_time.store(0);
 }

@@ -67,6 +67,9 @@ struct RepairRecord {
     int64 removed;
 };
 
+// What sessions that write to an index wait for.
+enum class WorkerDebt : uint32 { linking, compaction, checkpoint };
+
 struct IndexEntry {
     bool used;
     IndexFile file;
@@ -105,6 +108,9 @@ struct IndexEntry {
     std::atomic<uint64> checkpoints;
     std::atomic<uint32> checkpoints_wanted;  // to be taken although none is due
     std::atomic<uint64> compactions;
+    std::atomic<uint32> waiting;          // sessions, for the worker; whichever index they want
+    std::atomic<WorkerDebt> waiting_for;  // what the latest of them does
+    std::atomic<uint64> waits;            // since the server started
     std::atomic<uint64> damage;                // damaged places found since the server started
     std::atomic<uint64> last_checkpoint_time;  // TimestampTz
 

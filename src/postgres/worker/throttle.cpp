@@ -3,6 +3,7 @@
 #include "postgres/worker/throttle.hpp"
 
 #include "engine/store/maintainer.hpp"
+#include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/worker/commit_sync.hpp"
 #include "postgres/worker/settings.hpp"
@@ -58,11 +59,13 @@ struct Progress {
     IndexEntry *entry;
     uint64 generation;
     uint32 linked;
+    uint32 compacted;
     bool operator==(const Progress &) const = default;
 };
 
 Progress progress_of(const OpenIndex &open) {
-    return {open.entry, open.generation, open.entry->shared.graph.linked.load()};
+    const store::SharedState &shared = open.entry->shared;
+    return {open.entry, open.generation, shared.graph.linked.load(), shared.compaction.done.load()};
 }
 
 // Where the worker stood when this session last waited in vain.
@@ -104,7 +107,7 @@ class Wait {
     }
 
     // Not a destructor: an interrupt leaves by longjmp, and the server then does this.
-    void end() { ConditionVariableCancelSleep(); }
+    static void end() { ConditionVariableCancelSleep(); }
 
   private:
     const OpenIndex &open_;
@@ -113,15 +116,36 @@ class Wait {
     bool patient_;
 };
 
+void stop_showing_wait(int, Datum entry) {
+    reinterpret_cast<IndexEntry *>(DatumGetPointer(entry))->waiting.fetch_sub(1);
+}
+
+// Shows in dvec_indexes, while `body` waits, what for. Whatever ends the wait ends that.
+template <class Body>
+void with_wait_shown(IndexEntry *entry, WorkerDebt debt, Body &&body) {
+    entry->waiting_for.store(debt);
+    entry->waits.fetch_add(1);
+    entry->waiting.fetch_add(1);
+    with_error_cleanup(stop_showing_wait, PointerGetDatum(entry), std::forward<Body>(body));
+    stop_showing_wait(0, PointerGetDatum(entry));
+}
+
 // The row is safe in the heap, and the tail is searched however long it is, so where there is
-// nobody to wait for the session goes on.
-void wait_for_linking(const OpenIndex &open) {
-    if (!tail_too_long(open))
+// nobody to wait for the session goes on. So it does where nobody is seen to compact.
+template <class Behind>
+void wait_while(const OpenIndex &open, WorkerDebt debt, Behind &&behind) {
+    if (!behind(open))
         return;
-    Wait wait(open);
-    while (tail_too_long(open) && wait.meaningful() && wait.worthwhile())
-        wait.sleep();
-    wait.end();
+    with_wait_shown(open.entry, debt, [&] {
+        Wait wait(open);
+        while (behind(open) && wait.meaningful() && wait.worthwhile())
+            wait.sleep();
+        Wait::end();
+    });
+}
+
+bool compaction_outrun(const OpenIndex &open) {
+    return store::outruns_compaction(open.entry->shared);
 }
 
 // ---- The worker's checkpoint, taken by a session ---------------------------------------------
@@ -174,15 +198,17 @@ void raise_log_too_long(const IndexFile &file) {
 void wait_for_checkpoint(OpenIndex *open) {
     if (!log_too_long(*open))
         return;
-    Wait wait(*open);
-    while (log_too_long(*open) && wait.meaningful()) {
-        if (!wait.worthwhile() && checkpoint_in_its_place(open))
-            break;
-        if (wait.longer_than(longest_hindrance_ms))
-            raise_log_too_long(open->entry->file);
-        wait.sleep();
-    }
-    wait.end();
+    with_wait_shown(open->entry, WorkerDebt::checkpoint, [open] {
+        Wait wait(*open);
+        while (log_too_long(*open) && wait.meaningful()) {
+            if (!wait.worthwhile() && checkpoint_in_its_place(open))
+                break;
+            if (wait.longer_than(longest_hindrance_ms))
+                raise_log_too_long(open->entry->file);
+            wait.sleep();
+        }
+        Wait::end();
+    });
 }
 
 }  // namespace
@@ -208,7 +234,8 @@ void make_removals_durable(OpenIndex *open) {
 }
 
 void throttle_insert(OpenIndex *open) {
-    wait_for_linking(*open);
+    wait_while(*open, WorkerDebt::linking, tail_too_long);
+    wait_while(*open, WorkerDebt::compaction, compaction_outrun);
     throttle_log(open);
 }
 

@@ -1,5 +1,5 @@
-// Keeps sessions that write from leaving the worker behind without bound: in linking, in syncing
-// the log and in cutting it. A session waits only for a worker that makes progress; what can be
+// Keeps sessions that write from leaving the worker behind without bound: in linking, in taking deleted
+// nodes away, in syncing the log and in cutting it. A session waits only for a worker that makes progress; what can be
 // done without one it then does itself.
 #pragma once
 
@@ -12,7 +12,8 @@ namespace dvec::postgres {
 uint64 tail_limit(const IndexEntry &entry, TimestampTz now);
 
 // Before a row is added, so that an ERROR here leaves nothing behind: waits while the tail is
-// longer than its limit, and does what throttle_log does. Interruptible.
+// longer than its limit, or the row would outrun a compaction, and does what throttle_log does.
+// Interruptible.
 void throttle_insert(OpenIndex *open);
 
 // Before records are appended to the log. Syncs it when dvec.log_buffer_limit is exceeded. When a

@@ -112,6 +112,50 @@ TEST_F(StoreCompactor, WhatHappensMeanwhileIsCarriedOver) {
     expect_rows(*index_, rows_);
 }
 
+// A server on a busy machine: sessions do many times what the worker gets done. Without an end, and
+// each row that is added soon goes.
+TEST_F(StoreCompactor, RowsReplacedFasterThanTheyAreLinkedDoNotOutrunIt) {
+    constexpr Row live = 4000;
+    constexpr std::uint32_t piece = 64;
+    for (Row row = 400; row < live; ++row)
+        insert(row);
+    link_all(*store_.maintainer());
+    std::unique_ptr<Compactor> compactor;
+    const std::atomic<bool> stop{false};
+    std::uint32_t most = 0;
+    Row oldest = 0;
+    graph::NodeId at = 0;  // nodes below hold older rows
+    Row next = live;
+    for (int round = 0; next < 10 * live; ++round) {
+        ASSERT_LT(round, 100'000) << "nobody gets on";
+        for (int i = 0; i < 1000 && !store::outruns_compaction(*store_.state); ++i) {
+            insert(next++);
+            // Rows stand in their order in all generations of the files.
+            while (row_of(graph::state_tid(index_->nodes().state(at))) != oldest)
+                ++at;
+            ASSERT_TRUE(index_->remove(at, 0).ok());
+            rows_.erase(oldest++);
+        }
+        most = std::max(most, store_.state->graph.allocated.load());
+        if (!compactor && 4 * store_.state->graph.deleted.load() > store_.state->graph.allocated)
+            compactor = begin();
+        if (!compactor)
+            continue;
+        const auto due = compactor->step(piece, stop);
+        ASSERT_TRUE(due.ok()) << due.status().message();
+        if (!due.value())
+            continue;
+        finish(*compactor);
+        compactor.reset();
+        EXPECT_FALSE(store::outruns_compaction(*store_.state)) << "nothing to wait for";
+        index_ = store_.open();
+        at = 0;
+    }
+    EXPECT_GE(store_.state->files.load(), 3u) << "compacted twice";
+    EXPECT_LE(most, 4 * live + 2000u);
+    expect_rows(*index_, rows_);
+}
+
 TEST_F(StoreCompactor, WhoeverHasTheOldFilesIsTold) {
     for (Row row = 0; row < 300; ++row)
         remove(row);

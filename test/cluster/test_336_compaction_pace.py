@@ -1,0 +1,85 @@
+"""Whoever adds rows to an index that consists of deleted entries for the most part waits for its compaction,
+and it can be seen that he does."""
+
+import contextlib
+import threading
+
+import psycopg
+import pytest
+
+import answers
+import vectors
+from cluster import wait_until
+
+DIMENSIONS = 16
+
+
+def index_state(connection):
+    return answers.index_state(connection, "items_v_idx")
+
+
+def test_waits_for_compaction(make_cluster):
+    cluster = make_cluster(faults=True, dvec__checkpoint_timeout="1d")
+    connection = cluster.connect()
+    rows = vectors.clustered(2500, DIMENSIONS, seed=336)
+    vectors.make_table(connection, rows[:2000])
+    errors = []
+
+    def insert():
+        try:
+            vectors.copy_in(cluster.connect(), "items", 2000, rows[2000:])
+        except Exception as error:  # pylint: disable=broad-except
+            errors.append(error)
+
+    # Where little is left to be done, it is synced, and there this compaction stands still.
+    with cluster.faults.in_force("stall_sync", "nodes.2"):
+        connection.execute("DELETE FROM items WHERE id < 1500")
+        connection.execute("VACUUM items")
+        wait_until(lambda: index_state(connection)["compact_total"] is not None, "the compaction is under way")
+        state = index_state(connection)
+        assert (state["deleted"], state["waits"], state["compactions"]) == (1500, 0, 0), state
+        writer = threading.Thread(target=insert)
+        writer.start()
+        # A few are admitted for what it has linked; the others come when it is seen not to get on.
+        wait_until(lambda: index_state(connection)["waits"] > 0, "the session waits")
+        writer.join()
+        state = index_state(connection)
+        assert (state["nodes"], state["waiting"], state["waiting_for"]) == (2500, 0, None), state
+    wait_until(lambda: index_state(connection)["compactions"] == 1, "the compaction ends")
+    state = index_state(connection)
+    assert (state["compact_done"], state["compact_total"]) == (None, None), state
+    assert not errors, errors
+    assert answers.check_complete(connection, "items", rows[0]) == 1000
+
+
+def test_a_wait_that_is_broken_off_is_over(make_cluster):
+    cluster = make_cluster(faults=True, dvec__checkpoint_timeout="1d")
+    connection = cluster.connect()
+    rows = vectors.clustered(4000, DIMENSIONS, seed=337)
+    vectors.make_table(connection, rows[:2000])
+    with cluster.faults.in_force("stall_sync", "nodes.2"):
+        connection.execute("DELETE FROM items WHERE id < 1500")
+        connection.execute("VACUUM items")
+        wait_until(lambda: index_state(connection)["compact_total"] is not None, "the compaction is under way")
+        impatient = cluster.connect()
+        impatient.execute("SET statement_timeout = '1s'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            vectors.copy_in(impatient, "items", 2000, rows[2000:2500])
+        state = index_state(connection)
+        assert state["waits"] > 0 and state["waiting"] == 0, state
+
+        victim = cluster.connect_for_thread()
+        before = state["waits"]
+
+        def insert():
+            with contextlib.suppress(psycopg.Error):
+                vectors.copy_in(victim, "items", 2500, rows[2500:3000])
+
+        writer = threading.Thread(target=insert)
+        writer.start()
+        wait_until(lambda: index_state(connection)["waits"] > before, "the session waits")
+        connection.execute("SELECT pg_terminate_backend(%s)", [victim.info.backend_pid])
+        writer.join()
+        wait_until(lambda: index_state(connection)["waiting"] == 0, "nobody waits")
+    assert answers.check_complete(connection, "items", rows[0]) == connection.execute(
+        "SELECT count(*) FROM items").fetchone()[0]
