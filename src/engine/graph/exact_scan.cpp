@@ -15,6 +15,20 @@ namespace {
 constexpr std::size_t first_chunk = 4096;
 constexpr std::size_t largest_chunk = std::size_t{1} << 18;  // with its slack 8 MB
 
+// One node of so many is in a sample, here and there among them: rows that follow each other in a
+// period are as likely as others. Each may have to be waited for, so a sample stays small.
+constexpr NodeId least_block = 64;
+constexpr NodeId largest_sample = 512;
+constexpr NodeId sampled_of(NodeId block, NodeId block_size) {
+    constexpr NodeId golden = 0x9E3779B1u;  // the multiples of 2^32 / phi fill 2^32 evenly
+    return block * block_size +
+           static_cast<NodeId>(std::uint64_t{block * golden} * block_size >> 32);
+}
+
+bool is_within(const SearchContext &context, Ranked node) {
+    return context.kernel.operator_value(node.distance()) <= context.count_within;
+}
+
 // Calls `use` with every live node of [first, last). `prefetch` is called for nodes ahead.
 template <class Prefetch, class Use>
 Status pass_over(SearchContext &context, NodeId first, NodeId last, Prefetch prefetch, Use use) {
@@ -45,6 +59,20 @@ Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &f
     return status;
 }
 
+std::uint64_t estimate_within(SearchContext &context) {
+    const NodeId linked = context.marks.linked;
+    const NodeId block_size = std::max(least_block, linked / largest_sample);
+    std::uint64_t within = 0;
+    NodeId blocks = 0;
+    for (NodeId id; (id = sampled_of(blocks, block_size)) < linked; ++blocks) {
+        if (const NodeId ahead = sampled_of(blocks + 2, block_size); ahead < linked)
+            context.prefetch_whole(ahead);
+        if (context.live(id) && is_within(context, context.measure_whole(id)))
+            ++within;
+    }
+    return blocks == 0 ? 0 : within * linked / blocks;
+}
+
 void ExactStream::start(Ranked after, Ranked until, const std::vector<NodeId> &except) {
     chunk_.clear();
     position_ = 0;
@@ -70,11 +98,16 @@ Status ExactStream::fill(SearchContext &context) {
     }
     chunk_.clear();
     position_ = 0;
-    // Twice as many are gathered as are kept, so that cutting back is paid by as many additions.
-    chunk_.reserve(2 * chunk_size_);
     const std::uint64_t before = context.statistics.distances;
+    // Those that are counted are going to be asked for, and seldom any other.
     const bool counting = after_ == Ranked::first() && !std::isnan(context.count_within);
+    if (counting)
+        chunk_size_ = largest_chunk;
+    else
+        // Twice as many are gathered as are kept, so that cutting back is paid by as many additions.
+        chunk_.reserve(2 * chunk_size_);
     std::uint64_t within = 0;
+    Ranked nearest_outside = Ranked::last();
     Ranked limit = until_;
     bool cut = false;
     const auto cut_back = [&] {
@@ -84,15 +117,19 @@ Status ExactStream::fill(SearchContext &context) {
         chunk_.resize(chunk_size_);
         cut = true;
     };
-    const std::size_t lines = lines_ahead(0, context.nodes->layout().vector_bytes);
-    const auto prefetch = [&](NodeId id) { prefetch_lines(context.nodes->vector(id), lines); };
+    const auto prefetch = [&](NodeId id) { context.prefetch_whole(id); };
     const Status status = pass_over(context, 0, context.marks.linked, prefetch, [&](NodeId id) {
         const Ranked node = context.measure_whole(id);
-        if (counting && context.kernel.operator_value(node.distance()) <= context.count_within)
+        const bool outside = counting && !is_within(context, node);
+        if (counting && !outside)
             ++within;
         if (node <= after_ || node > limit ||
             std::binary_search(except_->begin(), except_->end(), id))
             return;
+        if (outside) {
+            nearest_outside = std::min(nearest_outside, node);
+            return;
+        }
         chunk_.push_back(node);
         if (chunk_.size() == 2 * chunk_size_)
             cut_back();
@@ -107,6 +144,11 @@ Status ExactStream::fill(SearchContext &context) {
         context.statistics.within = within;
     if (chunk_.size() > chunk_size_)
         cut_back();
+    if (nearest_outside != Ranked::last()) {
+        if (!cut)
+            chunk_.push_back(nearest_outside);
+        cut = true;
+    }
     last_chunk_ = !cut;
     std::sort(chunk_.begin(), chunk_.end());
     return {};

@@ -13,9 +13,14 @@ namespace dvec::graph {
 // Adds every live node of [first, last) to `found`. Code::interrupted leaves `found` incomplete.
 base::Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &found);
 
+// How many linked nodes are not farther than context.count_within, by a sample of them: the same for
+// the same nodes.
+std::uint64_t estimate_within(SearchContext &context);
+
 // Streams the linked nodes whose distances lie in an interval, nearest first, in bounded memory:
 // each pass over the slots keeps the nearest so many that were not streamed yet, each pass more of
-// them.
+// them. Where the context counts what is within a distance, the first pass keeps those, and of the
+// others the nearest.
 class ExactStream {
   public:
     // Begins the interval (after, until]. Nodes in `except` (sorted by id) are left out; it must

@@ -148,8 +148,11 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     context_.statistics.tail = marks.allocated - context_.marks.linked;
     walk_.start(context_, std::max(params.ef, 1u));
     phase_ = context_.marks.linked > 0 ? Phase::walk : Phase::done;
-    if (phase_ == Phase::walk && exact_after_ == 0)
+    if (phase_ == Phase::walk && exact_after_ == 0) {
         complete();
+        if (!std::isnan(context_.count_within))
+            context_.statistics.within = estimate_within(context_);
+    }
     return {};
 }
 
@@ -161,7 +164,8 @@ Result<std::optional<Hit>> Search::Progress::next() {
         const Head head = linked.value();
         const Head tail = tail_head();
         if (!head && !tail) {
-            if (phase_ != Phase::beyond)
+            // A walk that has returned nothing has missed nothing.
+            if (phase_ != Phase::beyond || returned_.empty())
                 return std::optional<Hit>();
             // Only now: everything in order has been returned.
             phase_ = Phase::missed;

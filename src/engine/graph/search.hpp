@@ -35,7 +35,8 @@ struct SearchStatistics {
     std::uint64_t expanded = 0;   // nodes whose links were read
     std::uint64_t tail = 0;       // tail slots scanned
     std::uint32_t rounds = 0;     // times the beam was refilled after it ran out
-    std::uint64_t within = 0;     // linked nodes within Params::count_within, once all are measured
+    std::uint64_t within = 0;     // linked nodes within Params::count_within: estimated by a sample
+                                  // by start(), counted with the first hit
     bool exact = false;           // the exact completion was entered
     bool left_out = false;        // Rest::left_out ended the walk: there may be more
 };
@@ -55,7 +56,7 @@ class Search {
             left_out  // the search ends with the walk, however far that goes, and with the tail
         } rest = Rest::exact;
         // Where all are measured from the beginning: those that are not farther are counted, in
-        // terms of the operator. NaN: none are.
+        // terms of the operator. NaN: none are. The caller is not expected to go much farther.
         double count_within = std::numeric_limits<double>::quiet_NaN();
         // Polled every few thousand distances; when it returns true the search returns
         // Code::interrupted. Must not throw or jump.

@@ -27,6 +27,7 @@ struct SearchContext {
     // Of a slot, from the line where what the walk measures begins: cache lines worth prefetching.
     std::size_t first_line = 0;
     std::size_t lines = 0;
+    std::size_t vector_lines = 0;  // the same of the vector
     std::uint64_t next_poll = 0;  // in distances
     SearchStatistics statistics;
     double count_within = 0;  // Params::count_within; NaN: nothing is counted
@@ -54,11 +55,17 @@ struct SearchContext {
             judge = CodeJudge(kernel, query, dimensions);
         first_line = layout.measured_offset() / cache_line;
         lines = lines_ahead(layout.measured_offset(), layout.measured_bytes());
+        vector_lines = lines_ahead(0, layout.vector_bytes);
     }
 
     [[gnu::always_inline]] void prefetch(NodeId id) const noexcept {
         prefetch_lines(
             reinterpret_cast<const std::byte *>(nodes->slot(id)) + first_line * cache_line, lines);
+    }
+
+    // The vector, for measure_whole.
+    [[gnu::always_inline]] void prefetch_whole(NodeId id) const noexcept {
+        prefetch_lines(nodes->vector(id), vector_lines);
     }
 
     // By the distance to its vector, as far as a float holds it.

@@ -44,7 +44,8 @@ struct ScanGuide {
     uint64 rows = 0;       // handed out
     uint64 distances = 0;  // measured
     uint64 scanned = 0;    // of them in passes over all slots, which cost a fraction each
-    uint64 within = 0;     // exact: how many are not farther, but for rows that are not linked yet
+    uint64 within = 0;     // exact: how many are not farther, but for rows that are not linked yet;
+                           // by a sample, until all are scanned
     double last = 0;       // distance of the last row handed out, in terms of the operator
     End end = End::none;
 };

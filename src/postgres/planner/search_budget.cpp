@@ -71,9 +71,12 @@ bool SearchBudget::is_worth_measuring_all(double wanted) const {
 uint64 SearchBudget::affordable_distances(const ScanGuide &guide) {
     const auto &budget = static_cast<const SearchBudget &>(guide);
     const double exact = budget.work_of_exact_search();
-    // How many rows the scan will hand out is known before it hands out any.
+    // How many rows the scan will hand out is known before it hands out any, and by a sample before
+    // it measures all.
     const double within = static_cast<double>(guide.within) * row_in_exact_order;
-    if (within > exact)
+    const double unmeasured =
+        std::max(0.0, budget.exact_.rows - static_cast<double>(guide.scanned));
+    if (within > 0 && within + unmeasured * budget.price_of_scanning() > exact)
         return 0;
     if (within > 0 && budget.exact_.passing >= 1)
         return PG_UINT64_MAX / 2;

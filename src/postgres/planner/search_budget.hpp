@@ -4,7 +4,8 @@
 // a higher price for a row than reading the table has. So it is counted what the scan has done, and
 // what the exact search would have to do at least; where the first comes to wasted_share of the
 // second, the scan ends. Whatever the planner believed, a query then costs 1 + wasted_share of the
-// exact search, and half of it with what the prices below are wrong by. Nothing is timed: the same data and plan end a scan at the same row.
+// exact search, and half of it with what the prices below are wrong by. Nothing is timed: the same
+// data and plan end a scan at the same row.
 #pragma once
 
 #include "postgres/am/scan_guide.hpp"

@@ -157,6 +157,51 @@ TEST_F(SearchTest, WhatIsWithinADistanceIsCountedWithTheFirstHit) {
     EXPECT_EQ(search.statistics().within, 5000u + static_cast<std::uint64_t>(equal));
 }
 
+TEST_F(SearchTest, WhatIsWithinADistanceIsEstimatedBeforeAllIsMeasured) {
+    create(16);
+    add(ClusteredData(1, shape).make(10000));
+    link_all();
+    const auto query = ClusteredData(2, shape).make(1);
+    auto params = search_params(20);
+    params.exact_after = 0;
+    Search search;
+    const auto hits = search_with(search, query.data(), params, 10000);
+    ASSERT_EQ(hits.size(), 10000u);
+    for (const std::size_t within : {100u, 1000u, 5000u, 10000u}) {
+        params.count_within = hits[within - 1].distance;
+        ASSERT_TRUE(search.start(*nodes_, Watermarks::load(state_), query.data(), params).ok());
+        // Five standard deviations of a sample of 156.
+        const double share = static_cast<double>(within) / 10000;
+        EXPECT_NEAR(static_cast<double>(search.statistics().within), static_cast<double>(within),
+                    5 * 10000 * std::sqrt(share * (1 - share) / 156) + 1)
+            << within;
+        EXPECT_LE(search.statistics().distances, 157u);
+        EXPECT_EQ(search.statistics().scanned, 0u);
+    }
+}
+
+TEST_F(SearchTest, OnePassFindsAllThatIsWithinADistanceAndFurtherOnesTheRest) {
+    create(16);
+    add(ClusteredData(1, shape).make(12000));
+    link_all();
+    const auto query = ClusteredData(2, shape).make(1);
+    auto params = search_params(20);
+    params.exact_after = 0;
+    Search search;
+    const auto hits = search_with(search, query.data(), params, 12000);
+    ASSERT_EQ(hits.size(), 12000u);
+    for (const std::size_t within : {0u, 1u, 9000u, 11999u, 12000u}) {
+        params.count_within = within == 0 ? -1 : hits[within - 1].distance;
+        EXPECT_EQ(search_with(search, query.data(), params, within + 1).size(),
+                  std::min(within + 1, hits.size()));
+        EXPECT_EQ(search.statistics().scanned, 12000u) << within;
+        const auto all = search_with(search, query.data(), params, 12001);
+        ASSERT_EQ(all.size(), hits.size()) << within;
+        for (std::size_t i = 0; i < all.size(); ++i)
+            ASSERT_EQ(all[i].id, hits[i].id) << within << " " << i;
+    }
+}
+
 TEST_F(SearchTest, FewHitsCostFewDistances) {
     create(16);
     add(ClusteredData(1, shape).make(6000));
