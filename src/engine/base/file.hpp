@@ -29,6 +29,9 @@ struct FileIdentity {
 
 enum class Access : std::uint8_t { read_only, read_write };
 
+// Here and there, so that what lies around a page is not worth reading; or from the beginning on.
+enum class Reading : std::uint8_t { scattered, in_order };
+
 // A shared mapping of the beginning of a file. Owns the mapping, not the file. The mapped length
 // may exceed the file's size, so that the file can grow without moving the mapping; touching a byte
 // beyond the file's size is fatal (SIGBUS), so users bound every access by the size known to be
@@ -56,6 +59,10 @@ class Mapping {
     // fault. All of them must be allocated to the file. Changes no byte. Where the system cannot,
     // nothing happens.
     void populate(std::size_t begin, std::size_t end) const noexcept;
+
+    // Tells the system how this mapping will be read from now on, when pages of it are not in memory.
+    // A hint; where the system cannot take it, nothing happens.
+    void expect(Reading reading) const noexcept;
 
   private:
     void release() noexcept;

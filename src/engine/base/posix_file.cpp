@@ -292,6 +292,11 @@ void Mapping::populate(std::size_t begin, std::size_t end) const noexcept {
 #endif
 }
 
+void Mapping::expect(Reading reading) const noexcept {
+    if (data_ != nullptr)
+        (void)::madvise(data_, size_, reading == Reading::scattered ? MADV_RANDOM : MADV_SEQUENTIAL);
+}
+
 FileSystem &posix_file_system() noexcept {
     static PosixFileSystem file_system;
     return file_system;

@@ -117,6 +117,7 @@ Status ExactStream::fill(SearchContext &context) {
         chunk_.resize(chunk_size_);
         cut = true;
     };
+    const ReadingInOrder reading(*context.nodes);
     const auto prefetch = [&](NodeId id) { context.prefetch_whole(id); };
     const Status status = pass_over(context, 0, context.marks.linked, prefetch, [&](NodeId id) {
         const Ranked node = context.measure_whole(id);

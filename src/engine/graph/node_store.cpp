@@ -307,6 +307,15 @@ void NodeStore::warm(NodeId first, NodeId end) const noexcept {
         nodes_file_.map.populate(bytes_for(first, layout_.stride), bytes_for(end, layout_.stride));
 }
 
+// The advice stays with a mapping that is extended.
+void NodeStore::expect(base::Reading reading) const noexcept {
+    const auto wanted = static_cast<std::uint8_t>(reading);
+    if (expected_.exchange(wanted, std::memory_order_relaxed) == wanted)
+        return;
+    nodes_file_.map.expect(reading);
+    upper_file_.map.expect(base::Reading::scattered);
+}
+
 std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {
     const std::uint32_t sum = base::checksum(head_checksum(id, tid), code(id), layout_.code_bytes);
     const std::uint32_t with_vector = base::checksum(sum, vector(id), layout_.vector_bytes);

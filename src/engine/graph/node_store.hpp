@@ -3,6 +3,7 @@
 // they share is the bytes and a SharedState. Nothing here links or searches: this is storage.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -62,6 +63,11 @@ class NodeStore {
     // a page that nobody has touched, the page would have to be made and cleared. Ids beyond
     // mapped_slots() are left out.
     void warm(NodeId first, NodeId end) const noexcept;
+
+    // How slots that are not in memory will be read by this process from now on. A walk reads here
+    // and there: of a file that does not fit into memory the system would read a hundred times what
+    // the walk needs, and drop what others do. Costs nothing where it has been said before.
+    void expect(base::Reading reading) const noexcept;
 
     // Writes the payload of a new node: vector and checksum, empty links, TID. The slot is then
     // complete except for the ready flag, which publish() sets (release). `vector` has
@@ -186,6 +192,23 @@ class NodeStore {
     std::byte *blocks_ = nullptr;  // block 0, inside that of `upper`
     std::uint32_t mapped_slots_ = 0;
     std::uint32_t mapped_blocks_ = 0;
+    // What was expected last, if anything. Threads that disagree mislead the system and nobody else.
+    static constexpr std::uint8_t nothing_expected = 0xFF;
+    mutable std::atomic<std::uint8_t> expected_{nothing_expected};
+};
+
+// For as long as it lives all slots are read one after the other.
+class ReadingInOrder {
+  public:
+    explicit ReadingInOrder(const NodeStore &nodes) noexcept : nodes_(nodes) {
+        nodes_.expect(base::Reading::in_order);
+    }
+    ~ReadingInOrder() { nodes_.expect(base::Reading::scattered); }
+    ReadingInOrder(const ReadingInOrder &) = delete;
+    ReadingInOrder &operator=(const ReadingInOrder &) = delete;
+
+  private:
+    const NodeStore &nodes_;
 };
 
 }  // namespace dvec::graph

@@ -127,6 +127,7 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     context_.begin(nodes, marks, params.kernel, params.dimensions,
                    query_.assign(query, nodes.layout().vector_bytes));
     context_.interrupted = params.interrupted;
+    nodes.expect(base::Reading::scattered);
 
     exact_after_ = params.exact_after;
     context_.count_within = params.count_within;

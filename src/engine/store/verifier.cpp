@@ -50,6 +50,7 @@ class Verifier {
   private:
     template <class Check>
     Status each_node(const Check &check) {
+        const graph::ReadingInOrder reading(nodes_);
         for (NodeId id = 0; id < end_; ++id) {
             if (id % nodes_between_polls == 0)
                 DVEC_TRY(poll());

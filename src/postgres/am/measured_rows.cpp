@@ -21,6 +21,7 @@ base::Result<std::unique_ptr<MeasuredRows>> MeasuredRows::of(store::Index &index
             return std::move(end).status();
         std::unique_ptr<MeasuredRows> measured(new MeasuredRows(index));
         const graph::NodeStore &nodes = index.nodes();
+        const graph::ReadingInOrder reading(nodes);
         const auto dimensions = static_cast<int>(index.description().dimensions);
         for (graph::NodeId id = 0; id < end.value(); ++id) {
             if (id % nodes_between_polls == 0 && interrupted())

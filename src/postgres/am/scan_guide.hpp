@@ -38,7 +38,7 @@ struct ScanGuide {
     // How many more distances the caller can afford; 0 ends the scan. Asked before each row, with
     // the numbers below up to date, unless the settings end the scan anyway. Must not raise or
     // jump. Null: any number.
-    uint64 (*affordable)(const ScanGuide &) = nullptr;
+    uint64 (*affordable)(ScanGuide &) = nullptr;
 
     // Since the scan began, or began again.
     uint64 rows = 0;       // handed out

@@ -3,6 +3,8 @@
 // the buffer pool are what a solid-state disk takes, rounded in favour of the exact search.
 #include "postgres/planner/search_budget.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 
 extern "C" {
@@ -19,6 +21,7 @@ namespace {
 constexpr double page_in_order = 20;      // to open a page for that
 constexpr double page_fetched = 50;       // to get it into the buffer pool first
 constexpr double fetched_scattered = 10;  // times that, for pages here and there, at least
+constexpr double page_faulted = 1500;     // one of the index's files, here and there: nothing overlaps
 constexpr double row_handed_out = 12;     // by the index: to find the row that an entry stands for
 constexpr double row_in_exact_order = 60; // put in order and noted as returned besides
 constexpr double vector_assembled = 30;   // from pieces that are stored out of line
@@ -31,6 +34,19 @@ constexpr double line_scattered = 0.4;
 constexpr double line_in_pieces = 0.5;
 
 double lines(double bytes) { return bytes / line_bytes; }
+double pages(double bytes) { return bytes / BLCKSZ; }
+
+double page_fetched_scattered() {
+    return page_fetched *
+           std::max(fetched_scattered, random_page_cost / std::max(seq_page_cost, 0.1));
+}
+
+// Pages of the index's files that this process had to wait for: they are mapped.
+int64 pages_faulted() {
+    rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_majflt : 0;
+}
+constexpr uint64 rows_between_faults = 16;  // that call takes as long as half a row
 
 }  // namespace
 
@@ -40,6 +56,9 @@ void SearchBudget::begin_scan(const ExactWork *exact) {
         exact_ = *exact;
     passed_ = 0;
     read_before_ = 0;
+    faulted_at_start_ = pages_faulted();
+    faulted_ = 0;
+    missing_ = 0;
     begin_work();
 }
 
@@ -68,17 +87,18 @@ bool SearchBudget::is_worth_measuring_all(double wanted) const {
     return measured + std::min(wanted, exact_.rows) * row_handed_out < work_of_exact_search();
 }
 
-uint64 SearchBudget::affordable_distances(const ScanGuide &guide) {
-    const auto &budget = static_cast<const SearchBudget &>(guide);
+uint64 SearchBudget::affordable_distances(ScanGuide &guide) {
+    auto &budget = static_cast<SearchBudget &>(guide);
+    if (guide.rows % rows_between_faults == 0)
+        budget.faulted_ = pages_faulted() - budget.faulted_at_start_;
+    // Nodes here and there: a sample of all.
+    if (guide.scanned == 0 && guide.rows == 0 && guide.distances > 0)
+        budget.missing_ = std::min(1.0, static_cast<double>(budget.faulted_) /
+                                            static_cast<double>(guide.distances));
     const double exact = budget.work_of_exact_search();
-    // How many rows the scan will hand out is known before it hands out any, and by a sample before
-    // it measures all.
-    const double within = static_cast<double>(guide.within) * row_in_exact_order;
-    const double unmeasured =
-        std::max(0.0, budget.exact_.rows - static_cast<double>(guide.scanned));
-    if (within > 0 && within + unmeasured * budget.price_of_scanning() > exact)
+    if (guide.within > 0 && budget.work_of_rest_within() > exact)
         return 0;
-    if (within > 0 && budget.exact_.passing >= 1)
+    if (guide.within > 0 && budget.exact_.passing >= 1)
         return PG_UINT64_MAX / 2;
     const double left = budget.share_in_vain() * exact - budget.work_done();
     return left > 0 ? static_cast<uint64>(left / budget.price_of_walking()) + 1 : 0;
@@ -92,13 +112,23 @@ double SearchBudget::price_of_scanning() const {
     return 1 + line_in_order * lines(exact_.vector_bytes);
 }
 
+// To measure what is not measured yet, in a pass, and to hand out what is within. How many rows those
+// are is known before any is handed out, and by a sample before all are measured.
+double SearchBudget::work_of_rest_within() const {
+    const double row = row_in_exact_order + missing_ * (page_faulted + page_fetched_scattered());
+    const double measured =
+        price_of_scanning() + missing_ * pages(exact_.vector_bytes) * page_fetched;
+    const double unmeasured = std::max(0.0, exact_.rows - static_cast<double>(scanned));
+    return static_cast<double>(within) * row + unmeasured * measured;
+}
+
 double SearchBudget::work_done() const {
-    const double scattered =
-        std::max(fetched_scattered, random_page_cost / std::max(seq_page_cost, 0.1));
     return static_cast<double>(distances - scanned) * price_of_walking() +
            static_cast<double>(scanned) * price_of_scanning() +
            static_cast<double>(rows) * row_handed_out +
-           blocks_read() * page_fetched * scattered;
+           blocks_read() * page_fetched_scattered() +
+           // But those that a pass reads in order.
+           (scanned == 0 ? static_cast<double>(faulted_) * page_faulted : 0);
 }
 
 // At least: as many rows pass, and as many pages are not in the buffer pool, as was seen so far.
@@ -106,9 +136,10 @@ double SearchBudget::work_of_exact_search() const {
     const double handed_out = std::max(1.0, static_cast<double>(rows));
     const double passing =
         std::max(exact_.passing, std::min(1.0, static_cast<double>(passed_) / handed_out));
-    const double missing = std::min(1.0, blocks_read() / handed_out);
+    const double missing = std::min(1.0, std::max(missing_, blocks_read() / handed_out));
     const double measured =
-        1 + (exact_.out_of_line ? vector_assembled + line_in_pieces * lines(exact_.vector_bytes)
+        1 + (exact_.out_of_line ? vector_assembled + line_in_pieces * lines(exact_.vector_bytes) +
+                                      missing * pages(exact_.vector_bytes) * page_fetched
                                 : line_in_order * lines(exact_.vector_bytes));
     const double kept =
         exact_.sorts_all ? comparison * std::log2(std::max(2.0, exact_.rows * passing)) : 0;

@@ -5,7 +5,7 @@
 // what the exact search would have to do at least; where the first comes to wasted_share of the
 // second, the scan ends. Whatever the planner believed, a query then costs 1 + wasted_share of the
 // exact search, and half of it with what the prices below are wrong by. Nothing is timed: the same
-// data and plan end a scan at the same row.
+// data and plan end a scan at the same row, as long as they are in memory.
 #pragma once
 
 #include "postgres/am/scan_guide.hpp"
@@ -49,11 +49,12 @@ class SearchBudget : public ScanGuide {
     void count_passed() { ++passed_; }
 
   private:
-    static uint64 affordable_distances(const ScanGuide &guide);
+    static uint64 affordable_distances(ScanGuide &guide);
     double share_in_vain() const;
     double price_of_walking() const;
     double price_of_scanning() const;
     double work_done() const;
+    double work_of_rest_within() const;
     double work_of_exact_search() const;
     double blocks_read() const;
 
@@ -61,6 +62,9 @@ class SearchBudget : public ScanGuide {
     uint64 passed_ = 0;
     int64 read_before_ = 0;  // blocks, until the last end_work()
     int64 read_at_start_ = 0;
+    int64 faulted_at_start_ = 0;  // pages, likewise
+    int64 faulted_ = 0;           // since then, until last looked at
+    double missing_ = 0;          // share of the nodes that were not in memory, by a sample
 };
 
 }  // namespace dvec::postgres

@@ -3,7 +3,10 @@
 #include "engine/graph/node_store.hpp"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <string>
 
 #include "engine/base/checksum.hpp"
 #include "engine/distance/code.hpp"
@@ -103,6 +106,42 @@ TEST_F(NodeStoreTest, TellsForeignDamagedAndNewerFilesApart) {
         test::write_bytes(directory_.file(name), sound);
     }
     EXPECT_EQ(open_code(params_), Code::ok);
+}
+
+// What the kernel was told of the mapping that an address is in: the letters of smaps.
+std::string advice_of(const void *address) {
+    std::ifstream smaps("/proc/self/smaps");
+    const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+    bool inside = false;
+    for (std::string line; std::getline(smaps, line);) {
+        std::uintptr_t begin = 0;
+        std::uintptr_t end = 0;
+        if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2)
+            inside = begin <= wanted && wanted < end;
+        if (inside && line.starts_with("VmFlags:"))
+            return line;
+    }
+    return {};
+}
+
+TEST_F(NodeStoreTest, ReadsNothingAroundWhatAWalkReads) {
+    create(128);
+    add(ClusteredData(1).make(100));
+    const auto expects = [this](const char *letters) {
+        return advice_of(nodes_->slot(0)).find(letters) != std::string::npos;
+    };
+    ASSERT_NE(advice_of(nodes_->slot(0)), "") << "needs /proc/self/smaps";
+    nodes_->expect(base::Reading::scattered);
+    EXPECT_TRUE(expects(" rr "));
+    {
+        const ReadingInOrder reading(*nodes_);
+        EXPECT_TRUE(expects(" sr "));
+        EXPECT_FALSE(expects(" rr "));
+    }
+    EXPECT_TRUE(expects(" rr "));
+    // A file that grows, and its mapping with it, until it has to move.
+    add(ClusteredData(2).make(8000));
+    EXPECT_TRUE(expects(" rr "));
 }
 
 TEST_F(NodeStoreTest, GrowsInProportionAndKeepsWhatItHolds) {
