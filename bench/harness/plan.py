@@ -13,7 +13,8 @@ K = 10
 M = 16
 EF_CONSTRUCTION = 64
 
-SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall"]
+SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall",
+            "limits"]
 
 # Where recall of real data is measured.
 RECALL_EFS = (40, 100, 200)
@@ -45,6 +46,8 @@ class Scale:
     datasets: tuple
     big: Dataset  # what connections and restarts are measured on
     words: Dataset  # real ones, for recall
+    limits: tuple  # what queries are measured on that ask too much of an index
+    large: Dataset  # and those for a server with a quarter of the memory
     seconds: float  # of one measured point
     rounds: int  # each point is measured so often; the median counts
     efs: tuple
@@ -72,6 +75,10 @@ def words(count):
 
 DEMO = Dataset("demo-384", "cosine", "demo", dimensions=384)
 
+# Of the second set vectors stand out of line.
+LIMITS = (clustered("limits-64", "l2", 60_000, 64, 10), clustered("limits-768", "l2", 20_000, 768, 10))
+LARGE = clustered("large-768", "l2", 50_000, 768, 10)
+
 # The same for every server. A search is one process; a build has as many as there are cores.
 SETTINGS = {
     "listen_addresses": "",
@@ -95,6 +102,7 @@ SCALES = {
                   clustered("unit-768", "cosine", 4_000, 768, 200),
                   DEMO),
         big=clustered("clustered-128-big", "l2", 20_000, 128, 200), words=words(50_000),
+        limits=LIMITS, large=LARGE,
         seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), exact_queries=20,
         batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2), insert_rows=2_000,
         insert_seconds=3, mixed_seconds=1, mixed_rows=30_000,
@@ -105,6 +113,7 @@ SCALES = {
                   clustered("unit-768", "cosine", 100_000, 768, 1_000),
                   DEMO),
         big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000), words=words(400_000),
+        limits=LIMITS, large=LARGE,
         seconds=2, rounds=3, efs=(10, 16, 25, 40, 64, 100, 160, 250, 400), clients=(1, 2, 8),
         exact_queries=50, batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2),
         insert_rows=6_000, insert_seconds=8, mixed_seconds=5, mixed_rows=250_000,

@@ -4,7 +4,7 @@ import os
 
 from harness import machine, plan, plots
 from harness.results import Results
-from harness.targets import all_targets
+from harness.targets import all_targets, limits_targets
 
 INTRODUCTION = """\
 # Benchmarks
@@ -209,6 +209,47 @@ def recall_table(results):
     return table(["vectors", "peer"] + [f"recall@{plan.K}, ef {ef}" for ef in plan.RECALL_EFS], rows)
 
 
+def limits_table(results):
+    section = Section(results, "limits")
+    memory, disk = [], []
+    for group in section.groups("dataset", "variant"):
+        keys = dict(group, section="limits", peer="dvec")
+        if not group["variant"]:
+            continue
+        node = next(row["value"] for row in results.select(metric="node", **keys))
+        if results.value("table_mb", section="limits", dataset=group["dataset"], peer="dvec"):
+            numbers = ("mb", "exact_mb", "ms", "exact_ms", "ratio", "cpu_ratio")
+            disk.append([group["dataset"], group["variant"], node] +
+                        [number(results.value(name, **keys)) for name in numbers])
+        else:
+            numbers = ("cpu_ms", "exact_cpu_ms", "cpu_ratio")
+            memory.append([group["dataset"], group["variant"], node] +
+                          [number(results.value(name, **keys)) for name in numbers])
+    text = ("Processor time of the session against that of the exact search. \"forced\" is with "
+            "`enable_seqscan = off`.\n\n" +
+            table(["vectors", "query", "plan", "CPU ms", "exact, CPU ms", "ratio"], memory))
+    if disk:
+        text += ("\nThe server has a quarter of the memory that the table takes.\n\n" +
+                 table(["vectors", "query", "plan", "MB read", "exact, MB read", "ms", "exact, ms",
+                        "ratio", "ratio of CPU"], disk))
+    return text
+
+
+def limits_part(results):
+    """A run of its own, too: ratios of processor times hardly mind what others do."""
+    limits = Results(results.path.with_name("limits.csv"))
+    if not limits.select(section="limits") or results.path == limits.path:
+        return
+    yield ("## Ranges, and limits that cannot be filled\n\n"
+           f"{limits.words('run', 'date')}, `{limits.words('run', 'command')}`, on "
+           f"{limits.words('machine', 'processor')}, dvec {limits.words('machine', 'dvec')}.\n")
+    yield table(["target", "wanted", "measured", ""],
+                [[each.what, each.wanted, each.measured, each.verdict]
+                 for each in limits_targets(limits)])
+    yield from remarks(limits)
+    yield limits_table(limits)
+
+
 def words_part(results):
     """Recall of word vectors, which has a run of its own: it needs no idle machine."""
     words = Results(results.path.with_name("words.csv"))
@@ -226,7 +267,8 @@ def words_part(results):
 TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
           "insert": ("Inserting", insert_table), "mixed": ("Searching while inserting", mixed_table),
           "connect": ("Connections and memory", connect_table), "kernels": ("Kernels", kernels_table),
-          "restart": ("Restarts", restart_table), "recall": ("Recall of word vectors", recall_table)}
+          "restart": ("Restarts", restart_table), "recall": ("Recall of word vectors", recall_table),
+          "limits": ("Ranges, and limits that cannot be filled", limits_table)}
 
 
 def provenance(results, name):
@@ -285,6 +327,7 @@ def parts(results, figures=()):
             yield "\n".join(f"![recall of {path.stem}]({path})" for path in figures) + "\n"
         yield make(results)
     yield from words_part(results)
+    yield from limits_part(results)
 
 
 def tables(results):

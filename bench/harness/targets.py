@@ -177,7 +177,15 @@ def connection_targets(results):
         yield at_most(f"{dataset}: private memory of a backend", ratio(private, 2**20), 8, " MB", note)
 
 
+def limits_targets(results):
+    for dataset in results.distinct("dataset", section="limits"):
+        rows = results.select(section="limits", dataset=dataset, metric="cpu_ratio")
+        worst = max(rows, key=lambda row: float(row["value"]))
+        yield at_most(f"{dataset}: CPU of a query against the exact search, the worst",
+                      float(worst["value"]), 1.5, note=f" ({worst['variant']})")
+
+
 def all_targets(results):
     for each in (search_targets, crowd_targets, build_targets, insert_targets, mixed_targets,
-                 connection_targets):
+                 connection_targets, limits_targets):
         yield from each(results)
