@@ -34,6 +34,9 @@ class CandidateSearch {
         return beam_;
     }
 
+    // What the last walk found.
+    const Beam &found() const noexcept { return beam_; }
+
     // Greedy: to a neighbour that is nearer, until none is. Distances fall at every step, so it
     // ends, even on lists that change meanwhile.
     template <class Graph>

@@ -42,7 +42,7 @@ inline constexpr NodeId max_nodes = 0x7FFFFFF0u;
 
 inline constexpr std::size_t cache_line = 64;
 inline constexpr std::size_t file_header_bytes = 4096;
-inline constexpr std::uint32_t format_version = 4;
+inline constexpr std::uint32_t format_version = 5;
 inline constexpr std::uint32_t nodes_magic = 0x4E435644;  // "DVCN"
 inline constexpr std::uint32_t upper_magic = 0x55435644;  // "DVCU"
 
@@ -84,7 +84,7 @@ struct SlotHeader {
     std::atomic<std::uint64_t> state;
     std::uint32_t checksum;            // CRC-32C of node id, TID, code, vector, 1 / length
     std::atomic<std::uint32_t> upper;  // 1 + index of its first block in `upper`; 0: it has none
-    std::atomic<std::uint32_t> twin;   // the next row with the same vector (twins.hpp)
+    std::atomic<std::uint32_t> twin;   // the next row of the same place (twins.hpp)
     // Followed at once by the level-0 ids. hnswlib expects exactly this: a count word, then the
     // ids.
     std::atomic<std::uint32_t> link_count;

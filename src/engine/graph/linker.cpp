@@ -6,21 +6,19 @@
 #include <hnswlib/hnswlib.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <thread>
 #include <vector>
 
+#include "engine/graph/await_payload.hpp"
 #include "engine/graph/candidate_search.hpp"
-#include "engine/graph/link_measure.hpp"
 #include "engine/graph/mapped_graph.hpp"
 #include "engine/graph/neighbour_selection.hpp"
+#include "engine/graph/node_distances.hpp"
 #include "engine/graph/prefetch.hpp"
 #include "engine/graph/thread_pool.hpp"
 #include "engine/graph/twin_linking.hpp"
 
 namespace dvec::graph {
-
 namespace {
 
 // hnswlib is a template over its distance type. A type of this file keeps every instantiation
@@ -65,12 +63,11 @@ class Linker::Construction final : private MappedGraph<Graph> {
   public:
     Construction(NodeStore &nodes, const Params &params)
         : nodes_(nodes),
-          measure_(LinkMeasure::of(params.kernel, params.dimensions, nodes.layout())),
-          length_matters_(params.kernel.metric == distance::Metric::inner_product),
+          distances_(nodes, params.kernel, params.dimensions),
           measured_lines_(
               lines_ahead(nodes.layout().measured_offset(), nodes.layout().measured_bytes())),
           empty_tower_(std::size_t{max_level} * nodes.layout().upper_block_bytes),
-          twins_(nodes) {
+          twins_(nodes, distances_.copies()) {
         const Layout &layout = nodes.layout();
         M_ = maxM_ = layout.m;
         maxM0_ = layout.level0_links();
@@ -99,7 +96,10 @@ class Linker::Construction final : private MappedGraph<Graph> {
         std::vector<NodeId> list;
         NeighbourSelection choice;
         CandidateSearch search;
+        TwinLinking::Changes twins;  // of this batch
     };
+    // Whether the node may become a near twin of one that was found.
+    enum class Joining : std::uint8_t { allowed, refused };
     // What a walk on one level sees of the graph.
     struct LevelView;
 
@@ -113,17 +113,14 @@ class Linker::Construction final : private MappedGraph<Graph> {
     void forget(NodeId first, NodeId end);
     void give_tower(NodeId id, std::uint32_t block);
     void work(Scratch &scratch, const std::atomic<bool> &stop);
-    void link_node(NodeId id, Scratch &scratch);
+    void link_node(NodeId id, Joining joining, Scratch &scratch);
+    void attach_twins(const std::atomic<bool> &stop);
+    void place_apart(NodeId id);
     NodeId find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch);
     void store_own_links(NodeId id, int level, const Selection &selection, Scratch &scratch);
     void link_back(NodeId neighbour, NodeId id, int level, Scratch &scratch);
     void reselect(NodeId node, NodeId added, int level, Scratch &scratch);
-    void keep_diverse(NodeId node, NeighbourSelection &choice);
 
-    // By the vector of the one and, where there are codes, the code of the other.
-    float between(NodeId a, NodeId b) const {
-        return measure_(nodes_.vector(a), getDataByInternalId(b));
-    }
     std::uint32_t list_limit(int level) const {
         return static_cast<std::uint32_t>(level == 0 ? maxM0_ : maxM_);
     }
@@ -145,8 +142,7 @@ class Linker::Construction final : private MappedGraph<Graph> {
     }
 
     NodeStore &nodes_;
-    LinkMeasure measure_;
-    const bool length_matters_;         // distances are inner products
+    NodeDistances distances_;
     const std::size_t measured_lines_;  // of what is measured, cache lines worth prefetching
     // What linkLists_ points to for nodes without blocks: every list empty, at any level.
     std::vector<char> empty_tower_;
@@ -154,10 +150,8 @@ class Linker::Construction final : private MappedGraph<Graph> {
     // Per node, how many entries at the head of its level-0 list were kept together by an earlier
     // selection. Guarded by the node's lock. Zero is always true, so it need not survive.
     std::vector<std::uint8_t> settled_;
-    SelfDistances from_itself_;  // for inner products only
     std::unique_ptr<ThreadPool> pool_;
     std::vector<Scratch> scratch_;
-
     TwinLinking twins_;
 
     // hnswlib's element_levels_ holds the level of every linked node and of those of the current
@@ -183,7 +177,9 @@ struct Linker::Construction::LevelView {
     bool followable(NodeId id) const {
         return id < graph.end_ && (level == 0 || graph.usable(id, node, level));
     }
-    Candidate measure(NodeId id) const { return make_candidate(graph.between(node, id), id); }
+    Candidate measure(NodeId id) const {
+        return make_candidate(graph.distances_.between(node, id), id);
+    }
     void prefetch(NodeId id) const {
         prefetch_lines(graph.getDataByInternalId(id), graph.measured_lines_);
     }
@@ -199,6 +195,7 @@ Status Linker::Construction::adopt() {
     const NodeId linked = shared.linked.load(std::memory_order_acquire);
     const auto entry = EntryPoint::unpack(shared.entry_point.load(std::memory_order_acquire));
     DVEC_TRY(follow_capacity());
+    twins_.begin_batch(linked);
     if (linked > nodes_.mapped_slots())
         return Status(Code::corrupt, "more nodes are linked than there are slots");
     const std::uint32_t blocks = std::min(shared.upper_allocated.load(std::memory_order_acquire),
@@ -220,8 +217,11 @@ void Linker::Construction::adopt_node(NodeId id, NodeId linked, std::uint32_t bl
         (word & ~twin_mark) > linked)
         next.store(word & twin_mark, std::memory_order_relaxed);
     element_levels_[id] = -1;
-    if (is_twin(nodes_, id))
-        return twins_.adopt(id);
+    if (is_twin(nodes_, id)) {
+        if (twins_.adopt(id))
+            enter_vector(id);
+        return;
+    }
     int level = node_level(id, nodes_.layout().m);
     if (level > 0) {
         if (const auto block = nodes_.owned_upper_blocks(id, blocks))
@@ -258,8 +258,7 @@ Status Linker::Construction::follow_capacity() {
         element_levels_.resize(capacity, -1);
         towers_.resize(capacity, empty_tower_.data());
         settled_.resize(capacity, 0);
-        if (length_matters_)
-            from_itself_.resize(capacity);
+        distances_.resize(capacity);
         link_list_locks_.swap(locks);
         max_elements_ = capacity;
     }
@@ -291,6 +290,8 @@ Status Linker::Construction::link(NodeId end, const std::atomic<bool> &stop) {
     next_.store(first, std::memory_order_relaxed);
     failed_.store(false, std::memory_order_relaxed);
     failure_ = Status();
+    for (Scratch &scratch : scratch_)
+        scratch.twins = {};
     pool_->run((end - first) / nodes_per_thread,
                [&](unsigned worker) { work(scratch_[worker], stop); });
     if (!failure_.ok())
@@ -298,7 +299,7 @@ Status Linker::Construction::link(NodeId end, const std::atomic<bool> &stop) {
     if (next_.load(std::memory_order_relaxed) < end)
         return Status(Code::interrupted, "linking was stopped");
 
-    twins_.attach();
+    attach_twins(stop);
     known_end_ = end;
     // In this order: Watermarks::load relies on it.
     shared.linked.store(end, std::memory_order_release);
@@ -312,19 +313,12 @@ Status Linker::Construction::link(NodeId end, const std::atomic<bool> &stop) {
 Status Linker::Construction::await_payloads(NodeId first, NodeId end,
                                             const std::atomic<bool> &stop) {
     for (NodeId id = first; id < end; ++id) {
-        std::uint16_t flags;
-        for (unsigned tries = 0;
-             ((flags = state_flags(nodes_.state(id))) & (slot_ready | slot_hole)) == 0; ++tries) {
-            if (stop.load(std::memory_order_relaxed))
-                return Status(Code::interrupted, "linking was stopped");
-            // An inserter publishes within a microsecond unless it lost its processor.
-            if (tries < 100)
-                std::this_thread::yield();
-            else
-                std::this_thread::sleep_for(std::chrono::microseconds(100));
-        }
-        element_levels_[id] =
-            (flags & (slot_deleted | slot_hole)) != 0 ? -1 : node_level(id, nodes_.layout().m);
+        const auto flags = await_payload(nodes_, id, stop);
+        if (!flags.ok())
+            return flags.status();
+        element_levels_[id] = (flags.value() & (slot_deleted | slot_hole)) != 0
+                                  ? -1
+                                  : node_level(id, nodes_.layout().m);
     }
     return {};
 }
@@ -332,13 +326,13 @@ Status Linker::Construction::await_payloads(NodeId first, NodeId end,
 // Before anything is linked, in order of ids: so it is always the later row that becomes a twin,
 // and two copies in one batch know of each other.
 void Linker::Construction::find_twins(NodeId first, NodeId end) {
-    twins_.begin_batch();
+    twins_.begin_batch(first);
     for (NodeId id = first; id < end; ++id) {
         if (element_levels_[id] < 0)
             continue;
         if (const NodeId node = enter_vector(id); node != id) {
             element_levels_[id] = -1;
-            twins_.add(id, node);
+            twins_.add({id, node});
         }
     }
 }
@@ -413,7 +407,7 @@ void Linker::Construction::work(Scratch &scratch, const std::atomic<bool> &stop)
             if (id >= end_)
                 break;
             if (element_levels_[id] >= 0)
-                link_node(id, scratch);
+                link_node(id, Joining::allowed, scratch);
         }
         return {};
     });
@@ -425,10 +419,10 @@ void Linker::Construction::work(Scratch &scratch, const std::atomic<bool> &stop)
 }
 
 // First all candidates, from the top level down, then all connections, from level 0 up: whoever
-// finds the node on a level finds it connected on every level below. No lock is held while another
-// is taken, except `global`, which only nodes that raise the top level hold, and nobody takes under
-// another lock.
-void Linker::Construction::link_node(NodeId id, Scratch &scratch) {
+// finds the node on a level finds it connected on every level below. A near twin gets none. No lock
+// is held while another is taken, except `global`, which only nodes that raise the top level hold,
+// and nobody takes under another lock.
+void Linker::Construction::link_node(NodeId id, Joining joining, Scratch &scratch) {
     const int level = element_levels_[id];
     std::unique_lock<std::mutex> top(global, std::defer_lock);
     auto entry = EntryPoint::unpack(entry_.load(std::memory_order_acquire));
@@ -447,6 +441,11 @@ void Linker::Construction::link_node(NodeId id, Scratch &scratch) {
         near = CandidateSearch::descend(LevelView{*this, id, above}, near);
     for (int at = shared_levels - 1; at >= 0; --at)
         near = find_neighbours(near, id, at, scratch);
+    const auto joinable = [&](NodeId other) { return usable(other, id, 0); };
+    if (shared_levels > 0 && joining == Joining::allowed &&
+        twins_.join(id, distances_.least_apart(id, scratch.search.found(), joinable),
+                    scratch.twins))
+        return;
 
     for (int at = 0; at < shared_levels; ++at) {
         const Selection &selection = scratch.selections[static_cast<std::size_t>(at)];
@@ -456,6 +455,38 @@ void Linker::Construction::link_node(NodeId id, Scratch &scratch) {
     }
     if (level > entry.level)
         entry_.store(EntryPoint::pack({id, level}), std::memory_order_release);
+}
+
+// When all nodes of a batch are linked, and before readers know of them.
+void Linker::Construction::attach_twins(const std::atomic<bool> &stop) {
+    for (const Scratch &scratch : scratch_) {
+        for (const auto twin : scratch.twins.joined) {
+            element_levels_[twin.id] = -1;
+            towers_[twin.id] = empty_tower_.data();
+            nodes_.slot(twin.id)->upper.store(0, std::memory_order_relaxed);
+        }
+        twins_.add(scratch.twins);
+    }
+    // The batch is linked, whatever becomes of them now.
+    for (const NodeId node : twins_.attach()) {
+        if (stop.load(std::memory_order_relaxed))
+            break;
+        for (const NodeId id : twins_.release(node, end_))
+            place_apart(id);
+    }
+}
+
+// Makes a near twin that is in no chain a node, or the twin of one with an equal vector. It has no
+// list above level 0.
+void Linker::Construction::place_apart(NodeId id) {
+    settled_[id] = 0;
+    element_levels_[id] = 0;
+    const NodeId former = named_node(nodes_, id);
+    const NodeId node = enter_vector(id);
+    if (node == id || node == former)
+        return link_node(id, Joining::refused, scratch_[0]);
+    element_levels_[id] = -1;
+    twins_.attach_one(id, node);
 }
 
 // Fills scratch.selections[level]; returns where the search on the next level starts.
@@ -476,7 +507,7 @@ NodeId Linker::Construction::find_neighbours(NodeId from, NodeId id, int level, 
             choice.add({candidate_distance(found[i]), candidate, false});
             nearest = candidate;
         }
-    keep_diverse(id, choice);
+    distances_.keep_diverse(id, choice);
     choice.fill_up();
     for (const auto &member : choice.kept())
         selection.ids.push_back(member.id);
@@ -485,27 +516,6 @@ NodeId Linker::Construction::find_neighbours(NodeId from, NodeId id, int level, 
     if (selection.ids.empty() && usable(from, id, level))
         selection.ids.push_back(from);
     return nearest;
-}
-
-// A long vector has a larger inner product with everyone than a short one in the same direction. By
-// that measure alone whoever is longest crowds out all others: every list would hold a few long
-// vectors, and whatever is nearest to a query in another direction would be reached by no link. So
-// a neighbour counts as crowded only by one who is nearer to it in Euclidean distance as well:
-//
-//     |k - c|^2 < |n - c|^2  <=>  (|k|^2 - |n|^2) / 2 - k.c < -n.c
-//
-// for a node n, a kept neighbour k and a candidate c. Among vectors of one length nothing changes.
-void Linker::Construction::keep_diverse(NodeId node, NeighbourSelection &choice) {
-    const auto distance = [this](NodeId a, NodeId b) { return between(a, b); };
-    if (!length_matters_) {
-        choice.keep_diverse(distance, [](NodeId) { return 0.0f; });
-        return;
-    }
-    const float own = from_itself_(measure_, nodes_, node);
-    choice.keep_diverse(distance, [&](NodeId kept) {
-        // In this order: lengths that overflow give not a number, and then 0.
-        return std::max(0.0f, (own - from_itself_(measure_, nodes_, kept)) / 2);
-    });
 }
 
 // Through a stale link other threads may have found this node early and linked themselves to it:
@@ -525,8 +535,11 @@ void Linker::Construction::store_own_links(NodeId id, int level, const Selection
     for (std::size_t i = 0; i < links.size(); ++i)
         words[i + 1].store(links[i], std::memory_order_relaxed);
     words[0].store(static_cast<std::uint32_t>(links.size()), std::memory_order_release);
-    if (level == 0)
+    if (level == 0) {
         settled_[id] = static_cast<std::uint8_t>(selection.diverse);
+        // Only now, if it was a twin: no list begins before this one.
+        nodes_.slot(id)->twin.store(0, std::memory_order_release);
+    }
 }
 
 void Linker::Construction::link_back(NodeId neighbour, NodeId id, int level, Scratch &scratch) {
@@ -554,13 +567,13 @@ void Linker::Construction::reselect(NodeId node, NodeId added, int level, Scratc
         __builtin_prefetch(getDataByInternalId(words[i].load(std::memory_order_relaxed)));
     NeighbourSelection &choice = scratch.choice;
     choice.begin(limit);
-    choice.add({between(node, added), added, false});
+    choice.add({distances_.between(node, added), added, false});
     for (std::uint32_t i = 1; i <= limit; ++i) {
         const NodeId other = words[i].load(std::memory_order_relaxed);
         if (linkable(other, node, level))
-            choice.add({between(node, other), other, i <= settled});
+            choice.add({distances_.between(node, other), other, i <= settled});
     }
-    keep_diverse(node, choice);
+    distances_.keep_diverse(node, choice);
     const std::uint32_t count = choice.store(words);
     if (level == 0)
         settled_[node] = static_cast<std::uint8_t>(count);

@@ -10,6 +10,7 @@
 
 #include "engine/graph/exact_scan.hpp"
 #include "engine/graph/graph_walk.hpp"
+#include "engine/graph/near_copies.hpp"
 #include "engine/graph/refinement.hpp"
 #include "engine/graph/twins.hpp"
 
@@ -62,7 +63,7 @@ class Search::Progress {
     const SearchStatistics &statistics() const noexcept { return context_.statistics; }
     std::size_t memory_bytes() const noexcept {
         return sizeof(*this) + query_.memory_bytes() + walk_.memory_bytes() +
-               walked_.memory_bytes() + exact_.memory_bytes() + tail_.memory_bytes() +
+               walked_.memory_bytes() + closed_.memory_bytes() + apart_.memory_bytes() + exact_.memory_bytes() + tail_.memory_bytes() +
                returned_.capacity() * sizeof(NodeId) + started_.capacity() * sizeof(Ranked);
     }
 
@@ -86,6 +87,10 @@ class Search::Progress {
     void add_walked(Candidate estimate);
     void keep_started_places();
     void step_behind(Ranked row);
+    void set_place_aside(Ranked node);
+    void open_nearer_places();
+    void open_place(NodeId node);
+    bool measured_apart(NodeId id) const noexcept { return apart_.contains(id); }
     std::size_t list_rows(NodeId id, Tid *tids, std::size_t most) const noexcept;
     NodeId place(NodeId id) const noexcept { return place_of(*context_.nodes, id); }
     Head tail_head();
@@ -97,6 +102,12 @@ class Search::Progress {
     // What is left of the last round's results: of each place the row to come next, the node itself
     // at first.
     Refinement walked_;
+    // Places with near twins that have not been opened, by what the least distance of a row there
+    // is at least; of all such places that the walk has met the node, and of open ones all rows:
+    // their rows stand in walked_, each by itself.
+    NodeHeap<Ranked> closed_;
+    VisitedSet apart_;
+    std::optional<NearCopies> copies_;  // since the first such place
     ExactStream exact_;
     Refinement tail_;
     std::uint64_t exact_after_ = 0;
@@ -144,6 +155,9 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     returned_.clear();
     exact_.release_memory(kept_entries);
     walked_.reset(kept_entries);
+    closed_.reset(kept_entries);
+    apart_.reset(16);
+    copies_.reset();
     tail_.reset(kept_entries);
     DVEC_TRY(scan_all(context_, context_.marks.linked, marks.allocated, tail_));
     context_.statistics.tail = marks.allocated - context_.marks.linked;
@@ -180,7 +194,8 @@ Result<std::optional<Hit>> Search::Progress::next() {
             tail_.take();
         } else if (phase_ == Phase::walk) {
             step_behind(nearest);
-            horizon_ = std::max(horizon_, nearest.with_id(place(id)));
+            horizon_ = std::max(
+                horizon_, measured_apart(id) ? nearest : nearest.with_id(place(id)));
             last_ = id;
             returned_.push_back(id);
         } else {
@@ -246,7 +261,7 @@ Result<Search::Progress::Head> Search::Progress::linked_head() {
 // As above, from the walk alone; nullopt when it is exhausted or has returned enough.
 Result<Search::Progress::Head> Search::Progress::walk_head() {
     for (;;) {
-        while (!walked_.empty()) {
+        while (open_nearer_places(), !walked_.empty()) {
             const Ranked row = walked_.nearest(context_);
             const NodeId id = row.id();
             if (row > edge_) {
@@ -256,8 +271,8 @@ Result<Search::Progress::Head> Search::Progress::walk_head() {
                 continue;
             }
             // A later round may find what an earlier one missed: too late for its place in the
-            // order. It is the node that comes first.
-            if (id == place(id) && row <= horizon_)
+            // order. It is the node that comes first, unless each row has a distance of its own.
+            if (row <= horizon_ && (id == place(id) || measured_apart(id)))
                 walked_.take();
             else if (context_.live(id))
                 return Head(row);
@@ -317,8 +332,47 @@ bool Search::Progress::walked_enough() const noexcept {
 
 // A twin that a link leads to comes by way of its node, and only so.
 void Search::Progress::add_walked(Candidate estimate) {
-    if (!is_twin(*context_.nodes, candidate_id(estimate)))
-        walked_.add(context_.bound(estimate));
+    const NodeId id = candidate_id(estimate);
+    if (is_twin(*context_.nodes, id) || measured_apart(id))
+        return;
+    const Ranked bound = context_.bound(estimate);
+    if (has_near_twins(*context_.nodes, id, context_.marks.linked))
+        set_place_aside(bound);
+    else
+        walked_.add(bound);
+}
+
+void Search::Progress::set_place_aside(Ranked node) {
+    const NodeStore &nodes = *context_.nodes;
+    if (!copies_)
+        copies_.emplace(context_.kernel, context_.dimensions, nodes.layout().vector_bytes);
+    apart_.reserve(1);
+    apart_.insert(node.id());
+    const double least = copies_->least(node.distance(), nodes.vector(node.id()), context_.query);
+    closed_.add({least, node.id(), Ranked::Kind::bound});
+}
+
+// Those that may have a row before the nearest.
+void Search::Progress::open_nearer_places() {
+    while (!closed_.empty() &&
+           (walked_.empty() || closed_.nearest() < walked_.nearest(context_)))
+        open_place(closed_.take_nearest().id());
+}
+
+void Search::Progress::open_place(NodeId node) {
+    const NodeStore &nodes = *context_.nodes;
+    if ((state_flags(nodes.state(node)) & slot_hole) != 0)
+        return;
+    for (NodeId id = node; id != nobody;) {
+        const NodeId next = next_twin(nodes, node, id, context_.marks.linked);
+        if (next != nobody)
+            context_.prefetch(next);
+        apart_.reserve(1);
+        apart_.insert(id);
+        if (context_.live(id))
+            walked_.add(context_.bound(context_.estimate(id)));
+        id = next;
+    }
 }
 
 // Of the nodes beyond the edge those that were not taken are met again; the twins of one that came
@@ -326,7 +380,7 @@ void Search::Progress::add_walked(Candidate estimate) {
 void Search::Progress::keep_started_places() {
     started_.clear();
     walked_.for_each([this](Ranked row) {
-        if (is_twin(*context_.nodes, row.id()))
+        if (is_twin(*context_.nodes, row.id()) || measured_apart(row.id()))
             started_.push_back(row);
     });
     walked_.reset(kept_entries);
@@ -334,10 +388,13 @@ void Search::Progress::keep_started_places() {
         walked_.add(row);
 }
 
-// After a row of a place comes the next one, at the same distance. Must be the first in walked_.
+// After a row of a place comes the next one, at the same distance, unless each has its own. Must be
+// the first in walked_.
 void Search::Progress::step_behind(Ranked row) {
     walked_.take();
     const NodeId id = row.id();
+    if (measured_apart(id))
+        return;
     const NodeStore &nodes = *context_.nodes;
     const NodeId node = place(id);
     if (id == node && (state_flags(nodes.state(id)) & slot_hole) != 0)

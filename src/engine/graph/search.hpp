@@ -75,8 +75,8 @@ class Search {
                        const Params &params);
 
     // The next live hit; nullopt when every live node below the watermarks has been returned, each
-    // exactly once (but for Rest::left_out). Hits come in order of distance, twins together and in
-    // order of id, with one exception: what the walk over the graph had missed and is nearer than
+    // exactly once (but for Rest::left_out). Hits come in order of distance, equal twins together and
+    // in order of id, with one exception: what the walk over the graph had missed and is nearer than
     // hits already returned comes at the very end, in order among itself. After Code::interrupted the
     // search may be abandoned or continued.
     base::Result<std::optional<Hit>> next();

@@ -2,10 +2,13 @@
 // (twins.hpp). Used by one thread.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <unordered_map>
 #include <vector>
 
+#include "engine/graph/heap_of_copies.hpp"
+#include "engine/graph/near_copies.hpp"
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/twin_table.hpp"
 #include "engine/graph/twins.hpp"
@@ -14,42 +17,150 @@ namespace dvec::graph {
 
 class TwinLinking {
   public:
-    // Memory: up to 26 bytes per node that has links.
-    explicit TwinLinking(NodeStore &nodes) : nodes_(nodes) {}
+    struct Twin {
+        NodeId id;
+        NodeId node;
+    };
+    // What a thread that links nodes of a batch wants to be done at its end.
+    struct Changes {
+        std::vector<Twin> joined;
+        std::vector<NodeId> overcrowded;  // nodes whose near twins are to get places of their own
+    };
 
-    // Takes over a twin that is linked; in order of ids.
-    void adopt(NodeId twin) {
-        if (is_live(nodes_.state(twin)))
-            last_[named_node(nodes_, twin)] = twin;
+    // Memory: up to 26 bytes per node that has links. `copies` must outlive it.
+    TwinLinking(NodeStore &nodes, const NearCopies &copies)
+        : nodes_(nodes),
+          copies_(copies),
+          most_near_(std::max<std::uint32_t>(
+              most_near_bytes / (bytes_of_links + nodes.layout().measured_bytes()), 1024)) {}
+
+    // Takes over a twin that is linked; in order of ids. True for a near twin, which is to be
+    // entered, too.
+    bool adopt(NodeId twin) {
+        if (!is_live(nodes_.state(twin)))
+            return false;
+        const NodeId node = named_node(nodes_, twin);
+        if (node >= twin)
+            return false;
+        Chain &chain = chains_[node];
+        chain.last = twin;
+        const bool near = is_near_twin(nodes_, twin);
+        if (near)
+            count_near(node, twin, chain);
+        return near;
     }
 
-    // The node that has the vector of `id`; `id` itself, which has it from now on, when there is
-    // none. `has_place` tells of a node known from before whether it still is one with links: a
+    // Whether the node `id` becomes a near twin of one of the `nearest` to it. Other threads may ask
+    // as long as nothing is adopted or attached.
+    bool join(NodeId id, HeapOfCopies nearest, Changes &changes) const {
+        const void *vector = nodes_.vector(id);
+        // Not quite the reach of the others, and their distances not quite those of codes.
+        const double reach = 2 * copies_.reach(vector);
+        if (nearest.count() == 0 || nearest[0].apart > reach)
+            return false;
+        nearest.measure(
+            reach, [&](NodeId other) { return copies_.apart(nodes_.vector(other), vector); });
+        for (std::size_t i = 0; i < nearest.size(); ++i)
+            if (const NodeId node = nearest[i].id;
+                node < id && chain(node).near < most_near_ &&
+                copies_.is_near(nodes_.vector(node), vector)) {
+                changes.joined.push_back({id, node});
+                return true;
+            }
+        // It becomes a node within a heap that is too large, or is none: whoever searches there must
+        // find its way among them all.
+        for (std::size_t i = 0; i < nearest.count(); ++i) {
+            const Chain found = chain(nearest[i].id);
+            if (found.near > 0 && nearest[i].apart < 4 * found.radius &&
+                (nearest.size() == 0 || found.near >= most_near_))
+                changes.overcrowded.push_back(nearest[i].id);
+        }
+        return false;
+    }
+
+    // The node whose place has the vector of `id`; `id` itself, which has it from now on, when there
+    // is none. `has_place` tells of a node known from before whether it still is one with links: a
     // batch may have been stopped, or a vector lost.
     template <class HasPlace>
     NodeId enter(NodeId id, HasPlace has_place) {
         const std::size_t bytes = nodes_.layout().vector_bytes;
-        return table_.find_or_enter(
+        const NodeId found = table_.find_or_enter(
             nodes_.vector_hash(id), id,
             [&](NodeId other) {
                 return std::memcmp(nodes_.vector(other), nodes_.vector(id), bytes) == 0;
             },
-            [&](NodeId node) { return node <= id && has_place(node); });
+            [&](NodeId other) {
+                return other <= id && has_place(place_of_linked(other));
+            });
+        return place_of_linked(found);
     }
 
-    // A batch: its twins, in order of ids, and the end, when no reader takes them for linked yet.
-    void begin_batch() { batch_.clear(); }
-    void add(NodeId twin, NodeId node) { batch_.push_back({twin, node}); }
-    void attach() {
-        for (const auto [twin, node] : batch_) {
-            NodeId &last = last_.try_emplace(node, node).first->second;
-            find_last(node, twin, last);
-            append_twin(nodes_, node, last, twin);
-            last = twin;
+    // A batch: its twins, and the end, when no reader takes them for linked yet. The node of one
+    // may become a near twin in the same batch.
+    void begin_batch(NodeId first) {
+        batch_ = {};
+        first_ = first;
+    }
+    void add(Twin twin) { batch_.joined.push_back(twin); }
+    void add(const Changes &changes) {
+        batch_.joined.insert(batch_.joined.end(), changes.joined.begin(), changes.joined.end());
+        batch_.overcrowded.insert(batch_.overcrowded.end(), changes.overcrowded.begin(),
+                                  changes.overcrowded.end());
+    }
+    // Returns the nodes whose near twins are to be released.
+    const std::vector<NodeId> &attach() {
+        auto &[joined, overcrowded] = batch_;
+        std::sort(joined.begin(), joined.end(),
+                  [](const Twin &a, const Twin &b) { return a.id < b.id; });
+        for (const Twin &twin : joined) {
+            const NodeId node = std::min(place_of(nodes_, twin.node), twin.node);
+            attach_one(twin.id, node);
+            if (chains_[node].near > most_near_)
+                overcrowded.push_back(node);
         }
+        std::sort(overcrowded.begin(), overcrowded.end());
+        overcrowded.erase(std::unique(overcrowded.begin(), overcrowded.end()), overcrowded.end());
+        return overcrowded;
+    }
+    void attach_one(NodeId twin, NodeId node) {
+        Chain &chain = chains_.try_emplace(node, Chain{node}).first->second;
+        find_last(node, twin, chain.last);
+        const bool equal = std::memcmp(nodes_.vector(twin), nodes_.vector(node),
+                                       nodes_.layout().vector_bytes) == 0;
+        append_twin(nodes_, node, chain.last, twin, equal ? TwinVector::equal : TwinVector::near);
+        chain.last = twin;
+        if (!equal)
+            count_near(node, twin, chain);
+    }
+
+    // Takes the near twins below `bound` out of the node's chain; returns the live ones, in order of
+    // ids. Each is to be linked, or attached to another node, at once.
+    std::vector<NodeId> release(NodeId node, NodeId bound) {
+        std::vector<NodeId> released = release_near_twins(nodes_, node, bound);
+        Chain &chain = chains_[node] = Chain{node};
+        for (NodeId next; (next = next_twin(nodes_, node, chain.last, bound)) != nobody;)
+            chain.last = next;
+        return released;
     }
 
   private:
+    struct Chain {
+        NodeId last = nobody;
+        std::uint32_t near = 0;  // so many near twins
+        double radius = 0;       // how far apart from the node they are at most
+    };
+
+    // Slots from the batch on may look like twins that they were before a crash.
+    NodeId place_of_linked(NodeId id) const {
+        return id < first_ ? std::min(place_of(nodes_, id), id) : id;
+    }
+
+    void count_near(NodeId node, NodeId twin, Chain &chain) {
+        ++chain.near;
+        chain.radius =
+            std::max(chain.radius, copies_.apart(nodes_.vector(node), nodes_.vector(twin)));
+    }
+
     // A twin whose row is gone may have left the chain (tidy_twins).
     void find_last(NodeId node, NodeId bound, NodeId &last) const {
         if (last == node || is_live(nodes_.state(last)))
@@ -59,15 +170,24 @@ class TwinLinking {
             last = next;
     }
 
-    struct Twin {
-        NodeId id;
-        NodeId node;
-    };
+    Chain chain(NodeId node) const {
+        const auto found = chains_.find(node);
+        return found == chains_.end() ? Chain{} : found->second;
+    }
+
+    // To measure all near twins of a node must not take much longer than a search does; more are a
+    // cluster, in which searches have to find their way. A step along the chain reads lines beside
+    // what is measured.
+    static constexpr std::uint32_t most_near_bytes = std::uint32_t{8} << 20;
+    static constexpr std::uint32_t bytes_of_links = 2 * cache_line;
 
     NodeStore &nodes_;
+    const NearCopies &copies_;
+    const std::uint32_t most_near_;  // that share a node
     TwinTable table_;
-    std::unordered_map<NodeId, NodeId> last_;  // of the chain of a node that has twins
-    std::vector<Twin> batch_;
+    std::unordered_map<NodeId, Chain> chains_;  // of the nodes that have twins
+    Changes batch_;
+    NodeId first_ = 0;  // of the batch
 };
 
 }  // namespace dvec::graph

@@ -71,13 +71,36 @@ class Tidying {
         }
         ++report_.twins;
         const auto [last, first] = last_.try_emplace(node, node);
+        note_near(first ? id : first_of(node), id, first ? first_near_before(node) : 0);
         set_next(last->second, id + 1);
         last->second = id;
     }
 
     bool belongs(NodeId id, NodeId node) const {
         return node < id && !is_twin(nodes_, node) && has_vector(node) &&
-               (check_ == TwinCheck::membership || same_vector(node, id));
+               (check_ == TwinCheck::membership || is_sound_twin(nodes_, id));
+    }
+
+    // The first of a chain says where near twins begin: what the first before it said, as long as
+    // readers may come to that one, or `id`, whatever is less.
+    void note_near(NodeId first, NodeId id, std::uint32_t before) {
+        auto &word = nodes_.links(first)[twin_first_near];
+        std::uint32_t lowest = first == id ? before : word.load(std::memory_order_relaxed);
+        if (is_near_twin(nodes_, id) && (lowest == 0 || lowest > id + 1))
+            lowest = id + 1;
+        if (word.load(std::memory_order_relaxed) == lowest)
+            return;
+        word.store(lowest, std::memory_order_release);
+        ++report_.repaired;
+    }
+    NodeId first_of(NodeId node) const {
+        return (nodes_.slot(node)->twin.load(std::memory_order_relaxed) & ~twin_mark) - 1;
+    }
+    std::uint32_t first_near_before(NodeId node) const {
+        const NodeId first = next_twin(nodes_, node, node, linked_);
+        return first == nobody
+                   ? 0
+                   : nodes_.links(first)[twin_first_near].load(std::memory_order_relaxed);
     }
 
     // Gives the twin a place of its own, or that of one who has lost the same node; returns which.
@@ -85,6 +108,7 @@ class Tidying {
         ++report_.parted;
         const auto [successor, first] = successors_.try_emplace(lost, id);
         if (!first && same_vector(successor->second, id)) {
+            nodes_.links(id)[twin_node_checksum].store(0, std::memory_order_relaxed);
             nodes_.links(id)[0].store(successor->second, std::memory_order_release);
             return successor->second;
         }
@@ -114,12 +138,57 @@ class Tidying {
 
 }  // namespace
 
-void append_twin(NodeStore &nodes, NodeId node, NodeId last, NodeId twin) noexcept {
-    nodes.links(twin)[0].store(node, std::memory_order_relaxed);
+void append_twin(NodeStore &nodes, NodeId node, NodeId last, NodeId twin,
+                 TwinVector vector) noexcept {
+    const bool near = vector == TwinVector::near;
+    std::atomic<std::uint32_t> *words = nodes.links(twin);
+    // Threads that came to it by stale links may have linked themselves to it.
+    nodes.slot(twin)->link_count.store(0, std::memory_order_relaxed);
+    words[0].store(node, std::memory_order_relaxed);
+    words[twin_first_near].store(last == node && near ? twin + 1 : 0, std::memory_order_relaxed);
+    words[twin_node_checksum].store(near ? nodes.slot(node)->checksum : 0,
+                                    std::memory_order_relaxed);
     nodes.slot(twin)->twin.store(twin_mark, std::memory_order_release);
+    if (const NodeId first = next_twin(nodes, node, node, twin); near && first != nobody) {
+        auto &lowest = nodes.links(first)[twin_first_near];
+        if (lowest.load(std::memory_order_relaxed) == 0)
+            lowest.store(twin + 1, std::memory_order_release);
+    }
     auto &word = nodes.slot(last)->twin;
     word.store((word.load(std::memory_order_relaxed) & twin_mark) | (twin + 1),
                std::memory_order_release);
+}
+
+bool is_sound_twin(const NodeStore &nodes, NodeId twin) noexcept {
+    const NodeId node = named_node(nodes, twin);
+    return nodes.links(twin)[twin_node_checksum].load(std::memory_order_relaxed) ==
+               nodes.slot(node)->checksum ||
+           std::memcmp(nodes.vector(node), nodes.vector(twin), nodes.layout().vector_bytes) == 0;
+}
+
+std::vector<NodeId> release_near_twins(NodeStore &nodes, NodeId node, NodeId bound) {
+    std::vector<NodeId> released;
+    NodeId last = node;
+    const auto lead_to = [&](std::uint32_t next) {
+        auto &word = nodes.slot(last)->twin;
+        const std::uint32_t before = word.load(std::memory_order_relaxed);
+        if ((before & ~twin_mark) != next)
+            word.store((before & twin_mark) | next, std::memory_order_release);
+    };
+    for (NodeId id = node; (id = next_twin(nodes, node, id, bound)) != nobody;) {
+        if (is_near_twin(nodes, id)) {
+            if (is_live(nodes.state(id)))
+                released.push_back(id);
+            continue;
+        }
+        // Readers that come to it by way of the first before it measure what they need not.
+        if (last == node)
+            nodes.links(id)[twin_first_near].store(0, std::memory_order_release);
+        lead_to(id + 1);
+        last = id;
+    }
+    lead_to(0);
+    return released;
 }
 
 Result<TwinReport> tidy_twins(NodeStore &nodes, TwinCheck check, const std::atomic<bool> &stop) {

@@ -3,11 +3,17 @@
 // node. So a thousand copies of a vector take up no more links than one, and a new version of a row
 // whose vector did not change costs no linking.
 //
+// Rows with nearly equal vectors (near_copies.hpp) share a place, too, as long as there are not too
+// many: all distances to a *near twin* are measured to itself, so whoever comes to such a chain
+// measures all of it.
+//
 // A node and its twins are a chain in ascending order of ids. In SlotHeader::twin stands 1 + the id
 // of the next, 0 at the end, and twin_mark in a twin's own; a twin's first link word names its
-// node. That word decides to whom a twin belongs, the chain follows from it. A twin whose row is
-// gone may have been taken out of its chain; it leads on as it did, for readers that have come to
-// it.
+// node. That word decides to whom a twin belongs, the chain follows from it. A near twin's third
+// link word is the checksum of its node's slot, since the vectors do not tell that it is the right
+// one; 0 in an equal twin. The second of the first twin is 1 + the lowest id of the near twins in
+// the chain, 0 when there are none. A twin whose row is gone may have been taken out of its chain;
+// it leads on as it did, for readers that have come to it.
 //
 // Readers take no lock and believe nothing: a step leads to a higher id below the reader's bound,
 // to a twin that names the same node, or it is the end. So every chain ends, no row is in two, and
@@ -18,6 +24,7 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "engine/base/status.hpp"
 #include "engine/graph/node_store.hpp"
@@ -52,6 +59,23 @@ inline NodeId next_twin(const NodeStore &nodes, NodeId node, NodeId id, NodeId b
     return next;
 }
 
+// Of a twin's link words, beside the first.
+enum TwinWord : std::size_t { twin_first_near = 1, twin_node_checksum = 2 };
+
+inline bool is_near_twin(const NodeStore &nodes, NodeId twin) noexcept {
+    return nodes.links(twin)[twin_node_checksum].load(std::memory_order_relaxed) != 0;
+}
+// Whether the node's chain below `bound` may have near twins. The answer for one bound does not
+// become true while twins are appended.
+inline bool has_near_twins(const NodeStore &nodes, NodeId node, NodeId bound) noexcept {
+    const NodeId first = next_twin(nodes, node, node, bound);
+    if (first == nobody)
+        return false;
+    const std::uint32_t word =
+        nodes.links(first)[twin_first_near].load(std::memory_order_acquire);
+    return word != 0 && word - 1 < bound;
+}
+
 // Whether a row of the node's place, itself or a twin below `bound`, is live.
 inline bool has_live_row(const NodeStore &nodes, NodeId node, NodeId bound) noexcept {
     const std::uint64_t state = nodes.state(node);
@@ -66,13 +90,24 @@ inline bool has_live_row(const NodeStore &nodes, NodeId node, NodeId bound) noex
     return false;
 }
 
+enum class TwinVector : std::uint8_t { equal, near };
+
 // For the one party that links. `last` is the last of the node's chain and below `twin`, which no
 // reader takes for linked yet.
-void append_twin(NodeStore &nodes, NodeId node, NodeId last, NodeId twin) noexcept;
+void append_twin(NodeStore &nodes, NodeId node, NodeId last, NodeId twin,
+                 TwinVector vector) noexcept;
+
+// Whether a twin whose node has a vector is what it was linked as.
+bool is_sound_twin(const NodeStore &nodes, NodeId twin) noexcept;
+
+// For the one party that links: leaves in the node's chain the equal twins only, and returns the
+// live near ones that were in it, in order of ids. These lead on as they did until they are linked.
+std::vector<NodeId> release_near_twins(NodeStore &nodes, NodeId node, NodeId bound);
 
 enum class TwinCheck : std::uint8_t {
     membership,  // the named node is there
-    vectors      // and has the same vector: reads the vectors of all twins and their nodes
+    vectors      // and has the vector, or is the near copy, that it was linked as: reads the
+                 // vectors of all twins and their nodes
 };
 
 struct TwinReport {

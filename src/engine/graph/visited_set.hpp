@@ -53,6 +53,17 @@ class VisitedSet {
         }
     }
 
+    bool contains(NodeId id) const noexcept {
+        const std::uint64_t entry = std::uint64_t{epoch_} << 32 | id;
+        const std::size_t mask = table_.size() - 1;
+        for (std::size_t at = position(id);; at = (at + 1) & mask) {
+            if (table_[at] == entry)
+                return true;
+            if (table_[at] >> 32 != epoch_)
+                return false;
+        }
+    }
+
     std::size_t size() const noexcept { return size_; }
     std::size_t memory_bytes() const noexcept { return table_.capacity() * sizeof(std::uint64_t); }
 

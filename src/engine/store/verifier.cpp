@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <vector>
 
 #include "engine/graph/twins.hpp"
@@ -96,8 +95,7 @@ class Verifier {
         if ((word & graph::twin_mark) == 0 || id >= linked_ || !graph::is_live(nodes_.state(id)))
             return;
         const NodeId node = graph::named_node(nodes_, id);
-        if (node >= id ||
-            std::memcmp(nodes_.vector(node), nodes_.vector(id), nodes_.layout().vector_bytes) != 0)
+        if (node >= id || !graph::is_sound_twin(nodes_, id))
             find_in_node(DamagedPart::links, id, "it is the twin of a node with another vector");
     }
 

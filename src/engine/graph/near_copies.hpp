@@ -1,0 +1,120 @@
+// Vectors so nearly equal that they are one for all who are not among them: copies with the noise of
+// another processor, another rounding, another normalisation. This says who is the near copy of a
+// node, and how near to a query one can be at most.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "engine/distance/kernel.hpp"
+
+namespace dvec::graph {
+
+// All here is said in terms of how far vectors are *apart*: a distance for which the triangle
+// inequality holds. It is Euclidean for l2_squared and inner_product, the chord between directions
+// for cosine, and the metric itself for the others.
+class NearCopies {
+  public:
+    // For vectors of `vector_bytes`.
+    NearCopies(const distance::Kernel &kernel, std::size_t dimensions, std::size_t vector_bytes)
+        : kernel_(kernel), dimensions_(dimensions) {
+        if (kernel.metric == Metric::l1)
+            zeros_.resize(vector_bytes);
+        if (kernel.metric == Metric::l2_squared || kernel.metric == Metric::inner_product ||
+            kernel.metric == Metric::cosine)
+            product_ = distance::find_kernel(kernel.element, Metric::inner_product)->distance;
+    }
+
+    double apart(const void *a, const void *b) const {
+        if (kernel_.metric == Metric::inner_product)
+            return apart_by_product(kernel_.distance(a, b, dimensions_), squared_length(a),
+                                    squared_length(b));
+        return apart_by(kernel_.link_distance()(a, b, dimensions_));
+    }
+    // By a distance as the linker measures it, for every metric but inner_product.
+    double apart_by(double distance) const {
+        switch (kernel_.metric) {
+            case Metric::l2_squared:
+                return std::sqrt(std::max(distance, 0.0));
+            case Metric::cosine:
+                return std::sqrt(2 * std::max(distance, 0.0));
+            default:
+                return distance;
+        }
+    }
+    // For inner_product, by the distance and the squares of both lengths.
+    static double apart_by_product(double distance, double squared_a, double squared_b) {
+        return std::sqrt(std::max(squared_a + squared_b + 2 * distance, 0.0));
+    }
+
+    // How far a near copy is apart from `node` at most: a small part of its length, or of the
+    // greatest distance. 0 where lengths are too near the limits of floats to say.
+    double reach(const void *node) const {
+        switch (kernel_.metric) {
+            case Metric::l2_squared:
+            case Metric::inner_product: {
+                const double square = squared_length(node);
+                return measurable(square) ? std::sqrt(square) * share : 0;
+            }
+            case Metric::cosine:
+                return measurable(squared_length(node)) ? share : 0;
+            case Metric::l1: {
+                const double length = kernel_.distance(node, zeros_.data(), dimensions_);
+                return std::isfinite(length) ? length * share : 0;
+            }
+            case Metric::hamming:
+                return static_cast<double>(dimensions_) * share;
+            case Metric::jaccard:
+                return share;
+        }
+        return 0;
+    }
+    bool is_near(const void *node, const void *other) const {
+        if (kernel_.metric == Metric::cosine && !measurable(squared_length(other)))
+            return false;
+        return apart(node, other) <= reach(node);
+    }
+
+    // What Kernel::whole_distance from the query to a near copy of `node` is at least, where that to
+    // the node is at least `whole`.
+    double least(double whole, const void *node, const void *query) const {
+        constexpr double nothing = -std::numeric_limits<double>::infinity();
+        // What rounding may have made of one or the other.
+        const double reached = reach(node) * (1 + 1e-3);
+        double least = whole;
+        switch (kernel_.metric) {
+            case Metric::l2_squared:
+                least = square(std::sqrt(std::max(whole, 0.0)) * (1 - 1e-6) - reached);
+                break;
+            case Metric::cosine:
+                least = square(std::sqrt(2 * std::max(whole - 1e-6, 0.0)) - reached) / 2;
+                break;
+            case Metric::inner_product:
+                least = whole - std::abs(whole) * 1e-6 - std::sqrt(squared_length(query)) * reached;
+                break;
+            default:
+                least = whole - std::abs(whole) * 1e-6 - reached;
+        }
+        return std::isfinite(least) ? least : nothing;
+    }
+
+  private:
+    using Metric = distance::Metric;
+    static constexpr double share = 1.0 / 16;
+
+    static double square(double root) { return root > 0 ? root * root : 0; }
+    static bool measurable(double squared) { return squared > 1e-30 && squared < 1e30; }
+    double squared_length(const void *vector) const {
+        return -static_cast<double>(product_(vector, vector, dimensions_));
+    }
+
+    distance::Kernel kernel_;
+    std::size_t dimensions_;
+    distance::DistanceFunction product_ = nullptr;  // minus the inner product
+    std::vector<std::byte> zeros_;                  // the vector of zeros, for l1
+};
+
+}  // namespace dvec::graph

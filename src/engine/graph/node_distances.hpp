@@ -1,0 +1,92 @@
+// Distances between nodes as the linker needs them: who is near a node, who stands in whose way, and
+// who is a near copy of whom.
+#pragma once
+
+#include <algorithm>
+
+#include "engine/graph/beam.hpp"
+#include "engine/graph/heap_of_copies.hpp"
+#include "engine/graph/link_measure.hpp"
+#include "engine/graph/near_copies.hpp"
+#include "engine/graph/neighbour_selection.hpp"
+#include "engine/graph/node_store.hpp"
+
+namespace dvec::graph {
+
+// Threads may share it, but for resize().
+class NodeDistances {
+  public:
+    NodeDistances(const NodeStore &nodes, const distance::Kernel &kernel, std::size_t dimensions)
+        : nodes_(nodes),
+          measure_(LinkMeasure::of(kernel, dimensions, nodes.layout())),
+          measured_offset_(nodes.layout().measured_offset()),
+          length_matters_(kernel.metric == distance::Metric::inner_product),
+          copies_(kernel, dimensions, nodes.layout().vector_bytes) {}
+
+    void resize(std::size_t nodes) {
+        if (length_matters_)
+            from_itself_.resize(nodes);
+    }
+
+    // By the vector of the one and, where there are codes, the code of the other.
+    float between(NodeId a, NodeId b) const {
+        return measure_(nodes_.vector(a), reinterpret_cast<const std::byte *>(nodes_.slot(b)) +
+                                              measured_offset_);
+    }
+
+    // NeighbourSelection::keep_diverse among the candidates of a node.
+    //
+    // A long vector has a larger inner product with everyone than a short one in the same direction.
+    // By that measure alone whoever is longest crowds out all others: every list would hold a few
+    // long vectors, and whatever is nearest to a query in another direction would be reached by no
+    // link. So a neighbour counts as crowded only by one who is nearer to it in Euclidean distance as
+    // well:
+    //
+    //     |k - c|^2 < |n - c|^2  <=>  (|k|^2 - |n|^2) / 2 - k.c < -n.c
+    //
+    // for a node n, a kept neighbour k and a candidate c. Among vectors of one length nothing
+    // changes.
+    void keep_diverse(NodeId node, NeighbourSelection &choice) {
+        const auto distance = [this](NodeId a, NodeId b) { return between(a, b); };
+        if (!length_matters_) {
+            choice.keep_diverse(distance, [](NodeId) { return 0.0f; });
+            return;
+        }
+        const float own = from_itself(node);
+        choice.keep_diverse(distance, [&](NodeId kept) {
+            // In this order: lengths that overflow give not a number, and then 0.
+            return std::max(0.0f, (own - from_itself(kept)) / 2);
+        });
+    }
+
+    // Of what a walk for `node` found, those for which `usable` is true and that are least apart
+    // from it.
+    template <class Usable>
+    HeapOfCopies least_apart(NodeId node, const Beam &found, Usable usable) {
+        HeapOfCopies nearest;
+        for (std::size_t i = 0; i < found.size() && (length_matters_ || !nearest.full()); ++i)
+            if (const NodeId other = candidate_id(found[i]); usable(other))
+                nearest.add({apart(node, found[i]), other});
+        return nearest;
+    }
+    const NearCopies &copies() const { return copies_; }
+
+  private:
+    double apart(NodeId node, Candidate candidate) {
+        const double distance = candidate_distance(candidate);
+        if (!length_matters_)
+            return copies_.apart_by(distance);
+        return NearCopies::apart_by_product(distance, -from_itself(node),
+                                            -from_itself(candidate_id(candidate)));
+    }
+    float from_itself(NodeId node) { return from_itself_(measure_, nodes_, node); }
+
+    const NodeStore &nodes_;
+    const LinkMeasure measure_;
+    const std::size_t measured_offset_;  // in a slot
+    const bool length_matters_;          // distances are inner products
+    SelfDistances from_itself_;          // for inner products only
+    const NearCopies copies_;
+};
+
+}  // namespace dvec::graph

@@ -1,0 +1,489 @@
+// Rows whose vectors are nearly equal share a place in the graph, too: heaps of them cut nobody off,
+// whenever they come, and each comes at its own distance.
+#include "engine/graph/near_copies.hpp"
+
+#include <string>
+#include <thread>
+
+#include "engine/graph/reachability.hpp"
+#include "engine/graph/sanitize.hpp"
+#include "test/unit/graph/graph_fixture.hpp"
+
+namespace dvec::graph {
+namespace {
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t others = 1000;
+constexpr std::size_t most_copies = 500;
+#else
+constexpr std::size_t others = 4000;
+constexpr std::size_t most_copies = 5000;
+#endif
+constexpr std::uint32_t dimensions = 16;
+
+enum class Place { first, last, mixed };
+constexpr Place places[] = {Place::first, Place::last, Place::mixed};
+constexpr const char *name_of(Place place) {
+    return place == Place::first ? "first" : place == Place::last ? "last" : "mixed";
+}
+
+// Heaps of near copies among other rows.
+struct Heaps {
+    std::size_t kinds;
+    std::size_t copies;
+    float noise;  // per element, which are of the order of 1
+    Place place = Place::mixed;
+};
+
+class NearCopiesTest : public GraphTest {
+  protected:
+    // The others are the same and in the same order whatever the heaps; `others_` has their ids,
+    // `heaps_` those of the copies.
+    std::vector<float> make(const Heaps &shape, std::uint32_t width = dimensions) {
+        std::mt19937_64 random(11), heap_random(12);
+        std::normal_distribution<float> number;
+        std::vector<std::vector<float>> copies;
+        for (std::size_t kind = 0; kind < shape.kinds; ++kind) {
+            std::vector<float> center(width);
+            for (float &x : center)
+                x = number(heap_random);
+            for (std::size_t i = 0; i < shape.copies; ++i) {
+                std::vector<float> copy = center;
+                for (float &x : copy)
+                    x += shape.noise * number(heap_random);
+                copies.push_back(copy);
+            }
+        }
+        if (shape.place == Place::mixed)
+            std::shuffle(copies.begin(), copies.end(), heap_random);
+        std::vector<float> values;
+        others_.clear();
+        heaps_.clear();
+        std::size_t next = 0;
+        const auto put_copies = [&](std::size_t end) {
+            for (; next < end; ++next) {
+                heaps_.push_back(static_cast<NodeId>(values.size() / width));
+                values.insert(values.end(), copies[next].begin(), copies[next].end());
+            }
+        };
+        for (std::size_t i = 0; i < others; ++i) {
+            if (shape.place != Place::last)
+                put_copies(shape.place == Place::first ? copies.size()
+                                                       : copies.size() * i / others);
+            others_.push_back(static_cast<NodeId>(values.size() / width));
+            for (std::uint32_t d = 0; d < width; ++d)
+                values.push_back(number(random));
+        }
+        put_copies(copies.size());
+        return values;
+    }
+
+    const float *vector(NodeId id) const {
+        return reinterpret_cast<const float *>(nodes_->vector(id));
+    }
+    double found_by_own_vector(const std::vector<NodeId> &ids) {
+        std::size_t asked = 0, found = 0;
+        for (std::size_t i = 0; i < ids.size(); i += 8) {
+            if (!live(ids[i]))
+                continue;
+            const auto hits = search(vector(ids[i]), 200, 1);
+            ++asked;
+            found += hits.size() == 1 && hits[0].id == ids[i];
+        }
+        return static_cast<double>(found) / static_cast<double>(asked);
+    }
+    std::vector<float> queries(std::size_t count = 100) const {
+        std::mt19937_64 random(13);
+        std::normal_distribution<float> number;
+        std::vector<float> values(count * dimensions_);
+        for (float &x : values)
+            x = number(random);
+        return values;
+    }
+    void link_in_batches(unsigned threads = 2) {
+        const auto linker = make_linker(threads);
+        while (state_.linked.load() < state_.allocated.load()) {
+            const NodeId linked = state_.linked.load();
+            const NodeId end =
+                std::min(state_.allocated.load(), linked + Linker::batch_of_build(linked));
+            ASSERT_TRUE(linker->link(end, never_stop).ok());
+        }
+        connect();
+    }
+    void connect() {
+        ASSERT_TRUE(connect_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).ok());
+        EXPECT_EQ(count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).value(), 0u);
+    }
+    std::size_t near_twins() const {
+        std::size_t count = 0;
+        for (NodeId id = 0; id < state_.linked.load(); ++id)
+            count += is_twin(*nodes_, id) && is_near_twin(*nodes_, id);
+        return count;
+    }
+    // The nearest `count` by a walk alone are those of the exact scan, in their order.
+    void expect_exact_beginning(const float *query, std::uint32_t ef, std::size_t count) {
+        const auto truth = exact(query, 0, state_.allocated.load());
+        Search walk;
+        const auto hits = search_with(walk, query, search_params(ef), count);
+        ASSERT_EQ(hits.size(), count);
+        EXPECT_FALSE(walk.statistics().exact);
+        for (std::size_t i = 0; i < count; ++i)
+            EXPECT_EQ(hits[i].distance, truth[i].first) << i;
+    }
+    void expect_nobody_missed(double without) {
+        EXPECT_GE(found_by_own_vector(others_), 0.999);
+        EXPECT_GE(found_by_own_vector(heaps_), 0.999);
+        EXPECT_GE(recall(queries(), 100, 10), without - 0.005);
+    }
+
+    std::vector<NodeId> others_;
+    std::vector<NodeId> heaps_;
+};
+
+TEST_F(NearCopiesTest, NobodyIsCrowdedOut) {
+    create(dimensions);
+    add(make({0, 0, 0}));
+    link_in_batches();
+    const double without = recall(queries(), 100, 10);
+    forget();
+    for (const Heaps shape : {Heaps{40, 100, 1e-4f}, Heaps{40, 100, 1e-2f},
+                              Heaps{1, most_copies, 1e-3f}, Heaps{500, 4, 1e-3f}})
+        for (const Place place : places) {
+            SCOPED_TRACE(std::to_string(shape.kinds) + " x " + std::to_string(shape.copies) +
+                         " of noise " + std::to_string(shape.noise) + ", " + name_of(place));
+            create(dimensions);
+            add(make({shape.kinds, shape.copies, shape.noise, place}));
+            link_in_batches();
+            expect_nobody_missed(without);
+            forget();
+        }
+}
+
+TEST_F(NearCopiesTest, LinkedOneByOneTheyShareAPlaceToo) {
+    for (const Place place : places) {
+        SCOPED_TRACE(name_of(place));
+        create(dimensions);
+        add(make({10, 50, 1e-3f, place}));
+        const auto linker = make_linker(1);
+        for (NodeId id = 0; id < state_.allocated.load(); ++id)
+            ASSERT_TRUE(linker->link(id + 1, never_stop).ok());
+        EXPECT_EQ(near_twins(), 10u * 49);
+        EXPECT_GE(found_by_own_vector(others_), 0.999);
+        forget();
+    }
+}
+
+TEST_F(NearCopiesTest, EachComesAtItsOwnDistance) {
+    create(dimensions);
+    add(make({20, 60, 1e-2f}));
+    link_in_batches();
+    EXPECT_GT(near_twins(), 20u * 50);
+    // Within a heap, and from outside; more than ef.
+    for (std::size_t i = 0; i < heaps_.size(); i += 67)
+        expect_exact_beginning(vector(heaps_[i]), 40, 60);
+    const auto asked = queries(20);
+    for (std::size_t q = 0; q < 20; ++q)
+        expect_complete(search(&asked[q * dimensions], 40, 100000), &asked[q * dimensions], 100);
+    expect_complete(search(vector(heaps_[5]), 40, 100000), vector(heaps_[5]), 100);
+    for (const std::uint64_t exact_after : {0, 1, 30, 200}) {
+        Search::Params params = search_params(40);
+        params.exact_after = exact_after;
+        Search search;
+        expect_complete(search_with(search, vector(heaps_[9]), params, 100000), vector(heaps_[9]),
+                        100);
+    }
+}
+
+TEST_F(NearCopiesTest, ByEveryMetric) {
+    using distance::Metric;
+    for (const Metric metric : {Metric::l1, Metric::inner_product, Metric::cosine})
+        for (const std::uint32_t width : {dimensions, 128u}) {
+            SCOPED_TRACE(std::to_string(static_cast<int>(metric)) + " of " +
+                         std::to_string(width));
+            create(width, 16, Codes::as_usual, metric);
+            add(make({20, 60, 1e-3f, Place::first}, width));
+            link_in_batches(1);
+            EXPECT_EQ(near_twins(), 20u * 59);
+            if (metric != Metric::inner_product) {
+                EXPECT_GE(found_by_own_vector(heaps_), 0.999);
+                EXPECT_GE(found_by_own_vector(others_), width == dimensions ? 0.999 : 0.99);
+                for (std::size_t i = 0; i < heaps_.size(); i += 151)
+                    expect_exact_beginning(vector(heaps_[i]), 100, 60);
+            }
+            const auto asked = queries(2);
+            for (std::size_t q = 0; q < 2; ++q)
+                expect_complete(search(&asked[q * width], 40, 100000), &asked[q * width], 2000);
+            forget();
+        }
+}
+
+// What a near copy is nearer than may only be a bound, for any query.
+TEST_F(NearCopiesTest, NoneIsNearerThanTheBound) {
+    using distance::Metric;
+    std::mt19937_64 random(17);
+    std::normal_distribution<float> number;
+    for (const Metric metric :
+         {Metric::l2_squared, Metric::l1, Metric::inner_product, Metric::cosine})
+        for (int draw = 0; draw < 3000; ++draw) {
+            const std::uint32_t width = 1 + static_cast<std::uint32_t>(random() % 40);
+            const distance::Kernel kernel =
+                *distance::find_kernel(distance::Element::float32, metric);
+            const NearCopies copies(kernel, width, width * sizeof(float));
+            const float scale = std::exp(8 * number(random));
+            std::vector<float> node(width), copy(width), query(width);
+            const float noise = std::exp(2 * number(random)) * 0.01f;
+            const float away = std::exp(3 * number(random)) * 0.05f;
+            for (std::uint32_t d = 0; d < width; ++d) {
+                node[d] = scale * number(random);
+                copy[d] = node[d] + scale * noise * number(random);
+                query[d] = node[d] + scale * away * number(random);
+            }
+            if (!copies.is_near(node.data(), copy.data()))
+                continue;
+            const double to_node = kernel.whole_distance(query.data(), node.data(), width);
+            EXPECT_GE(kernel.whole_distance(query.data(), copy.data(), width),
+                      copies.least(to_node, node.data(), query.data()))
+                << static_cast<int>(metric) << ", draw " << draw;
+        }
+}
+
+// Rows as far from each other as near copies may be: some share a place and others do not, until
+// there are too many and all have places of their own.
+TEST_F(NearCopiesTest, AClusterIsNoHeap) {
+    for (const float noise : {0.04f, 0.06f, 0.1f}) {
+        SCOPED_TRACE(noise);
+        create(dimensions);
+        add(make({4, most_copies / 10, noise, Place::mixed}));
+        link_in_batches(1);
+        EXPECT_GE(found_by_own_vector(heaps_), 0.999);
+        EXPECT_GE(found_by_own_vector(others_), 0.999);
+        // A copy may be nearer than its node by so much that a round has gone beyond it.
+        for (std::size_t i = 0; i < heaps_.size(); i += 211)
+            expect_complete(search(vector(heaps_[i]), 40, 100000), vector(heaps_[i]), 400);
+        forget();
+    }
+}
+
+// More than may share a place: 1024 of that size.
+TEST_F(NearCopiesTest, TooManyGetPlacesOfTheirOwn) {
+    create(2048, 8, Codes::none);
+    std::mt19937_64 random(19);
+    std::normal_distribution<float> number;
+    std::vector<float> center(2048), values;
+    for (float &x : center)
+        x = number(random);
+    const auto put = [&](float noise) {
+        for (const float x : center)
+            values.push_back(x + noise * number(random));
+    };
+    for (int i = 0; i < 30; ++i)
+        put(1);
+    for (int i = 0; i < 990; ++i)
+        put(1e-3f);
+    add(values);
+    const auto linker = make_linker(2, 16);
+    ASSERT_TRUE(linker->link(state_.allocated.load(), never_stop).ok());
+    EXPECT_GT(near_twins(), 980u);
+    values.clear();
+    for (int i = 0; i < 60; ++i)
+        put(1e-3f);
+    add(values);
+    ASSERT_TRUE(linker->link(state_.allocated.load(), never_stop).ok());
+    EXPECT_EQ(near_twins(), 0u);
+    connect();
+    const auto hits = search(vector(100), 40, 100000);
+    expect_complete(hits, vector(100), 100);
+    EXPECT_EQ(hits[0].id, 100u);
+}
+
+TEST_F(NearCopiesTest, ThoseThatAreGoneLeaveTheChain) {
+    create(dimensions);
+    const auto values = make({10, 60, 1e-3f, Place::first});
+    add(values);
+    const auto linker = make_linker();
+    ASSERT_TRUE(linker->link(state_.allocated.load(), never_stop).ok());
+    std::mt19937 random(5);
+    for (int round = 0; round < 5; ++round) {
+        for (const NodeId id : heaps_)
+            if (random() % 3 == 0)
+                nodes_->mark_deleted(id);
+        const auto check = round % 2 == 0 ? TwinCheck::vectors : TwinCheck::membership;
+        ASSERT_TRUE(tidy_twins(*nodes_, check, never_stop).ok());
+        const auto again = tidy_twins(*nodes_, TwinCheck::vectors, never_stop);
+        ASSERT_TRUE(again.ok());
+        EXPECT_EQ(again.value().repaired + again.value().parted, 0u);
+        add(std::vector<float>(values.begin(), values.begin() + dimensions));
+        ASSERT_TRUE(linker->link(state_.allocated.load(), never_stop).ok());
+        EXPECT_GE(found_by_own_vector(others_), 0.999);
+        expect_complete(search(vector(heaps_[7]), 40, 100000), vector(heaps_[7]), 100);
+    }
+    for (const NodeId id : heaps_)
+        nodes_->mark_deleted(id);
+    ASSERT_TRUE(tidy_twins(*nodes_, TwinCheck::membership, never_stop).ok());
+    EXPECT_GE(found_by_own_vector(others_), 0.999);
+}
+
+// By another process's linker, and after a crash that took ids back.
+TEST_F(NearCopiesTest, ALaterLinkerGoesOn) {
+    create(dimensions);
+    const auto values = make({10, 60, 1e-3f, Place::last});
+    const auto rows = static_cast<NodeId>(values.size() / dimensions);
+    add(values);
+    const auto link_by_another = [&](NodeId end) {
+        ASSERT_TRUE(make_linker(1)->link(end, never_stop).ok());
+    };
+    link_by_another(rows - 300);
+    const auto entry = state_.entry_point.load();
+    link_by_another(rows);
+    state_.linked.store(rows - 300);
+    state_.entry_point.store(entry);
+    ASSERT_TRUE(sanitize_links(*nodes_, never_stop).ok());
+    EXPECT_EQ(sanitize_links(*nodes_, never_stop).value().repairs, 0u);
+    link_by_another(rows);
+    EXPECT_EQ(near_twins(), 10u * 59);
+    add(values);
+    link_by_another(2 * rows);
+    // All are equal twins, but some of near twins.
+    EXPECT_EQ(near_twins(), 2 * 10u * 59);
+    connect();
+    expect_complete(search(vector(heaps_[7]), 40, 100000), vector(heaps_[7]), 100);
+}
+
+TEST_F(NearCopiesTest, AnyDamageOfChainsIsMended) {
+    std::mt19937 random(21);
+    create(dimensions);
+    add(make({20, 40, 1e-3f}));
+    link_all();
+    const NodeId end = state_.linked.load();
+    for (int round = 0; round < 6; ++round) {
+        for (int i = 0; i < 200; ++i) {
+            const NodeId id = heaps_[random() % heaps_.size()];
+            if (!is_twin(*nodes_, id))
+                nodes_->slot(id)->twin.store(random() % 2 == 0 ? 0 : random() % end);
+            else if (random() % 4 == 0)
+                nodes_->slot(id)->twin.store(twin_mark | random() % end);
+            else
+                nodes_->links(id)[random() % 3].store(
+                    random() % 2 == 0 ? random() % end : static_cast<std::uint32_t>(random()));
+        }
+        std::vector<bool> seen(end);
+        for (const Hit &hit : search(vector(heaps_[0]), 40, 100000)) {
+            EXPECT_FALSE(seen[hit.id]);
+            seen[hit.id] = true;
+        }
+        EXPECT_EQ(std::count(seen.begin(), seen.end(), true), static_cast<std::ptrdiff_t>(end));
+        ASSERT_TRUE(sanitize_links(*nodes_, never_stop).ok());
+        EXPECT_EQ(sanitize_links(*nodes_, never_stop).value().repairs, 0u);
+        connect();
+        expect_complete(search(vector(heaps_[0]), 40, 100000), vector(heaps_[0]), 200);
+    }
+}
+
+// Blank pictures' hashes, nearly blank ones, and others.
+TEST_F(NearCopiesTest, BitsOneApart) {
+    constexpr std::size_t blank = 1500, nearly = 1000, pictures = 300;
+    std::mt19937_64 random(23);
+    for (const Place place : places) {
+        SCOPED_TRACE(name_of(place));
+        dimensions_ = 64;
+        kernel_ = *distance::find_kernel(distance::Element::bit, distance::Metric::hamming);
+        params_ = {directory_.path(), identity, layout_of(kernel_, 64, 16)};
+        ASSERT_TRUE(NodeStore::create_files(files_, params_).ok());
+        nodes_ = open_store(state_);
+        std::vector<std::uint64_t> rows, pictured;
+        rows.insert(rows.end(), blank, 0);
+        for (std::size_t i = 0; i < nearly; ++i)
+            rows.push_back(std::uint64_t{1} << random() % 64);
+        std::shuffle(rows.begin(), rows.end(), random);
+        for (std::size_t i = 0; i < pictures; ++i)
+            pictured.push_back(random());
+        rows.insert(place == Place::first ? rows.end() : rows.begin(), pictured.begin(),
+                    pictured.end());
+        if (place == Place::mixed)
+            std::shuffle(rows.begin(), rows.end(), random);
+        ASSERT_TRUE(nodes_->reserve_slots(static_cast<std::uint32_t>(rows.size())).ok());
+        ASSERT_TRUE(nodes_->refresh().ok());
+        for (NodeId id = 0; id < rows.size(); ++id) {
+            nodes_->write_payload(id, tid_of(id), &rows[id]);
+            nodes_->publish(id);
+            state_.allocated.store(id + 1);
+        }
+        link_in_batches();
+        alignas(cache_line) std::uint64_t query[8] = {};
+        const auto *asked = reinterpret_cast<const float *>(query);
+        std::size_t found = 0;
+        for (const std::uint64_t picture : pictured) {
+            query[0] = picture;
+            const auto hits = search(asked, 40, 1);
+            found += hits.size() == 1 && hits[0].distance == 0;
+        }
+        EXPECT_EQ(found, pictures);
+        query[0] = std::uint64_t{1} << 17;
+        expect_exact_beginning(asked, 40, 30);
+        expect_complete(search(asked, 40, 100000), asked, 100);
+        forget();
+    }
+}
+
+// Readers go through chains that are lengthened, broken up and tidied meanwhile.
+TEST_F(NearCopiesTest, SearchesGoOnWhileChainsChange) {
+    create(dimensions);
+    add(make({4, 100, 1e-3f}));
+    link_all();
+    ASSERT_TRUE(nodes_->reserve_slots(3000).ok());
+    ASSERT_TRUE(nodes_->reserve_upper_blocks(3000).ok());
+    ASSERT_TRUE(nodes_->refresh().ok());
+    const auto linker = make_linker();
+    std::atomic<bool> stop{false};
+    std::atomic<std::size_t> searches{0};
+    std::vector<std::thread> readers;
+    for (unsigned reader = 0; reader < 2; ++reader)
+        readers.emplace_back([&, reader] {
+            Search search;
+            std::mt19937 random(reader);
+            for (; !stop.load(); searches.fetch_add(1)) {
+                const NodeId id = heaps_[random() % heaps_.size()];
+                EXPECT_TRUE(
+                    search.start(*nodes_, Watermarks::load(state_), vector(id), search_params(40))
+                        .ok());
+                std::set<NodeId> seen;
+                for (std::size_t i = 0; i < 150; ++i) {
+                    const auto hit = search.next();
+                    if (!hit.ok() || !hit.value())
+                        break;
+                    EXPECT_TRUE(seen.insert(hit.value()->id).second);
+                }
+            }
+        });
+    std::mt19937 random(31);
+    std::normal_distribution<float> number;
+    std::size_t seen = 0;
+    for (int round = 0; round < 30 || seen < 20; seen = searches.load(), ++round) {
+        if (round >= 30) {
+            std::this_thread::yield();
+            continue;
+        }
+        for (int i = 0; i < 40; ++i) {
+            const NodeId from = heaps_[random() % heaps_.size()];
+            std::vector<float> copy(vector(from), vector(from) + dimensions);
+            // From the tenth round on they lie too far apart for one place, and one is broken up.
+            for (float &x : copy)
+                x += (round < 10 ? 1e-3f : 5e-2f) * number(random);
+            const NodeId id = state_.allocated.load();
+            nodes_->write_payload(id, tid_of(id), copy.data());
+            nodes_->publish(id);
+            state_.allocated.store(id + 1);
+            nodes_->mark_deleted(static_cast<NodeId>(random() % id));
+        }
+        EXPECT_TRUE(linker->link(state_.allocated.load(), never_stop).ok());
+        EXPECT_TRUE(tidy_twins(*nodes_, TwinCheck::membership, never_stop).ok());
+    }
+    stop.store(true);
+    for (std::thread &reader : readers)
+        reader.join();
+    connect();
+    expect_complete(search(vector(heaps_[0]), 40, 100000), vector(heaps_[0]), 200);
+}
+
+}  // namespace
+}  // namespace dvec::graph
