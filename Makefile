@@ -17,8 +17,8 @@ ifneq ($(filter check demo dependencies,$(MAKECMDGOALS)),)
 
 check:
 	scripts/install-dependencies check
-	$(MAKE) -s --no-print-directory -j$(JOBS) prefix layout units fuzzers
-	$(MAKE) --no-print-directory unit regress pgtap cluster clients fuzz
+	$(MAKE) -s --no-print-directory -j$(JOBS) WARNINGS=-Werror prefix layout units fuzzers other-compiler
+	$(MAKE) --no-print-directory unit regress pgtap cluster clients fuzz check-server
 
 demo: dependencies
 	$(MAKE) -s --no-print-directory -j$(JOBS) prefix
@@ -46,7 +46,8 @@ OBJS = $(SOURCES:src/%.cpp=build/obj/%.o)
 # rule in mk/engine.mk and chosen at run time.
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
 PG_CXXFLAGS = -std=c++20 -Wextra -Wshadow -Wno-unused-parameter -Wno-missing-field-initializers \
-	-Wno-register -Wno-volatile -Wno-clobbered -fvisibility=hidden -fvisibility-inlines-hidden -MMD -MP
+	-Wno-register -Wno-volatile -Wno-clobbered -fvisibility=hidden -fvisibility-inlines-hidden \
+	-MMD -MP $(WARNINGS)
 SHLIB_LINK = -lstdc++ -lisal -lpthread
 
 # The just-in-time compiler has nothing to inline from a C++ index, and bitcode would need clang.
@@ -69,6 +70,18 @@ include mk/engine.mk
 include mk/shim.mk
 include mk/test.mk
 include mk/bench.mk
+
+# A recipe that writes a text into the target unless it says so already: what depends on the target is
+# made anew when the text changes, and only then.
+written = @mkdir -p $(@D); [ "$$(cat $@ 2>/dev/null)" = '$(strip $1)' ] || echo '$(strip $1)' >$@
+
+.PHONY: FORCE
+
+# Objects compiled for another server would link with this one's and break it. The engine knows none.
+build/obj/server: FORCE
+	$(call written,$(VERSION) $(pkglibdir))
+
+$(filter-out build/obj/engine/%,$(OBJS)): build/obj/server
 
 build/obj/%.o: src/%.cpp
 	@mkdir -p $(@D)

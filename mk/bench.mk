@@ -18,10 +18,10 @@ BENCH_FLAGS = -std=c++20 -O3 -march=native -fopenmp-simd -Wall -Wextra -Wshadow 
 # their own only.
 BENCHES = $(patsubst %.cpp,build/%,$(wildcard bench/*/*_benchmark.cpp))
 KERNELS_BENCH = build/bench/kernels/kernels_benchmark
-plain_objects = $(patsubst %.cpp,build/unit-plain/%.o,$(1))
+engine_objects = $(patsubst src/%.cpp,build/obj/%.o,$(1))
 
-$(KERNELS_BENCH): $(call plain_objects,$(filter src/engine/distance/% src/engine/base/%,$(ENGINE_SOURCES)))
-$(filter-out $(KERNELS_BENCH),$(BENCHES)): $(call plain_objects,$(ENGINE_SOURCES))
+$(KERNELS_BENCH): $(call engine_objects,$(filter src/engine/distance/% src/engine/base/%,$(ENGINE_SOURCES)))
+$(filter-out $(KERNELS_BENCH),$(BENCHES)): $(call engine_objects,$(ENGINE_SOURCES))
 
 build/bench/%_benchmark: bench/%_benchmark.cpp
 	@mkdir -p $(@D)

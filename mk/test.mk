@@ -6,15 +6,33 @@
 #   make pgtap       catalog contracts
 #   make cluster     pytest against private clusters: crash, recovery, DDL, concurrency
 #   make check-server SERVER=18
-#                    SQL, catalog, upgrade and some cluster tests on another server (16 too)
+#                    SQL, catalog, upgrade and some cluster tests on another server (16 and 17 too)
 #   make clients     client libraries and ORMs made for pgvector (CLIENTS=node for one folder)
 #   make fuzz        each parser for FUZZ_SECONDS
+#   make other-compiler
+#                    what clang says about the PostgreSQL side; units and fuzzers are compiled by it
 
-.PHONY: check-server layout unit units unit-plain unit-asan unit-tsan prefix regress pgtap cluster clients fuzz \
-	fuzzers
+.PHONY: check-server layout other-compiler unit units unit-plain unit-asan unit-tsan prefix regress \
+	pgtap cluster clients fuzz fuzzers
 
 layout: $(OBJS)
 	scripts/check-layout
+
+# Both compilers warn about what the other one lets pass.
+CLANGXX = clang++-14
+CLANG_CHECKED = $(patsubst src/%.cpp,build/clang/%.checked,$(filter-out src/engine/%,$(SOURCES)))
+
+build/clang/%.checked: src/%.cpp build/obj/server
+	@mkdir -p $(@D)
+	@echo "CLANG $<"
+	@$(CLANGXX) $(CXXFLAGS) $(CPPFLAGS) -Werror -Wno-unknown-warning-option \
+		-Wno-deprecated-volatile -MF $(@:.checked=.d) -MT $@ \
+		-fsyntax-only $<
+	@touch $@
+
+other-compiler: $(CLANG_CHECKED)
+
+-include $(CLANG_CHECKED:.checked=.d)
 
 # --- A private prefix: the server's own binaries with dvec installed beside them ---
 # PostgreSQL finds its library and share folders relative to its executable, so a copied executable in
@@ -23,31 +41,52 @@ prefix: all vector-shim
 	scripts/make-prefix build/prefix
 
 # --- Engine units ---
+# A flavour is a way to compile the tests and the engine. `plain` compiles the tests only and tests the
+# objects that are shipped. The engine with clang's sanitizers serves the fuzzers too: it counts what
+# they reach. Line numbers are all that a failure needs of debugging information, and they compile in
+# two thirds of the time.
 UNIT_SOURCES := $(shell find test/unit/ -name '*.cpp')
 ENGINE_SOURCES := $(filter src/engine/%,$(SOURCES))
 # What of the PostgreSQL side sees no header of the server.
 PURE_SOURCES := src/postgres/planner/monotone.cpp
-UNIT_FLAGS = -std=c++20 -g -Wall -Wextra -Wshadow -Isrc -I. -MMD -MP $(UNIT_EXTRA)
+UNIT_FLAGS = -std=c++20 -O1 -g1 -Wall -Wextra -Wshadow -Isrc -I. -MMD -MP $(UNIT_EXTRA)
 UNIT_LIBS = -lgtest -lgtest_main -lisal -lpthread
 
-unit_flags_plain := -O2
-unit_flags_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-unit_flags_tsan := -O1 -fsanitize=thread
+# What clang's sanitizers find has names and line numbers by this.
+export ASAN_SYMBOLIZER_PATH := $(shell command -v llvm-symbolizer-14)
+
+unit_subjects := $(ENGINE_SOURCES) $(PURE_SOURCES)
+
+unit_compiler_plain = $(CXX)
+unit_flags_plain :=
+unit_objects_plain := $(unit_subjects:src/%.cpp=build/obj/%.o)
+
+unit_compiler_asan = $(CLANGXX)
+unit_flags_asan := -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all
+unit_objects_asan := $(unit_subjects:%.cpp=build/unit-asan/%.o)
+
+unit_compiler_tsan = $(CXX)
+unit_flags_tsan := -fsanitize=thread
+unit_objects_tsan := $(unit_subjects:%.cpp=build/unit-tsan/%.o)
 
 define unit_flavour
-build/unit-$1/%.o: %.cpp
+build/unit-$1/flags: FORCE
+	$$(call written,$$(unit_compiler_$1) $$(UNIT_FLAGS) $$(unit_flags_$1))
+
+build/unit-$1/%.o: %.cpp build/unit-$1/flags
 	@mkdir -p $$(@D)
 	@echo "CXX $1 $$<"
-	@$$(CXX) $$(UNIT_FLAGS) $$(unit_flags_$1) $$(call isa_flags,$$<) -c -o $$@ $$<
+	@$$(unit_compiler_$1) $$(UNIT_FLAGS) $$(WARNINGS) $$(unit_flags_$1) $$(call isa_flags,$$<) -c -o $$@ $$<
 
-build/unit-$1/units: $$(patsubst %.cpp,build/unit-$1/%.o,$$(ENGINE_SOURCES) $$(PURE_SOURCES) $$(UNIT_SOURCES))
+build/unit-$1/units: $$(unit_objects_$1) $$(UNIT_SOURCES:%.cpp=build/unit-$1/%.o)
 	@echo "LINK $$@"
-	@$$(CXX) $$(unit_flags_$1) -o $$@ $$^ $$(UNIT_LIBS)
+	@$$(unit_compiler_$1) $$(unit_flags_$1) -o $$@ $$^ $$(UNIT_LIBS)
 
 unit-$1: build/unit-$1/units
 	$$< --gtest_brief=1 $$(if $$(FILTER),--gtest_filter='$$(FILTER)')
 
--include $$(patsubst %.cpp,build/unit-$1/%.d,$$(ENGINE_SOURCES) $$(PURE_SOURCES) $$(UNIT_SOURCES))
+-include $$(patsubst %.cpp,build/unit-$1/%.d,$$(unit_subjects) $$(UNIT_SOURCES))
 endef
 $(foreach flavour,plain asan tsan,$(eval $(call unit_flavour,$(flavour))))
 
@@ -83,22 +122,14 @@ clients: prefix
 FUZZ_SECONDS ?= 60
 FUZZERS = $(patsubst test/fuzz/%.cpp,build/fuzz/%,$(wildcard test/fuzz/*_fuzzer.cpp))
 
-FUZZ_FLAGS = -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	-Isrc -I. -MMD -MP
-FUZZ_OBJECTS = $(ENGINE_SOURCES:%.cpp=build/fuzz/obj/%.o)
-
-build/fuzz/obj/%.o: %.cpp
+build/fuzz/%: build/unit-asan/test/fuzz/%.o $(unit_objects_asan)
 	@mkdir -p $(@D)
-	@echo "CXX fuzz $<"
-	@clang++-14 $(FUZZ_FLAGS) $(call isa_flags,$<) -c -o $@ $<
-
-build/fuzz/%: build/fuzz/obj/test/fuzz/%.o $(FUZZ_OBJECTS)
 	@echo "LINK $@"
-	@clang++-14 $(FUZZ_FLAGS) -o $@ $^ -lisal -lpthread
+	@$(CLANGXX) $(unit_flags_asan) -fsanitize=fuzzer -o $@ $^ -lisal -lpthread
 
 fuzzers: $(FUZZERS)
 
--include $(FUZZ_OBJECTS:.o=.d) $(FUZZERS:build/fuzz/%=build/fuzz/obj/test/fuzz/%.d)
+-include $(FUZZERS:build/fuzz/%=build/unit-asan/test/fuzz/%.d)
 
 fuzz: $(FUZZERS)
 	scripts/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)

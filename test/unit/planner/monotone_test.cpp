@@ -116,9 +116,10 @@ class Draw {
     double unit() { return std::uniform_real_distribution<double>()(random_); }
 
     double constant() {
+        constexpr double nan = std::numeric_limits<double>::quiet_NaN();
         constexpr double constants[] = {1,      2,       0.5, -1,       -2,
                                         3,      100,     -0.3, 1e-3,    1e10,
-                                        1e-300, -1e-300, 0,    infinity, std::nan(""),
+                                        1e-300, -1e-300, 0,    infinity, nan,
                                         0.1,    7,       1e300};
         return constants[below(std::size(constants))];
     }
