@@ -60,6 +60,7 @@ OpenIndex *open_for_writing(Relation index) {
     const IndexFile file = compat::file_name(index);
     if (OpenIndex *open = find_open_index(file))
         return open;
+    // A VACUUM with parallel workers cannot try without failing; autovacuum has none.
     if (IsInParallelMode())
         return is_left_to_rebuild(file) ? nullptr : open_relation(index);
     while (!is_left_to_rebuild(file)) {
