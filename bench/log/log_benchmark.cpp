@@ -19,6 +19,13 @@ using namespace dvec;
 
 constexpr std::uint64_t segment_bytes = std::uint64_t{16} << 20;
 
+// For the one process there is.
+class Unshared final : public base::Mutex {
+  public:
+    void lock() override {}
+    void unlock() override {}
+};
+
 class Log {
   public:
     Log() {
@@ -28,7 +35,7 @@ class Log {
         if (::mkdtemp(pattern.data()) == nullptr)
             std::abort();
         geometry_ = {.directory = pattern, .segment_bytes = segment_bytes, .identity = 1};
-        auto opened = log::Writer::open(base::posix_file_system(), geometry_, state_);
+        auto opened = log::Writer::open(base::posix_file_system(), geometry_, state_, sync_lock_);
         if (!opened.ok())
             std::abort();
         writer_ = std::move(opened).value();
@@ -63,6 +70,7 @@ class Log {
 
   private:
     log::SharedState state_{};
+    Unshared sync_lock_;
     log::Geometry geometry_;
     std::unique_ptr<log::Writer> writer_;
 };

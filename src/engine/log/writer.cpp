@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cassert>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "engine/base/checksum.hpp"
@@ -52,17 +53,19 @@ Draft::Draft(RecordType type, std::uint64_t lsn, std::span<const std::byte> firs
 
 std::size_t Draft::record_bytes() const noexcept { return log::record_bytes(payload_bytes()); }
 
-Writer::Writer(base::FileSystem &file_system, Geometry geometry, SharedState &state) noexcept
+Writer::Writer(base::FileSystem &file_system, Geometry geometry, SharedState &state,
+               base::Mutex &sync_lock) noexcept
     : file_system_(file_system),
       geometry_(std::move(geometry)),
       state_(state),
+      sync_lock_(sync_lock),
       mapped_generation_(state.generation.load(std::memory_order_acquire)) {}
 
 base::Result<std::unique_ptr<Writer>> Writer::open(base::FileSystem &file_system, Geometry geometry,
-                                                   SharedState &state) {
+                                                   SharedState &state, base::Mutex &sync_lock) {
     return base::guarded([&]() -> base::Result<std::unique_ptr<Writer>> {
         DVEC_TRY(validate(geometry));
-        return std::unique_ptr<Writer>(new Writer(file_system, std::move(geometry), state));
+        return std::unique_ptr<Writer>(new Writer(file_system, std::move(geometry), state, sync_lock));
     });
 }
 
@@ -181,10 +184,20 @@ base::Status Writer::extend_to(Position end) {
         if (!file.ok())
             return std::move(file).status();
         DVEC_TRY(extend_segment(*file.value(), offset, bytes));
-        DVEC_TRY(sync_file(*file.value()));
+        DVEC_TRY(sync_longer_file(*file.value()));
     }
     state_.ready_end.store(end, std::memory_order_release);
     return {};
+}
+
+// The file has records that others may be syncing: were this the call that is told of their loss, they
+// would be told of success before it is noted. Opened for itself, under the lock: what was lost before
+// and told to nobody is told to this file too.
+base::Status Writer::sync_longer_file(base::File &file) {
+    const std::lock_guard hold(sync_lock_);
+    if (state_.sync_failed.load(std::memory_order_acquire) != 0)
+        return {base::Code::io_error, "an earlier sync of the log failed"};
+    return sync_file(file);
 }
 
 base::Status Writer::end_segment(base::Mutex &append, std::uint64_t ahead) {

@@ -48,11 +48,13 @@ class Draft {
 class Writer {
   public:
     // Opens a log for appending (its segments are found by SharedState's positions as needed).
-    // `state` must outlive the writer. Three beginnings: `state` is in use by other processes; or
+    // `state` and `sync_lock`, which the callers of sync() hold among all processes, must outlive the
+    // writer. Three beginnings: `state` is in use by other processes; or
     // it is all zero and the folder holds no log, and prepare() makes the first segment; or it is
     // to be set by begin() or resume().
     static base::Result<std::unique_ptr<Writer>> open(base::FileSystem &file_system,
-                                                      Geometry geometry, SharedState &state);
+                                                      Geometry geometry, SharedState &state,
+                                                      base::Mutex &sync_lock);
 
     // Begins an empty log at `start`, rounded up to a segment's beginning: removes every segment in
     // the folder, whoever wrote it, and sets the whole state. Nobody else may be using the log's
@@ -70,7 +72,7 @@ class Writer {
     // behind the head; where they do not, makes `ahead` bytes behind it ready (of which a full disk may
     // leave some out), in this segment's file and the next ones (zero-filled, durable, so that a
     // later sync has only data to write). Not under the append lock, but serialised by the caller
-    // (one process at a time). Code::no_space changes nothing; after any other failure of the file
+    // (one process at a time). Takes the sync lock while it syncs a file that has records. Code::no_space changes nothing; after any other failure of the file
     // system the index should be given up. Code::limit_exceeded for more than a segment, and when
     // segment numbers have run out.
     base::Status prepare(std::size_t bytes, std::uint64_t ahead = least_ahead);
@@ -110,7 +112,8 @@ class Writer {
     };
     static constexpr std::uint64_t no_segment = ~std::uint64_t{0};
 
-    Writer(base::FileSystem &file_system, Geometry geometry, SharedState &state) noexcept;
+    Writer(base::FileSystem &file_system, Geometry geometry, SharedState &state,
+           base::Mutex &sync_lock) noexcept;
 
     base::Status make_ready(Position needed, Position wished);
     base::Status extend_to(Position end);
@@ -123,6 +126,7 @@ class Writer {
     base::Status clear_behind(Position end);
     template <class Kept>  // of a segment's first position
     base::Status remove_segments_unless(const Kept &kept);
+    base::Status sync_longer_file(base::File &file);
     base::Status sync_segment(std::uint64_t segment);
     base::Status sync_file(base::File &file);
     base::Status sync_all_segments();
@@ -131,6 +135,7 @@ class Writer {
     base::FileSystem &file_system_;
     const Geometry geometry_;
     SharedState &state_;
+    base::Mutex &sync_lock_;
     // The segment of the head and the one after it, each at the index of its number's lowest bit.
     std::array<MappedSegment, 2> mapped_;
     std::uint32_t mapped_generation_;

@@ -179,7 +179,8 @@ Status Compactor::finish(WalFlusher &wal, const std::function<void()> &on_exchan
 
 // As before every checkpoint of an index in use: its log must be there.
 Status Compactor::begin_log() {
-    auto log = log::Writer::open(file_system_, log_geometry(description_), state_.log);
+    auto log = log::Writer::open(file_system_, log_geometry(description_), state_.log,
+                                  locks_.sync);
     if (!log.ok())
         return std::move(log).status();
     return log.value()->prepare(1);

@@ -160,7 +160,8 @@ Status Index::refresh_nodes() {
 Status Index::open_log() {
     if (log_)
         return {};
-    auto writer = log::Writer::open(file_system_, log_geometry(description_), state_.log);
+    auto writer = log::Writer::open(file_system_, log_geometry(description_), state_.log,
+                                  locks_.sync);
     if (!writer.ok())
         return std::move(writer).status();
     log_ = std::move(writer).value();

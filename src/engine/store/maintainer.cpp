@@ -49,7 +49,8 @@ Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_syst
         if (!nodes.ok())
             return std::move(nodes).status();
         maintainer->nodes_ = std::move(nodes).value();
-        auto log = log::Writer::open(file_system, log_geometry(description), state.log);
+        auto log = log::Writer::open(file_system, log_geometry(description), state.log,
+                                     locks.sync);
         if (!log.ok())
             return std::move(log).status();
         maintainer->log_ = std::move(log).value();

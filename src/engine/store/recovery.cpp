@@ -193,7 +193,7 @@ class Recovery {
         if (trust_ == Trust::clean && replay.records > 0)
             need(Repair::every_page, "its log goes on behind a clean shutdown");
 
-        auto writer = log::Writer::open(file_system_, geometry, state_.log);
+        auto writer = log::Writer::open(file_system_, geometry, state_.log, locks_.sync);
         if (!writer.ok())
             return std::move(writer).status();
         if (trust_ == Trust::clean && repair_ == Repair::none) {

@@ -43,8 +43,10 @@ std::vector<Need> &needs() noexcept {
 // index by now; a writer is a few words until it appends.
 PendingError sync_files(IndexEntry *entry) {
     return pending_error(base::guarded([entry]() -> base::Status {
-        auto writer = log::Writer::open(base::posix_file_system(),
-                                        store::log_geometry(describe(*entry)), entry->shared.log);
+        EngineLock lock(entry->sync_lock);
+        auto writer =
+            log::Writer::open(base::posix_file_system(), store::log_geometry(describe(*entry)),
+                              entry->shared.log, lock);
         if (!writer.ok())
             return std::move(writer).status();
         return writer.value()->sync();

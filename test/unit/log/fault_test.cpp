@@ -102,6 +102,39 @@ TEST_F(LogFault, FailedSyncIsFinalForEveryWriter) {
     EXPECT_EQ(log_.replay().records, std::vector<ReadRecord>{record});
 }
 
+// The kernel tells of a loss once, so a file that holds records is made longer, and synced, by nobody while
+// another syncs it.
+TEST_F(LogFault, AFileWithRecordsIsMadeLongerUnderTheSyncLock) {
+    log_.append(1, 100);
+    const log::Position ready = log_.state().ready_end;
+    ASSERT_LT(ready, log_.geometry().segment_bytes);
+    std::uint64_t before = 0, under = 0;
+    log_.sync_lock().on_lock = [&] { before = plan_.count(Operation::sync); };
+    log_.sync_lock().on_unlock = [&] { under += plan_.count(Operation::sync) - before; };
+    const std::uint64_t at_first = plan_.count(Operation::sync);
+    ASSERT_TRUE(log_.writer().prepare(ready + 100'000).ok());
+    EXPECT_EQ(log_.state().ready_end.load() / log_.geometry().segment_bytes, 0u);
+    EXPECT_GE(under, 1u);
+    EXPECT_EQ(under, plan_.count(Operation::sync) - at_first);
+}
+
+// What another was told while this one waited for the lock is final for both.
+TEST_F(LogFault, AFileIsNotMadeLongerAfterALoss) {
+    log_.append(1, 100);
+    const auto other = log_.make_writer();
+    std::uint64_t tried = 0;
+    log_.sync_lock().on_lock = [&] {
+        plan_.fail(Operation::sync, 1, EIO);
+        EXPECT_EQ(other->sync().code(), base::Code::io_error);
+        plan_.heal();
+        tried = plan_.count(Operation::sync);
+    };
+    const log::Position ready = log_.state().ready_end;
+    EXPECT_EQ(log_.writer().prepare(ready + 100'000).code(), base::Code::io_error);
+    EXPECT_EQ(log_.state().ready_end.load(), ready);
+    EXPECT_EQ(plan_.count(Operation::sync), tried) << "never retried";
+}
+
 TEST_F(LogFault, SyncThatCouldNotBeginIsNotFinal) {
     log_.append(1, 100);
     plan_.fail(Operation::open, 1, EMFILE);

@@ -58,7 +58,8 @@ std::size_t payload_size(std::uint32_t node) { return node * 7919 % 40'000; }
 
 // The child's whole life. Ends only by being killed, or with a code that says what went wrong.
 [[noreturn]] void append_forever(const log::Geometry &geometry, Shared &shared) {
-    auto opened = log::Writer::open(base::posix_file_system(), geometry, shared.state);
+    MutexOfNobody sync_lock;  // nobody syncs here
+    auto opened = log::Writer::open(base::posix_file_system(), geometry, shared.state, sync_lock);
     if (!opened.ok())
         _exit(10);
     log::Writer &writer = *opened.value();
@@ -150,6 +151,7 @@ class LogKill : public testing::Test {
 
     TempDirectory directory_;
     log::Geometry geometry_;
+    MutexOfNobody sync_lock_;
     Shared *shared_ = nullptr;
 };
 
@@ -163,7 +165,8 @@ TEST_F(LogKill, EveryAcknowledgedRecordSurvives) {
             return;
         if (round % 3 == 0)
             continue;  // the shared state survives
-        auto writer = log::Writer::open(base::posix_file_system(), geometry_, shared_->state);
+        auto writer = log::Writer::open(base::posix_file_system(), geometry_, shared_->state,
+                                        sync_lock_);
         ASSERT_TRUE(writer.ok());
         if (round % 5 != 4) {
             ASSERT_TRUE(writer.value()->resume(result.report).ok());
@@ -179,7 +182,7 @@ TEST_F(LogKill, EveryAcknowledgedRecordSurvives) {
 // Killed exactly between leaving a segment and writing into the next: the child's next segment
 // loses its pages after it was mapped, so the first store into it is fatal.
 TEST_F(LogKill, BetweenTwoSegments) {
-    auto opened = log::Writer::open(base::posix_file_system(), geometry_, shared_->state);
+    auto opened = log::Writer::open(base::posix_file_system(), geometry_, shared_->state, sync_lock_);
     ASSERT_TRUE(opened.ok());
     log::Writer &writer = *opened.value();
     const auto append = [&](std::uint32_t node, std::size_t size) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -66,6 +67,25 @@ inline ReplayResult replay_all(const log::Geometry &geometry, log::Position from
     return result;
 }
 
+// A lock that one thread takes, and that tells when.
+class MutexOfNobody final : public base::Mutex {
+  public:
+    void lock() override {
+        ++held;
+        if (on_lock)
+            on_lock();
+    }
+    void unlock() override {
+        if (on_unlock)
+            on_unlock();
+        --held;
+    }
+
+    int held = 0;
+    std::function<void()> on_lock;
+    std::function<void()> on_unlock;
+};
+
 // One process's view of a log, with the loop every appender runs.
 class LogUnderTest {
   public:
@@ -80,7 +100,7 @@ class LogUnderTest {
 
     // A second writer on the same state.
     std::unique_ptr<log::Writer> make_writer() {
-        auto writer = log::Writer::open(file_system_, geometry_, state_);
+        auto writer = log::Writer::open(file_system_, geometry_, state_, sync_lock_);
         EXPECT_TRUE(writer.ok()) << writer.status().message();
         return std::move(writer).value();
     }
@@ -139,6 +159,8 @@ class LogUnderTest {
 
     std::string segment(std::uint64_t number) const { return geometry_.segment_path(number); }
 
+    // Held around sync() by all processes.
+    MutexOfNobody &sync_lock() { return sync_lock_; }
     log::Writer &writer() { return *writer_; }
     log::SharedState &state() { return state_; }
     const log::Geometry &geometry() const { return geometry_; }
@@ -149,6 +171,7 @@ class LogUnderTest {
     base::FileSystem &file_system_;
     log::Geometry geometry_;
     log::SharedState state_{};
+    MutexOfNobody sync_lock_;
     std::unique_ptr<log::Writer> writer_;
 };
 

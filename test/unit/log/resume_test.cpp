@@ -308,12 +308,6 @@ TEST(LogResume, ASegmentGrowsInStepsAndIsCutBackToWhatItHolds) {
     EXPECT_EQ(log.crash_and_resume().records, records);
 }
 
-class MutexOfNobody final : public base::Mutex {
-  public:
-    void lock() override {}
-    void unlock() override {}
-};
-
 // For every place in a segment: the log goes on in the next one, whether records follow or not, and
 // what was before can be discarded.
 TEST(LogResume, AnEndedSegmentIsFollowedByTheNext) {
