@@ -77,7 +77,7 @@ def test_statements(prepared):
         "insert": [f"INSERT INTO items VALUES (-1, '{q}')"],
         "commit": ["SET dvec.wal_sync = commit", f"INSERT INTO items VALUES (-1, '{q}')"],
         "build": ["CREATE TABLE other AS SELECT * FROM items LIMIT 50",
-                  "CREATE INDEX ON other USING hnsw (v vector_l2_ops)", "DROP TABLE other"],
+                  "SET max_parallel_maintenance_workers = 4", "CREATE INDEX ON other USING hnsw (v vector_l2_ops)", "DROP TABLE other"],
         "check": ["SELECT * FROM dvec_check('items_v_idx')"],
         "view": ["SELECT * FROM dvec_indexes"],
     }.items():

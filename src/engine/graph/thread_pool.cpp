@@ -2,7 +2,7 @@
 #include "engine/graph/thread_pool.hpp"
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
 
 #include "engine/base/signals.hpp"
 
@@ -14,8 +14,10 @@ ThreadPool::ThreadPool(unsigned helpers) {
     try {
         for (unsigned number = 1; number <= helpers; ++number)
             threads_.emplace_back([this, number] { serve(number); });
-    } catch (const std::system_error &) {
-        // The limit on threads is reached: go on with those that started.
+    } catch (const std::exception &) {
+        // The limit on threads is reached, or there is no memory for another: go on with those that
+        // started. None of them may be left behind by an exception: its thread object would end the
+        // process.
     }
 }
 

@@ -221,11 +221,18 @@ void wake_worker() noexcept {
 bool worker_runs() noexcept { return the_registry->worker_latch.load() != nullptr; }
 
 std::string index_directory(const IndexFile &file) {
-    std::string name =
-        "dvec/" + std::to_string(file.tablespace) + "_" + std::to_string(file.database) + "_";
-    if (file.backend != InvalidBackendId)
-        name += "t" + std::to_string(file.backend) + "_";
-    return name + std::to_string(file.number);
+    char path[MAXPGPATH];
+    write_index_directory(file, path);
+    return path;
+}
+
+void write_index_directory(const IndexFile &file, char (&path)[MAXPGPATH]) noexcept {
+    if (file.backend == InvalidBackendId)
+        snprintf(path, sizeof path, "%s/%u_%u_%u", sidecar_root, file.tablespace, file.database,
+                 file.number);
+    else
+        snprintf(path, sizeof path, "%s/%u_%u_t%d_%u", sidecar_root, file.tablespace,
+                 file.database, file.backend, file.number);
 }
 
 store::Description describe(const IndexEntry &entry) {

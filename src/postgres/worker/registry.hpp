@@ -181,6 +181,8 @@ bool worker_runs() noexcept;
 // "dvec/<tablespace>_<database>_<number>", relative to the data directory, where every server
 // process stays. Temporary relations have "t<backend>_" before the number.
 std::string index_directory(const IndexFile &file);
+// The same without taking memory.
+void write_index_directory(const IndexFile &file, char (&path)[MAXPGPATH]) noexcept;
 // Takes Registry::lock.
 store::Description describe(const IndexEntry &entry);
 

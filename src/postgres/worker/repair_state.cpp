@@ -3,6 +3,7 @@
 #include "postgres/worker/repair_state.hpp"
 
 #include <algorithm>
+#include <unistd.h>
 
 #include "engine/base/file.hpp"
 
@@ -33,11 +34,13 @@ void tell_all(IndexEntry *entry) {
 
 }  // namespace
 
-// Without a checkpoint nobody believes the folder.
+// Without a checkpoint nobody believes the folder. Not even without memory may one be left that says
+// more than is true, so the path is made in place.
 void remove_checkpoint(const IndexEntry *entry) noexcept {
-    (void)base::guarded([&] {
-        return base::posix_file_system().remove(index_directory(entry->file) + "/checkpoint");
-    });
+    char path[MAXPGPATH];
+    write_index_directory(entry->file, path);
+    strlcat(path, "/checkpoint", sizeof path);
+    (void)unlink(path);
 }
 
 void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept {
