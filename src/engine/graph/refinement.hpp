@@ -39,14 +39,19 @@ class Refinement {
             use(node);
     }
 
-    // The farthest node, by its distance; all are measured for that. Must not be empty.
-    Ranked farthest(SearchContext &context) {
+    // The farthest node for which `counts` is true, by its distance; all are measured for that.
+    // `none` where there is no such node.
+    template <class Counts>
+    Ranked farthest(SearchContext &context, Ranked none, Counts counts) {
         ordered_.clear();
         for (; !heap_.empty(); take())
             ordered_.push_back(nearest(context));
         for (const Ranked node : ordered_)
             heap_.add(node);
-        return ordered_.back();
+        for (std::size_t i = ordered_.size(); i-- > 0;)
+            if (counts(ordered_[i].id()))
+                return ordered_[i];
+        return none;
     }
 
     std::size_t memory_bytes() const noexcept {

@@ -312,7 +312,8 @@ bool Search::Progress::walk_is_lost() const noexcept {
 // the others are nearer than some of those taken: they come in their place, too, and stay where
 // they are, so that a later round meets them again and knows them for returned.
 void Search::Progress::settle_edge() {
-    edge_ = walked_.farthest(context_);
+    // Rows of open places say nothing about how far the walk has come; they wait.
+    edge_ = walked_.farthest(context_, edge_, [this](NodeId id) { return !measured_apart(id); });
     edge_is_exact_ = true;
     const auto take_nearer = [this](Candidate marked) {
         if (const Candidate estimate = unmarked(marked); context_.likely_bound(estimate) <= edge_)

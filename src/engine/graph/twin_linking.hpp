@@ -92,7 +92,11 @@ class TwinLinking {
             [&](NodeId other) {
                 return other <= id && has_place(place_of_linked(other));
             });
-        return place_of_linked(found);
+        const NodeId place = place_of_linked(found);
+        // Only where another has written into the files.
+        if (place != found && !copies_.is_near(nodes_.vector(place), nodes_.vector(id)))
+            return id;
+        return place;
     }
 
     // A batch: its twins, and the end, when no reader takes them for linked yet. The node of one
