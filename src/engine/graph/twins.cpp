@@ -146,7 +146,7 @@ void append_twin(NodeStore &nodes, NodeId node, NodeId last, NodeId twin,
     nodes.slot(twin)->link_count.store(0, std::memory_order_relaxed);
     words[0].store(node, std::memory_order_relaxed);
     words[twin_first_near].store(last == node && near ? twin + 1 : 0, std::memory_order_relaxed);
-    words[twin_node_checksum].store(near ? nodes.slot(node)->checksum : 0,
+    words[twin_node_checksum].store(near ? near_twin_mark(nodes, node) : 0,
                                     std::memory_order_relaxed);
     nodes.slot(twin)->twin.store(twin_mark, std::memory_order_release);
     if (const NodeId first = next_twin(nodes, node, node, twin); near && first != nobody) {
@@ -162,7 +162,7 @@ void append_twin(NodeStore &nodes, NodeId node, NodeId last, NodeId twin,
 bool is_sound_twin(const NodeStore &nodes, NodeId twin) noexcept {
     const NodeId node = named_node(nodes, twin);
     return nodes.links(twin)[twin_node_checksum].load(std::memory_order_relaxed) ==
-               nodes.slot(node)->checksum ||
+               near_twin_mark(nodes, node) ||
            std::memcmp(nodes.vector(node), nodes.vector(twin), nodes.layout().vector_bytes) == 0;
 }
 

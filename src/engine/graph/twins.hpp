@@ -62,6 +62,11 @@ inline NodeId next_twin(const NodeStore &nodes, NodeId node, NodeId id, NodeId b
 // Of a twin's link words, beside the first.
 enum TwinWord : std::size_t { twin_first_near = 1, twin_node_checksum = 2 };
 
+// What stands there in near twins of the node; never 0.
+inline std::uint32_t near_twin_mark(const NodeStore &nodes, NodeId node) noexcept {
+    const std::uint32_t checksum = nodes.slot(node)->checksum;
+    return checksum != 0 ? checksum : 1;
+}
 inline bool is_near_twin(const NodeStore &nodes, NodeId twin) noexcept {
     return nodes.links(twin)[twin_node_checksum].load(std::memory_order_relaxed) != 0;
 }
