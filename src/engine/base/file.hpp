@@ -60,8 +60,8 @@ class Mapping {
     // nothing happens.
     void populate(std::size_t begin, std::size_t end) const noexcept;
 
-    // Tells the system how this mapping will be read from now on, when pages of it are not in memory.
-    // A hint; where the system cannot take it, nothing happens.
+    // Tells the system how this mapping will be read from now on, when pages of it are not in
+    // memory. A hint; where the system cannot take it, nothing happens.
     void expect(Reading reading) const noexcept;
 
   private:
@@ -113,8 +113,8 @@ enum class OpenMode : std::uint8_t {
     create       // must not exist; read and write
 };
 
-// Names and folders. Files are created with mode 0640, folders with 0750, less what the umask of the
-// process takes: that of a server takes the group's part unless its data directory grants it.
+// Names and folders. Files are created with mode 0640, folders with 0750, less what the umask of
+// the process takes: that of a server takes the group's part unless its data directory grants it.
 class FileSystem {
   public:
     virtual ~FileSystem() = default;

@@ -1,6 +1,6 @@
-// What a process keeps until it is gone. Nothing in it needs to be released before, and at the end of
-// a process, where the order of destruction is nobody's choice, nothing is. Made in place, so that
-// the first use cannot fail for want of memory.
+// What a process keeps until it is gone. Nothing in it needs to be released before, and at the end
+// of a process, where the order of destruction is nobody's choice, nothing is. Made in place, so
+// that the first use cannot fail for want of memory.
 #pragma once
 
 #include <cstddef>

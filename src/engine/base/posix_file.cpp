@@ -24,7 +24,8 @@ Status failure(const char *action, const std::string &path) {
     return Status::from_errno(error_number, quoted(action, path));
 }
 
-// STATX_MNT_ID_UNIQUE, for headers older than the kernel. A kernel that does not know it ignores it.
+// STATX_MNT_ID_UNIQUE, for headers older than the kernel. A kernel that does not know it ignores
+// it.
 constexpr unsigned unique_mount_id = 0x4000;
 
 template <class Call>
@@ -294,7 +295,8 @@ void Mapping::populate(std::size_t begin, std::size_t end) const noexcept {
 
 void Mapping::expect(Reading reading) const noexcept {
     if (data_ != nullptr)
-        (void)::madvise(data_, size_, reading == Reading::scattered ? MADV_RANDOM : MADV_SEQUENTIAL);
+        (void)::madvise(data_, size_,
+                        reading == Reading::scattered ? MADV_RANDOM : MADV_SEQUENTIAL);
 }
 
 FileSystem &posix_file_system() noexcept {

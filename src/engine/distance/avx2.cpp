@@ -335,8 +335,8 @@ constexpr Kernel rows[] = {
     cosine_row<cosine_parts<float>>(
         "float32 cosine avx2", {distance<float, Product>, four_distances<float, Product>},
         {distance<float, Product, Code>, four_distances<float, Product, Code>}),
-    half_cosine_row<cosine_parts<Half>>(
-        "float16 cosine avx2", {distance<Half, Product>, four_distances<Half, Product>}),
+    half_cosine_row<cosine_parts<Half>>("float16 cosine avx2",
+                                        {distance<Half, Product>, four_distances<Half, Product>}),
     hamming_row<Bits>("bit hamming avx2"),
     jaccard_row<Bits>("bit jaccard avx2"),
 };

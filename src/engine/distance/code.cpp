@@ -199,13 +199,12 @@ float inverse_of_root(float square) {
 
 float inverse_length(const float *vector, std::size_t dimensions) {
     Floats even{}, odd{};
-    for_each_block(vector, dimensions, 0,
-                   [&](const float *elements, std::size_t, std::size_t) {
-                       const Floats first = load(elements);
-                       const Floats second = load(elements + width);
-                       even += first * first;
-                       odd += second * second;
-                   });
+    for_each_block(vector, dimensions, 0, [&](const float *elements, std::size_t, std::size_t) {
+        const Floats first = load(elements);
+        const Floats second = load(elements + width);
+        even += first * first;
+        odd += second * second;
+    });
     return inverse_of_root(sum(even + odd));
 }
 

@@ -20,8 +20,8 @@ static float cosine(const void *a, const void *b, size_t dimensions) {
     return static_cast<float>(whole_cosine<parts>(a, b, dimensions));
 }
 
-// To a vector whose squares vanish, everything is at distance 0 or 2 by the sums in float: in a graph
-// it would be the nearest neighbour of half of the nodes.
+// To a vector whose squares vanish, everything is at distance 0 or 2 by the sums in float: in a
+// graph it would be the nearest neighbour of half of the nodes.
 template <CosinePartsFunction parts>
 static float direction(const void *a, const void *b, size_t dimensions) {
     const CosineParts sums = parts(a, b, dimensions);

@@ -1,5 +1,5 @@
-// The three sums a cosine is made of, and the distance that is made from them: once for the operators
-// and for the index, which therefore agree to the last bit.
+// The three sums a cosine is made of, and the distance that is made from them: once for the
+// operators and for the index, which therefore agree to the last bit.
 //
 // No library header may be included here; kernel_table.hpp says why.
 #pragma once
@@ -19,7 +19,8 @@ static inline double clamp_cosine(double cosine) {
     return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
 }
 
-// From 0 to 2, or NaN where a sum left the range of floats or vanished and the others do not decide.
+// From 0 to 2, or NaN where a sum left the range of floats or vanished and the others do not
+// decide.
 static inline double cosine_distance(CosineParts parts) {
     // One root of the product, which in double neither overflows nor underflows.
     const double norms = __builtin_sqrt(static_cast<double>(parts.squared_norm_a) *

@@ -119,8 +119,8 @@ std::size_t Kernel::vector_bytes(std::size_t dimensions) const {
 }
 
 std::size_t Kernel::vector_code_bytes(std::size_t dimensions) const {
-    const bool measured = metric == Metric::l2_squared || metric == Metric::inner_product ||
-                          metric == Metric::cosine;
+    const bool measured =
+        metric == Metric::l2_squared || metric == Metric::inner_product || metric == Metric::cosine;
     if (element != Element::float32 || !measured || dimensions < least_coded_dimensions) {
         return 0;
     }

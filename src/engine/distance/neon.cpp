@@ -321,8 +321,8 @@ constexpr Kernel rows[] = {
     cosine_row<cosine_parts<float>>(
         "float32 cosine neon", {distance<float, Product>, four_distances<float, Product>},
         {distance<float, Product, Code>, four_distances<float, Product, Code>}),
-    half_cosine_row<cosine_parts<Half>>(
-        "float16 cosine neon", {distance<Half, Product>, four_distances<Half, Product>}),
+    half_cosine_row<cosine_parts<Half>>("float16 cosine neon",
+                                        {distance<Half, Product>, four_distances<Half, Product>}),
     hamming_row<Bits>("bit hamming neon"),
     jaccard_row<Bits>("bit jaccard neon"),
 };

@@ -131,8 +131,7 @@ constexpr Kernel rows[] = {
     {Element::float16, Metric::l1, distance<Half, AbsoluteDifference>,
      four_by_one<distance<Half, AbsoluteDifference>>, "float16 l1 scalar"},
     cosine_row<cosine_parts<float>>(
-        "float32 cosine scalar",
-        {distance<float, Product>, four_by_one<distance<float, Product>>},
+        "float32 cosine scalar", {distance<float, Product>, four_by_one<distance<float, Product>>},
         {distance<float, Product, Code>, four_by_one<distance<float, Product, Code>>}),
     half_cosine_row<cosine_parts<Half>>(
         "float16 cosine scalar", {distance<Half, Product>, four_by_one<distance<Half, Product>>}),

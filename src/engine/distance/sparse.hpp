@@ -5,8 +5,8 @@
 //     [count: uint32][squared norm: float][indices: int32 x count][values: float x count]
 //
 // Indices ascend and begin at 0. In an index the bytes up to the size of a vector with
-// `indexed_capacity` elements are zero, for slots have one size. Only what is measured by cosine has
-// its squared norm there; otherwise these bytes are zero.
+// `indexed_capacity` elements are zero, for slots have one size. Only what is measured by cosine
+// has its squared norm there; otherwise these bytes are zero.
 //
 // Distances are summed in float in the order of the indices, two vectors merged, one rounding for
 // each term and each addition. They are the same under every instruction set.

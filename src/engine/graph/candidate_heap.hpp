@@ -1,5 +1,5 @@
-// Nodes set aside, of which the nearest may be wanted later, or never. Adding is an append; order is
-// made only when something is taken out, because most searches end without ever doing so.
+// Nodes set aside, of which the nearest may be wanted later, or never. Adding is an append; order
+// is made only when something is taken out, because most searches end without ever doing so.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// What distances to codes (distance/code.hpp) say of those to the vectors themselves; and, for cosine,
-// inner products of vectors in full: a code without an error.
+// What distances to codes (distance/code.hpp) say of those to the vectors themselves; and, for
+// cosine, inner products of vectors in full: a code without an error.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +29,8 @@ class CodeJudge {
         if (metric_ == distance::Metric::cosine)
             inverse_length_ =
                 kernel.element == distance::Element::float16
-                    ? distance::inverse_length(static_cast<const distance::Half *>(query), dimensions)
+                    ? distance::inverse_length(static_cast<const distance::Half *>(query),
+                                               dimensions)
                     : distance::inverse_length(static_cast<const float *>(query), dimensions);
     }
 
@@ -59,8 +60,8 @@ class CodeJudge {
     }
 
     // Whether a distance to a code says which of several vectors is nearer. A Euclidean one must be
-    // several times what the code is away from its vector; an error of the others is a small part of
-    // both lengths, or infinite. One that left float's range says nothing.
+    // several times what the code is away from its vector; an error of the others is a small part
+    // of both lengths, or infinite. One that left float's range says nothing.
     bool reliable(float distance, float error) const noexcept {
         constexpr float times = 8;
         const float limit = euclidean() ? distance : std::numeric_limits<float>::max();
@@ -78,10 +79,11 @@ class CodeJudge {
             return root * root * (1 - rounding_);
         }
         if (metric_ == distance::Metric::cosine)
-            // With k * u of float32.hpp: the dot products, with their roundings, differ by the error
-            // times the query's length. Of a cosine, which is at most 1, the operator's root of the
-            // product of squares makes k * u, and the two lengths here as much, and a few u: half of
-            // 4 * k * u. The error is divided by such a length, too. Of 0 and NaN the greater is 0.
+            // With k * u of float32.hpp: the dot products, with their roundings, differ by the
+            // error times the query's length. Of a cosine, which is at most 1, the operator's root
+            // of the product of squares makes k * u, and the two lengths here as much, and a few u:
+            // half of 4 * k * u. The error is divided by such a length, too. Of 0 and NaN the
+            // greater is 0.
             return std::max(0.0f, distance - error * (1 + rounding_) - rounding_);
         // Infinite lengths and errors tell nothing.
         const float least = distance - length_ * error;

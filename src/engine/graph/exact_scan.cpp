@@ -104,7 +104,8 @@ Status ExactStream::fill(SearchContext &context) {
     if (counting)
         chunk_size_ = largest_chunk;
     else
-        // Twice as many are gathered as are kept, so that cutting back is paid by as many additions.
+        // Twice as many are gathered as are kept, so that cutting back is paid by as many
+        // additions.
         chunk_.reserve(2 * chunk_size_);
     std::uint64_t within = 0;
     Ranked nearest_outside = Ranked::last();

@@ -13,8 +13,8 @@ namespace dvec::graph {
 // Adds every live node of [first, last) to `found`. Code::interrupted leaves `found` incomplete.
 base::Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &found);
 
-// How many linked nodes are not farther than context.count_within, by a sample of them: the same for
-// the same nodes.
+// How many linked nodes are not farther than context.count_within, by a sample of them: the same
+// for the same nodes.
 std::uint64_t estimate_within(SearchContext &context);
 
 // Streams the linked nodes whose distances lie in an interval, nearest first, in bounded memory:

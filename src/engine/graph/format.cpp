@@ -22,8 +22,8 @@ Layout layout_of(const distance::Kernel &kernel, std::uint32_t dimensions, std::
     const auto code_bytes = static_cast<std::uint32_t>(kernel.vector_code_bytes(dimensions));
     auto lengths = Lengths::none;
     if (kernel.product != nullptr && code_bytes == 0)
-        lengths = kernel.element == distance::Element::float16 ? Lengths::of_halves
-                                                               : Lengths::of_floats;
+        lengths =
+            kernel.element == distance::Element::float16 ? Lengths::of_halves : Lengths::of_floats;
     return Layout::make(m, static_cast<std::uint32_t>(kernel.vector_bytes(dimensions)), code_bytes,
                         lengths);
 }

@@ -1,6 +1,6 @@
 // What hnswlib's constructor leaves as it comes and its destructor frees: the memory of slots and
-// lists, which is a mapping's here. A base of its own, complete before anything else of a linker can
-// fail, and with the last word at the end. A template, so that hnswlib is included by its user.
+// lists, which is a mapping's here. A base of its own, complete before anything else of a linker
+// can fail, and with the last word at the end. A template, so that hnswlib is included by its user.
 #pragma once
 
 namespace dvec::graph {

@@ -1,6 +1,6 @@
-// Vectors so nearly equal that they are one for all who are not among them: copies with the noise of
-// another processor, another rounding, another normalisation. This says who is the near copy of a
-// node, and how near to a query one can be at most.
+// Vectors so nearly equal that they are one for all who are not among them: copies with the noise
+// of another processor, another rounding, another normalisation. This says who is the near copy of
+// a node, and how near to a query one can be at most.
 #pragma once
 
 #include <algorithm>
@@ -78,8 +78,8 @@ class NearCopies {
         return apart(node, other) <= reach(node);
     }
 
-    // What Kernel::whole_distance from the query to a near copy of `node` is at least, where that to
-    // the node is at least `whole`.
+    // What Kernel::whole_distance from the query to a near copy of `node` is at least, where that
+    // to the node is at least `whole`.
     double least(double whole, const void *node, const void *query) const {
         constexpr double nothing = -std::numeric_limits<double>::infinity();
         // What rounding may have made of one or the other.

@@ -1,5 +1,5 @@
-// Distances between nodes as the linker needs them: who is near a node, who stands in whose way, and
-// who is a near copy of whom.
+// Distances between nodes as the linker needs them: who is near a node, who stands in whose way,
+// and who is a near copy of whom.
 #pragma once
 
 #include <algorithm>
@@ -30,17 +30,17 @@ class NodeDistances {
 
     // By the vector of the one and, where there are codes, the code of the other.
     float between(NodeId a, NodeId b) const {
-        return measure_(nodes_.vector(a), reinterpret_cast<const std::byte *>(nodes_.slot(b)) +
-                                              measured_offset_);
+        return measure_(nodes_.vector(a),
+                        reinterpret_cast<const std::byte *>(nodes_.slot(b)) + measured_offset_);
     }
 
     // NeighbourSelection::keep_diverse among the candidates of a node.
     //
-    // A long vector has a larger inner product with everyone than a short one in the same direction.
-    // By that measure alone whoever is longest crowds out all others: every list would hold a few
-    // long vectors, and whatever is nearest to a query in another direction would be reached by no
-    // link. So a neighbour counts as crowded only by one who is nearer to it in Euclidean distance as
-    // well:
+    // A long vector has a larger inner product with everyone than a short one in the same
+    // direction. By that measure alone whoever is longest crowds out all others: every list would
+    // hold a few long vectors, and whatever is nearest to a query in another direction would be
+    // reached by no link. So a neighbour counts as crowded only by one who is nearer to it in
+    // Euclidean distance as well:
     //
     //     |k - c|^2 < |n - c|^2  <=>  (|k|^2 - |n|^2) / 2 - k.c < -n.c
     //

@@ -101,8 +101,8 @@ struct Growth {
     std::uint64_t limit;  // records that may ever fit
 };
 
-// Steps in proportion to the file keep calls rare where rows are many, and space where they are few.
-// When the disk cannot take an ample step it may still take what is really needed.
+// Steps in proportion to the file keep calls rare where rows are many, and space where they are
+// few. When the disk cannot take an ample step it may still take what is really needed.
 Status grow(const Growth &growth) {
     if (growth.needed > growth.limit)
         return Status(Code::limit_exceeded,

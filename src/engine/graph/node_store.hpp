@@ -37,19 +37,19 @@ class NodeStore {
 
     // Opens and maps both files, and closes them: from then on only their mappings stay. Growing,
     // syncing and looking at a file opens it for the moment, and is Code::not_found when it is gone
-    // by then, Code::corrupt when another has its name. The headers must match `params`: Code::mismatch when the identity
-    // or shape differs, Code::corrupt when a header is damaged, Code::unsupported for another
-    // version. `state` is shared with the other parties and must outlive the store. Where
-    // its capacities are 0, as they are for the first party, they are set to what the files' sizes
-    // allow; nothing else is changed.
+    // by then, Code::corrupt when another has its name. The headers must match `params`:
+    // Code::mismatch when the identity or shape differs, Code::corrupt when a header is damaged,
+    // Code::unsupported for another version. `state` is shared with the other parties and must
+    // outlive the store. Where its capacities are 0, as they are for the first party, they are set
+    // to what the files' sizes allow; nothing else is changed.
     static base::Result<std::unique_ptr<NodeStore>> open(base::FileSystem &file_system,
                                                          const Params &params, SharedState &state);
 
     // Makes disk space for `extra` more slots beyond `allocated` (or blocks beyond
-    // `upper_allocated`), growing in steps of a sixteenth of the file. Not to be run by two parties at once: the caller
-    // serialises (slots and blocks are independent of each other). No slot is allocated, no mapping
-    // changes: refresh() before the new slots are used. Code::no_space changes nothing;
-    // Code::limit_exceeded beyond max_nodes.
+    // `upper_allocated`), growing in steps of a sixteenth of the file. Not to be run by two parties
+    // at once: the caller serialises (slots and blocks are independent of each other). No slot is
+    // allocated, no mapping changes: refresh() before the new slots are used. Code::no_space
+    // changes nothing; Code::limit_exceeded beyond max_nodes.
     base::Status reserve_slots(std::uint32_t extra);
     base::Status reserve_upper_blocks(std::uint32_t extra);
 
@@ -192,7 +192,8 @@ class NodeStore {
     std::byte *blocks_ = nullptr;  // block 0, inside that of `upper`
     std::uint32_t mapped_slots_ = 0;
     std::uint32_t mapped_blocks_ = 0;
-    // What was expected last, if anything. Threads that disagree mislead the system and nobody else.
+    // What was expected last, if anything. Threads that disagree mislead the system and nobody
+    // else.
     static constexpr std::uint8_t nothing_expected = 0xFF;
     mutable std::atomic<std::uint8_t> expected_{nothing_expected};
 };

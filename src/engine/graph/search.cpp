@@ -31,7 +31,7 @@ class AlignedCopy {
         if (size > size_) {
             bytes_.reset();
             bytes_.reset(
-                static_cast<std::byte *>(::operator new(size, std::align_val_t{cache_line})));
+                static_cast<std::byte *>(::operator new (size, std::align_val_t{cache_line})));
             size_ = size;
         }
         std::memcpy(bytes_.get(), data, size);
@@ -42,7 +42,7 @@ class AlignedCopy {
   private:
     struct Free {
         void operator()(std::byte *bytes) const {
-            ::operator delete(bytes, std::align_val_t{cache_line});
+            ::operator delete (bytes, std::align_val_t{cache_line});
         }
     };
     std::unique_ptr<std::byte, Free> bytes_;
@@ -63,7 +63,8 @@ class Search::Progress {
     const SearchStatistics &statistics() const noexcept { return context_.statistics; }
     std::size_t memory_bytes() const noexcept {
         return sizeof(*this) + query_.memory_bytes() + walk_.memory_bytes() +
-               walked_.memory_bytes() + closed_.memory_bytes() + apart_.memory_bytes() + exact_.memory_bytes() + tail_.memory_bytes() +
+               walked_.memory_bytes() + closed_.memory_bytes() + apart_.memory_bytes() +
+               exact_.memory_bytes() + tail_.memory_bytes() +
                returned_.capacity() * sizeof(NodeId) + started_.capacity() * sizeof(Ranked);
     }
 
@@ -114,7 +115,7 @@ class Search::Progress {
     Params::Rest rest_ = Params::Rest::exact;
     std::uint64_t most_distances_ = 0;
     std::uint64_t distances_of_round_ = 0;  // of the walk's last one
-    bool any_order_ = false;  // is right: no distance from the query is a number
+    bool any_order_ = false;                // is right: no distance from the query is a number
     Phase phase_ = Phase::idle;
     std::size_t taken_ = 0;    // of the results of the walk's last round, into walked_
     bool round_done_ = false;  // the walk has made one, to its end
@@ -194,8 +195,8 @@ Result<std::optional<Hit>> Search::Progress::next() {
             tail_.take();
         } else if (phase_ == Phase::walk) {
             step_behind(nearest);
-            horizon_ = std::max(
-                horizon_, measured_apart(id) ? nearest : nearest.with_id(place(id)));
+            horizon_ =
+                std::max(horizon_, measured_apart(id) ? nearest : nearest.with_id(place(id)));
             last_ = id;
             returned_.push_back(id);
         } else {
@@ -355,8 +356,7 @@ void Search::Progress::set_place_aside(Ranked node) {
 
 // Those that may have a row before the nearest.
 void Search::Progress::open_nearer_places() {
-    while (!closed_.empty() &&
-           (walked_.empty() || closed_.nearest() < walked_.nearest(context_)))
+    while (!closed_.empty() && (walked_.empty() || closed_.nearest() < walked_.nearest(context_)))
         open_place(closed_.take_nearest().id());
 }
 

@@ -75,10 +75,10 @@ class Search {
                        const Params &params);
 
     // The next live hit; nullopt when every live node below the watermarks has been returned, each
-    // exactly once (but for Rest::left_out). Hits come in order of distance, equal twins together and
-    // in order of id, with one exception: what the walk over the graph had missed and is nearer than
-    // hits already returned comes at the very end, in order among itself. After Code::interrupted the
-    // search may be abandoned or continued.
+    // exactly once (but for Rest::left_out). Hits come in order of distance, equal twins together
+    // and in order of id, with one exception: what the walk over the graph had missed and is nearer
+    // than hits already returned comes at the very end, in order among itself. After
+    // Code::interrupted the search may be abandoned or continued.
     base::Result<std::optional<Hit>> next();
 
     // From now on the walk begins no round that would probably bring statistics().distances above

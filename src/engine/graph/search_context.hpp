@@ -28,7 +28,7 @@ struct SearchContext {
     std::size_t first_line = 0;
     std::size_t lines = 0;
     std::size_t vector_lines = 0;  // the same of the vector
-    std::uint64_t next_poll = 0;  // in distances
+    std::uint64_t next_poll = 0;   // in distances
     SearchStatistics statistics;
     double count_within = 0;  // Params::count_within; NaN: nothing is counted
 

@@ -50,25 +50,24 @@ class TwinLinking {
         return near;
     }
 
-    // Whether the node `id` becomes a near twin of one of the `nearest` to it. Other threads may ask
-    // as long as nothing is adopted or attached.
+    // Whether the node `id` becomes a near twin of one of the `nearest` to it. Other threads may
+    // ask as long as nothing is adopted or attached.
     bool join(NodeId id, HeapOfCopies nearest, Changes &changes) const {
         const void *vector = nodes_.vector(id);
         // Not quite the reach of the others, and their distances not quite those of codes.
         const double reach = 2 * copies_.reach(vector);
         if (nearest.count() == 0 || nearest[0].apart > reach)
             return false;
-        nearest.measure(
-            reach, [&](NodeId other) { return copies_.apart(nodes_.vector(other), vector); });
+        nearest.measure(reach,
+                        [&](NodeId other) { return copies_.apart(nodes_.vector(other), vector); });
         for (std::size_t i = 0; i < nearest.size(); ++i)
-            if (const NodeId node = nearest[i].id;
-                node < id && chain(node).near < most_near_ &&
-                copies_.is_near(nodes_.vector(node), vector)) {
+            if (const NodeId node = nearest[i].id; node < id && chain(node).near < most_near_ &&
+                                                   copies_.is_near(nodes_.vector(node), vector)) {
                 changes.joined.push_back({id, node});
                 return true;
             }
-        // It becomes a node within a heap that is too large, or is none: whoever searches there must
-        // find its way among them all.
+        // It becomes a node within a heap that is too large, or is none: whoever searches there
+        // must find its way among them all.
         for (std::size_t i = 0; i < nearest.count(); ++i) {
             const Chain found = chain(nearest[i].id);
             if (found.near > 0 && nearest[i].apart < 4 * found.radius &&
@@ -78,9 +77,9 @@ class TwinLinking {
         return false;
     }
 
-    // The node whose place has the vector of `id`; `id` itself, which has it from now on, when there
-    // is none. `has_place` tells of a node known from before whether it still is one with links: a
-    // batch may have been stopped, or a vector lost.
+    // The node whose place has the vector of `id`; `id` itself, which has it from now on, when
+    // there is none. `has_place` tells of a node known from before whether it still is one with
+    // links: a batch may have been stopped, or a vector lost.
     template <class HasPlace>
     NodeId enter(NodeId id, HasPlace has_place) {
         const std::size_t bytes = nodes_.layout().vector_bytes;
@@ -89,9 +88,7 @@ class TwinLinking {
             [&](NodeId other) {
                 return std::memcmp(nodes_.vector(other), nodes_.vector(id), bytes) == 0;
             },
-            [&](NodeId other) {
-                return other <= id && has_place(place_of_linked(other));
-            });
+            [&](NodeId other) { return other <= id && has_place(place_of_linked(other)); });
         const NodeId place = place_of_linked(found);
         // Only where another has written into the files.
         if (place != found && !copies_.is_near(nodes_.vector(place), nodes_.vector(id)))
@@ -137,8 +134,8 @@ class TwinLinking {
             count_near(node, twin, chain);
     }
 
-    // Takes the near twins below `bound` out of the node's chain; returns the live ones, in order of
-    // ids. Each is to be linked, or attached to another node, at once.
+    // Takes the near twins below `bound` out of the node's chain; returns the live ones, in order
+    // of ids. Each is to be linked, or attached to another node, at once.
     std::vector<NodeId> release(NodeId node, NodeId bound) {
         std::vector<NodeId> released = release_near_twins(nodes_, node, bound);
         Chain &chain = chains_[node] = Chain{node};

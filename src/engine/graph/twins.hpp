@@ -76,8 +76,7 @@ inline bool has_near_twins(const NodeStore &nodes, NodeId node, NodeId bound) no
     const NodeId first = next_twin(nodes, node, node, bound);
     if (first == nobody)
         return false;
-    const std::uint32_t word =
-        nodes.links(first)[twin_first_near].load(std::memory_order_acquire);
+    const std::uint32_t word = nodes.links(first)[twin_first_near].load(std::memory_order_acquire);
     return word != 0 && word - 1 < bound;
 }
 

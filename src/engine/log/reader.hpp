@@ -42,10 +42,10 @@ struct ReplayReport {
     // What was skipped with valid records behind it.
     std::vector<Damage> damage;
 
-    // Set when the bytes at `end` are not what a killed writer leaves (a zero magic, or no file where
-    // none was announced): a record stood there and is broken. After a
-    // power loss that is a torn page of the unsynced part and no news; when the page cache lived it
-    // is damage, and a finished record is missing.
+    // Set when the bytes at `end` are not what a killed writer leaves (a zero magic, or no file
+    // where none was announced): a record stood there and is broken. After a power loss that is a
+    // torn page of the unsynced part and no news; when the page cache lived it is damage, and a
+    // finished record is missing.
     std::optional<Damage> broken_tail;
 };
 

@@ -61,9 +61,9 @@ std::optional<std::uint32_t> segment_number(std::string_view file_name) noexcept
 base::Result<std::vector<std::uint32_t>> list_segments(base::FileSystem &file_system,
                                                        const Geometry &geometry);
 
-// Makes a segment whose first `bytes` are there, zero, and durable together with its name, replacing
-// a file of that name. It gets its name only when it is complete. On failure what was written is
-// removed again.
+// Makes a segment whose first `bytes` are there, zero, and durable together with its name,
+// replacing a file of that name. It gets its name only when it is complete. On failure what was
+// written is removed again.
 base::Status create_segment(base::FileSystem &file_system, const Geometry &geometry,
                             std::uint64_t segment, std::uint64_t bytes);
 

@@ -65,7 +65,8 @@ base::Result<std::unique_ptr<Writer>> Writer::open(base::FileSystem &file_system
                                                    SharedState &state, base::Mutex &sync_lock) {
     return base::guarded([&]() -> base::Result<std::unique_ptr<Writer>> {
         DVEC_TRY(validate(geometry));
-        return std::unique_ptr<Writer>(new Writer(file_system, std::move(geometry), state, sync_lock));
+        return std::unique_ptr<Writer>(
+            new Writer(file_system, std::move(geometry), state, sync_lock));
     });
 }
 
@@ -88,11 +89,10 @@ base::Status Writer::resume(const ReplayReport &report) {
             return {base::Code::io_error, "an earlier sync of the log failed"};
         // Own mappings first: a segment behind the end loses its pages below.
         mapped_ = {};
-        // A segment that begins at the end stays: the one before may say that it is there, and until
-        // the next checkpoint a start must find it so. Whoever appends makes it anew.
-        DVEC_TRY(remove_segments_unless([&report](Position begin) {
-            return begin >= report.first && begin <= report.end;
-        }));
+        // A segment that begins at the end stays: the one before may say that it is there, and
+        // until the next checkpoint a start must find it so. Whoever appends makes it anew.
+        DVEC_TRY(remove_segments_unless(
+            [&report](Position begin) { return begin >= report.first && begin <= report.end; }));
         DVEC_TRY(clear_behind(report.end));
         DVEC_TRY(sync_all_segments());
         DVEC_TRY(file_system_.sync_directory(geometry_.directory));
@@ -190,9 +190,9 @@ base::Status Writer::extend_to(Position end) {
     return {};
 }
 
-// The file has records that others may be syncing: were this the call that is told of their loss, they
-// would be told of success before it is noted. Opened for itself, under the lock: what was lost before
-// and told to nobody is told to this file too.
+// The file has records that others may be syncing: were this the call that is told of their loss,
+// they would be told of success before it is noted. Opened for itself, under the lock: what was
+// lost before and told to nobody is told to this file too.
 base::Status Writer::sync_longer_file(base::File &file) {
     const std::lock_guard hold(sync_lock_);
     if (state_.sync_failed.load(std::memory_order_acquire) != 0)
@@ -219,8 +219,8 @@ base::Status Writer::end_segment(base::Mutex &append, std::uint64_t ahead) {
     });
 }
 
-// What may be ready of the next segment was made for a log that grew: from now on nobody goes there,
-// and its file can be replaced. False when somebody has gone there.
+// What may be ready of the next segment was made for a log that grew: from now on nobody goes
+// there, and its file can be replaced. False when somebody has gone there.
 bool Writer::withdraw_next(base::Mutex &append, Position next) {
     const std::lock_guard hold(append);
     if (state_.head.load(std::memory_order_relaxed) >= next)
@@ -287,8 +287,7 @@ base::Status Writer::map_segment(std::uint64_t number) {
     const auto size = file.value()->size();
     if (!size.ok())
         return size.status();
-    if (geometry_.start_of(number) + size.value() <
-        std::min(ready, geometry_.start_of(number + 1)))
+    if (geometry_.start_of(number) + size.value() < std::min(ready, geometry_.start_of(number + 1)))
         return {base::Code::corrupt,
                 "log segment \"" + file.value()->path() + "\" is shorter than it was made"};
     auto mapping = file.value()->map(geometry_.segment_bytes, base::Access::read_write);

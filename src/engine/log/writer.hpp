@@ -48,10 +48,10 @@ class Draft {
 class Writer {
   public:
     // Opens a log for appending (its segments are found by SharedState's positions as needed).
-    // `state` and `sync_lock`, which the callers of sync() hold among all processes, must outlive the
-    // writer. Three beginnings: `state` is in use by other processes; or
-    // it is all zero and the folder holds no log, and prepare() makes the first segment; or it is
-    // to be set by begin() or resume().
+    // `state` and `sync_lock`, which the callers of sync() hold among all processes, must outlive
+    // the writer. Three beginnings: `state` is in use by other processes; or it is all zero and the
+    // folder holds no log, and prepare() makes the first segment; or it is to be set by begin() or
+    // resume().
     static base::Result<std::unique_ptr<Writer>> open(base::FileSystem &file_system,
                                                       Geometry geometry, SharedState &state,
                                                       base::Mutex &sync_lock);
@@ -69,12 +69,13 @@ class Writer {
     base::Status resume(const ReplayReport &report);
 
     // Makes sure that a record, or several without loss in between, of `bytes` altogether fit
-    // behind the head; where they do not, makes `ahead` bytes behind it ready (of which a full disk may
-    // leave some out), in this segment's file and the next ones (zero-filled, durable, so that a
-    // later sync has only data to write). Not under the append lock, but serialised by the caller
-    // (one process at a time). Takes the sync lock while it syncs a file that has records. Code::no_space changes nothing; after any other failure of the file
-    // system the index should be given up. Code::limit_exceeded for more than a segment, and when
-    // segment numbers have run out.
+    // behind the head; where they do not, makes `ahead` bytes behind it ready (of which a full disk
+    // may leave some out), in this segment's file and the next ones (zero-filled, durable, so that
+    // a later sync has only data to write). Not under the append lock, but serialised by the caller
+    // (one process at a time). Takes the sync lock while it syncs a file that has records.
+    // Code::no_space changes nothing; after any other failure of the file system the index should
+    // be given up. Code::limit_exceeded for more than a segment, and when segment numbers have run
+    // out.
     base::Status prepare(std::size_t bytes, std::uint64_t ahead = least_ahead);
 
     // Ends the segment of the head, so that the next checkpoint may let go of its file: what comes

@@ -43,9 +43,9 @@ base::Status take_checkpoint(base::FileSystem &file_system, const Description &d
                              WalFlusher &wal, CheckpointKind kind);
 
 // "Clean" on disk promises that the files hold nothing newer than the checkpoint. Takes the promise
-// back, durably, and names the running boot and the mount as those that are written on: to be called
-// before the first byte is stored in any file, a link included. Cheap when the state is not clean.
-// Takes locks.grow.
+// back, durably, and names the running boot and the mount as those that are written on: to be
+// called before the first byte is stored in any file, a link included. Cheap when the state is not
+// clean. Takes locks.grow.
 base::Status leave_clean_state(base::FileSystem &file_system, const Description &description,
                                SharedState &state, Locks locks);
 // The same for one who holds locks.grow.

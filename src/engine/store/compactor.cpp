@@ -26,8 +26,9 @@ namespace {
 // What is left for the exchange: copied under the locks, and linked afterwards like any tail.
 constexpr NodeId most_left = 1024;
 
-// Of the nodes that the compaction links, one in so many may be a row that came meanwhile. What is left
-// gets less by the others, so it is twice what there was at first that is linked until the end.
+// Of the nodes that the compaction links, one in so many may be a row that came meanwhile. What is
+// left gets less by the others, so it is twice what there was at first that is linked until the
+// end.
 constexpr NodeId linked_per_row_added = 2;
 
 }  // namespace
@@ -179,8 +180,7 @@ Status Compactor::finish(WalFlusher &wal, const std::function<void()> &on_exchan
 
 // As before every checkpoint of an index in use: its log must be there.
 Status Compactor::begin_log() {
-    auto log = log::Writer::open(file_system_, log_geometry(description_), state_.log,
-                                  locks_.sync);
+    auto log = log::Writer::open(file_system_, log_geometry(description_), state_.log, locks_.sync);
     if (!log.ok())
         return std::move(log).status();
     return log.value()->prepare(1);

@@ -3,9 +3,9 @@
 // the while in the old files; the exchange itself keeps inserts and removals waiting for as long as
 // it takes to copy the last rows, look at every node's flags and sync what was written last.
 //
-// A row that is added meanwhile is work for the compaction as well. It says how many may be before it
-// has done more (SharedState::compaction): one for two nodes that it has linked, so that it comes to
-// its end under any load.
+// A row that is added meanwhile is work for the compaction as well. It says how many may be before
+// it has done more (SharedState::compaction): one for two nodes that it has linked, so that it
+// comes to its end under any load.
 //
 // Whoever has the old files mapped is told (Code::stale) when he next does something, and opens the
 // new ones; a search that is under way finishes where it began.
@@ -40,8 +40,8 @@ class Compactor {
     ~Compactor();
 
     // A piece of the work: copies and links up to `limit` nodes. True when so little is left that
-    // finish() is due; most is on disk then. Code::interrupted when `stop` became true; Code::corrupt
-    // when a node turns out to be damaged.
+    // finish() is due; most is on disk then. Code::interrupted when `stop` became true;
+    // Code::corrupt when a node turns out to be damaged.
     base::Result<bool> step(std::uint32_t limit, const std::atomic<bool> &stop);
 
     // Exchanges the files. `on_exchange` runs at the moment when ids change their meaning, under

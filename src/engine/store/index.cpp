@@ -143,8 +143,7 @@ Status Index::make_room(std::size_t log_bytes) {
             return Status(Code::limit_exceeded, "index has reached its maximum of " +
                                                     std::to_string(graph::max_nodes) + " entries");
         DVEC_TRY(nodes_->reserve_slots(1));
-        const Room room =
-            room_ahead(nodes_->layout(), state_, description_.segment_bytes);
+        const Room room = room_ahead(nodes_->layout(), state_, description_.segment_bytes);
         DVEC_TRY(log_->prepare(log_bytes, std::max(2 * room.log_bytes, log::Writer::least_ahead)));
     }
     return refresh_nodes();
@@ -160,8 +159,8 @@ Status Index::refresh_nodes() {
 Status Index::open_log() {
     if (log_)
         return {};
-    auto writer = log::Writer::open(file_system_, log_geometry(description_), state_.log,
-                                  locks_.sync);
+    auto writer =
+        log::Writer::open(file_system_, log_geometry(description_), state_.log, locks_.sync);
     if (!writer.ok())
         return std::move(writer).status();
     log_ = std::move(writer).value();
@@ -175,8 +174,8 @@ Status Index::ready_to_write() {
     const std::lock_guard hold(locks_.grow);
     // By now the shared state may be of another index, whose clean state must stay.
     DVEC_TRY(check_current());
-    // Before the clean state is left, so that recovery can tell a log that is gone from one that was
-    // never begun.
+    // Before the clean state is left, so that recovery can tell a log that is gone from one that
+    // was never begun.
     DVEC_TRY(log_->prepare(1));
     return leave_clean_state_locked(file_system_, description_, state_);
 }

@@ -49,8 +49,7 @@ Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_syst
         if (!nodes.ok())
             return std::move(nodes).status();
         maintainer->nodes_ = std::move(nodes).value();
-        auto log = log::Writer::open(file_system, log_geometry(description), state.log,
-                                     locks.sync);
+        auto log = log::Writer::open(file_system, log_geometry(description), state.log, locks.sync);
         if (!log.ok())
             return std::move(log).status();
         maintainer->log_ = std::move(log).value();
@@ -97,8 +96,7 @@ Status Maintainer::allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes) 
 
 Status Maintainer::make_room_ahead() {
     return base::guarded([&]() -> Status {
-        const Room room =
-            room_ahead(nodes_->layout(), state_, description_.segment_bytes);
+        const Room room = room_ahead(nodes_->layout(), state_, description_.segment_bytes);
         const auto slots = static_cast<std::uint32_t>(
             std::max<std::uint64_t>(1, room.slot_bytes / nodes_->layout().stride));
         Status space = allocate_ahead(slots, room.log_bytes);

@@ -79,7 +79,8 @@ class Maintainer {
     // Nodes linked since the last checkpoint: a crash would have them linked again.
     std::uint32_t relink_nodes() const noexcept;
 
-    // Whether the log's files are large for the index, so that a checkpoint would make them smaller.
+    // Whether the log's files are large for the index, so that a checkpoint would make them
+    // smaller.
     bool has_large_log() const noexcept;
 
     // Takes a checkpoint and removes the log before it.

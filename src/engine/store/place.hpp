@@ -1,5 +1,5 @@
-// On which boot of the machine a sidecar was last written: on the same boot the page cache has every
-// byte that was stored, whoever died (trust.hpp).
+// On which boot of the machine a sidecar was last written: on the same boot the page cache has
+// every byte that was stored, whoever died (trust.hpp).
 #pragma once
 
 #include <cstdint>

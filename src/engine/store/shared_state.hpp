@@ -70,10 +70,10 @@ struct SharedState {
     CompactionState compaction;
 };
 
-// Whether whoever wants to add a row has to wait for the compaction under way: more than half of the
-// nodes are deleted, and as many rows were added as the compaction has made up for. Rows that are
-// deleted as fast as others are added would keep it from ever ending else, while the files grow.
-// False at once while none is under way.
+// Whether whoever wants to add a row has to wait for the compaction under way: more than half of
+// the nodes are deleted, and as many rows were added as the compaction has made up for. Rows that
+// are deleted as fast as others are added would keep it from ever ending else, while the files
+// grow. False at once while none is under way.
 bool outruns_compaction(const SharedState &state) noexcept;
 
 // To be called when nobody compacts: a party that was ended may have left the state as it was.

@@ -1,8 +1,8 @@
 // A clean folder is believed on any boot, but only in the very file that was left clean: a folder
 // that was copied while it was clean (a base backup) may have missed rows that were inserted before
 // the copy of the database was complete, and a tool may write a copy over the original. A folder of
-// another cluster may even be the very file: after pg_upgrade both clusters can be written to, until
-// somebody moves the folder.
+// another cluster may even be the very file: after pg_upgrade both clusters can be written to,
+// until somebody moves the folder.
 //
 // The page cache has what was stored and not synced for as long as its file system is mounted, and
 // for no longer: a snapshot of a block device, or a volume that was detached and comes back, is the
@@ -41,9 +41,8 @@ const char *page_cache_doubt(base::FileSystem &file_system, const base::FileIden
         return nullptr;
     if (found.mount == 0)
         return "it is not known whether its file system stayed mounted";
-    return found.mount == checkpoint.mount
-               ? nullptr
-               : "its file system was mounted anew while it was in use";
+    return found.mount == checkpoint.mount ? nullptr
+                                           : "its file system was mounted anew while it was in use";
 }
 
 }  // namespace
@@ -66,7 +65,8 @@ Result<Judgement> judge(base::FileSystem &file_system, graph::NodeStore &nodes,
             return Judgement{Trust::contents, "its files were changed while the server was down"};
         return Judgement{Trust::clean};
     }
-    if (const char *doubt = page_cache_doubt(file_system, nodes.file_identity(), checkpoint, history))
+    if (const char *doubt =
+            page_cache_doubt(file_system, nodes.file_identity(), checkpoint, history))
         return Judgement{Trust::disk, doubt};
     return Judgement{Trust::page_cache};
 }

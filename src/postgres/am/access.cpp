@@ -27,8 +27,8 @@ OpenIndex *open_relation(Relation index) {
 
 namespace {
 
-// Whether a repair failed by the fault of what it calls. Otherwise something ran out, was locked, or is
-// broken: the statement is told, and the next one tries again.
+// Whether a repair failed by the fault of what it calls. Otherwise something ran out, was locked,
+// or is broken: the statement is told, and the next one tries again.
 bool lies_in_expressions(const PendingError &error) {
     switch (ERRCODE_TO_CATEGORY(error.sqlstate)) {
         case ERRCODE_TRANSACTION_ROLLBACK:
@@ -43,14 +43,15 @@ bool lies_in_expressions(const PendingError &error) {
 }
 
 void warn_of_repair(Relation index, const PendingError &error) {
-    ereport(WARNING,
-            (errcode(error.sqlstate),
-             errmsg("%s index \"%s\" cannot be repaired: %s", method_name(index),
-                    RelationGetRelationName(index), error.message),
-             errdetail("Its expressions were run with search_path set to pg_catalog, pg_temp. Queries "
-                       "are planned without the index."),
-             errhint("Let the functions of its expressions name their search_path (ALTER FUNCTION ... "
-                     "SET search_path), or REINDEX it.")));
+    ereport(
+        WARNING,
+        (errcode(error.sqlstate),
+         errmsg("%s index \"%s\" cannot be repaired: %s", method_name(index),
+                RelationGetRelationName(index), error.message),
+         errdetail("Its expressions were run with search_path set to pg_catalog, pg_temp. Queries "
+                   "are planned without the index."),
+         errhint("Let the functions of its expressions name their search_path (ALTER FUNCTION ... "
+                 "SET search_path), or REINDEX it.")));
 }
 
 }  // namespace

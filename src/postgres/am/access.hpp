@@ -10,9 +10,9 @@ namespace dvec::postgres {
 // Raises on failure. Valid until the next call, and longer while pinned.
 OpenIndex *open_relation(Relation index);
 
-// The same for a process that is about to tell the index of rows that are in the table, or of dead ones.
-// Null, with a WARNING now and then, where that is for nothing: the index needs a repair, which fails in
-// the index's own expressions, and once that is mended it is rebuilt from the table.
+// The same for a process that is about to tell the index of rows that are in the table, or of dead
+// ones. Null, with a WARNING now and then, where that is for nothing: the index needs a repair,
+// which fails in the index's own expressions, and once that is mended it is rebuilt from the table.
 OpenIndex *open_for_writing(Relation index);
 
 // Whether a query should use the index (is_worth_planning). Recovers it from its log first when

@@ -52,8 +52,8 @@ void stop_build(int, Datum argument) {
     build->builder = nullptr;
 }
 
-// What a build that failed leaves would take its space until the relation's file number is free again,
-// which is after a checkpoint of the server. Nobody believes a folder without a checkpoint.
+// What a build that failed leaves would take its space until the relation's file number is free
+// again, which is after a checkpoint of the server. Nobody believes a folder without a checkpoint.
 void abandon_build(int code, Datum argument) {
     stop_build(code, argument);
     const auto *build = reinterpret_cast<Build *>(DatumGetPointer(argument));
@@ -210,8 +210,8 @@ IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_in
         // The file's number may be that of an index dropped not long ago.
         forget_index(compat::file_name(index));
         Metapage metapage = new_metapage(index, WithIdentity::yes);
-        // What pg_upgrade has the new server make are empty tables, whose files the old ones replace.
-        // The way is left free for the old server's sidecars.
+        // What pg_upgrade has the new server make are empty tables, whose files the old ones
+        // replace. The way is left free for the old server's sidecars.
         BuildResult built{};
         if (!IsBinaryUpgrade)
             built = build_sidecar(heap, index, index_info, shape_of(index, metapage), RowSource{});

@@ -141,8 +141,8 @@ double share_charged(const RelOptInfo *table, const Facts &facts) {
 
 // `exact`: whether all rows are measured, or the session's settings decide.
 Model model_of(const IndexOptInfo *index, const Facts &facts, bool exact) {
-    return {std::max(index->tuples, 2.0), facts.ef, exact,
-            cpu_index_tuple_cost + cpu_operator_cost, 2 * facts.m * new_neighbours};
+    return {std::max(index->tuples, 2.0), facts.ef, exact, cpu_index_tuple_cost + cpu_operator_cost,
+            2 * facts.m * new_neighbours};
 }
 
 }  // namespace

@@ -51,9 +51,9 @@ Attempt look_for_repaired_row(OpenIndex *open, ItemPointer tid, RowOrigin origin
     if (origin != RowOrigin::others &&
         U64FromFullTransactionId(GetTopFullTransactionId()) >= before)
         return Attempt::done;
-    if (!open->rebuilt_rows &&
-        attempt([&] { return collect_rows(open, open->entry->rebuilt_nodes.load()); }) ==
-            Attempt::files_replaced)
+    if (!open->rebuilt_rows && attempt([&] {
+                                   return collect_rows(open, open->entry->rebuilt_nodes.load());
+                               }) == Attempt::files_replaced)
         return Attempt::files_replaced;
     const auto rows = open->rebuilt_rows->at(engine_tid(tid));
     *found = std::any_of(rows.begin(), rows.end(), [open](const store::TidMap::Entry &row) {

@@ -1,6 +1,6 @@
-// The answer to a query that no row of the index could equal: a sparse vector with more elements than
-// a row may have. Graph and kernels know vectors of one size only, so every entry is measured once,
-// as the exact search measures every row.
+// The answer to a query that no row of the index could equal: a sparse vector with more elements
+// than a row may have. Graph and kernels know vectors of one size only, so every entry is measured
+// once, as the exact search measures every row.
 #pragma once
 
 #include <memory>

@@ -22,7 +22,8 @@ struct Metapage {
     uint16 ef_construction;
     uint8 element;
     uint8 metric;
-    // 1 until the index meets a row that is_usual() denies; 0 in an index made before this was kept.
+    // 1 until the index meets a row that is_usual() denies; 0 in an index made before this was
+    // kept.
     uint8 only_usual_rows;
     uint8 unused[5];
 };

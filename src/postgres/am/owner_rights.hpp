@@ -1,8 +1,8 @@
-// An index's expressions are its table's owner's code. Whoever has them run must neither lend them his
-// own rights nor choose what the names in them mean: with the owner's rights and the search_path of
-// whoever inserts a row, an expression would call that one's functions. So only names of pg_catalog
-// are found without their schema, as in the maintenance commands of PostgreSQL from version 17 on. A
-// function that needs more says so (CREATE FUNCTION ... SET search_path).
+// An index's expressions are its table's owner's code. Whoever has them run must neither lend them
+// his own rights nor choose what the names in them mean: with the owner's rights and the
+// search_path of whoever inserts a row, an expression would call that one's functions. So only
+// names of pg_catalog are found without their schema, as in the maintenance commands of PostgreSQL
+// from version 17 on. A function that needs more says so (CREATE FUNCTION ... SET search_path).
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"
@@ -20,8 +20,8 @@ inline void tell_search_path(void *index) {
                RelationGetRelationName(static_cast<Relation>(index)));
 }
 
-// Runs `body` with the rights of the owner of the table `heap` of `index`; what it sets is undone. All
-// of it is restored by the end of the transaction too, should an ERROR intervene.
+// Runs `body` with the rights of the owner of the table `heap` of `index`; what it sets is undone.
+// All of it is restored by the end of the transaction too, should an ERROR intervene.
 template <class Body>
 void with_owner_rights(Relation heap, Relation index, Body body) {
     Oid user;

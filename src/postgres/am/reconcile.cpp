@@ -90,9 +90,8 @@ Engine *start_engine(IndexEntry *entry, Repair kind) {
     return value_or_raise([&]() -> base::Result<Engine *> {
         return base::guarded([&]() -> base::Result<Engine *> {
             auto engine = std::make_unique<Engine>(entry);
-            auto index =
-                store::Index::open(base::posix_file_system(), describe(*entry), entry->shared,
-                                   engine->locks.engine());
+            auto index = store::Index::open(base::posix_file_system(), describe(*entry),
+                                            entry->shared, engine->locks.engine());
             if (!index.ok())
                 return std::move(index).status();
             engine->index = std::move(index).value();

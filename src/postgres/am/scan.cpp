@@ -46,10 +46,10 @@ uint64 rows_of_last_scan = 0;
 
 // What a scan keeps between calls; owned by the scan's memory context, which runs its destructor.
 struct Scan {
-    std::unique_ptr<graph::Search> search;  // while one is under way
+    std::unique_ptr<graph::Search> search;   // while one is under way
     std::unique_ptr<MeasuredRows> measured;  // in its place, for a query beyond rows
-    OpenIndex *open = nullptr;              // pinned while a search is under way
-    MemoryContext query_context = nullptr;  // of the encoded query, until the search has copied it
+    OpenIndex *open = nullptr;               // pinned while a search is under way
+    MemoryContext query_context = nullptr;   // of the encoded query, until the search has copied it
     bool started = false;
     ScanTerms terms{};
     ScanGuide *guide = nullptr;  // the caller's, or none
@@ -118,8 +118,8 @@ constexpr uint64 measured_per_further_row = 128;
 // before that is left out like what a walk of its own would miss.
 void pass_over_the_near(uint64 entries, ScanTerms *terms) {
     const auto candidates = static_cast<uint64>(terms->ef);
-    terms->exact_after = std::min(
-        terms->exact_after, std::max(candidates, entries / measured_per_further_row));
+    terms->exact_after =
+        std::min(terms->exact_after, std::max(candidates, entries / measured_per_further_row));
     terms->late = ScanTerms::Late::left_out;
 }
 

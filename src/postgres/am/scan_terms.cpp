@@ -62,8 +62,8 @@ ScanTerms scan_terms(Relation index, uint64 entries) {
                                                                         : ivfflat_iterative_scan);
     ScanTerms terms;
     terms.ef = candidates(method);
-    const bool walks =
-        !searches_exactly(index) && entries > measured_per_candidate * static_cast<uint64>(terms.ef);
+    const bool walks = !searches_exactly(index) &&
+                       entries > measured_per_candidate * static_cast<uint64>(terms.ef);
     terms.exact_after = walks ? static_cast<uint64>(max_scan_tuples) : 0;
     terms.most_rows = method == Method::hnsw
                           ? bound_of_hnsw(mode)

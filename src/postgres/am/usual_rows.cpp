@@ -31,8 +31,7 @@ RowJudge row_judge(Relation index) {
     if (judge.all_vectors_are_usual)
         return judge;
     const Oid type = index->rd_opcintype[0];
-    const Oid distance =
-        get_opfamily_member(index->rd_opfamily[0], type, type, distance_strategy);
+    const Oid distance = get_opfamily_member(index->rd_opfamily[0], type, type, distance_strategy);
     if (!OidIsValid(distance))
         elog(ERROR, "operator class of index \"%s\" has no distance",
              RelationGetRelationName(index));

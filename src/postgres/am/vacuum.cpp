@@ -75,8 +75,8 @@ Attempt remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDele
             return Attempt::files_replaced;
         stats->tuples_removed += 1;
     }
-    // Durable before vacuum frees the line pointers for new rows, also what an earlier vacuum marked
-    // that did not come to this.
+    // Durable before vacuum frees the line pointers for new rows, also what an earlier vacuum
+    // marked that did not come to this.
     make_removals_durable(open);
     return Attempt::done;
 }

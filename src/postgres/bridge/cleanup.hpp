@@ -40,7 +40,8 @@ void with_last(Body &&body, Last &&last) {
 
 // Runs `body`, which calls the server, where C++ objects are alive that an ERROR would jump over;
 // gives the ERROR instead. For calls that leave nothing behind when they fail: unlike the end of a
-// transaction this releases nothing. Locks that the caller holds stay held, and interrupts held off.
+// transaction this releases nothing. Locks that the caller holds stay held, and interrupts held
+// off.
 template <class Body>
 PendingError caught(Body &&body) {
     // An ERROR resets these on its way, as if nothing were held any more.

@@ -119,17 +119,17 @@ inline void vacuum_delay() {
 }
 
 // Makes the planner prefer every other path to one that cannot be executed; its cost is infinite as
-// well. Version 18 looks at the number of disabled nodes before it looks at costs, so this number is
-// larger than what any other plan adds up to, and small enough to be added up itself. To be called
-// by amcostestimate, since the server sets the number just before.
+// well. Version 18 looks at the number of disabled nodes before it looks at costs, so this number
+// is larger than what any other plan adds up to, and small enough to be added up itself. To be
+// called by amcostestimate, since the server sets the number just before.
 inline void exclude([[maybe_unused]] Path *path) {
 #if PG_VERSION_NUM >= 180000
     path->disabled_nodes = 1 << 16;
 #endif
 }
 
-// The way an order goes, as a strategy number of btree. Version 18 says it in numbers of its own, of
-// which those that btree knows are the same.
+// The way an order goes, as a strategy number of btree. Version 18 says it in numbers of its own,
+// of which those that btree knows are the same.
 inline int strategy(const PathKey *key) {
 #if PG_VERSION_NUM >= 180000
     return static_cast<int>(key->pk_cmptype);
@@ -152,7 +152,8 @@ inline int btree_strategy(Oid comparison) {
 #if PG_VERSION_NUM >= 180000
     List *meanings = get_op_index_interpretation(comparison);
     if (meanings != NIL)
-        strategy = static_cast<int>(static_cast<OpIndexInterpretation *>(linitial(meanings))->cmptype);
+        strategy =
+            static_cast<int>(static_cast<OpIndexInterpretation *>(linitial(meanings))->cmptype);
 #else
     List *meanings = get_op_btree_interpretation(comparison);
     if (meanings != NIL)

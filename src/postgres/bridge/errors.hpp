@@ -47,8 +47,8 @@ PendingError pending_error(const base::Status &status) noexcept;
 // The exception being handled, to be called in a catch block.
 PendingError pending_exception() noexcept;
 
-// The server's ERROR that was caught and not raised again: copies it into the current memory context
-// and forgets it. Does not raise.
+// The server's ERROR that was caught and not raised again: copies it into the current memory
+// context and forgets it. Does not raise.
 PendingError take_raised_error() noexcept;
 
 // Sends `error` to the server's log and client at `level`; does nothing when there is no error.

@@ -119,8 +119,7 @@ void write_condition(Writer *writer, Expr *condition) {
             write_condition(writer, static_cast<Expr *>(lfirst(cell)));
         return;
     }
-    if (!IsA(condition, OpExpr) ||
-        !write_comparison(writer, reinterpret_cast<OpExpr *>(condition)))
+    if (!IsA(condition, OpExpr) || !write_comparison(writer, reinterpret_cast<OpExpr *>(condition)))
         writer->put(part_other);
 }
 
@@ -176,19 +175,17 @@ constexpr double other_vector = 0;
 constexpr DistanceRange every_row{all_distances, DistanceRange::NaN::admitted};
 
 DistanceRange both(const DistanceRange &a, const DistanceRange &b) {
-    const bool nan =
-        a.nan == DistanceRange::NaN::admitted && b.nan == DistanceRange::NaN::admitted;
-    return {{std::max(a.distances.low, b.distances.low),
-             std::min(a.distances.high, b.distances.high)},
-            nan ? DistanceRange::NaN::admitted : DistanceRange::NaN::excluded};
+    const bool nan = a.nan == DistanceRange::NaN::admitted && b.nan == DistanceRange::NaN::admitted;
+    return {
+        {std::max(a.distances.low, b.distances.low), std::min(a.distances.high, b.distances.high)},
+        nan ? DistanceRange::NaN::admitted : DistanceRange::NaN::excluded};
 }
 
 bool is_empty(Interval interval) { return interval.low > interval.high; }
 
 // What lies between two ranges is in it too.
 DistanceRange either(const DistanceRange &a, const DistanceRange &b) {
-    const bool nan =
-        a.nan == DistanceRange::NaN::admitted || b.nan == DistanceRange::NaN::admitted;
+    const bool nan = a.nan == DistanceRange::NaN::admitted || b.nan == DistanceRange::NaN::admitted;
     Interval distances = is_empty(a.distances) ? b.distances : a.distances;
     if (!is_empty(a.distances) && !is_empty(b.distances))
         distances = {std::min(a.distances.low, b.distances.low),
@@ -283,8 +280,8 @@ void read_operands(const BoundsState *state, ExprContext *context, QueryVector q
     foreach (cell, state->values) {
         const int i = foreach_current_index(cell);
         bool is_null = false;
-        const Datum value = ExecEvalExprSwitchContext(static_cast<ExprState *>(lfirst(cell)),
-                                                      context, &is_null);
+        const Datum value =
+            ExecEvalExprSwitchContext(static_cast<ExprState *>(lfirst(cell)), context, &is_null);
         state->read[i] = operand_of(state->types[i], value, is_null, query);
     }
 }

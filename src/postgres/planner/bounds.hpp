@@ -18,10 +18,10 @@ namespace dvec::postgres {
 
 // Parts of a plan, copied with it.
 struct Bounds {
-    List *operands;  // expressions, to be evaluated when a scan starts
-    List *code;      // integers: the conditions, read together with the operands; NIL: no bound
+    List *operands;    // expressions, to be evaluated when a scan starts
+    List *code;        // integers: the conditions, read together with the operands; NIL: no bound
     List *conditions;  // of the restrictions, those that bound the distance
-    bool farthest;   // whether distances may be bounded from above, not from below alone
+    bool farthest;     // whether distances may be bounded from above, not from below alone
 };
 
 // What restrictions (of RestrictInfo) say about `distance`, an index's distance as

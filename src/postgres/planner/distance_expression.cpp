@@ -303,8 +303,8 @@ Expr *digits_of_typmod(Expr *typmod) {
         return nullptr;
     // The scale is the lower 11 bits, with sign.
     const int scale = (((modifier - static_cast<int32>(VARHDRSZ)) & 0x7ff) ^ 1024) - 1024;
-    return reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
-                                              Int32GetDatum(scale), false, true));
+    return reinterpret_cast<Expr *>(
+        makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(scale), false, true));
 }
 
 bool match_typmod(const Pattern &pattern, List *arguments, DistanceExpression *result) {
@@ -328,8 +328,7 @@ bool match_binary(const Pattern &pattern, Expr *expr, DistanceExpression *result
     List *arguments = arguments_of(expr);
     if (function == F_NUMERIC_NUMERIC_INT4)
         return match_typmod(pattern, arguments, result);
-    if (function == F_DPOW || function == F_POW_FLOAT8_FLOAT8 ||
-        function == F_POWER_FLOAT8_FLOAT8)
+    if (function == F_DPOW || function == F_POW_FLOAT8_FLOAT8 || function == F_POWER_FLOAT8_FLOAT8)
         return match_power(pattern, arguments, result);
     if (binary_step(function, Position::left) == no_step)
         return false;

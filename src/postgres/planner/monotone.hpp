@@ -12,21 +12,21 @@ namespace dvec::postgres {
 // the rounding is a step of its own, which widens what comes out of it. The numbers stand in plans,
 // never on disk.
 enum class StepKind : std::int32_t {
-    negate,               // -x
-    add,                  // x + c
-    subtract,             // x - c
-    subtract_from,        // c - x
-    multiply,             // x * c
-    divide,               // x / c
-    divide_into,          // c / x
-    square,               // x ^ 2
-    root,                 // sqrt(x)
-    exponential,          // exp(x)
-    round_to_float4,      // x::float4
-    round_to_numeric,     // x::numeric, of which float8 keeps 15 digits
-    round_quotient,       // a quotient of numerics: its scale, and so its rounding, varies
-    round_to_integer,     // to a whole number, in whatever direction
-    round_to_digits,      // to c digits behind the point, in whatever direction
+    negate,            // -x
+    add,               // x + c
+    subtract,          // x - c
+    subtract_from,     // c - x
+    multiply,          // x * c
+    divide,            // x / c
+    divide_into,       // c / x
+    square,            // x ^ 2
+    root,              // sqrt(x)
+    exponential,       // exp(x)
+    round_to_float4,   // x::float4
+    round_to_numeric,  // x::numeric, of which float8 keeps 15 digits
+    round_quotient,    // a quotient of numerics: its scale, and so its rounding, varies
+    round_to_integer,  // to a whole number, in whatever direction
+    round_to_digits,   // to c digits behind the point, in whatever direction
 };
 
 constexpr bool has_operand(StepKind kind) {

@@ -55,8 +55,8 @@ bool may_be_null(const PlannerInfo *root, const IndexOptInfo *index) {
     if (index->indexkeys[0] == 0)
         return true;
     const RangeTblEntry *table = planner_rt_fetch(index->rel->relid, root);
-    HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table->relid),
-                                      Int16GetDatum(index->indexkeys[0]));
+    HeapTuple tuple =
+        SearchSysCache2(ATTNUM, ObjectIdGetDatum(table->relid), Int16GetDatum(index->indexkeys[0]));
     if (!HeapTupleIsValid(tuple))
         return true;
     const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
@@ -68,7 +68,8 @@ bool may_be_null(const PlannerInfo *root, const IndexOptInfo *index) {
 // says otherwise.
 UnusualRows place_of_unusual(const PlannerInfo *root, const IndexOptInfo *index, const PathKey *key,
                              const DistanceExpression &expression) {
-    const bool nan_first = compat::strategy(key) == BTGreaterStrategyNumber && expression.may_be_nan;
+    const bool nan_first =
+        compat::strategy(key) == BTGreaterStrategyNumber && expression.may_be_nan;
     const bool null_first = key->pk_nulls_first && may_be_null(root, index);
     return nan_first || null_first ? UnusualRows::anywhere : UnusualRows::last;
 }
@@ -84,10 +85,10 @@ ReorderedPath *reordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *
     PathKey *own = key_of_distance(key->pk_eclass);
     result->stands_alone =
         own->pk_opfamily == key->pk_opfamily && result->unusual == UnusualRows::last;
-    result->path = create_index_path(root, index, NIL, list_make1(expression.distance),
-                                     list_make1_int(0),
-                                     list_make1(result->stands_alone ? key : own),
-                                     ForwardScanDirection, false, rel->lateral_relids, 1.0, false);
+    result->path =
+        create_index_path(root, index, NIL, list_make1(expression.distance), list_make1_int(0),
+                          list_make1(result->stands_alone ? key : own), ForwardScanDirection, false,
+                          rel->lateral_relids, 1.0, false);
     // One that cannot be searched now.
     return std::isfinite(result->path->path.total_cost) ? result : nullptr;
 }

@@ -30,15 +30,14 @@ bool orders_by_distance(const Path *path) {
     if (!IsA(path, IndexPath))
         return false;
     const auto *index_path = reinterpret_cast<const IndexPath *>(path);
-    return index_path->indexorderbys != NIL &&
-           is_own_method(index_path->indexinfo->amcostestimate);
+    return index_path->indexorderbys != NIL && is_own_method(index_path->indexinfo->amcostestimate);
 }
 
 // The distance as the query writes it, so that sorting by it computes it once.
 Expr *distance_of(PlannerInfo *root, const RelOptInfo *rel, const IndexPath *path) {
     EquivalenceClass *order = linitial_node(PathKey, path->path.pathkeys)->pk_eclass;
-    const EquivalenceMember *member = find_computable_ec_member(
-        root, order, rel->reltarget->exprs, rel->relids, false);
+    const EquivalenceMember *member =
+        find_computable_ec_member(root, order, rel->reltarget->exprs, rel->relids, false);
     auto *distance = static_cast<Expr *>(linitial(path->indexorderbys));
     return member != nullptr && equal(member->em_expr, distance) ? member->em_expr : distance;
 }
@@ -52,15 +51,15 @@ double rows_of(const IndexPath *path) {
 // Whether an index scan is all that is needed.
 bool is_plain(const QueryLevel &level, const IndexPath *path) {
     return level.order == QueryLevel::Order::nearest && level.alone && level.limit >= 0 &&
-           !is_large_limit(level.limit, rows_of(path)) &&
-           path->indexinfo->indrestrictinfo == NIL && path->path.param_info == nullptr;
+           !is_large_limit(level.limit, rows_of(path)) && path->indexinfo->indrestrictinfo == NIL &&
+           path->path.param_info == nullptr;
 }
 
 SearchOrder order_for(const QueryLevel &level, const IndexPath *path) {
     if (level.order != QueryLevel::Order::nearest)
         return SearchOrder::exact;
     return level.limit >= 0 && is_large_limit(level.limit, rows_of(path)) ? SearchOrder::exact
-                                                                         : SearchOrder::as_found;
+                                                                          : SearchOrder::as_found;
 }
 
 // Of the rows of the path: those of the relation, and of a join those that it is a parameter of.

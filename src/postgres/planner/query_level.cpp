@@ -81,8 +81,12 @@ bool is_null_constant(const Node *expression) {
 
 QueryLevel query_level(PlannerInfo *root, const List *pathkeys) {
     const Query *query = root->parse;
-    QueryLevel level{QueryLevel::Order::strict, nullptr, nullptr, -1,
-                     bms_membership(root->all_baserels) == BMS_SINGLETON, false};
+    QueryLevel level{QueryLevel::Order::strict,
+                     nullptr,
+                     nullptr,
+                     -1,
+                     bms_membership(root->all_baserels) == BMS_SINGLETON,
+                     false};
     if (!only_sorts(root) || may_be_joined_by(pathkeys) || has_full_join(root))
         return level;
     if (query->limitCount == nullptr || is_null_constant(query->limitCount)) {
@@ -98,8 +102,8 @@ QueryLevel query_level(PlannerInfo *root, const List *pathkeys) {
     if (!level.alone || query->hasTargetSRFs || !can_be_evaluated_twice(query->limitCount) ||
         !can_be_evaluated_twice(query->limitOffset))
         return level;
-    // With more keys behind those of the order, rows that are equal by it are sorted first. Rows that
-    // are locked may turn out to be changed, or skipped, and others are taken instead.
+    // With more keys behind those of the order, rows that are equal by it are sorted first. Rows
+    // that are locked may turn out to be changed, or skipped, and others are taken instead.
     if (query->rowMarks == NIL && list_length(root->query_pathkeys) <= list_length(pathkeys)) {
         level.limit_count = query->limitCount;
         level.limit_offset = query->limitOffset;

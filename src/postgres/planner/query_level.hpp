@@ -24,8 +24,8 @@ struct QueryLevel {
     double limit;
     // The relation's rows are joined to no others.
     bool alone;
-    // All rows are returned, to a query around this one that may group them: those without a distance
-    // belong to the answer.
+    // All rows are returned, to a query around this one that may group them: those without a
+    // distance belong to the answer.
     bool grouped_above;
 };
 

@@ -22,10 +22,9 @@ CustomPath *range_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, 
     const Bounds bounds = bounds_of(root, index, conditions, &distance);
     if (!bounds.farthest)
         return nullptr;
-    IndexPath *path =
-        create_index_path(root, index, NIL, list_make1(distance), list_make1_int(0),
-                          list_make1(key_of_distance(nullptr)), ForwardScanDirection, false, outer,
-                          1.0, false);
+    IndexPath *path = create_index_path(root, index, NIL, list_make1(distance), list_make1_int(0),
+                                        list_make1(key_of_distance(nullptr)), ForwardScanDirection,
+                                        false, outer, 1.0, false);
     if (!std::isfinite(path->path.total_cost))  // it cannot be searched now
         return nullptr;
     return make_vector_search_path(root, rel,

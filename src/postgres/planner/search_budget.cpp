@@ -21,10 +21,10 @@ namespace {
 constexpr double page_in_order = 20;      // to open a page for that
 constexpr double page_fetched = 50;       // to get it into the buffer pool first
 constexpr double fetched_scattered = 10;  // times that, for pages here and there, at least
-constexpr double page_faulted = 1500;     // one of the index's files, here and there: nothing overlaps
-constexpr double row_handed_out = 12;     // by the index: to find the row that an entry stands for
-constexpr double row_in_exact_order = 60; // put in order and noted as returned besides
-constexpr double vector_assembled = 30;   // from pieces that are stored out of line
+constexpr double page_faulted = 1500;  // one of the index's files, here and there: nothing overlaps
+constexpr double row_handed_out = 12;  // by the index: to find the row that an entry stands for
+constexpr double row_in_exact_order = 60;  // put in order and noted as returned besides
+constexpr double vector_assembled = 30;    // from pieces that are stored out of line
 constexpr double comparison = 0.4;
 
 constexpr double line_bytes = 64;
@@ -93,8 +93,8 @@ uint64 SearchBudget::affordable_distances(ScanGuide &guide) {
         budget.faulted_ = pages_faulted() - budget.faulted_at_start_;
     // Nodes here and there: a sample of all.
     if (guide.scanned == 0 && guide.rows == 0 && guide.distances > 0)
-        budget.missing_ = std::min(1.0, static_cast<double>(budget.faulted_) /
-                                            static_cast<double>(guide.distances));
+        budget.missing_ = std::min(
+            1.0, static_cast<double>(budget.faulted_) / static_cast<double>(guide.distances));
     const double exact = budget.work_of_exact_search();
     if (guide.within > 0 && budget.work_of_rest_within() > exact)
         return 0;
@@ -112,8 +112,8 @@ double SearchBudget::price_of_scanning() const {
     return 1 + line_in_order * lines(exact_.vector_bytes);
 }
 
-// To measure what is not measured yet, in a pass, and to hand out what is within. How many rows those
-// are is known before any is handed out, and by a sample before all are measured.
+// To measure what is not measured yet, in a pass, and to hand out what is within. How many rows
+// those are is known before any is handed out, and by a sample before all are measured.
 double SearchBudget::work_of_rest_within() const {
     const double row = row_in_exact_order + missing_ * (page_faulted + page_fetched_scattered());
     const double measured =
@@ -125,8 +125,7 @@ double SearchBudget::work_of_rest_within() const {
 double SearchBudget::work_done() const {
     return static_cast<double>(distances - scanned) * price_of_walking() +
            static_cast<double>(scanned) * price_of_scanning() +
-           static_cast<double>(rows) * row_handed_out +
-           blocks_read() * page_fetched_scattered() +
+           static_cast<double>(rows) * row_handed_out + blocks_read() * page_fetched_scattered() +
            // But those that a pass reads in order.
            (scanned == 0 ? static_cast<double>(faulted_) * page_faulted : 0);
 }

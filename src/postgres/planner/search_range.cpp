@@ -34,8 +34,7 @@ namespace {
 
 // Whether no row of the table can have a distance that is NULL or NaN.
 bool all_is_usual(SearchRangeState *state, QueryVector query) {
-    return has_only_usual_rows(state->index) &&
-           is_usual(&state->judge, query.value, query.is_null);
+    return has_only_usual_rows(state->index) && is_usual(&state->judge, query.value, query.is_null);
 }
 
 QueryVector query_vector(const SearchRangeState *state, ExprContext *context) {
@@ -59,8 +58,7 @@ SearchRange search_range(SearchRangeState *state, ExprContext *context) {
     const DistanceRange range = distance_range(state->bounds, context, query);
     const Interval &distances = range.distances;
     // Only what a condition admits can be of any kind.
-    const bool unusual =
-        range.nan == DistanceRange::NaN::admitted && !all_is_usual(state, query);
+    const bool unusual = range.nan == DistanceRange::NaN::admitted && !all_is_usual(state, query);
     if (unusual)
         return {all_distances.low, no_limit, anywhere ? Rows::not_of_index : Rows::any};
     if (distances.low > distances.high)

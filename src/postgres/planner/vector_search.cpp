@@ -89,9 +89,8 @@ IndexScanState *find_index_scan(PlanState *child) {
 
 ExprState *init_part(const CustomScan *scan, int part, PlanState *parent) {
     auto *expressions = static_cast<List *>(list_nth(scan->custom_exprs, part));
-    return expressions == NIL
-               ? nullptr
-               : ExecInitExpr(static_cast<Expr *>(linitial(expressions)), parent);
+    return expressions == NIL ? nullptr
+                              : ExecInitExpr(static_cast<Expr *>(linitial(expressions)), parent);
 }
 
 void begin(CustomScanState *node, EState *estate, int flags) {
@@ -99,8 +98,8 @@ void begin(CustomScanState *node, EState *estate, int flags) {
     const auto *scan = reinterpret_cast<const CustomScan *>(node->ss.ps.plan);
     ListCell *cell;
     foreach (cell, scan->custom_plans)
-        node->custom_ps = lappend(
-            node->custom_ps, ExecInitNode(static_cast<Plan *>(lfirst(cell)), estate, flags));
+        node->custom_ps = lappend(node->custom_ps,
+                                  ExecInitNode(static_cast<Plan *>(lfirst(cell)), estate, flags));
     state->index = static_cast<PlanState *>(list_nth(node->custom_ps, index_child));
     state->exact = list_length(node->custom_ps) > exact_child
                        ? static_cast<PlanState *>(list_nth(node->custom_ps, exact_child))
@@ -109,12 +108,11 @@ void begin(CustomScanState *node, EState *estate, int flags) {
     // UPDATE … WHERE CURRENT OF looks for the scan of a table here.
     node->ss.ss_currentRelation = state->index_scan->ss.ss_currentRelation;
 
-    state->range =
-        init_search_range(scan, &node->ss.ps, state->index_scan->iss_RelationDesc);
+    state->range = init_search_range(scan, &node->ss.ps, state->index_scan->iss_RelationDesc);
     state->limit_count = init_part(scan, limit_count_expression, &node->ss.ps);
     state->limit_offset = init_part(scan, limit_offset_expression, &node->ss.ps);
-    state->memory = AllocSetContextCreate(estate->es_query_cxt, "VectorSearch rows",
-                                          ALLOCSET_DEFAULT_SIZES);
+    state->memory =
+        AllocSetContextCreate(estate->es_query_cxt, "VectorSearch rows", ALLOCSET_DEFAULT_SIZES);
     state->gathered_slot = ExecInitExtraTupleSlot(
         estate, node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 }
@@ -163,8 +161,7 @@ void begin_index_scan(VectorSearchState *state) {
     IndexScanState *scan = state->index_scan;
     if (scan->iss_ScanDesc != nullptr)
         return;
-    scan->iss_ScanDesc =
-        compat::begin_index_scan(scan, state->custom.ss.ps.state->es_snapshot);
+    scan->iss_ScanDesc = compat::begin_index_scan(scan, state->custom.ss.ps.state->es_snapshot);
     guide_scan(scan->iss_ScanDesc, state->budget);
     if (scan->iss_NumRuntimeKeys == 0 || scan->iss_RuntimeKeysReady)
         index_rescan(scan->iss_ScanDesc, scan->iss_ScanKeys, scan->iss_NumScanKeys,
@@ -230,8 +227,8 @@ bool exact_has_more(const VectorSearchState *state) {
 
 void gather(VectorSearchState *state) {
     const MemoryContext caller = MemoryContextSwitchTo(state->memory);
-    state->gathered = static_cast<MinimalTuple *>(
-        palloc(sizeof(MinimalTuple) * static_cast<Size>(state->limit)));
+    state->gathered =
+        static_cast<MinimalTuple *>(palloc(sizeof(MinimalTuple) * static_cast<Size>(state->limit)));
     MemoryContextSwitchTo(caller);
     while (state->gathered_count < state->limit) {
         CHECK_FOR_INTERRUPTS();
@@ -389,8 +386,8 @@ TupleTableSlot *next_row(VectorSearchState *state) {
     return row;
 }
 
-// Nobody needs rows beyond LIMIT, but some ask: a plan may take this node for its price and sort what
-// it returns.
+// Nobody needs rows beyond LIMIT, but some ask: a plan may take this node for its price and sort
+// what it returns.
 bool has_more(const VectorSearchState *state) {
     if (state->source == Source::none)
         return true;

@@ -129,10 +129,10 @@ struct Costs {
 Costs index_costs(PlannerInfo *root, const VectorSearchRequest &request) {
     const IndexPath &index = *request.index_path;
     // Behind the farthest row that is wanted the scan ends.
-    const double share = request.bounds.farthest
-                             ? clauselist_selectivity(root, request.bounds.conditions, 0,
-                                                      JOIN_INNER, nullptr)
-                             : 1;
+    const double share =
+        request.bounds.farthest
+            ? clauselist_selectivity(root, request.bounds.conditions, 0, JOIN_INNER, nullptr)
+            : 1;
     if (request.order == SearchOrder::as_found) {
         const Cost rows = index.path.total_cost - index.path.startup_cost;
         return {index.path.startup_cost, index.path.startup_cost + share * rows};
@@ -228,8 +228,8 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     const bool two = needs_exact_child(request, exact.path);
     Path *index = with_target(root, &request.index_path->path, child.target);
     Path *second = two ? exact.path : nullptr;
-    const Costs costs = request.pathkeys == NIL ? range_costs(request, second)
-                                                : node_costs(root, request, second);
+    const Costs costs =
+        request.pathkeys == NIL ? range_costs(request, second) : node_costs(root, request, second);
     const bool all = request.level.order == QueryLevel::Order::strict;
     const MeasuredBytes bytes = measured_bytes(request.index_path->indexinfo);
     const VectorSearchPlan plan{
@@ -258,8 +258,8 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     path->path.total_cost = costs.total;
     path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
     path->custom_paths = two ? list_make2(index, exact.path) : list_make1(index);
-    path->custom_private = list_make2(expressions_of(request),
-                                      list_make2(to_private(plan), request.bounds.code));
+    path->custom_private =
+        list_make2(expressions_of(request), list_make2(to_private(plan), request.bounds.code));
     path->methods = &path_methods;
     return path;
 }

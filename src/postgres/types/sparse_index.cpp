@@ -47,7 +47,8 @@ IndexSupport::Encoded with_norm(Datum value, IndexSupport::Use use) {
     if (use == IndexSupport::Use::query && beyond_rows(vector))
         return {vector->dimensions, run_of(vector), true};
     void *slot = in_slot(vector);
-    static_cast<distance::SparseHead *>(slot)->squared_norm = distance::squared_norm(vector->view());
+    static_cast<distance::SparseHead *>(slot)->squared_norm =
+        distance::squared_norm(vector->view());
     return {vector->dimensions, slot};
 }
 
@@ -73,8 +74,7 @@ double l1_distance(const SparseView &a, const SparseView &b) { return distance::
 template <double (*operator_value)(const SparseView &, const SparseView &)>
 double measure(const void *row, const void *query, int dimensions) {
     const auto *head = static_cast<const distance::SparseHead *>(query);
-    const std::size_t capacity =
-        distance::indexed_capacity(static_cast<std::size_t>(dimensions));
+    const std::size_t capacity = distance::indexed_capacity(static_cast<std::size_t>(dimensions));
     return operator_value(SparseView::of(row, capacity), SparseView::of(query, head->count));
 }
 
@@ -91,9 +91,10 @@ constexpr IndexSupport support(distance::Metric metric, IndexSupport::Encode enc
 }
 
 constexpr IndexSupport l2 = support(distance::Metric::l2_squared, as_stored, measure<l2_distance>);
-constexpr IndexSupport inner_product = support(distance::Metric::inner_product, as_stored,
-                                               measure<negative_product>);
-constexpr IndexSupport cosine = support(distance::Metric::cosine, with_norm, measure<cosine_distance>);
+constexpr IndexSupport inner_product =
+    support(distance::Metric::inner_product, as_stored, measure<negative_product>);
+constexpr IndexSupport cosine =
+    support(distance::Metric::cosine, with_norm, measure<cosine_distance>);
 constexpr IndexSupport l1 = support(distance::Metric::l1, as_stored, measure<l1_distance>);
 
 }  // namespace

@@ -30,12 +30,13 @@ namespace {
 
 // A bounded piece of linking, so that other indexes and the flushes get their turn.
 constexpr uint32 nodes_per_turn = 2048;
-// While a compaction is under way it gets two thirds of the time, in pieces that are told to those who
-// wait for it. Then it comes to its end however many rows are added, since they wait for the linking.
+// While a compaction is under way it gets two thirds of the time, in pieces that are told to those
+// who wait for it. Then it comes to its end however many rows are added, since they wait for the
+// linking.
 constexpr uint32 nodes_beside_compaction = nodes_per_turn / 2;
 constexpr uint32 nodes_per_piece = 256;
-// A row that is added meanwhile is linked twice, unless the tail may wait for the new files. What part of
-// its limit it may take until then costs searches little.
+// A row that is added meanwhile is linked twice, unless the tail may wait for the new files. What
+// part of its limit it may take until then costs searches little.
 constexpr uint64 tail_share_while_compacting = 4;
 // After a failure an index is left alone for this long.
 constexpr long retry_ms = 5000;
@@ -128,9 +129,9 @@ bool settle(Ward &ward, const base::Status &status, FailedSync failed_sync, Time
 }
 
 base::Status open_files(Ward &ward) {
-    auto maintainer = store::Maintainer::open(
-        base::posix_file_system(), describe(*ward.entry), ward.entry->shared, ward.locks->engine(),
-        static_cast<unsigned>(settings::link_threads));
+    auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*ward.entry),
+                                              ward.entry->shared, ward.locks->engine(),
+                                              static_cast<unsigned>(settings::link_threads));
     if (!maintainer.ok())
         return std::move(maintainer).status();
     ward.maintainer = std::move(maintainer).value();
@@ -263,9 +264,9 @@ bool settle_compaction(Ward &ward, const base::Status &status, FailedSync failed
 }
 
 void begin_compaction(Ward &ward, TimestampTz now) {
-    auto compactor = store::Compactor::begin(
-        base::posix_file_system(), describe(*ward.entry), ward.entry->shared, ward.locks->engine(),
-        static_cast<unsigned>(settings::link_threads));
+    auto compactor = store::Compactor::begin(base::posix_file_system(), describe(*ward.entry),
+                                             ward.entry->shared, ward.locks->engine(),
+                                             static_cast<unsigned>(settings::link_threads));
     if (!compactor.ok())
         (void)settle_compaction(ward, compactor.status(), FailedSync::impossible, now);
     else
@@ -313,8 +314,7 @@ bool tail_can_wait(Ward &ward, TimestampTz now) {
     const uint64 limit = tail_limit(*ward.entry, now);
     if (ward.compactor && tail < limit / tail_share_while_compacting)
         return true;
-    return ward.burst.should_wait(
-        {now, ward.entry->shared.graph.allocated.load(), tail, limit});
+    return ward.burst.should_wait({now, ward.entry->shared.graph.allocated.load(), tail, limit});
 }
 
 // Links a piece of the tail. Returns whether there is more to do at once.

@@ -3,9 +3,9 @@
 //
 // What makes it safe to take an index away from those who have it open: under the entry's locks the
 // index gets a new life, so that whatever they try to write from then on is refused as stale before
-// it is begun, and they open it again. Searches under way go on in the files, which stay. The worker
-// is kept out by care_lock. So nobody writes while the clean checkpoint is taken, and what it says
-// is true until somebody opens the index and leaves that state.
+// it is begun, and they open it again. Searches under way go on in the files, which stay. The
+// worker is kept out by care_lock. So nobody writes while the clean checkpoint is taken, and what
+// it says is true until somebody opens the index and leaves that state.
 #include "postgres/worker/entry_room.hpp"
 
 #include <algorithm>
@@ -32,8 +32,7 @@ struct Victim {
 
 // A repair that is noted where the next opening finds it: a folder without a checkpoint is rebuilt.
 bool repair_is_on_disk(const IndexEntry &entry) {
-    return entry.repair.kind == Repair::rebuild ||
-           entry.shared.repair.load() >= entry.repair.kind;
+    return entry.repair.kind == Repair::rebuild || entry.shared.repair.load() >= entry.repair.kind;
 }
 
 bool may_go(const IndexEntry &entry) {
@@ -95,8 +94,8 @@ void settle_failure(IndexEntry *entry, const base::Status &status) {
         remove_checkpoint(entry);
 }
 
-// That the index was repaired is remembered for all indexes together, for as long as the server runs.
-// Under Registry::lock.
+// That the index was repaired is remembered for all indexes together, for as long as the server
+// runs. Under Registry::lock.
 void forget(IndexEntry *entry) {
     std::atomic<uint64> &latest = registry()->repaired_before_xid;
     latest.store(std::max(latest.load(), entry->rebuilt_before_xid.load()));

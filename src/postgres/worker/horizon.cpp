@@ -34,8 +34,8 @@ Candidate take_candidate() {
     return candidate;
 }
 
-// The oldest transaction that runs or is prepared, or the next one to come. The server tells 32 bits; fewer than 2^31 IDs lie between it and the next one, which is read after
-// it and in full.
+// The oldest transaction that runs or is prepared, or the next one to come. The server tells 32
+// bits; fewer than 2^31 IDs lie between it and the next one, which is read after it and in full.
 uint64 oldest_running_xid() {
     const TransactionId oldest = GetOldestActiveTransactionId();
     const FullTransactionId next = ReadNextFullTransactionId();

@@ -89,7 +89,8 @@ void begin_life(IndexEntry *entry) {
 // Both of the entry's locks, for a change that nobody must be writing in the middle of.
 class NobodyWrites {
   public:
-    explicit NobodyWrites(IndexEntry *entry) : grow_(entry->grow_lock), append_(entry->append_lock) {}
+    explicit NobodyWrites(IndexEntry *entry)
+        : grow_(entry->grow_lock), append_(entry->append_lock) {}
 
   private:
     Holding grow_;
@@ -221,8 +222,9 @@ void report_opening(const IndexEntry *entry, const RepairResult *repaired) {
 }
 
 // Whether the index was repaired since the server started is not known any more once its entry was
-// given to another; then it counts as repaired with the last of those that are in the same case. Who
-// looks without need finds nothing: no live entry has the TID of a row that is just being added.
+// given to another; then it counts as repaired with the last of those that are in the same case.
+// Who looks without need finds nothing: no live entry has the TID of a row that is just being
+// added.
 void recall_repairs(IndexEntry *entry) {
     entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
     entry->rebuilt_before_xid.store(registry()->repaired_before_xid.load());
@@ -490,8 +492,8 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
         const Sight found = ready_entry(file, source);
         const Opened opened = try_open_here(file, found);
         CHECK_FOR_INTERRUPTS();
-        // What failed because the index ceased to be ready in this moment has not failed. And by now
-        // the entry may be another index's: then that is what was opened, and nobody finds it.
+        // What failed because the index ceased to be ready in this moment has not failed. And by
+        // now the entry may be another index's: then that is what was opened, and nobody finds it.
         if (opened.stale || !in_use(*found.entry, found.generation))
             continue;
         if (opened.error)

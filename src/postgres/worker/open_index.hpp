@@ -44,18 +44,17 @@ class IndexSource {
     ~IndexSource() = default;
 };
 
-// Opens the index stored in `file`. Waits, interruptibly, while others open or repair it or no entry
-// of the registry can be freed for it, and repairs it itself where must_repair_here says so. Raises
-// on failure. To be called where no C++
-// object with a destructor is alive.
+// Opens the index stored in `file`. Waits, interruptibly, while others open or repair it or no
+// entry of the registry can be freed for it, and repairs it itself where must_repair_here says so.
+// Raises on failure. To be called where no C++ object with a destructor is alive.
 OpenIndex *open_index(const IndexFile &file, IndexSource &source);
 
 // Whether a query should use an index in this state: it is ready, or is repaired by nobody but this
 // session (temporary), when it is used.
 bool is_worth_planning(const IndexFile &file, IndexState state) noexcept;
 
-// Whether nobody has opened the index since the server started, and it is time for the planner to do
-// so.
+// Whether nobody has opened the index since the server started, and it is time for the planner to
+// do so.
 bool wants_opening(const IndexFile &file) noexcept;
 
 // After a failure: for a minute queries are planned without trying again. Whoever must have the
@@ -73,8 +72,8 @@ bool open_without_waiting(const IndexFile &file, IndexSource &source);
 // Raises on failure; the index needs its repair then as before.
 bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source);
 
-// Refuses whatever processes that have the index open try to write from now on: they have to open it
-// again. The entry is not ready, and the caller's. Waits for those who write (SharedLock::lock).
+// Refuses whatever processes that have the index open try to write from now on: they have to open
+// it again. The entry is not ready, and the caller's. Waits for those who write (SharedLock::lock).
 void end_life(IndexEntry *entry);
 
 // The index as this process has it open and ready to use; null when it has not.

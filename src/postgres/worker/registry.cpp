@@ -231,8 +231,8 @@ void write_index_directory(const IndexFile &file, char (&path)[MAXPGPATH]) noexc
         snprintf(path, sizeof path, "%s/%u_%u_%u", sidecar_root, file.tablespace, file.database,
                  file.number);
     else
-        snprintf(path, sizeof path, "%s/%u_%u_t%d_%u", sidecar_root, file.tablespace,
-                 file.database, file.backend, file.number);
+        snprintf(path, sizeof path, "%s/%u_%u_t%d_%u", sidecar_root, file.tablespace, file.database,
+                 file.backend, file.number);
 }
 
 store::Description describe(const IndexEntry &entry) {

@@ -58,8 +58,8 @@ struct RepairRecord {
     int64 requested;   // TimestampTz: since when it is needed
     int64 launched;    // TimestampTz: when a background process was asked for, 0 when none is
     int64 retry_at;    // TimestampTz: not in the background before
-    // TimestampTz: until then who writes leaves the index to its rebuild (leave_to_rebuild). 0: nobody
-    // does.
+    // TimestampTz: until then who writes leaves the index to its rebuild (leave_to_rebuild). 0:
+    // nobody does.
     int64 left_until;
     RepairProgress progress;
     int64 repaired;  // repairs since the server started
@@ -111,7 +111,7 @@ struct IndexEntry {
     std::atomic<uint32> waiting;          // sessions, for the worker; whichever index they want
     std::atomic<WorkerDebt> waiting_for;  // what the latest of them does
     std::atomic<uint64> waits;            // since the server started
-    std::atomic<uint64> damage;                // damaged places found since the server started
+    std::atomic<uint64> damage;           // damaged places found since the server started
     std::atomic<uint64> last_checkpoint_time;  // TimestampTz
 
     store::SharedState shared;
@@ -122,8 +122,8 @@ struct Registry {
     // Held shared while an index's folder is created, exclusively while the sweep decides that one
     // is an orphan and moves it away.
     SharedLock folder_lock;
-    SharedLock starts_lock;   // of the file of server starts
-    uint64 server_start;  // see server_starts.hpp
+    SharedLock starts_lock;  // of the file of server starts
+    uint64 server_start;     // see server_starts.hpp
     std::atomic<bool> recovery_end_noted;
     std::atomic<uint64> last_generation;
     std::atomic<Latch *> worker_latch;  // null while no worker runs

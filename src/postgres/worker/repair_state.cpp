@@ -34,8 +34,8 @@ void tell_all(IndexEntry *entry) {
 
 }  // namespace
 
-// Without a checkpoint nobody believes the folder. Not even without memory may one be left that says
-// more than is true, so the path is made in place.
+// Without a checkpoint nobody believes the folder. Not even without memory may one be left that
+// says more than is true, so the path is made in place.
 void remove_checkpoint(const IndexEntry *entry) noexcept {
     char path[MAXPGPATH];
     write_index_directory(entry->file, path);

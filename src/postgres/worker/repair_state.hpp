@@ -61,9 +61,9 @@ enum class Unrepaired : unsigned char {
     closed,    // it cannot even be opened
 };
 
-// For a process that has a row in the table, or dead rows, which the index cannot be told of since its
-// repair fails by the fault of its own expressions. The index that is found to need a repair now will
-// be rebuilt from what is in the table, so nothing that is there by now has to be told.
+// For a process that has a row in the table, or dead rows, which the index cannot be told of since
+// its repair fails by the fault of its own expressions. The index that is found to need a repair
+// now will be rebuilt from what is in the table, so nothing that is there by now has to be told.
 Unrepaired leave_to_rebuild(const IndexFile &file) noexcept;
 // Whether somebody has found so lately.
 bool is_left_to_rebuild(const IndexFile &file) noexcept;

@@ -52,7 +52,8 @@ std::optional<Block> read_block(base::File &file, uint64 number) {
         header.version != starts_version || header.count > most_starts)
         return std::nullopt;
     Starts starts(header.count);
-    if (!file.read(offset + sizeof header, starts.data(), starts.size() * sizeof(ServerStart)).ok() ||
+    if (!file.read(offset + sizeof header, starts.data(), starts.size() * sizeof(ServerStart))
+             .ok() ||
         checksum_of(header, starts) != header.checksum)
         return std::nullopt;
     return Block{header.serial, std::move(starts)};
@@ -70,7 +71,8 @@ base::Status write_block(base::File &file, uint64 serial, const Starts &starts) 
     BlockHeader header{starts_magic, starts_version, serial, static_cast<uint32>(starts.size()), 0};
     header.checksum = checksum_of(header, starts);
     const uint64 offset = serial % blocks * block_bytes;
-    DVEC_TRY(file.write(offset + sizeof header, starts.data(), starts.size() * sizeof(ServerStart)));
+    DVEC_TRY(
+        file.write(offset + sizeof header, starts.data(), starts.size() * sizeof(ServerStart)));
     DVEC_TRY(file.write(offset, &header, sizeof header));
     return file.sync();
 }

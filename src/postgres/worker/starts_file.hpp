@@ -1,7 +1,7 @@
-// The file dvec/starts: the latest starts of the server, in order. Two blocks of one size, written in turn,
-// each under a checksum and with a serial number, so that a write torn by a crash leaves the one before
-// it. Both have their disk space from the beginning: a server that starts on a full disk, which is when
-// it is most likely to have crashed, can note that down.
+// The file dvec/starts: the latest starts of the server, in order. Two blocks of one size, written
+// in turn, each under a checksum and with a serial number, so that a write torn by a crash leaves
+// the one before it. Both have their disk space from the beginning: a server that starts on a full
+// disk, which is when it is most likely to have crashed, can note that down.
 #pragma once
 
 #include <vector>

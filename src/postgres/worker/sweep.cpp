@@ -20,8 +20,7 @@
 #include "postgres/bridge/errors.hpp"
 #include "postgres/worker/registry.hpp"
 
-extern "C" {
-}
+extern "C" {}
 
 namespace dvec::postgres {
 
@@ -92,14 +91,15 @@ base::Status move_orphan(const std::string &directory, const IndexFile &file, st
 
 // Sessions may have an index that is gone mapped for as long as they are idle, and the space of a
 // mapped file is not free when its name goes. Nobody reads these files any more: their relation was
-// dropped under a lock that no search holds beside. Should one, it finds zeros, where a file that was
-// cut would be a bus error. Where the file system cannot, the space waits for the sessions.
+// dropped under a lock that no search holds beside. Should one, it finds zeros, where a file that
+// was cut would be a bus error. Where the file system cannot, the space waits for the sessions.
 void give_space_back(const std::string &directory) {
     auto names = base::posix_file_system().list(directory);
     if (!names.ok())
         return;
     for (const std::string &name : names.value()) {
-        const int descriptor = open((directory + "/" + name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        const int descriptor =
+            open((directory + "/" + name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         if (descriptor < 0)
             continue;
         struct stat info;

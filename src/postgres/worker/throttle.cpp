@@ -153,9 +153,8 @@ bool compaction_outrun(const OpenIndex &open) {
 base::Status take_checkpoint(OpenIndex *open) {
     return base::guarded([open]() -> base::Status {
         IndexEntry *entry = open->entry;
-        auto maintainer =
-            store::Maintainer::open(base::posix_file_system(), describe(*entry), entry->shared,
-                                    open->locks->engine(), 1);
+        auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*entry),
+                                                  entry->shared, open->locks->engine(), 1);
         if (!maintainer.ok())
             return std::move(maintainer).status();
         ServerWalFlusher wal;

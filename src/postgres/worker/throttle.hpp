@@ -1,6 +1,6 @@
-// Keeps sessions that write from leaving the worker behind without bound: in linking, in taking deleted
-// nodes away, in syncing the log and in cutting it. A session waits only for a worker that makes progress; what can be
-// done without one it then does itself.
+// Keeps sessions that write from leaving the worker behind without bound: in linking, in taking
+// deleted nodes away, in syncing the log and in cutting it. A session waits only for a worker that
+// makes progress; what can be done without one it then does itself.
 #pragma once
 
 #include "postgres/worker/open_index.hpp"

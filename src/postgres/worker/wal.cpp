@@ -58,8 +58,9 @@ base::Status ServerWalFlusher::flush(std::uint64_t lsn) {
     const PendingError error = caught([=] { XLogFlush(lsn); });
     if (!error)
         return {};
-    return base::Status(base::Code::io_error,
-                        std::string("could not flush the server's write-ahead log: ") + error.message);
+    return base::Status(
+        base::Code::io_error,
+        std::string("could not flush the server's write-ahead log: ") + error.message);
 }
 
 }  // namespace dvec::postgres

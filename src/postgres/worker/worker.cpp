@@ -122,8 +122,8 @@ void yield_to_sessions() {
 }
 
 // A process can be connected to a database once, so this is the end of the worker; the postmaster
-// starts another a second later. Meanwhile it is as if there were none: sessions sync and grow the files
-// themselves and do not wait for linking.
+// starts another a second later. Meanwhile it is as if there were none: sessions sync and grow the
+// files themselves and do not wait for linking.
 [[noreturn]] void become_repairer(const OwnRepair &own) {
     withdraw(0, Datum{0});
     let_go_of_all();

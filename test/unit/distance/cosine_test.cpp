@@ -1,5 +1,5 @@
-// The cosine distance of vectors of any length: what the operator's formula makes of them, and where
-// they point.
+// The cosine distance of vectors of any length: what the operator's formula makes of them, and
+// where they point.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -118,8 +118,7 @@ std::vector<std::byte> sparse(std::size_t n, double length, std::mt19937 &random
     const Floats values = of_length(indices.size(), length, random);
     SparseHead head{static_cast<std::uint32_t>(indices.size()), 0};
     std::memcpy(bytes.data() + sizeof(head), indices.data(), indices.size() * 4);
-    std::memcpy(bytes.data() + sizeof(head) + indices.size() * 4, values.data(),
-                values.size() * 4);
+    std::memcpy(bytes.data() + sizeof(head) + indices.size() * 4, values.data(), values.size() * 4);
     std::memcpy(bytes.data(), &head, sizeof(head));
     head.squared_norm = squared_norm(SparseView::of(bytes.data(), n));
     std::memcpy(bytes.data(), &head, sizeof(head));

@@ -1,5 +1,5 @@
-// Rows whose vectors are nearly equal share a place in the graph, too: heaps of them cut nobody off,
-// whenever they come, and each comes at its own distance.
+// Rows whose vectors are nearly equal share a place in the graph, too: heaps of them cut nobody
+// off, whenever they come, and each comes at its own distance.
 #include "engine/graph/near_copies.hpp"
 
 #include <string>
@@ -198,8 +198,7 @@ TEST_F(NearCopiesTest, ByEveryMetric) {
     using distance::Metric;
     for (const Metric metric : {Metric::l1, Metric::inner_product, Metric::cosine})
         for (const std::uint32_t width : {dimensions, 128u}) {
-            SCOPED_TRACE(std::to_string(static_cast<int>(metric)) + " of " +
-                         std::to_string(width));
+            SCOPED_TRACE(std::to_string(static_cast<int>(metric)) + " of " + std::to_string(width));
             create(width, 16, Codes::as_usual, metric);
             add(make({20, 60, 1e-3f, Place::first}, width));
             link_in_batches(1);

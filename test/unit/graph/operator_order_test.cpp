@@ -1,5 +1,6 @@
 // The order and the distances of hits are those of the SQL operators, to the last bit: for every
-// element type and metric, instruction set, and vectors of any length, whose squares overflow or vanish.
+// element type and metric, instruction set, and vectors of any length, whose squares overflow or
+// vanish.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -30,16 +31,26 @@ struct Case {
     std::uint32_t dimensions;
 };
 constexpr Case cases[] = {
-    {Element::float32, Metric::l2_squared, 7},    {Element::float32, Metric::l2_squared, 130},
-    {Element::float32, Metric::inner_product, 7}, {Element::float32, Metric::inner_product, 130},
-    {Element::float32, Metric::cosine, 2},        {Element::float32, Metric::cosine, 7},
-    {Element::float32, Metric::cosine, 130},      {Element::float32, Metric::l1, 7},
-    {Element::float16, Metric::l2_squared, 7},    {Element::float16, Metric::inner_product, 7},
-    {Element::float16, Metric::cosine, 2},        {Element::float16, Metric::cosine, 600},
-    {Element::float16, Metric::l1, 7},            {Element::sparse_float32, Metric::l2_squared, 20},
-    {Element::sparse_float32, Metric::cosine, 3}, {Element::sparse_float32, Metric::cosine, 20},
-    {Element::sparse_float32, Metric::l1, 20},    {Element::sparse_float32, Metric::inner_product, 20},
-    {Element::bit, Metric::hamming, 70},          {Element::bit, Metric::jaccard, 70},
+    {Element::float32, Metric::l2_squared, 7},
+    {Element::float32, Metric::l2_squared, 130},
+    {Element::float32, Metric::inner_product, 7},
+    {Element::float32, Metric::inner_product, 130},
+    {Element::float32, Metric::cosine, 2},
+    {Element::float32, Metric::cosine, 7},
+    {Element::float32, Metric::cosine, 130},
+    {Element::float32, Metric::l1, 7},
+    {Element::float16, Metric::l2_squared, 7},
+    {Element::float16, Metric::inner_product, 7},
+    {Element::float16, Metric::cosine, 2},
+    {Element::float16, Metric::cosine, 600},
+    {Element::float16, Metric::l1, 7},
+    {Element::sparse_float32, Metric::l2_squared, 20},
+    {Element::sparse_float32, Metric::cosine, 3},
+    {Element::sparse_float32, Metric::cosine, 20},
+    {Element::sparse_float32, Metric::l1, 20},
+    {Element::sparse_float32, Metric::inner_product, 20},
+    {Element::bit, Metric::hamming, 70},
+    {Element::bit, Metric::jaccard, 70},
     {Element::bit, Metric::jaccard, 6000},
 };
 
@@ -194,9 +205,9 @@ double by_operator(const Case &of, const void *a, const void *b) {
         if (of.metric == Metric::hamming)
             return static_cast<double>(distance::hamming_distance(a, b, n));
         const auto overlap = distance::bit_overlap(a, b, n);
-        return overlap.both == 0 ? 1
-                                 : 1 - static_cast<double>(overlap.both) /
-                                           static_cast<double>(overlap.either);
+        return overlap.both == 0
+                   ? 1
+                   : 1 - static_cast<double>(overlap.both) / static_cast<double>(overlap.either);
     }
     const auto left = SparseView::of(a, n), right = SparseView::of(b, n);
     switch (of.metric) {
@@ -361,14 +372,15 @@ TEST_F(OperatorOrderTest, AFewRowsOfExtremeLengthsLeaveTheOthersTheirNeighbours)
 }
 
 TEST_F(OperatorOrderTest, LengthsAreCoveredByTheChecksum) {
-    for (const Case &of : {Case{Element::float32, Metric::cosine, 7},
-                           Case{Element::float16, Metric::cosine, 9}}) {
+    for (const Case &of :
+         {Case{Element::float32, Metric::cosine, 7}, Case{Element::float16, Metric::cosine, 9}}) {
         create_for(of);
         Drawing drawing(of, Drawn::usual, 4);
         add_drawn(drawing, 20);
         for (NodeId id = 0; id < 20; ++id) {
             double square = 0;
-            const Bytes vector(nodes_->vector(id), nodes_->vector(id) + params_.layout.vector_bytes);
+            const Bytes vector(nodes_->vector(id),
+                               nodes_->vector(id) + params_.layout.vector_bytes);
             for (std::size_t i = 0; i < of.dimensions; ++i)
                 if (of.element == Element::float32)
                     square += std::pow(reinterpret_cast<const float *>(vector.data())[i], 2.0);
@@ -416,13 +428,14 @@ TEST_F(OperatorOrderTest, AQueryOfZerosIsAnsweredWithoutMeasuringEverything) {
 
 TEST(RankedTest, IsOrderedAsSqlOrdersDoubles) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
-    const double ascending[] = {-infinity,    -1e300, -1, -1e-320, 0, 1e-320, 1, 1 + 0x1p-52, 1e300,
-                                infinity, std::nan("")};
+    const double ascending[] = {-infinity, -1e300,      -1,    -1e-320,  0,           1e-320,
+                                1,         1 + 0x1p-52, 1e300, infinity, std::nan("")};
     using Kind = Ranked::Kind;
     for (std::size_t i = 0; i < std::size(ascending); ++i)
         for (std::size_t j = 0; j < std::size(ascending); ++j) {
-            EXPECT_EQ(Ranked(ascending[i], 9, Kind::distance) < Ranked(ascending[j], 1, Kind::bound),
-                      i < j);
+            EXPECT_EQ(
+                Ranked(ascending[i], 9, Kind::distance) < Ranked(ascending[j], 1, Kind::bound),
+                i < j);
             EXPECT_EQ(comes_before(ascending[i], ascending[j]), i < j);
         }
     for (const double distance : ascending) {

@@ -102,8 +102,8 @@ TEST_F(LogFault, FailedSyncIsFinalForEveryWriter) {
     EXPECT_EQ(log_.replay().records, std::vector<ReadRecord>{record});
 }
 
-// The kernel tells of a loss once, so a file that holds records is made longer, and synced, by nobody while
-// another syncs it.
+// The kernel tells of a loss once, so a file that holds records is made longer, and synced, by
+// nobody while another syncs it.
 TEST_F(LogFault, AFileWithRecordsIsMadeLongerUnderTheSyncLock) {
     log_.append(1, 100);
     const log::Position ready = log_.state().ready_end;

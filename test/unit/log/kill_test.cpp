@@ -165,8 +165,8 @@ TEST_F(LogKill, EveryAcknowledgedRecordSurvives) {
             return;
         if (round % 3 == 0)
             continue;  // the shared state survives
-        auto writer = log::Writer::open(base::posix_file_system(), geometry_, shared_->state,
-                                        sync_lock_);
+        auto writer =
+            log::Writer::open(base::posix_file_system(), geometry_, shared_->state, sync_lock_);
         ASSERT_TRUE(writer.ok());
         if (round % 5 != 4) {
             ASSERT_TRUE(writer.value()->resume(result.report).ok());
@@ -182,7 +182,8 @@ TEST_F(LogKill, EveryAcknowledgedRecordSurvives) {
 // Killed exactly between leaving a segment and writing into the next: the child's next segment
 // loses its pages after it was mapped, so the first store into it is fatal.
 TEST_F(LogKill, BetweenTwoSegments) {
-    auto opened = log::Writer::open(base::posix_file_system(), geometry_, shared_->state, sync_lock_);
+    auto opened =
+        log::Writer::open(base::posix_file_system(), geometry_, shared_->state, sync_lock_);
     ASSERT_TRUE(opened.ok());
     log::Writer &writer = *opened.value();
     const auto append = [&](std::uint32_t node, std::size_t size) {

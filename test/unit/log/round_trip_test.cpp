@@ -149,9 +149,8 @@ TEST(LogRoundTrip, GeometryIsValidated) {
     MutexOfNobody sync_lock;
     for (const std::uint64_t bytes :
          {std::uint64_t{0}, std::uint64_t{4095}, std::uint64_t{6000}, log::max_segment_bytes * 2}) {
-        const auto writer = log::Writer::open(base::posix_file_system(),
-                                              {.directory = {}, .segment_bytes = bytes}, state,
-                                              sync_lock);
+        const auto writer = log::Writer::open(
+            base::posix_file_system(), {.directory = {}, .segment_bytes = bytes}, state, sync_lock);
         EXPECT_EQ(writer.status().code(), base::Code::invalid_argument) << bytes;
     }
 }
@@ -160,10 +159,9 @@ TEST(LogRoundTrip, PlainReplayReadsALogWithoutIdentity) {
     TempDirectory directory;
     log::SharedState state{};
     MutexOfNobody sync_lock;
-    auto writer =
-        log::Writer::open(base::posix_file_system(),
-                          {.directory = directory.path(), .segment_bytes = small_segment}, state,
-                          sync_lock);
+    auto writer = log::Writer::open(base::posix_file_system(),
+                                    {.directory = directory.path(), .segment_bytes = small_segment},
+                                    state, sync_lock);
     ASSERT_TRUE(writer.ok());
     ASSERT_TRUE(writer.value()->prepare(100).ok());
     const Payload payload = make_payload(3, 20);

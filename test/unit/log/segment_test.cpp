@@ -43,7 +43,8 @@ TEST(LogSegment, CreatedFullOfZerosWhateverWasThere) {
     const log::Geometry geometry{.directory = directory.path(), .segment_bytes = (3 << 20) + 4096};
     write_bytes(geometry.segment_path(5), std::vector<char>(100, 'x'));
     write_bytes(directory.file("log.new"), std::vector<char>(100, 'x'));
-    ASSERT_TRUE(log::create_segment(base::posix_file_system(), geometry, 5, geometry.segment_bytes).ok());
+    ASSERT_TRUE(
+        log::create_segment(base::posix_file_system(), geometry, 5, geometry.segment_bytes).ok());
     const std::vector<char> bytes = read_bytes(geometry.segment_path(5));
     EXPECT_EQ(bytes.size(), geometry.segment_bytes);
     EXPECT_TRUE(std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; }));
@@ -54,7 +55,8 @@ TEST(LogSegment, ListedInOrderAndRemovedOnce) {
     const TempDirectory directory;
     const log::Geometry geometry{.directory = directory.path(), .segment_bytes = small_segment};
     for (const std::uint64_t number : {10u, 9u, 2u})
-        ASSERT_TRUE(log::create_segment(base::posix_file_system(), geometry, number, small_segment).ok());
+        ASSERT_TRUE(
+            log::create_segment(base::posix_file_system(), geometry, number, small_segment).ok());
     EXPECT_EQ(log::list_segments(base::posix_file_system(), geometry).value(),
               (std::vector<std::uint32_t>{2, 9, 10}));
     EXPECT_TRUE(log::remove_segment(base::posix_file_system(), geometry, 9).ok());

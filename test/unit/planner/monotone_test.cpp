@@ -103,8 +103,8 @@ std::string text(const Chain &chain) {
     std::ostringstream out;
     out.precision(17);
     for (int i = 0; i < chain.length; ++i)
-        out << " " << static_cast<int>(chain.steps[i].kind) << "("
-            << chain.steps[i].operand.value << ")";
+        out << " " << static_cast<int>(chain.steps[i].kind) << "(" << chain.steps[i].operand.value
+            << ")";
     return out.str();
 }
 
@@ -117,10 +117,8 @@ class Draw {
 
     double constant() {
         constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-        constexpr double constants[] = {1,      2,       0.5, -1,       -2,
-                                        3,      100,     -0.3, 1e-3,    1e10,
-                                        1e-300, -1e-300, 0,    infinity, nan,
-                                        0.1,    7,       1e300};
+        constexpr double constants[] = {1,    2,      0.5,     -1, -2,       3,   100, -0.3, 1e-3,
+                                        1e10, 1e-300, -1e-300, 0,  infinity, nan, 0.1, 7,    1e300};
         return constants[below(std::size(constants))];
     }
 
@@ -130,9 +128,9 @@ class Draw {
         for (int i = 0; i < chain.length; ++i) {
             Step &step = chain.steps[i];
             step.kind = static_cast<StepKind>(below(kinds));
-            step.operand = known(step.kind == StepKind::round_to_digits
-                                     ? static_cast<double>(below(8)) - 1
-                                     : constant());
+            step.operand =
+                known(step.kind == StepKind::round_to_digits ? static_cast<double>(below(8)) - 1
+                                                             : constant());
         }
         return chain;
     }
@@ -226,8 +224,8 @@ TEST(Monotone, ABoundIsClose) {
     const double high = distances_within(similarity, Side::at_least, 0.8).high;
     EXPECT_GE(high, 0.2);
     EXPECT_LT(high, 0.2 + 1e-11);
-    const Chain score = chain_of(
-        {0, infinity}, {{StepKind::add, known(1)}, {StepKind::divide_into, known(1)}});
+    const Chain score =
+        chain_of({0, infinity}, {{StepKind::add, known(1)}, {StepKind::divide_into, known(1)}});
     EXPECT_NEAR(distances_within(score, Side::at_least, 0.25).high, 3, 1e-10);
     EXPECT_NEAR(distances_within(score, Side::at_most, 0.25).low, 3, 1e-10);
 }

@@ -134,7 +134,8 @@ TEST_F(StoreMaintainer, RoomAheadSparesSessionsTheWork) {
     expect_rows(*index_, row_range(0, capacity));
 }
 
-// Rows and log of few rows stay small whatever is done to them; the rows of a large index find space.
+// Rows and log of few rows stay small whatever is done to them; the rows of a large index find
+// space.
 TEST_F(StoreMaintainer, RoomAheadIsInProportion) {
     const graph::Layout &layout = index_->nodes().layout();
     store::SharedState state{};

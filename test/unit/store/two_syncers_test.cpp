@@ -1,4 +1,5 @@
-// The kernel tells of a failed write-back once: whoever opens the file after that is told of success.
+// The kernel tells of a failed write-back once: whoever opens the file after that is told of
+// success.
 #include <gtest/gtest.h>
 
 #include <chrono>
