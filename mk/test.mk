@@ -15,7 +15,7 @@
 .PHONY: check-server layout other-compiler unit units unit-plain unit-asan unit-tsan prefix regress \
 	pgtap cluster clients fuzz fuzzers
 
-layout: $(OBJS)
+layout: all
 	scripts/check-layout
 
 # Both compilers warn about what the other one lets pass.
@@ -111,11 +111,20 @@ build/faults.so: test/faults/faults.c
 	@echo "CC $<"
 	@gcc -shared -fPIC -O2 -fexceptions -Wall -Wextra -Wshadow -o $@.new $< -ldl && mv $@.new $@
 
-cluster: prefix build/faults.so
-	scripts/unprivileged /usr/bin/python3 -m pytest -q -p no:cacheprovider test/cluster $(PYTEST_ARGS)
+# Loaded by sessions of a server that preloads dvec.
+build/foreign_settings.so: test/libraries/foreign_settings.c
+	@mkdir -p $(@D)
+	@echo "CC $<"
+	@gcc -shared -fPIC -O2 -Wall -isystem "$$($(PG_CONFIG) --includedir-server)" -o $@.new $< && mv $@.new $@
+
+TEST_LIBRARIES = build/faults.so build/foreign_settings.so
+
+cluster: prefix $(TEST_LIBRARIES)
+	DVEC_PREFIX_BIN=$(CURDIR)/build/prefix/bin \
+		scripts/unprivileged /usr/bin/python3 -m pytest -q -p no:cacheprovider test/cluster $(PYTEST_ARGS)
 
 SERVER ?= 18
-check-server: prefix build/faults.so
+check-server: prefix $(TEST_LIBRARIES)
 	scripts/check-server $(SERVER)
 
 # Their packages come from the registries of Python and node, into build/clients.

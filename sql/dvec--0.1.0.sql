@@ -12,15 +12,15 @@
 CREATE TYPE vector;
 
 CREATE FUNCTION vector_in(cstring, oid, integer) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_in';
 CREATE FUNCTION vector_out(vector) RETURNS cstring
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_out';
 CREATE FUNCTION vector_recv(internal, oid, integer) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_recv';
 CREATE FUNCTION vector_send(vector) RETURNS bytea
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_send';
 CREATE FUNCTION vector_typmod_in(cstring[]) RETURNS integer
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_typmod_in';
 
 -- Embeddings do not compress, so external storage moves long ones out of line without trying.
 CREATE TYPE vector (
@@ -44,17 +44,17 @@ COMMENT ON FUNCTION vector_typmod_in(cstring[]) IS 'I/O typmod';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION vector(vector, integer, boolean) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector';
 CREATE FUNCTION vector_to_float4(vector, integer, boolean) RETURNS real[]
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_to_float4';
 CREATE FUNCTION array_to_vector(integer[], integer, boolean) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_vector';
 CREATE FUNCTION array_to_vector(real[], integer, boolean) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_vector';
 CREATE FUNCTION array_to_vector(double precision[], integer, boolean) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_vector';
 CREATE FUNCTION array_to_vector(numeric[], integer, boolean) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_vector';
 
 -- Arrays become vectors on assignment only: were it implicit, array = array would be ambiguous.
 CREATE CAST (vector AS vector)
@@ -83,19 +83,19 @@ COMMENT ON FUNCTION array_to_vector(numeric[], integer, boolean) IS 'convert num
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION vector_cmp(vector, vector) RETURNS integer
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_cmp';
 CREATE FUNCTION vector_lt(vector, vector) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_lt';
 CREATE FUNCTION vector_le(vector, vector) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_le';
 CREATE FUNCTION vector_eq(vector, vector) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_eq';
 CREATE FUNCTION vector_ne(vector, vector) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_ne';
 CREATE FUNCTION vector_ge(vector, vector) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_ge';
 CREATE FUNCTION vector_gt(vector, vector) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_gt';
 
 CREATE OPERATOR < (
     FUNCTION = vector_lt, LEFTARG = vector, RIGHTARG = vector,
@@ -149,21 +149,21 @@ COMMENT ON OPERATOR >(vector, vector) IS 'greater than';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION l2_distance(vector, vector) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_l2_distance';
 CREATE FUNCTION inner_product(vector, vector) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_inner_product';
 CREATE FUNCTION cosine_distance(vector, vector) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_cosine_distance';
 CREATE FUNCTION l1_distance(vector, vector) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_l1_distance';
 
 -- Support functions of operators and operator classes.
 CREATE FUNCTION vector_l2_squared_distance(vector, vector) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_l2_squared_distance';
 CREATE FUNCTION vector_negative_inner_product(vector, vector) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_negative_inner_product';
 CREATE FUNCTION vector_spherical_distance(vector, vector) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_spherical_distance';
 
 -- An index scan returns the smallest first, hence the negative inner product.
 CREATE OPERATOR <-> (
@@ -199,13 +199,13 @@ COMMENT ON OPERATOR <+>(vector, vector) IS 'taxicab distance';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION vector_add(vector, vector) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_add';
 CREATE FUNCTION vector_sub(vector, vector) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_sub';
 CREATE FUNCTION vector_mul(vector, vector) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_mul';
 CREATE FUNCTION vector_concat(vector, vector) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_concat';
 
 CREATE OPERATOR + (
     FUNCTION = vector_add, LEFTARG = vector, RIGHTARG = vector, COMMUTATOR = +
@@ -234,15 +234,15 @@ COMMENT ON OPERATOR ||(vector, vector) IS 'concatenate';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION vector_dims(vector) RETURNS integer
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_dims';
 CREATE FUNCTION vector_norm(vector) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_norm';
 CREATE FUNCTION l2_normalize(vector) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_l2_normalize';
 CREATE FUNCTION subvector(vector, integer, integer) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_subvector';
 CREATE FUNCTION binary_quantize(vector) RETURNS bit
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_binary_quantize';
 
 COMMENT ON FUNCTION vector_dims(vector) IS 'number of dimensions';
 COMMENT ON FUNCTION vector_norm(vector) IS 'Euclidean norm';
@@ -256,11 +256,11 @@ COMMENT ON FUNCTION binary_quantize(vector) IS 'one bit per element, set where i
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION vector_accum(double precision[], vector) RETURNS double precision[]
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_accum';
 CREATE FUNCTION vector_combine(double precision[], double precision[]) RETURNS double precision[]
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_combine';
 CREATE FUNCTION vector_avg(double precision[]) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_avg';
 
 CREATE AGGREGATE avg(vector) (
     SFUNC = vector_accum,
@@ -291,15 +291,15 @@ COMMENT ON AGGREGATE sum(vector) IS 'the sum of all vectors, element by element'
 CREATE TYPE halfvec;
 
 CREATE FUNCTION halfvec_in(cstring, oid, integer) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_in';
 CREATE FUNCTION halfvec_out(halfvec) RETURNS cstring
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_out';
 CREATE FUNCTION halfvec_recv(internal, oid, integer) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_recv';
 CREATE FUNCTION halfvec_send(halfvec) RETURNS bytea
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_send';
 CREATE FUNCTION halfvec_typmod_in(cstring[]) RETURNS integer
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_typmod_in';
 
 CREATE TYPE halfvec (
     INPUT = halfvec_in,
@@ -322,21 +322,21 @@ COMMENT ON FUNCTION halfvec_typmod_in(cstring[]) IS 'I/O typmod';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION halfvec(halfvec, integer, boolean) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec';
 CREATE FUNCTION halfvec_to_vector(halfvec, integer, boolean) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_to_vector';
 CREATE FUNCTION vector_to_halfvec(vector, integer, boolean) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_to_halfvec';
 CREATE FUNCTION halfvec_to_float4(halfvec, integer, boolean) RETURNS real[]
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_to_float4';
 CREATE FUNCTION array_to_halfvec(integer[], integer, boolean) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_halfvec';
 CREATE FUNCTION array_to_halfvec(real[], integer, boolean) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_halfvec';
 CREATE FUNCTION array_to_halfvec(double precision[], integer, boolean) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_halfvec';
 CREATE FUNCTION array_to_halfvec(numeric[], integer, boolean) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_halfvec';
 
 CREATE CAST (halfvec AS halfvec)
     WITH FUNCTION halfvec(halfvec, integer, boolean) AS IMPLICIT;
@@ -370,19 +370,19 @@ COMMENT ON FUNCTION array_to_halfvec(numeric[], integer, boolean) IS 'convert nu
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION halfvec_cmp(halfvec, halfvec) RETURNS integer
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_cmp';
 CREATE FUNCTION halfvec_lt(halfvec, halfvec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_lt';
 CREATE FUNCTION halfvec_le(halfvec, halfvec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_le';
 CREATE FUNCTION halfvec_eq(halfvec, halfvec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_eq';
 CREATE FUNCTION halfvec_ne(halfvec, halfvec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_ne';
 CREATE FUNCTION halfvec_ge(halfvec, halfvec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_ge';
 CREATE FUNCTION halfvec_gt(halfvec, halfvec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_gt';
 
 CREATE OPERATOR < (
     FUNCTION = halfvec_lt, LEFTARG = halfvec, RIGHTARG = halfvec,
@@ -436,21 +436,21 @@ COMMENT ON OPERATOR >(halfvec, halfvec) IS 'greater than';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION l2_distance(halfvec, halfvec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_l2_distance';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_l2_distance';
 CREATE FUNCTION inner_product(halfvec, halfvec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_inner_product';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_inner_product';
 CREATE FUNCTION cosine_distance(halfvec, halfvec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_cosine_distance';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_cosine_distance';
 CREATE FUNCTION l1_distance(halfvec, halfvec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_l1_distance';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_l1_distance';
 
 -- Support functions of operators and operator classes.
 CREATE FUNCTION halfvec_l2_squared_distance(halfvec, halfvec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_l2_squared_distance';
 CREATE FUNCTION halfvec_negative_inner_product(halfvec, halfvec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_negative_inner_product';
 CREATE FUNCTION halfvec_spherical_distance(halfvec, halfvec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_spherical_distance';
 
 CREATE OPERATOR <-> (
     FUNCTION = l2_distance, LEFTARG = halfvec, RIGHTARG = halfvec, COMMUTATOR = <->
@@ -484,13 +484,13 @@ COMMENT ON OPERATOR <+>(halfvec, halfvec) IS 'taxicab distance';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION halfvec_add(halfvec, halfvec) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_add';
 CREATE FUNCTION halfvec_sub(halfvec, halfvec) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_sub';
 CREATE FUNCTION halfvec_mul(halfvec, halfvec) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_mul';
 CREATE FUNCTION halfvec_concat(halfvec, halfvec) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_concat';
 
 CREATE OPERATOR + (
     FUNCTION = halfvec_add, LEFTARG = halfvec, RIGHTARG = halfvec, COMMUTATOR = +
@@ -519,15 +519,15 @@ COMMENT ON OPERATOR ||(halfvec, halfvec) IS 'concatenate';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION vector_dims(halfvec) RETURNS integer
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_vector_dims';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_vector_dims';
 CREATE FUNCTION l2_norm(halfvec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_l2_norm';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_l2_norm';
 CREATE FUNCTION l2_normalize(halfvec) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_l2_normalize';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_l2_normalize';
 CREATE FUNCTION subvector(halfvec, integer, integer) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_subvector';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_subvector';
 CREATE FUNCTION binary_quantize(halfvec) RETURNS bit
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'halfvec_binary_quantize';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_binary_quantize';
 
 COMMENT ON FUNCTION vector_dims(halfvec) IS 'number of dimensions';
 COMMENT ON FUNCTION l2_norm(halfvec) IS 'Euclidean norm';
@@ -541,11 +541,11 @@ COMMENT ON FUNCTION binary_quantize(halfvec) IS 'one bit per element, set where 
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION halfvec_accum(double precision[], halfvec) RETURNS double precision[]
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_accum';
 CREATE FUNCTION halfvec_combine(double precision[], double precision[]) RETURNS double precision[]
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vector_combine';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_combine';
 CREATE FUNCTION halfvec_avg(double precision[]) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_avg';
 
 CREATE AGGREGATE avg(halfvec) (
     SFUNC = halfvec_accum,
@@ -576,15 +576,15 @@ COMMENT ON AGGREGATE sum(halfvec) IS 'the sum of all vectors, element by element
 CREATE TYPE sparsevec;
 
 CREATE FUNCTION sparsevec_in(cstring, oid, integer) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_in';
 CREATE FUNCTION sparsevec_out(sparsevec) RETURNS cstring
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_out';
 CREATE FUNCTION sparsevec_recv(internal, oid, integer) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_recv';
 CREATE FUNCTION sparsevec_send(sparsevec) RETURNS bytea
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_send';
 CREATE FUNCTION sparsevec_typmod_in(cstring[]) RETURNS integer
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_typmod_in';
 
 CREATE TYPE sparsevec (
     INPUT = sparsevec_in,
@@ -607,23 +607,23 @@ COMMENT ON FUNCTION sparsevec_typmod_in(cstring[]) IS 'I/O typmod';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION sparsevec(sparsevec, integer, boolean) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec';
 CREATE FUNCTION sparsevec_to_vector(sparsevec, integer, boolean) RETURNS vector
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_to_vector';
 CREATE FUNCTION vector_to_sparsevec(vector, integer, boolean) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_vector_to_sparsevec';
 CREATE FUNCTION sparsevec_to_halfvec(sparsevec, integer, boolean) RETURNS halfvec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_to_halfvec';
 CREATE FUNCTION halfvec_to_sparsevec(halfvec, integer, boolean) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_halfvec_to_sparsevec';
 CREATE FUNCTION array_to_sparsevec(integer[], integer, boolean) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_sparsevec';
 CREATE FUNCTION array_to_sparsevec(real[], integer, boolean) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_sparsevec';
 CREATE FUNCTION array_to_sparsevec(double precision[], integer, boolean) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_sparsevec';
 CREATE FUNCTION array_to_sparsevec(numeric[], integer, boolean) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_array_to_sparsevec';
 
 CREATE CAST (sparsevec AS sparsevec)
     WITH FUNCTION sparsevec(sparsevec, integer, boolean) AS IMPLICIT;
@@ -665,19 +665,19 @@ COMMENT ON FUNCTION array_to_sparsevec(numeric[], integer, boolean)
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION sparsevec_cmp(sparsevec, sparsevec) RETURNS integer
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_cmp';
 CREATE FUNCTION sparsevec_lt(sparsevec, sparsevec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_lt';
 CREATE FUNCTION sparsevec_le(sparsevec, sparsevec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_le';
 CREATE FUNCTION sparsevec_eq(sparsevec, sparsevec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_eq';
 CREATE FUNCTION sparsevec_ne(sparsevec, sparsevec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_ne';
 CREATE FUNCTION sparsevec_ge(sparsevec, sparsevec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_ge';
 CREATE FUNCTION sparsevec_gt(sparsevec, sparsevec) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_gt';
 
 CREATE OPERATOR < (
     FUNCTION = sparsevec_lt, LEFTARG = sparsevec, RIGHTARG = sparsevec,
@@ -731,19 +731,19 @@ COMMENT ON OPERATOR >(sparsevec, sparsevec) IS 'greater than';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION l2_distance(sparsevec, sparsevec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_l2_distance';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_l2_distance';
 CREATE FUNCTION inner_product(sparsevec, sparsevec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_inner_product';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_inner_product';
 CREATE FUNCTION cosine_distance(sparsevec, sparsevec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_cosine_distance';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_cosine_distance';
 CREATE FUNCTION l1_distance(sparsevec, sparsevec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_l1_distance';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_l1_distance';
 
 -- Support functions of operators and operator classes.
 CREATE FUNCTION sparsevec_l2_squared_distance(sparsevec, sparsevec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_l2_squared_distance';
 CREATE FUNCTION sparsevec_negative_inner_product(sparsevec, sparsevec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_negative_inner_product';
 
 CREATE OPERATOR <-> (
     FUNCTION = l2_distance, LEFTARG = sparsevec, RIGHTARG = sparsevec, COMMUTATOR = <->
@@ -776,9 +776,9 @@ COMMENT ON OPERATOR <+>(sparsevec, sparsevec) IS 'taxicab distance';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION l2_norm(sparsevec) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_l2_norm';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_l2_norm';
 CREATE FUNCTION l2_normalize(sparsevec) RETURNS sparsevec
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparsevec_l2_normalize';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_sparsevec_l2_normalize';
 
 COMMENT ON FUNCTION l2_norm(sparsevec) IS 'Euclidean norm';
 COMMENT ON FUNCTION l2_normalize(sparsevec) IS 'vector of the same direction with Euclidean norm 1';
@@ -788,9 +788,9 @@ COMMENT ON FUNCTION l2_normalize(sparsevec) IS 'vector of the same direction wit
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION hamming_distance(bit, bit) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_hamming_distance';
 CREATE FUNCTION jaccard_distance(bit, bit) RETURNS double precision
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dvec_jaccard_distance';
 
 CREATE OPERATOR <~> (
     FUNCTION = hamming_distance, LEFTARG = bit, RIGHTARG = bit, COMMUTATOR = <~>
@@ -810,20 +810,20 @@ COMMENT ON OPERATOR <%>(bit, bit) IS 'Jaccard distance';
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION hnswhandler(internal) RETURNS index_am_handler
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnswhandler' LANGUAGE C;
 
 CREATE ACCESS METHOD hnsw TYPE INDEX HANDLER hnswhandler;
 
 COMMENT ON ACCESS METHOD hnsw IS 'approximate nearest neighbor index on a memory-mapped sidecar';
 
 CREATE FUNCTION hnsw_vector_l2_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_l2_support' LANGUAGE C;
 CREATE FUNCTION hnsw_vector_ip_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_ip_support' LANGUAGE C;
 CREATE FUNCTION hnsw_vector_cosine_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_cosine_support' LANGUAGE C;
 CREATE FUNCTION hnsw_vector_l1_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_l1_support' LANGUAGE C;
 
 CREATE OPERATOR CLASS vector_l2_ops
     FOR TYPE vector USING hnsw AS
@@ -850,13 +850,13 @@ CREATE OPERATOR CLASS vector_l1_ops
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION hnsw_halfvec_l2_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_l2_support' LANGUAGE C;
 CREATE FUNCTION hnsw_halfvec_ip_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_ip_support' LANGUAGE C;
 CREATE FUNCTION hnsw_halfvec_cosine_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_cosine_support' LANGUAGE C;
 CREATE FUNCTION hnsw_halfvec_l1_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_l1_support' LANGUAGE C;
 
 CREATE OPERATOR CLASS halfvec_l2_ops
     FOR TYPE halfvec USING hnsw AS
@@ -883,13 +883,13 @@ CREATE OPERATOR CLASS halfvec_l1_ops
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION hnsw_sparsevec_l2_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_l2_support' LANGUAGE C;
 CREATE FUNCTION hnsw_sparsevec_ip_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_ip_support' LANGUAGE C;
 CREATE FUNCTION hnsw_sparsevec_cosine_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_cosine_support' LANGUAGE C;
 CREATE FUNCTION hnsw_sparsevec_l1_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_l1_support' LANGUAGE C;
 
 CREATE OPERATOR CLASS sparsevec_l2_ops
     FOR TYPE sparsevec USING hnsw AS
@@ -916,9 +916,9 @@ CREATE OPERATOR CLASS sparsevec_l1_ops
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION hnsw_bit_hamming_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_bit_hamming_support' LANGUAGE C;
 CREATE FUNCTION hnsw_bit_jaccard_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_bit_jaccard_support' LANGUAGE C;
 
 CREATE OPERATOR CLASS bit_hamming_ops
     FOR TYPE bit USING hnsw AS
@@ -935,7 +935,7 @@ CREATE OPERATOR CLASS bit_jaccard_ops
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION ivfflathandler(internal) RETURNS index_am_handler
-    AS 'MODULE_PATHNAME' LANGUAGE C;
+    AS 'MODULE_PATHNAME', 'dvec_ivfflathandler' LANGUAGE C;
 
 CREATE ACCESS METHOD ivfflat TYPE INDEX HANDLER ivfflathandler;
 
@@ -982,7 +982,7 @@ CREATE OPERATOR CLASS bit_hamming_ops
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION dvec_simd() RETURNS text
-    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'dvec_simd' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION dvec_simd() IS 'the instruction set that distances are computed with';
 
@@ -1022,7 +1022,7 @@ CREATE FUNCTION dvec_index_states(
     OUT repair_added bigint,
     OUT repair_removed bigint
 ) RETURNS SETOF record
-    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 100;
+    AS 'MODULE_PATHNAME', 'dvec_index_states' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 100;
 
 COMMENT ON FUNCTION dvec_index_states() IS
     'the indexes in use since the server started, in all databases, by the file they are stored in';
@@ -1084,7 +1084,7 @@ CREATE FUNCTION dvec_check(
     OUT "offset" bigint,
     OUT problem text
 ) RETURNS SETOF record
-    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 1;
+    AS 'MODULE_PATHNAME', 'dvec_check' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 1;
 
 COMMENT ON FUNCTION dvec_check(regclass, boolean) IS
     'what is damaged in an hnsw index, and what it lacks of its table; what can be mended is';

@@ -239,6 +239,8 @@ def test_settings_of_database_and_role(cluster):
             ("searcher", ["off", "30000", "2", "200", "relaxed_order", "10", "20"])):
         connection = psycopg.connect(host=str(cluster.home), user=user, dbname="shop", autocommit=True)
         with contextlib.closing(connection):
+            # As with pgvector, a session has the settings once it has used one of the types.
+            connection.execute("SELECT '[1]'::vector")
             assert [value for value, in connection.execute(shown, [names]).fetchall()] == values, user
             if user == "searcher":
                 # "off" of the role: no more than ef_search rows.

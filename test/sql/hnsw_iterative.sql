@@ -2,6 +2,8 @@
 \getenv sources PG_ABS_SRCDIR
 \set include :sources '/sql/include/failure.sql'
 \i :include
+-- As with pgvector, a session has the settings once it has used one of the types.
+SELECT '[1,2,3]'::vector;
 SHOW hnsw.iterative_scan;
 SELECT setting, pg_temp.failure('SET ' || setting)
 FROM (VALUES ('hnsw.iterative_scan = on'), ('hnsw.iterative_scan = OFF'),

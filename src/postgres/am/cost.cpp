@@ -17,6 +17,7 @@
 #include "postgres/am/cost.hpp"
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/phases.hpp"
+#include "postgres/am/scan_settings.hpp"
 #include "postgres/am/scan_terms.hpp"
 #include "postgres/bridge/guard.hpp"
 
@@ -68,10 +69,10 @@ struct Model {
     double further_rows(double rows) const {
         if (exact)
             return 0;
-        const double by_graph = std::min(rows, static_cast<double>(max_scan_tuples));
+        const double by_graph = std::min(rows, static_cast<double>(max_scan_tuples()));
         const double graph_cost =
             resumption_factor * distance_cost * by_graph * distances_per_expansion;
-        if (rows <= max_scan_tuples)
+        if (rows <= max_scan_tuples())
             return graph_cost;
         return graph_cost + sorted_nodes();
     }

@@ -5,6 +5,7 @@
 #include "postgres/am/opclass.hpp"
 #include "postgres/am/options.hpp"
 #include "postgres/am/phases.hpp"
+#include "postgres/am/scan_settings.hpp"
 #include "postgres/bridge/guard.hpp"
 
 extern "C" {
@@ -63,6 +64,7 @@ DVEC_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat))
 
 void access_method_init() {
     options_init();
+    scan_settings_init();
     planner_init();
     repair_init();
 }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "postgres/am/scan_settings.hpp"
+
 namespace dvec::postgres {
 
 namespace {
@@ -26,10 +28,10 @@ uint64 share_of_lists(int read_lists, int lists, uint64 entries) {
 uint64 bound_of_hnsw(IterativeScan mode) {
     switch (mode) {
         case IterativeScan::off:
-            return static_cast<uint64>(ef_search);
+            return static_cast<uint64>(ef_search());
         case IterativeScan::relaxed_order:
         case IterativeScan::strict_order:
-            return static_cast<uint64>(std::max(max_scan_tuples, ef_search));
+            return static_cast<uint64>(std::max(max_scan_tuples(), ef_search()));
         case IterativeScan::complete:
             break;
     }
@@ -39,32 +41,32 @@ uint64 bound_of_hnsw(IterativeScan mode) {
 uint64 bound_of_ivfflat(IterativeScan mode, int lists, uint64 entries) {
     if (mode == IterativeScan::complete)
         return PG_UINT64_MAX;
-    return share_of_lists(mode == IterativeScan::off ? probes : std::max(probes, max_probes), lists,
-                          entries);
+    return share_of_lists(mode == IterativeScan::off ? probes() : std::max(probes(), max_probes()),
+                          lists, entries);
 }
 
 }  // namespace
 
 int candidates(Method method) {
     if (method == Method::hnsw)
-        return ef_search;
-    return std::max(ef_search,
-                    std::min(probes, max_ef_search / candidates_per_probe) * candidates_per_probe);
+        return ef_search();
+    return std::max(ef_search(), std::min(probes(), max_ef_search / candidates_per_probe) *
+                                     candidates_per_probe);
 }
 
 bool searches_exactly(Relation index) {
-    return method_of(index) == Method::ivfflat && probes >= index_options(index).lists;
+    return method_of(index) == Method::ivfflat && probes() >= index_options(index).lists;
 }
 
 ScanTerms scan_terms(Relation index, uint64 entries) {
     const Method method = method_of(index);
-    const auto mode = static_cast<IterativeScan>(method == Method::hnsw ? hnsw_iterative_scan
-                                                                        : ivfflat_iterative_scan);
+    const IterativeScan mode =
+        method == Method::hnsw ? hnsw_iterative_scan() : ivfflat_iterative_scan();
     ScanTerms terms;
     terms.ef = candidates(method);
     const bool walks = !searches_exactly(index) &&
                        entries > measured_per_candidate * static_cast<uint64>(terms.ef);
-    terms.exact_after = walks ? static_cast<uint64>(max_scan_tuples) : 0;
+    terms.exact_after = walks ? static_cast<uint64>(max_scan_tuples()) : 0;
     terms.most_rows = method == Method::hnsw
                           ? bound_of_hnsw(mode)
                           : bound_of_ivfflat(mode, index_options(index).lists, entries);

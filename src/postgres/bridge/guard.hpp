@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/function_lookup.hpp"
 #include "postgres/bridge/postgres.hpp"
 
 namespace dvec::postgres {
@@ -44,22 +45,29 @@ auto guarded(Body &&body) -> std::invoke_result_t<Body> {
 
 }  // namespace dvec::postgres
 
-// Defines a function that SQL can call by `name` with LANGUAGE C; what follows in braces is its
-// body, with `fcinfo` in scope for the PG_GETARG and PG_RETURN macros:
+// Defines a function that SQL can call with LANGUAGE C, as the library's symbol `dvec_<name>`; what
+// follows in braces is its body, with `fcinfo` in scope for the PG_GETARG and PG_RETURN macros:
 //
 //     DVEC_FUNCTION(vector_dims) {
 //         PG_RETURN_INT32(vector_argument(fcinfo, 0)->dimensions);
 //     }
 //
-// The server loads libraries into one global namespace, where another extension's function of the
-// same name may come first. So `name` is for the server's lookup; our own code never calls it.
+// The server loads libraries into one global namespace, where the symbol that comes first serves
+// all: without the prefix pgvector's library would call ours where it means its own. And
+// `dvec_<name>` is for the server's lookup; our own code never calls it. The server asks for
+// pg_finfo_dvec_<name> when a session looks the function up for the first time.
 #define DVEC_FUNCTION(name)                                                         \
     extern "C" {                                                                    \
-    PGDLLEXPORT Datum name(FunctionCallInfo fcinfo);                                \
-    PG_FUNCTION_INFO_V1(name);                                                      \
+    PGDLLEXPORT Datum dvec_##name(FunctionCallInfo fcinfo);                         \
+    PGDLLEXPORT const Pg_finfo_record *pg_finfo_dvec_##name(void);                  \
+    const Pg_finfo_record *pg_finfo_dvec_##name(void) {                             \
+        static const Pg_finfo_record version_1 = {1};                               \
+        ::dvec::postgres::note_function_lookup();                                   \
+        return &version_1;                                                          \
+    }                                                                               \
     }                                                                               \
     static Datum name##_body(FunctionCallInfo fcinfo);                              \
-    extern "C" Datum name(FunctionCallInfo fcinfo) {                                \
+    extern "C" Datum dvec_##name(FunctionCallInfo fcinfo) {                         \
         return ::dvec::postgres::guarded([fcinfo] { return name##_body(fcinfo); }); \
     }                                                                               \
     static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)

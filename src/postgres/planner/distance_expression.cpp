@@ -17,8 +17,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// The functions behind the distance operators, by the names the library has for them, and another
-// function that gives the same distance in another form.
+// The functions behind the distance operators, by the names of DVEC_FUNCTION, and another function
+// that gives the same distance in another form.
 struct DistanceFunction {
     const char *of_operator;
     Interval distances;
@@ -55,6 +55,12 @@ struct Symbol {
     const char *name;
 };
 
+const char *without_prefix(const char *symbol) {
+    constexpr const char *prefix = "dvec_";
+    const size_t length = std::strlen(prefix);
+    return std::strncmp(symbol, prefix, length) == 0 ? symbol + length : symbol;
+}
+
 Symbol symbol_of(Oid function) {
     Symbol symbol{nullptr, nullptr};
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -66,7 +72,7 @@ Symbol symbol_of(Oid function) {
         const Datum name = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &no_name);
         const Datum library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &no_library);
         if (!no_name && !no_library)
-            symbol = {TextDatumGetCString(library), TextDatumGetCString(name)};
+            symbol = {TextDatumGetCString(library), without_prefix(TextDatumGetCString(name))};
     }
     ReleaseSysCache(tuple);
     return symbol;

@@ -1,0 +1,154 @@
+#include "postgres/am/scan_settings.hpp"
+
+#include "postgres/am/options.hpp"
+#include "postgres/bridge/function_lookup.hpp"
+
+extern "C" {
+#include "access/xact.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+struct IntegerSetting {
+    const char *name;
+    const char *meaning;
+    const char *more;
+    int initial, least, most;
+    int value;  // while the setting is ours
+};
+
+struct ModeSetting {
+    const char *name;
+    const config_enum_entry *modes;
+    int value;  // while the setting is ours
+};
+
+constexpr int value_of(IterativeScan mode) { return static_cast<int>(mode); }
+
+const config_enum_entry hnsw_modes[] = {
+    {"off", value_of(IterativeScan::off), false},
+    {"relaxed_order", value_of(IterativeScan::relaxed_order), false},
+    {"strict_order", value_of(IterativeScan::strict_order), false},
+    {"complete", value_of(IterativeScan::complete), false},
+    {nullptr, 0, false}};
+
+const config_enum_entry ivfflat_modes[] = {
+    {"off", value_of(IterativeScan::off), false},
+    {"relaxed_order", value_of(IterativeScan::relaxed_order), false},
+    {"complete", value_of(IterativeScan::complete), false},
+    {nullptr, 0, false}};
+
+IntegerSetting hnsw_ef_search = {"hnsw.ef_search",
+                                 "Sets the size of the dynamic candidate list for search",
+                                 "Valid range is 1..1000.",
+                                 default_ef_search,
+                                 min_ef_search,
+                                 max_ef_search,
+                                 default_ef_search};
+IntegerSetting hnsw_max_scan_tuples = {"hnsw.max_scan_tuples",
+                                       "Sets the number of rows a scan takes from the graph before "
+                                       "it finds the rest by exact search, or "
+                                       "ends",
+                                       nullptr,
+                                       20000,
+                                       1,
+                                       INT_MAX,
+                                       20000};
+IntegerSetting ivfflat_probes = {"ivfflat.probes",
+                                 "Sets the number of probes",
+                                 "Valid range is 1..lists.",
+                                 1,
+                                 min_lists,
+                                 max_lists,
+                                 1};
+IntegerSetting ivfflat_max_probes = {"ivfflat.max_probes",
+                                     "Sets the max number of probes for iterative scans",
+                                     nullptr,
+                                     max_lists,
+                                     min_lists,
+                                     max_lists,
+                                     max_lists};
+ModeSetting hnsw_mode = {"hnsw.iterative_scan", hnsw_modes, value_of(IterativeScan::complete)};
+ModeSetting ivfflat_mode = {"ivfflat.iterative_scan", ivfflat_modes,
+                            value_of(IterativeScan::complete)};
+
+// Read by nobody: a scan's memory is a few numbers for each row it has met, and running out of
+// work_mem must not end an answer.
+double scan_mem_multiplier;
+
+// Whether this process has defined the settings. Another has not: one that runs a part of a query
+// in parallel, where the server lets nobody define a setting that has a value already.
+bool defined;
+
+void define_integer(IntegerSetting *setting) {
+    DefineCustomIntVariable(setting->name, setting->meaning, setting->more, &setting->value,
+                            setting->initial, setting->least, setting->most, PGC_USERSET, 0,
+                            nullptr, nullptr, nullptr);
+}
+
+void define_mode(ModeSetting *setting) {
+    DefineCustomEnumVariable(setting->name, "Sets the mode for iterative scans", nullptr,
+                             &setting->value, value_of(IterativeScan::complete), setting->modes,
+                             PGC_USERSET, 0, nullptr, nullptr, nullptr);
+}
+
+// Somebody else's library has defined it; not merely a value waits for whoever will.
+bool is_defined_by_another(const char *name) {
+    return GetConfigOption(name, true, false) != nullptr &&
+           (GetConfigOptionFlags(name, true) & GUC_CUSTOM_PLACEHOLDER) == 0;
+}
+
+void define() {
+    if (defined || IsInParallelMode() || is_defined_by_another(hnsw_ef_search.name))
+        return;
+    // Before an ERROR could leave a part of them behind.
+    defined = true;
+    define_integer(&hnsw_ef_search);
+    define_mode(&hnsw_mode);
+    define_integer(&hnsw_max_scan_tuples);
+    DefineCustomRealVariable(
+        "hnsw.scan_mem_multiplier", "Has no effect: a scan does not end for want of memory",
+        nullptr, &scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    MarkGUCPrefixReserved("hnsw");
+    define_integer(&ivfflat_probes);
+    define_mode(&ivfflat_mode);
+    define_integer(&ivfflat_max_probes);
+    MarkGUCPrefixReserved("ivfflat");
+}
+
+// A value that means nothing counts as none, as it does when a setting is defined later.
+int current(const IntegerSetting &setting) {
+    if (defined)
+        return setting.value;
+    const char *text = GetConfigOption(setting.name, true, false);
+    int value = 0;
+    if (text == nullptr || !parse_int(text, &value, 0, nullptr) || value < setting.least ||
+        value > setting.most)
+        return setting.initial;
+    return value;
+}
+
+IterativeScan current(const ModeSetting &setting) {
+    if (defined)
+        return static_cast<IterativeScan>(setting.value);
+    if (const char *text = GetConfigOption(setting.name, true, false))
+        for (const config_enum_entry *mode = setting.modes; mode->name != nullptr; ++mode)
+            if (pg_strcasecmp(mode->name, text) == 0)
+                return static_cast<IterativeScan>(mode->val);
+    return IterativeScan::complete;
+}
+
+}  // namespace
+
+int ef_search() { return current(hnsw_ef_search); }
+int max_scan_tuples() { return current(hnsw_max_scan_tuples); }
+IterativeScan hnsw_iterative_scan() { return current(hnsw_mode); }
+IterativeScan ivfflat_iterative_scan() { return current(ivfflat_mode); }
+int probes() { return current(ivfflat_probes); }
+int max_probes() { return current(ivfflat_max_probes); }
+
+void scan_settings_init() { at_function_lookup(define); }
+
+}  // namespace dvec::postgres

@@ -1,0 +1,41 @@
+// The settings hnsw.* and ivfflat.*: what a session says about its scans.
+//
+// Names, limits, defaults and messages are pgvector's, so that its users' SQL keeps its meaning;
+// the one exception is that a scan is complete unless the session asks for less. pgvector's own
+// library ends with an error in a session where somebody else has defined them, and a server may
+// have databases of both. So they are defined, as pgvector's are, in a session that looks up a
+// function of ours, and not in the server that loads us for all databases. Values that were set
+// before keep: the server holds them under their names until somebody defines them.
+#pragma once
+
+#include "postgres/bridge/access_method.hpp"
+
+namespace dvec::postgres {
+
+inline constexpr int min_ef_search = 1;
+inline constexpr int default_ef_search = 40;
+inline constexpr int max_ef_search = 1000;
+
+// Where a scan ends.
+enum class IterativeScan : int {
+    off,            // with the first candidates
+    relaxed_order,  // at a bound; rows found late come late
+    strict_order,   // at a bound; rows found late are left out
+    complete        // with the last row there is
+};
+
+// hnsw.ef_search: how many candidates a search keeps.
+int ef_search();
+// hnsw.max_scan_tuples: after so many rows from the graph a scan finds the rest by exact search.
+int max_scan_tuples();
+// hnsw.iterative_scan and ivfflat.iterative_scan.
+IterativeScan hnsw_iterative_scan();
+IterativeScan ivfflat_iterative_scan();
+// ivfflat.probes and ivfflat.max_probes: how many of the lists that the index would have.
+int probes();
+int max_probes();
+
+// When the library is loaded.
+void scan_settings_init();
+
+}  // namespace dvec::postgres
