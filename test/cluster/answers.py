@@ -10,6 +10,8 @@ def force_index(connection, ef_search=200):
     """From now on the session orders by the index wherever one fits."""
     connection.execute("SET enable_seqscan = off")
     connection.execute("SET enable_bitmapscan = off")
+    # What ids_in_table sets lasts to the end of a transaction that goes on.
+    connection.execute("SET enable_indexscan = on")
     connection.execute(f"SET hnsw.ef_search = {ef_search}")
 
 

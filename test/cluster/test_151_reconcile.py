@@ -170,7 +170,8 @@ def test_only_changed_pages_are_read(make_cluster, wal):
     assert (state["opened_by"], state["repair_added"], state["repair_removed"]) == ("reconcile", 1, 0)
     [(pages, table)] = re.findall(r"reconcile of (\d+) of (\d+) pages \(1 added, 0 removed\)",
                                   cluster.log_text())
-    assert int(table) > 60 and 0 < int(pages) < 10, (pages, table)
+    # From 16 on COPY makes a table longer by several pages at once, and empty ones are read too.
+    assert int(table) > 60 and 0 < int(pages) < 20, (pages, table)
     assert ("changed pages found in WAL" in cluster.log_text()) == (wal == "there")
 
 
