@@ -18,7 +18,8 @@ ifneq ($(filter check demo dependencies,$(MAKECMDGOALS)),)
 check:
 	scripts/install-dependencies check
 	$(MAKE) -s --no-print-directory -j$(JOBS) WARNINGS=-Werror prefix layout units fuzzers other-compiler
-	$(MAKE) --no-print-directory unit regress pgtap cluster clients fuzz check-server
+	$(MAKE) --no-print-directory -j$(JOBS) -Oline unit
+	$(MAKE) --no-print-directory regress pgtap cluster clients fuzz check-server
 
 demo: dependencies
 	$(MAKE) -s --no-print-directory -j$(JOBS) prefix
