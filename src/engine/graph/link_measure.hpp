@@ -56,21 +56,22 @@ struct LinkMeasure {
         const float inverse_length =
             distance::code_header(static_cast<const std::byte *>(vector) - vector_behind_code)
                 .inverse_length;
-        const float value =
-            judge.distance(code_function(vector, code, dimensions), header, inverse_length);
-        if (judge.reliable(value, judge.error(header, inverse_length))) [[likely]]
-            return value;
-        return function(vector, code + vector_behind_code, dimensions);
+        return judged(code_function(vector, code, dimensions), header, inverse_length, vector,
+                      code + vector_behind_code);
     }
 
     float by_product(const void *vector, const void *other) const {
-        const distance::CodeHeader header{0, 0, 0, length_of(other)};
-        const float inverse_length = length_of(vector);
-        const float value =
-            judge.distance(product(vector, other, dimensions), header, inverse_length);
+        return judged(product(vector, other, dimensions), {0, 0, 0, length_of(other)},
+                      length_of(vector), vector, other);
+    }
+
+    // The distance by what was measured, if that tells enough; else by the two vectors.
+    float judged(float measured, const distance::CodeHeader &header, float inverse_length,
+                 const void *vector, const void *other_vector) const {
+        const float value = judge.distance(measured, header, inverse_length);
         if (judge.reliable(value, judge.error(header, inverse_length))) [[likely]]
             return value;
-        return function(vector, other, dimensions);
+        return function(vector, other_vector, dimensions);
     }
 
     float length_of(const void *vector) const {

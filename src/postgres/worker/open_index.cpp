@@ -381,7 +381,9 @@ void note_use(OpenIndex *open) {
         open->entry->used_lately.store(1, std::memory_order_relaxed);
 }
 
-OpenIndex *find_open(const IndexFile &file) {
+}  // namespace
+
+OpenIndex *find_open_index(const IndexFile &file) noexcept {
     const auto [begin, end] = open_indexes().equal_range(key_of(file));
     for (auto it = begin; it != end; ++it)
         if (still_valid(it->second)) {
@@ -390,6 +392,8 @@ OpenIndex *find_open(const IndexFile &file) {
         }
     return nullptr;
 }
+
+namespace {
 
 // The files of an index that is gone take disk space as long as they are mapped, so what is not
 // valid any more is closed whenever something is opened. A scan in progress finishes on what it
@@ -483,7 +487,7 @@ void count_as_user() {
 }  // namespace
 
 OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
-    if (OpenIndex *open = find_open(file))
+    if (OpenIndex *open = find_open_index(file))
         return open;
 
     require_registry();
@@ -503,7 +507,7 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
 }
 
 bool open_without_waiting(const IndexFile &file, IndexSource &source) {
-    if (find_open(file) != nullptr)
+    if (find_open_index(file) != nullptr)
         return true;
     require_registry();
     count_as_user();
@@ -534,7 +538,7 @@ Known known_of(const IndexFile &file) noexcept {
 }  // namespace
 
 bool wants_opening(const IndexFile &file) noexcept {
-    if (find_open(file) != nullptr)
+    if (find_open_index(file) != nullptr)
         return false;
     const Known known = known_of(file);
     return known.state == IndexState::closed &&
@@ -551,7 +555,7 @@ void put_off_opening(const IndexFile &file) noexcept {
 }
 
 bool may_be_planned(const IndexFile &file) noexcept {
-    return find_open(file) != nullptr || is_worth_planning(file, known_of(file).state);
+    return find_open_index(file) != nullptr || is_worth_planning(file, known_of(file).state);
 }
 
 bool is_worth_planning(const IndexFile &file, IndexState state) noexcept {
@@ -570,8 +574,6 @@ bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source) {
     source.announce();
     return true;
 }
-
-OpenIndex *find_open_index(const IndexFile &file) noexcept { return find_open(file); }
 
 void end_life(IndexEntry *entry) {
     const NobodyWrites hold(entry);

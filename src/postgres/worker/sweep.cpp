@@ -20,8 +20,6 @@
 #include "postgres/bridge/errors.hpp"
 #include "postgres/worker/registry.hpp"
 
-extern "C" {}
-
 namespace dvec::postgres {
 
 namespace {
