@@ -53,6 +53,18 @@ def check_copies(connection, row, operator="<->", table="items"):
     assert {one[0] for one in found} == wanted and len(found) == len(wanted)
 
 
+def indexed_in_every_way(connection, classes):
+    """Of the vectors in table `items` makes a table for each type of `classes`, and of that one index after the
+    other, by operator class; yields the table, its type and the class's operator while each is there."""
+    for element, operators in classes.items():
+        name = "of_" + element.split("(")[0]
+        connection.execute(f"CREATE TABLE {name} AS SELECT id, v::{element} AS v FROM items")
+        for opclass, operator in operators.items():
+            connection.execute(f"CREATE INDEX {name}_idx ON {name} USING hnsw (v {opclass})")
+            yield name, element, operator
+            connection.execute(f"DROP INDEX {name}_idx")
+
+
 @pytest.mark.parametrize("kinds, copies", [(100, 33), (1, 3000), (20, 150)])
 @pytest.mark.parametrize("when", ["built", "inserted"])
 def test_single_rows_among_copies(make_cluster, kinds, copies, when):
@@ -79,20 +91,15 @@ def test_every_type_and_metric(make_cluster):
     connection.execute("CREATE TABLE items (id integer, v vector(16))")
     vectors.copy_in(connection, "items", 0, rows)
     answers.force_index(connection, ef_search=200)
-    for element, operators in {
+    for name, element, operator in indexed_in_every_way(connection, {
             "vector(16)": {"vector_ip_ops": "<#>", "vector_cosine_ops": "<=>", "vector_l1_ops": "<+>"},
             "halfvec(16)": {"halfvec_l2_ops": "<->", "halfvec_cosine_ops": "<=>"},
-            "sparsevec(16)": {"sparsevec_l2_ops": "<->", "sparsevec_cosine_ops": "<=>"}}.items():
-        name = "of_" + element.split("(")[0]
-        connection.execute(f"CREATE TABLE {name} AS SELECT id, v::{element} AS v FROM items")
-        for opclass, operator in operators.items():
-            connection.execute(f"CREATE INDEX {name}_idx ON {name} USING hnsw (v {opclass})")
-            if operator != "<#>":
-                check_own(connection, np.flatnonzero(single)[::15], operator, name)
-                check_copies(connection, np.flatnonzero(~single)[0], operator, name)
-            if element.startswith("vector"):
-                assert answers.check_complete(connection, name, rows[0], operator) == len(rows)
-            connection.execute(f"DROP INDEX {name}_idx")
+            "sparsevec(16)": {"sparsevec_l2_ops": "<->", "sparsevec_cosine_ops": "<=>"}}):
+        if operator != "<#>":
+            check_own(connection, np.flatnonzero(single)[::15], operator, name)
+            check_copies(connection, np.flatnonzero(~single)[0], operator, name)
+        if element.startswith("vector"):
+            assert answers.check_complete(connection, name, rows[0], operator) == len(rows)
 
 
 @pytest.mark.parametrize("opclass, operator", [("bit_hamming_ops", "<~>"), ("bit_jaccard_ops", "<%%>")])

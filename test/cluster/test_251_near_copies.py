@@ -9,7 +9,7 @@ import pytest
 import answers
 import vectors
 from cluster import wait_until
-from test_250_repeated_rows import check_own, wait_until_linked
+from test_250_repeated_rows import check_own, indexed_in_every_way, wait_until_linked
 
 DIMENSIONS = 16
 OTHERS = 2000
@@ -76,19 +76,14 @@ def test_every_type_and_metric(make_cluster):
     connection.execute("CREATE TABLE items (id integer, v vector(16))")
     vectors.copy_in(connection, "items", 0, rows)
     answers.force_index(connection, ef_search=200)
-    for element, operators in {
+    for name, element, operator in indexed_in_every_way(connection, {
             "vector(16)": {"vector_ip_ops": "<#>", "vector_cosine_ops": "<=>", "vector_l1_ops": "<+>"},
             "halfvec(16)": {"halfvec_l2_ops": "<->", "halfvec_cosine_ops": "<=>"},
-            "sparsevec(16)": {"sparsevec_l2_ops": "<->", "sparsevec_l1_ops": "<+>"}}.items():
-        name = "of_" + element.split("(")[0]
-        connection.execute(f"CREATE TABLE {name} AS SELECT id, v::{element} AS v FROM items")
-        for opclass, operator in operators.items():
-            connection.execute(f"CREATE INDEX {name}_idx ON {name} USING hnsw (v {opclass})")
-            if operator != "<#>":
-                check_own(connection, np.flatnonzero(is_other)[::25], operator, name)
-            if element.startswith("vector"):
-                assert answers.check_complete(connection, name, rows[0], operator) == len(rows)
-            connection.execute(f"DROP INDEX {name}_idx")
+            "sparsevec(16)": {"sparsevec_l2_ops": "<->", "sparsevec_l1_ops": "<+>"}}):
+        if operator != "<#>":
+            check_own(connection, np.flatnonzero(is_other)[::25], operator, name)
+        if element.startswith("vector"):
+            assert answers.check_complete(connection, name, rows[0], operator) == len(rows)
 
 
 @pytest.mark.parametrize("order", ORDERS)

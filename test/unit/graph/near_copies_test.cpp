@@ -8,20 +8,13 @@
 #include "engine/graph/reachability.hpp"
 #include "engine/graph/sanitize.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
+#include "test/unit/graph/rows_among_copies.hpp"
 
 namespace dvec::graph {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t others = 1000;
-constexpr std::size_t most_copies = 500;
-#else
-constexpr std::size_t others = 4000;
-constexpr std::size_t most_copies = 5000;
-#endif
 constexpr std::uint32_t dimensions = 16;
 
-enum class Place { first, last, mixed };
 constexpr Place places[] = {Place::first, Place::last, Place::mixed};
 constexpr const char *name_of(Place place) {
     return place == Place::first ? "first" : place == Place::last ? "last" : "mixed";

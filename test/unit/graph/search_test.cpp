@@ -15,7 +15,18 @@ using base::Code;
 
 constexpr ClusteredShape shape{16, 10, 4, 0.1f};
 
-class SearchTest : public GraphTest {};
+class SearchTest : public GraphTest {
+  protected:
+    // Links so many rows; returns the parameters of a search that measures all of them.
+    Search::Params link_to_measure_all(std::size_t rows) {
+        create(16);
+        add(ClusteredData(1, shape).make(rows));
+        link_all();
+        auto params = search_params(20);
+        params.exact_after = 0;
+        return params;
+    }
+};
 
 TEST_F(SearchTest, EmptyIndexHasNoHits) {
     create(16);
@@ -137,12 +148,8 @@ TEST_F(SearchTest, ASearchThatLeavesOutEndsWithTheWalkAndKeepsItsOrder) {
 }
 
 TEST_F(SearchTest, WhatIsWithinADistanceIsCountedWithTheFirstHit) {
-    create(16);
-    add(ClusteredData(1, shape).make(6000));
-    link_all();
+    auto params = link_to_measure_all(6000);
     const auto query = ClusteredData(2, shape).make(1);
-    auto params = search_params(20);
-    params.exact_after = 0;
     Search search;
     const auto hits = search_with(search, query.data(), params, 10000);
     ASSERT_EQ(hits.size(), 6000u);
@@ -158,12 +165,8 @@ TEST_F(SearchTest, WhatIsWithinADistanceIsCountedWithTheFirstHit) {
 }
 
 TEST_F(SearchTest, WhatIsWithinADistanceIsEstimatedBeforeAllIsMeasured) {
-    create(16);
-    add(ClusteredData(1, shape).make(10000));
-    link_all();
+    auto params = link_to_measure_all(10000);
     const auto query = ClusteredData(2, shape).make(1);
-    auto params = search_params(20);
-    params.exact_after = 0;
     Search search;
     const auto hits = search_with(search, query.data(), params, 10000);
     ASSERT_EQ(hits.size(), 10000u);
@@ -181,12 +184,8 @@ TEST_F(SearchTest, WhatIsWithinADistanceIsEstimatedBeforeAllIsMeasured) {
 }
 
 TEST_F(SearchTest, OnePassFindsAllThatIsWithinADistanceAndFurtherOnesTheRest) {
-    create(16);
-    add(ClusteredData(1, shape).make(12000));
-    link_all();
+    auto params = link_to_measure_all(12000);
     const auto query = ClusteredData(2, shape).make(1);
-    auto params = search_params(20);
-    params.exact_after = 0;
     Search search;
     const auto hits = search_with(search, query.data(), params, 12000);
     ASSERT_EQ(hits.size(), 12000u);

@@ -7,20 +7,12 @@
 #include "engine/graph/sanitize.hpp"
 #include "engine/graph/twin_table.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
+#include "test/unit/graph/rows_among_copies.hpp"
 
 namespace dvec::graph {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t others = 1000;
-constexpr std::size_t most_copies = 500;
-#else
-constexpr std::size_t others = 4000;
-constexpr std::size_t most_copies = 5000;
-#endif
 constexpr std::size_t dimensions = 16;
-
-enum class Place { first, last, mixed };
 
 // Vectors of which some are repeated.
 struct Repeated {
