@@ -1,6 +1,8 @@
 # Every test of the project. `make check` runs them all; each part also runs alone:
 #
 #   make layout      the arrows between folders, server headers, symbols of the kernel objects
+#   make format-check
+#                    that every source is as .clang-format says; `make format` mends those that are not
 #   make unit        engine units: plain, then address+undefined, then thread sanitizer
 #   make regress     pg_regress (test/sql against expected/)
 #   make pgtap       catalog contracts
@@ -12,11 +14,20 @@
 #   make other-compiler
 #                    what clang says about the PostgreSQL side; units and fuzzers are compiled by it
 
-.PHONY: check-server layout other-compiler unit units unit-plain unit-asan unit-tsan prefix regress \
+.PHONY: check-server format format-check layout other-compiler unit units unit-plain unit-asan unit-tsan prefix regress \
 	pgtap cluster clients fuzz fuzzers
 
-layout: all
+layout: all format-check
 	scripts/check-layout
+
+# Another version of clang-format would format otherwise.
+CLANG_FORMAT = clang-format-14
+
+format:
+	scripts/format-sources $(CLANG_FORMAT) -i
+
+format-check:
+	scripts/format-sources $(CLANG_FORMAT) --dry-run -Werror
 
 # Both compilers warn about what the other one lets pass.
 CLANGXX = clang++-14

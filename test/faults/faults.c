@@ -435,8 +435,8 @@ int rename(const char *from, const char *to) {
 
 // ---- Allocations -----------------------------------------------------------------------------
 
-// What a file "allocations" holds that was there when the server started; the test writes to it. All
-// allocations of C++ code in process `pid` are counted down; the one that finds 0 fails.
+// What a file "allocations" holds that was there when the server started; the test writes to it.
+// All allocations of C++ code in process `pid` are counted down; the one that finds 0 fails.
 struct failing_allocations {
     volatile int pid;  // 0: none
     volatile int reserved;

@@ -1,6 +1,7 @@
 /*
- * A library that defines a setting of pgvector's name, as pgvector's own does when a session loads it:
- * the server ends that session's statement with an error when somebody has defined the name before.
+ * A library that defines a setting of pgvector's name, as pgvector's own does when a session loads
+ * it: the server ends that session's statement with an error when somebody has defined the name
+ * before.
  */
 #include "postgres.h"
 
@@ -13,10 +14,8 @@ void _PG_init(void);
 
 static int ef_search;
 
-void
-_PG_init(void)
-{
-	DefineCustomIntVariable("hnsw.ef_search", "Somebody else's", NULL, &ef_search, 40, 1, 1000, PGC_USERSET, 0,
-							NULL, NULL, NULL);
-	MarkGUCPrefixReserved("hnsw");
+void _PG_init(void) {
+    DefineCustomIntVariable("hnsw.ef_search", "Somebody else's", NULL, &ef_search, 40, 1, 1000,
+                            PGC_USERSET, 0, NULL, NULL, NULL);
+    MarkGUCPrefixReserved("hnsw");
 }

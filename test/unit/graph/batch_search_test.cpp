@@ -39,8 +39,8 @@ class BatchSearchTest : public GraphTest {
     static constexpr std::size_t queries = 3;
 
     // Links vectors, and searches some with and without functions of four. Returns how many calls
-    // of those there were, and in `distances` how many were measured. The first element is moved `far`
-    // away: that makes the grid of codes coarse.
+    // of those there were, and in `distances` how many were measured. The first element is moved
+    // `far` away: that makes the grid of codes coarse.
     std::size_t search_twice(std::uint32_t dimensions, Codes codes, float far,
                              std::size_t &distances) {
         const ClusteredShape shape{dimensions, 10, 4, 0.2f};

@@ -101,8 +101,8 @@ class FakeWalHistory final : public store::WalHistory {
 
 class ThreadLock final : public base::Mutex {
   public:
-    // std::mutex ends without a word to the thread sanitizer, which would take the next lock at this
-    // place, perhaps of another kind, for the same one.
+    // std::mutex ends without a word to the thread sanitizer, which would take the next lock at
+    // this place, perhaps of another kind, for the same one.
     ~ThreadLock() { pthread_mutex_destroy(mutex_.native_handle()); }
 
     void lock() override { mutex_.lock(); }
