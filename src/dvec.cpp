@@ -3,10 +3,10 @@
 #include "postgres/am/handler.hpp"
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/planner/paths.hpp"
-#include "postgres/worker/commit_sync.hpp"
-#include "postgres/worker/registry.hpp"
-#include "postgres/worker/settings.hpp"
-#include "postgres/worker/worker.hpp"
+#include "postgres/runtime/log_sync.hpp"
+#include "postgres/runtime/registry.hpp"
+#include "postgres/runtime/settings.hpp"
+#include "postgres/worker/worker_main.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;

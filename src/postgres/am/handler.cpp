@@ -1,12 +1,12 @@
 // What the server asks first: which functions make up the access method, and what it can do.
 #include "postgres/am/handler.hpp"
 
-#include "postgres/am/build.hpp"
-#include "postgres/am/opclass.hpp"
-#include "postgres/am/options.hpp"
-#include "postgres/am/phases.hpp"
+#include "postgres/am/callbacks.hpp"
 #include "postgres/am/scan_settings.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/relation/build_sidecar.hpp"
+#include "postgres/relation/opclass.hpp"
+#include "postgres/relation/options.hpp"
 
 extern "C" {
 #include "catalog/index.h"

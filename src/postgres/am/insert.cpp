@@ -3,19 +3,19 @@
 // depends on.
 #include <algorithm>
 
-#include "postgres/am/access.hpp"
 #include "postgres/am/attempt.hpp"
-#include "postgres/am/item_pointer.hpp"
-#include "postgres/am/metapage.hpp"
-#include "postgres/am/opclass.hpp"
-#include "postgres/am/phases.hpp"
-#include "postgres/am/usual_rows.hpp"
+#include "postgres/am/callbacks.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
-#include "postgres/worker/commit_sync.hpp"
-#include "postgres/worker/repair_state.hpp"
-#include "postgres/worker/throttle.hpp"
-#include "postgres/worker/wal.hpp"
+#include "postgres/relation/item_pointer.hpp"
+#include "postgres/relation/metapage.hpp"
+#include "postgres/relation/opclass.hpp"
+#include "postgres/relation/usual_rows.hpp"
+#include "postgres/repair/open_relation.hpp"
+#include "postgres/runtime/back_pressure.hpp"
+#include "postgres/runtime/log_sync.hpp"
+#include "postgres/runtime/repair_state.hpp"
+#include "postgres/runtime/wal.hpp"
 
 extern "C" {
 #include "access/transam.h"

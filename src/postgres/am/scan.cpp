@@ -3,17 +3,17 @@
 #include <memory>
 #include <optional>
 
-#include "postgres/am/access.hpp"
 #include "postgres/am/attempt.hpp"
-#include "postgres/am/item_pointer.hpp"
+#include "postgres/am/callbacks.hpp"
 #include "postgres/am/measured_rows.hpp"
-#include "postgres/am/opclass.hpp"
-#include "postgres/am/phases.hpp"
 #include "postgres/am/rows_ahead.hpp"
 #include "postgres/am/scan_guide.hpp"
 #include "postgres/am/scan_terms.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/relation/item_pointer.hpp"
+#include "postgres/relation/opclass.hpp"
+#include "postgres/repair/open_relation.hpp"
 
 extern "C" {
 #include "access/relscan.h"

@@ -1,7 +1,7 @@
 #include "postgres/am/scan_settings.hpp"
 
-#include "postgres/am/options.hpp"
 #include "postgres/bridge/function_lookup.hpp"
+#include "postgres/relation/options.hpp"
 
 extern "C" {
 #include "access/xact.h"

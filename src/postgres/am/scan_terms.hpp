@@ -3,7 +3,7 @@
 #pragma once
 
 #include "engine/graph/search.hpp"
-#include "postgres/am/options.hpp"
+#include "postgres/relation/options.hpp"
 
 namespace dvec::postgres {
 

@@ -2,16 +2,16 @@
 // reached through them, but no search returns them any more.
 #include <algorithm>
 
-#include "postgres/am/access.hpp"
 #include "postgres/am/attempt.hpp"
-#include "postgres/am/item_pointer.hpp"
-#include "postgres/am/phases.hpp"
+#include "postgres/am/callbacks.hpp"
 #include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
-#include "postgres/worker/commit_sync.hpp"
-#include "postgres/worker/throttle.hpp"
-#include "postgres/worker/wal.hpp"
+#include "postgres/relation/item_pointer.hpp"
+#include "postgres/repair/open_relation.hpp"
+#include "postgres/runtime/back_pressure.hpp"
+#include "postgres/runtime/log_sync.hpp"
+#include "postgres/runtime/wal.hpp"
 
 extern "C" {
 #include "storage/bufmgr.h"

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "postgres/am/opclass.hpp"
+#include "postgres/relation/opclass.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -22,7 +22,7 @@ namespace {
 struct DistanceFunction {
     const char *of_operator;
     Interval distances;
-    bool may_be_nan;         // usual_rows.hpp says of which vectors
+    bool may_be_nan;         // relation/usual_rows.hpp says of which vectors
     const char *other_form;  // null: none
     StepKind other_step;     // what the other function does to the distance
 };

@@ -11,7 +11,7 @@
 // A LIMIT that only the executor will know is looked at there.
 #include "postgres/planner/paths.hpp"
 
-#include "postgres/am/phases.hpp"
+#include "postgres/am/callbacks.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/planner/orders.hpp"
 #include "postgres/planner/query_level.hpp"

@@ -2,8 +2,8 @@
 
 #include <limits>
 
-#include "postgres/am/metapage.hpp"
-#include "postgres/am/usual_rows.hpp"
+#include "postgres/relation/metapage.hpp"
+#include "postgres/relation/usual_rows.hpp"
 
 namespace dvec::postgres {
 

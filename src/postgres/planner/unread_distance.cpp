@@ -12,7 +12,7 @@
 // that are not for ordering, and scans by other access methods are never touched.
 #include "postgres/planner/unread_distance.hpp"
 
-#include "postgres/am/phases.hpp"
+#include "postgres/am/callbacks.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/planner/vector_search_path.hpp"
 

@@ -4,8 +4,8 @@
 // also the distance. Whatever the query computes from a row is computed once, by the node.
 #include "postgres/planner/vector_search_path.hpp"
 
-#include "postgres/am/cost.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/planner/cost.hpp"
 #include "postgres/planner/search_budget.hpp"
 #include "postgres/planner/vector_search_plan.hpp"
 

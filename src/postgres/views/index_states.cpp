@@ -1,6 +1,6 @@
 // dvec_index_states(): the registry as rows. The view dvec_indexes joins it to the catalog.
 #include "postgres/bridge/guard.hpp"
-#include "postgres/worker/registry.hpp"
+#include "postgres/runtime/registry.hpp"
 
 extern "C" {
 #include "funcapi.h"

@@ -1,0 +1,250 @@
+// The calling process scans the heap and copies vectors into the mapped files; the engine's threads
+// link them as they come. The threads know nothing of PostgreSQL. They must be stopped on every way
+// out of here, an ERROR as well as the end of the process, before the memory they use is gone.
+#include "postgres/relation/build_sidecar.hpp"
+
+#include "engine/store/builder.hpp"
+#include "postgres/bridge/cleanup.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/relation/item_pointer.hpp"
+#include "postgres/relation/metapage.hpp"
+#include "postgres/relation/opclass.hpp"
+#include "postgres/relation/page_rows.hpp"
+#include "postgres/relation/usual_rows.hpp"
+#include "postgres/runtime/wal.hpp"
+
+extern "C" {
+#include "commands/progress.h"
+#include "nodes/execnodes.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// Phases in pg_stat_progress_create_index, beside the server's own "initializing".
+enum Phase : int64 {
+    phase_load = PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1,
+    phase_link,
+    phase_sync
+};
+
+struct Build {
+    IndexFile file;
+    store::Builder *builder;  // owned; freed by stop_build
+    Relation index;
+    const IndexSupport *support;
+    int dimensions;
+    RepairProgress *repair;  // null for CREATE INDEX
+    PageRows page_rows;      // of a repair
+    double index_tuples;
+    RowJudge judge;
+    bool only_usual_rows;
+    MemoryContext row_context;  // reset for every row
+};
+
+void stop_build(int, Datum argument) {
+    auto *build = reinterpret_cast<Build *>(DatumGetPointer(argument));
+    delete build->builder;
+    build->builder = nullptr;
+}
+
+// What a build that failed leaves would take its space until the relation's file number is free
+// again, which is after a checkpoint of the server. Nobody believes a folder without a checkpoint.
+void abandon_build(int code, Datum argument) {
+    stop_build(code, argument);
+    const auto *build = reinterpret_cast<Build *>(DatumGetPointer(argument));
+    (void)base::guarded(
+        [&] { return base::posix_file_system().remove_directory(index_directory(build->file)); });
+}
+
+// A folder that is there belongs to an earlier life of this file number, or cannot be believed.
+base::Status clear_folder(const std::string &directory) {
+    base::FileSystem &files = base::posix_file_system();
+    auto root = files.make_directory(sidecar_root);
+    if (!root.ok() && root.code() != base::Code::already_exists)
+        return root;
+    auto exists = files.exists(directory);
+    if (!exists.ok())
+        return std::move(exists).status();
+    return exists.value() ? files.remove_directory(directory) : base::Status();
+}
+
+store::Builder *start_builder(const store::Shape &shape, const IndexFile &file) {
+    const auto threads = static_cast<unsigned>(max_parallel_maintenance_workers) + 1;
+    return value_or_raise([&]() -> base::Result<store::Builder *> {
+        return base::guarded([&]() -> base::Result<store::Builder *> {
+            const store::Description description{shape, index_directory(file)};
+            const FolderCreation no_sweep;
+            DVEC_TRY(clear_folder(description.directory));
+            auto builder = store::Builder::create(base::posix_file_system(), description, threads);
+            if (!builder.ok())
+                return std::move(builder).status();
+            return builder.value().release();
+        });
+    });
+}
+
+// A repair may happen within any command, whose own progress it must not touch.
+void show_progress(const Build *build, int parameter, int64 value) {
+    if (build->repair == nullptr)
+        pgstat_progress_update_param(parameter, value);
+}
+
+// Whether the row has its entry already: in a table that others write to, a row that is being
+// updated in place (HOT) comes twice, under the same TID.
+bool came_before(Build *build, ItemPointer tid) {
+    if (build->repair == nullptr)
+        return false;
+    build->repair->pages_done.store(ItemPointerGetBlockNumber(tid), std::memory_order_relaxed);
+    return !build->page_rows.note(tid);
+}
+
+void add_row(Build *build, ItemPointer tid, Datum value) {
+    const void *bytes = encode_row(*build->support, build->dimensions, value);
+    if (bytes == nullptr)
+        return;
+    ok_or_raise([&] { return build->builder->add(engine_tid(tid), bytes); });
+    build->index_tuples += 1;
+    show_progress(build, PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
+}
+
+void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
+    guarded([=] {
+        auto *build = static_cast<Build *>(state);
+        if (isnull[0]) {
+            build->only_usual_rows = false;
+            return;
+        }
+        if (came_before(build, tid))
+            return;
+        const MemoryContext caller = MemoryContextSwitchTo(build->row_context);
+        build->only_usual_rows =
+            build->only_usual_rows && is_usual(&build->judge, values[0], isnull[0]);
+        add_row(build, tid, values[0]);
+        MemoryContextSwitchTo(caller);
+        MemoryContextReset(build->row_context);
+    });
+}
+
+double scan_heap(Build *build, Relation heap, IndexInfo *index_info) {
+    if (build->repair == nullptr)
+        return table_index_build_scan(heap, build->index, index_info, true, true, take_row, build,
+                                      nullptr);
+    const BlockNumber pages = RelationGetNumberOfBlocks(heap);
+    build->repair->pages.store(pages);
+    const double rows = table_index_build_range_scan(heap, build->index, index_info, false, true,
+                                                     false, 0, pages, take_row, build, nullptr);
+    build->repair->pages_done.store(pages);
+    return rows;
+}
+
+void wait_for_linking(Build *build) {
+    build->builder->finish_adding();
+    while (!build->builder->done()) {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+                        PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+        show_progress(build, PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
+    }
+}
+
+void enter_phase(const Build *build, Phase phase) {
+    show_progress(build, PROGRESS_CREATEIDX_SUBPHASE, phase);
+}
+
+double fill(Build *build, Relation heap, IndexInfo *index_info) {
+    enter_phase(build, phase_load);
+    show_progress(build, PROGRESS_CREATEIDX_TUPLES_TOTAL,
+                  heap->rd_rel->reltuples > 0 ? static_cast<int64>(heap->rd_rel->reltuples) : 0);
+    const XLogRecPtr begin = end_of_wal();
+    const double heap_tuples = scan_heap(build, heap, index_info);
+    enter_phase(build, phase_link);
+    show_progress(build, PROGRESS_CREATEIDX_TUPLES_TOTAL, build->builder->added());
+    wait_for_linking(build);
+    enter_phase(build, phase_sync);
+    // No entry may be ahead of its row: a crash must not take back what the files say.
+    flush_wal();
+    ok_or_raise([&] {
+        ServerWalFlusher wal;
+        return build->builder->complete(
+            wal, {.server_start = registry()->server_start, .reconcile_lsn = begin});
+    });
+    return heap_tuples;
+}
+
+}  // namespace
+
+BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
+                          const store::Shape &shape, RowSource rows) {
+    Build build{};
+    build.repair = rows.repair;
+    build.index = index;
+    build.support = index_support(index);
+    build.dimensions = static_cast<int>(shape.dimensions);
+    build.row_context =
+        AllocSetContextCreate(CurrentMemoryContext, "dvec build row", ALLOCSET_DEFAULT_SIZES);
+    build.judge = row_judge(index);
+    build.only_usual_rows = true;
+    build.file = compat::file_name(index);
+
+    BuildResult result{};
+    with_error_cleanup(abandon_build, PointerGetDatum(&build), [&] {
+        build.builder = start_builder(shape, build.file);
+        result.heap_tuples = fill(&build, heap, index_info);
+    });
+    stop_build(0, PointerGetDatum(&build));
+    MemoryContextDelete(build.row_context);
+    result.index_tuples = build.index_tuples;
+    result.only_usual_rows = build.only_usual_rows;
+    return result;
+}
+
+IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_info) {
+    return guarded([=] {
+        require_registry();
+        // The file's number may be that of an index dropped not long ago.
+        forget_index(compat::file_name(index));
+        Metapage metapage = new_metapage(index, WithIdentity::yes);
+        // What pg_upgrade has the new server make are empty tables, whose files the old ones
+        // replace. The way is left free for the old server's sidecars.
+        BuildResult built{};
+        if (!IsBinaryUpgrade)
+            built = build_sidecar(heap, index, index_info, shape_of(index, metapage), RowSource{});
+        metapage.only_usual_rows = built.only_usual_rows ? 1 : 0;
+        // Last, so that an index whose sidecar was not completed has no metapage that names one.
+        write_metapage(index, MAIN_FORKNUM, metapage);
+        auto *result = static_cast<IndexBuildResult *>(palloc0(sizeof(IndexBuildResult)));
+        result->heap_tuples = built.heap_tuples;
+        result->index_tuples = built.index_tuples;
+        return result;
+    });
+}
+
+void build_empty_index(Relation index) {
+    guarded([=] {
+        require_registry();
+        write_metapage(index, INIT_FORKNUM, new_metapage(index, WithIdentity::no));
+    });
+}
+
+char *build_phase_name(int64 phase) {
+    switch (phase) {
+        case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+            return pstrdup("initializing");
+        case phase_load:
+            return pstrdup("loading tuples");
+        case phase_link:
+            return pstrdup("linking nodes");
+        case phase_sync:
+            return pstrdup("syncing files");
+        default:
+            return nullptr;
+    }
+}
+
+}  // namespace dvec::postgres

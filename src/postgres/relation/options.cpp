@@ -1,0 +1,68 @@
+// Names, limits, defaults and messages are pgvector's, so that its users' SQL keeps its meaning.
+#include "postgres/relation/options.hpp"
+
+extern "C" {
+#include "access/amapi.h"
+#include "commands/defrem.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+relopt_kind hnsw_options;
+relopt_kind ivfflat_options;
+
+}  // namespace
+
+void options_init() {
+    hnsw_options = add_reloption_kind();
+    add_int_reloption(hnsw_options, "m", "Max number of connections", default_m, min_m, max_m,
+                      AccessExclusiveLock);
+    add_int_reloption(
+        hnsw_options, "ef_construction", "Size of the dynamic candidate list for construction",
+        default_ef_construction, min_ef_construction, max_ef_construction, AccessExclusiveLock);
+
+    ivfflat_options = add_reloption_kind();
+    add_int_reloption(ivfflat_options, "lists", "Number of inverted lists", default_lists,
+                      min_lists, max_lists, AccessExclusiveLock);
+}
+
+Method method_of(Relation index) {
+    return index->rd_indam->amoptions == parse_ivfflat_options ? Method::ivfflat : Method::hnsw;
+}
+
+const char *method_name(Relation index) { return get_am_name(index->rd_rel->relam); }
+
+bytea *parse_hnsw_options(Datum options, bool validate) {
+    static const relopt_parse_elt elements[] = {
+        {"m", RELOPT_TYPE_INT, offsetof(IndexOptions, m)},
+        {"ef_construction", RELOPT_TYPE_INT, offsetof(IndexOptions, ef_construction)},
+    };
+    return static_cast<bytea *>(build_reloptions(
+        options, validate, hnsw_options, sizeof(IndexOptions), elements, lengthof(elements)));
+}
+
+bytea *parse_ivfflat_options(Datum options, bool validate) {
+    static const relopt_parse_elt elements[] = {
+        {"lists", RELOPT_TYPE_INT, offsetof(IndexOptions, lists)},
+    };
+    return static_cast<bytea *>(build_reloptions(
+        options, validate, ivfflat_options, sizeof(IndexOptions), elements, lengthof(elements)));
+}
+
+IndexOptions index_options(Relation index) {
+    IndexOptions options{};
+    if (index->rd_options != nullptr)
+        options = *reinterpret_cast<const IndexOptions *>(index->rd_options);
+    // 0, which no option can be, is left by the other method.
+    if (options.m == 0)
+        options.m = default_m;
+    if (options.ef_construction == 0)
+        options.ef_construction = default_ef_construction;
+    if (options.lists == 0)
+        options.lists = default_lists;
+    return options;
+}
+
+}  // namespace dvec::postgres

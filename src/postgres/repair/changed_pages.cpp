@@ -1,0 +1,86 @@
+// Old WAL is removed by the server's checkpoints, which know nothing of us. So the first segment is
+// looked for before anything is read; should it be removed in just that moment, reading fails with
+// an ERROR and the repair is tried again.
+#include "postgres/repair/changed_pages.hpp"
+
+#include <sys/stat.h>
+
+#include "postgres/bridge/cleanup.hpp"
+#include "postgres/runtime/wal.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "access/xlogreader.h"
+#include "access/xlogutils.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+bool is_worth_reading(XLogRecPtr since, XLogRecPtr end, BlockNumber pages) {
+    return since <= end && end - since < uint64{pages} * BLCKSZ;
+}
+
+bool is_there(XLogRecPtr position) {
+    XLogSegNo segment;
+    XLByteToSeg(position, segment, wal_segment_size);
+    char path[MAXPGPATH];
+    XLogFilePath(path, GetWALInsertionTimeLine(), segment, wal_segment_size);
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+void add_pages(PageSet *set, XLogReaderState *reader, Relation heap) {
+    for (int block = 0; block <= XLogRecMaxBlockId(reader); ++block) {
+        BlockNumber page;
+        if (compat::names_page_of(reader, static_cast<uint8>(block), heap, &page))
+            set->add(page);
+    }
+}
+
+// Whether everything up to the end of WAL was read.
+bool read_all(PageSet *set, XLogReaderState *reader, Relation heap, XLogRecPtr since) {
+    const auto *end = static_cast<ReadLocalXLogPageNoWaitPrivate *>(reader->private_data);
+    if (XLogRecPtrIsInvalid(XLogFindNextRecord(reader, since)))
+        return end->end_of_wal;
+    char *problem = nullptr;
+    while (XLogReadRecord(reader, &problem) != nullptr) {
+        CHECK_FOR_INTERRUPTS();
+        add_pages(set, reader, heap);
+    }
+    return end->end_of_wal;
+}
+
+}  // namespace
+
+PageSet *PageSet::make(BlockNumber pages) {
+    auto *set = static_cast<PageSet *>(palloc_extended(offsetof(PageSet, bits_) + pages / 8 + 1,
+                                                       MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    set->pages_ = pages;
+    return set;
+}
+
+const PageSet *pages_changed_in_wal(Relation heap, XLogRecPtr since, BlockNumber pages) {
+    flush_wal();
+    if (!is_worth_reading(since, GetFlushRecPtr(nullptr), pages) || !is_there(since))
+        return nullptr;
+    ReadLocalXLogPageNoWaitPrivate end{};
+    XLogReaderRoutine routine{};
+    routine.page_read = read_local_xlog_page_no_wait;
+    routine.segment_open = wal_segment_open;
+    routine.segment_close = wal_segment_close;
+    XLogReaderState *reader = XLogReaderAllocate(wal_segment_size, nullptr, &routine, &end);
+    if (reader == nullptr)
+        return nullptr;
+    PageSet *set = PageSet::make(pages);
+    bool complete = false;
+    with_last([&] { complete = read_all(set, reader, heap, since); },
+              [&] { XLogReaderFree(reader); });
+    elog(DEBUG1, "dvec: changed pages %s in WAL since %X/%X", complete ? "found" : "not found",
+         static_cast<uint32>(since >> 32), static_cast<uint32>(since));
+    return complete ? set : nullptr;
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,244 @@
+// dvec_check(): looks an index over and compares it with its table. What it finds is returned, and
+// what can be repaired is handed to those who repair.
+//
+// The comparison goes from the table to the index: each row that a snapshot sees must have exactly
+// one entry with its vector. The snapshot comes first and the entries are read after, so a row that
+// it sees has its entry, and an entry that was removed meanwhile belongs to a row it does not see.
+// The other direction proves nothing: until the next vacuum an index rightly has entries of rows
+// that are dead or were never committed.
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "engine/store/tid_map.hpp"
+#include "engine/store/verifier.hpp"
+#include "postgres/am/callbacks.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/relation/item_pointer.hpp"
+#include "postgres/relation/opclass.hpp"
+#include "postgres/relation/options.hpp"
+#include "postgres/relation/owner_rights.hpp"
+#include "postgres/repair/open_relation.hpp"
+#include "postgres/runtime/repair_state.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "funcapi.h"
+#include "nodes/execnodes.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// A file that is damaged all over need not be described node by node.
+constexpr std::size_t most_findings = 1000;
+
+// Owned by the function's memory context.
+struct Check {
+    std::vector<store::Finding> findings;
+    store::TidMap entries;
+    OpenIndex *open = nullptr;  // pinned
+    const IndexSupport *support = nullptr;
+    char *table_file = nullptr;
+    MemoryContext row_context = nullptr;
+    bool payload_damaged = false;
+    bool links_damaged = false;
+    bool log_damaged = false;
+
+    ~Check() {
+        if (open != nullptr)
+            unpin(open);
+    }
+
+    void add(const store::Finding &finding) {
+        payload_damaged |= finding.part == store::DamagedPart::payload;
+        links_damaged |= finding.part == store::DamagedPart::links;
+        log_damaged |= finding.part == store::DamagedPart::log ||
+                       finding.part == store::DamagedPart::checkpoint;
+        if (findings.size() < most_findings)
+            findings.push_back(finding);
+    }
+};
+
+void destroy_check(void *check) { delete static_cast<Check *>(check); }
+
+Check *new_check() {
+    auto *callback = static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback)));
+    auto *check = new Check;
+    callback->func = destroy_check;
+    callback->arg = check;
+    MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+    return check;
+}
+
+void require_own_index(Relation index) {
+    if (!is_own_method(index->rd_indam->amcostestimate))
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                        errmsg("\"%s\" is neither an hnsw nor an ivfflat index",
+                               RelationGetRelationName(index)),
+                        errdetail("Its access method is \"%s\".", method_name(index))));
+    if (index->rd_rel->relkind != RELKIND_INDEX)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                        errmsg("\"%s\" is a partitioned index", RelationGetRelationName(index)),
+                        errhint("Each of its partitions has an index of its own: check those.")));
+    if (!index->rd_index->indisvalid)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
+                 errhint("It was left behind by CREATE INDEX CONCURRENTLY: drop or reindex it.")));
+}
+
+// Files and entries, until both were read of the same files.
+void check_files(Check *check, Relation index) {
+    for (;;) {
+        check->findings.clear();
+        check->open = open_relation(index);
+        pin(check->open);
+        const bool current = value_or_raise([&]() -> base::Result<bool> {
+            return base::guarded([&]() -> base::Result<bool> {
+                store::Index &files = *check->open->index;
+                base::Status status = store::verify(
+                    files, {[check](const store::Finding &finding) { check->add(finding); },
+                            interruption_pending});
+                auto end = files.refresh();
+                if (status.ok() && !end.ok())
+                    status = std::move(end).status();
+                if (status.ok())
+                    status = check->entries.fill(files.nodes(), end.value(), interruption_pending);
+                if (status.code() == base::Code::stale)
+                    return false;
+                if (!status.ok())
+                    return status;
+                return true;
+            });
+        });
+        if (current)
+            return;
+        unpin(check->open);
+        check->open = nullptr;
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+void compare_row(Check *check, graph::Tid tid, const void *bytes) {
+    int equal = 0;
+    const store::Index &index = *check->open->index;
+    for (const store::TidMap::Entry &entry : check->entries.at(tid))
+        equal += std::memcmp(index.nodes().vector(entry.node), bytes, index.vector_bytes()) == 0;
+    if (equal == 1)
+        return;
+    check->add({store::DamagedPart::payload, check->table_file,
+                static_cast<std::uint64_t>(tid.block) * BLCKSZ,
+                "row (" + std::to_string(tid.block) + "," + std::to_string(tid.offset) + ") " +
+                    (equal == 0 ? "is not in the index" : "is in the index more than once")});
+}
+
+void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
+    if (isnull[0])
+        return;
+    guarded([=] {
+        auto *check = static_cast<Check *>(state);
+        const MemoryContext caller = MemoryContextSwitchTo(check->row_context);
+        const void *bytes = encode_row(
+            *check->support, static_cast<int>(check->open->entry->shape.dimensions), values[0]);
+        MemoryContextSwitchTo(caller);
+        if (bytes != nullptr)
+            ok_or_raise([&] {
+                return base::guarded([&]() -> base::Status {
+                    compare_row(check, engine_tid(tid), bytes);
+                    return {};
+                });
+            });
+        MemoryContextReset(check->row_context);
+    });
+}
+
+void compare_with_table(Check *check, Relation heap, Relation index, Snapshot snapshot) {
+    check->support = index_support(index);
+    check->row_context =
+        AllocSetContextCreate(CurrentMemoryContext, "dvec check row", ALLOCSET_DEFAULT_SIZES);
+    check->table_file = compat::relation_path(compat::file_name(heap));
+
+    IndexInfo *info = BuildIndexInfo(index);
+    // The scan of a snapshot, beside writers, as in CREATE INDEX CONCURRENTLY.
+    info->ii_Concurrent = true;
+    TableScanDesc scan = table_beginscan_strat(heap, snapshot, 0, nullptr, true, true);
+    (void)table_index_build_scan(heap, index, info, true, false, take_row, check, scan);
+}
+
+// For whoever reads the server's log and did not ask.
+void tell_log(const Check &check, Relation index) {
+    const store::Finding &first = check.findings.front();
+    ereport(LOG, (errcode(ERRCODE_DATA_CORRUPTED),
+                  errmsg("dvec: index \"%s\" is damaged in %zu places",
+                         RelationGetRelationName(index), check.findings.size()),
+                  errdetail("At offset %llu of file \"%s\": %s.",
+                            static_cast<unsigned long long>(first.offset), first.file.c_str(),
+                            first.problem.c_str())));
+}
+
+// Hands what was found to those who mend it.
+void have_it_mended(const Check &check) {
+    IndexEntry *entry = check.open->entry;
+    entry->damage.fetch_add(check.findings.size());
+    if (check.links_damaged)
+        entry->shared.links_unsound.store(1);
+    // What the next checkpoints write replaces both records, and makes the log before unnecessary.
+    if (check.log_damaged)
+        entry->checkpoints_wanted.store(2);
+    if (check.payload_damaged)
+        request_repair(entry, check.open->generation, Repair::every_page,
+                       "dvec_check found damage");
+    wake_worker();
+}
+
+void put(ReturnSetInfo *result, const store::Finding &finding) {
+    Datum values[3] = {CStringGetTextDatum(finding.file.c_str()),
+                       Int64GetDatum(static_cast<int64>(finding.offset)),
+                       CStringGetTextDatum(finding.problem.c_str())};
+    bool nulls[3] = {};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+}  // namespace
+
+DVEC_FUNCTION(check) {
+    require_registry();
+    const Oid index_oid = PG_GETARG_OID(0);
+    const bool with_heap = PG_GETARG_BOOL(1);
+    InitMaterializedSRF(fcinfo, 0);
+    auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+
+    // The table first, like everybody who needs both.
+    const Oid heap_oid = IndexGetRelation(index_oid, true);
+    Relation heap = OidIsValid(heap_oid) ? table_open(heap_oid, AccessShareLock) : nullptr;
+    Relation index = index_open(index_oid, AccessShareLock);
+    require_own_index(index);
+
+    Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+    Check *check = new_check();
+    check_files(check, index);
+    if (with_heap && heap != nullptr)
+        with_owner_rights(heap, index, [=] { compare_with_table(check, heap, index, snapshot); });
+    UnregisterSnapshot(snapshot);
+    if (!check->findings.empty()) {
+        tell_log(*check, index);
+        have_it_mended(*check);
+    }
+    for (std::size_t i = 0; i < check->findings.size(); ++i)
+        put(result, check->findings[i]);
+
+    index_close(index, AccessShareLock);
+    if (heap != nullptr)
+        table_close(heap, AccessShareLock);
+    return Datum{0};
+}
+
+}  // namespace dvec::postgres

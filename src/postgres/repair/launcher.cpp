@@ -1,0 +1,157 @@
+// A process that was asked for may never come (the postmaster could not fork) or die without a
+// word; after a while it is taken for lost and another is asked for. Two that meet do no harm: only
+// one of them gets the repair.
+#include "postgres/repair/launcher.hpp"
+
+#include <algorithm>
+
+#include "postgres/runtime/repair_state.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// A repair reads a table and links with several threads, and the slots for background workers are
+// few; the others queue up. A session that cannot wait does its repair itself.
+constexpr int most_at_once = 2;
+constexpr long lost_after_ms = 10000;
+constexpr long no_repair_due_ms = 3600 * 1000L;
+
+bool has_process(const IndexEntry &entry, TimestampTz now) {
+    const RepairRecord &repair = entry.repair;
+    if (repair.launched == 0)
+        return false;
+    return entry.state.load() == IndexState::repairing ||
+           !TimestampDifferenceExceeds(repair.launched, now, lost_after_ms);
+}
+
+// Files of a temporary relation are reached by its session only.
+bool wants_process(const IndexEntry &entry) {
+    return entry.used && entry.state.load() == IndexState::needs_repair &&
+           entry.file.backend == InvalidBackendId;
+}
+
+// What there is to do, as seen at one moment.
+struct Queue {
+    int running = 0;
+    IndexEntry *next = nullptr;  // that may be launched now, the one that has waited longest
+    uint64 generation = 0;       // of it
+    uint32 failures = 0;         // of it
+    long until_next = no_repair_due_ms;
+};
+
+// Of one database, or of all.
+Queue look_at_queue(Oid database = InvalidOid) noexcept {
+    Queue queue;
+    const TimestampTz now = GetCurrentTimestamp();
+    LWLockAcquire(&registry()->lock, LW_SHARED);
+    for (IndexEntry &entry : known_entries()) {
+        const bool running = entry.used && has_process(entry, now);
+        queue.running += running ? 1 : 0;
+        if (running || !wants_process(entry) ||
+            (OidIsValid(database) && entry.file.database != database))
+            continue;
+        if (entry.repair.retry_at > now) {
+            queue.until_next = std::min(
+                queue.until_next, TimestampDifferenceMilliseconds(now, entry.repair.retry_at) + 1);
+        } else if (queue.next == nullptr || entry.repair.requested < queue.next->repair.requested) {
+            queue.next = &entry;
+            queue.generation = entry.generation.load();
+            queue.failures = entry.repair.failures;
+        }
+    }
+    LWLockRelease(&registry()->lock);
+    // The end of one that runs wakes the worker; one that got lost does not.
+    if (queue.running > 0)
+        queue.until_next = std::min(queue.until_next, lost_after_ms);
+    if (queue.running >= most_at_once)
+        queue.next = nullptr;
+    return queue;
+}
+
+bool start_process(const IndexEntry *entry, uint64 generation) {
+    BackgroundWorker process{};
+    strlcpy(process.bgw_name, "dvec repair", BGW_MAXLEN);
+    strlcpy(process.bgw_type, "dvec repair", BGW_MAXLEN);
+    strlcpy(process.bgw_library_name, "dvec", BGW_MAXLEN);
+    strlcpy(process.bgw_function_name, "dvec_repair_main", BGW_MAXLEN);
+    process.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    process.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    process.bgw_restart_time = BGW_NEVER_RESTART;
+    process.bgw_main_arg = Int32GetDatum(static_cast<int32>(entry - registry()->entries));
+    process.bgw_notify_pid = MyProcPid;
+    const RepairOrder order{generation};
+    static_assert(sizeof order <= BGW_EXTRALEN);
+    std::memcpy(process.bgw_extra, &order, sizeof order);
+    return RegisterDynamicBackgroundWorker(&process, nullptr);
+}
+
+void note_launch(IndexEntry *entry, uint64 generation) {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    if (entry->generation.load() == generation && wants_process(*entry))
+        entry->repair.launched = GetCurrentTimestamp();
+    LWLockRelease(&registry()->lock);
+}
+
+OwnRepair order_of(const Queue &queue) noexcept {
+    return {static_cast<int32>(queue.next - registry()->entries), {queue.generation}};
+}
+
+// However many indexes there are and however often it is tried.
+void tell_once_of_no_process() {
+    if (registry()->no_process_told.exchange(1) != 0)
+        return;
+    ereport(WARNING,
+            (errmsg("dvec: no background worker is free to repair indexes"),
+             errdetail("Sessions that write to one repair it first. The dvec worker repairs the "
+                       "others, and links no new rows meanwhile."),
+             errhint("You might need to increase max_worker_processes.")));
+}
+
+}  // namespace
+
+long launch_repairs(OwnRepair *own) {
+    Queue queue = look_at_queue();
+    for (; queue.next != nullptr; queue = look_at_queue()) {
+        // Before the process can run, so that it is not taken for one that never came.
+        note_launch(queue.next, queue.generation);
+        if (start_process(queue.next, queue.generation)) {
+            registry()->no_process_told.store(0);
+            continue;
+        }
+        tell_once_of_no_process();
+        if (queue.failures > 0) {
+            *own = order_of(queue);
+            return 0;
+        }
+        // First those who need the index get a chance, or others may leave.
+        count_failed_attempt(queue.next, queue.generation);
+    }
+    return queue.until_next;
+}
+
+OwnRepair next_repair_in(Oid database) noexcept {
+    const Queue queue = look_at_queue(database);
+    if (queue.next == nullptr)
+        return {};
+    note_launch(queue.next, queue.generation);
+    return order_of(queue);
+}
+
+namespace {
+
+Repairer the_repairer = nullptr;
+
+}  // namespace
+
+void set_repairer(Repairer repairer) noexcept { the_repairer = repairer; }
+
+Repairer repairer() noexcept { return the_repairer; }
+
+bool repair_is_due() noexcept { return look_at_queue().next != nullptr; }
+
+}  // namespace dvec::postgres

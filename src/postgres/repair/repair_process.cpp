@@ -1,0 +1,157 @@
+// The process that repairs one index in the background. It may fail for reasons that lie with
+// others: an index whose transaction has not committed yet is not to be found, a table may be
+// locked. It never waits for those, because a session that waits for the repair may hold the lock;
+// it gives up, and then that session does the repair itself.
+#include "postgres/am/callbacks.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/shared_memory.hpp"
+#include "postgres/repair/launcher.hpp"
+#include "postgres/repair/relation_source.hpp"
+
+extern "C" {
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "pgstat.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// The entry this process was started for, until it has got hold of the repair or found that there
+// is nothing to do. Whoever waits is told when the process ends before.
+struct Task {
+    IndexEntry *entry;
+    uint64 generation;
+};
+Task pending;
+
+void report_failed_attempt(int, Datum) {
+    if (pending.entry != nullptr)
+        count_failed_attempt(pending.entry, pending.generation);
+}
+
+// False when it is repaired, being repaired, or gone.
+bool take_order(const OwnRepair &order, IndexFile *file) {
+    Registry *table = registry();
+    IndexEntry *entry = &table->entries[order.entry];
+    LWLockAcquire(&table->lock, LW_SHARED);
+    const bool wanted = entry->used && entry->generation.load() == order.order.generation &&
+                        entry->state.load() == IndexState::needs_repair;
+    *file = entry->file;
+    LWLockRelease(&table->lock);
+    if (wanted)
+        pending = {entry, order.order.generation};
+    return wanted;
+}
+
+bool is_stored_in(Relation index, const IndexFile &file) {
+    const IndexFile now = compat::file_name(index);
+    return now.number == file.number && now.tablespace == file.tablespace &&
+           now.database == file.database && now.backend == file.backend;
+}
+
+// Finds and locks the index and, before it, its table, both against being dropped; null and a
+// reason when that is not possible at once.
+Relation lock_index(const IndexFile &file, const char **reason) {
+    *reason = "no committed index has this file";
+    const Oid index_oid = compat::relation_in(file);
+    const Oid heap_oid = OidIsValid(index_oid) ? IndexGetRelation(index_oid, true) : InvalidOid;
+    if (!OidIsValid(heap_oid))
+        return nullptr;
+    if (!ConditionalLockRelationOid(heap_oid, AccessShareLock) ||
+        !ConditionalLockRelationOid(index_oid, AccessShareLock)) {
+        *reason = "its table is locked";
+        return nullptr;
+    }
+    // It may have been dropped or rewritten before it was locked.
+    Relation index = try_relation_open(index_oid, NoLock);
+    if (index == nullptr)
+        return nullptr;
+    if (index->rd_index != nullptr && index->rd_index->indrelid == heap_oid &&
+        is_stored_in(index, file))
+        return index;
+    relation_close(index, NoLock);
+    return nullptr;
+}
+
+void show_activity(Relation index) {
+    pgstat_report_activity(
+        STATE_RUNNING, psprintf("dvec: repairing index \"%s\"", RelationGetRelationName(index)));
+}
+
+void repair_locked(Relation index) {
+    show_activity(index);
+    RelationSource source(index);
+    const Task task = pending;
+    // From here on the repair's own failure counts.
+    pending = {};
+    (void)repair_index(task.entry, task.generation, source);
+}
+
+void repair_one(const IndexFile &file) {
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    const char *reason = nullptr;
+    Relation index = lock_index(file, &reason);
+    if (index != nullptr) {
+        repair_locked(index);
+        relation_close(index, NoLock);
+    } else {
+        ereport(LOG, (errmsg("dvec: repair of index %u/%u/%u put off: %s", file.tablespace,
+                             file.database, file.number, reason)));
+    }
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    pgstat_report_activity(STATE_IDLE, nullptr);
+}
+
+// Returns whether the process is connected to the index's database now.
+bool connect_and_repair(const OwnRepair &order) {
+    IndexFile file;
+    if (!take_order(order, &file))
+        return false;
+    before_shmem_exit(report_failed_attempt, Datum{0});
+    BackgroundWorkerInitializeConnectionByOid(file.database, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
+    repair_one(file);
+    return true;
+}
+
+// In the dvec worker's place.
+void repair_all_in_database(const OwnRepair &first) {
+    if (!connect_and_repair(first))
+        return;
+    for (OwnRepair next = next_repair_in(MyDatabaseId); next; next = next_repair_in(MyDatabaseId)) {
+        IndexFile file;
+        if (take_order(next, &file))
+            repair_one(file);
+    }
+}
+
+}  // namespace
+
+void repair_init() { set_repairer(repair_all_in_database); }
+
+}  // namespace dvec::postgres
+
+extern "C" {
+PGDLLEXPORT void dvec_repair_main(Datum);
+
+void dvec_repair_main(Datum number) {
+    using namespace dvec::postgres;
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    guarded([=] {
+        OwnRepair order{DatumGetInt32(number), {}};
+        std::memcpy(&order.order, MyBgworkerEntry->bgw_extra, sizeof order.order);
+        (void)connect_and_repair(order);
+    });
+}
+}

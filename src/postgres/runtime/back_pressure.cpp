@@ -1,0 +1,248 @@
+// A worker can be missing, stopped, or stuck. A session finds out by waiting in vain, and remembers
+// that, so that it does not wait as long again before every row.
+#include "postgres/runtime/back_pressure.hpp"
+
+#include "engine/store/maintainer.hpp"
+#include "postgres/bridge/cleanup.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/runtime/log_sync.hpp"
+#include "postgres/runtime/settings.hpp"
+#include "postgres/runtime/wal.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// How long a session waits at a time before it looks again, should nobody wake it; how long for a
+// worker that makes no progress; and how long then until it may do the worker's work.
+constexpr long recheck_ms = 10;
+constexpr int patience_ms = 5000;
+constexpr int longest_hindrance_ms = 30000;
+
+// An index is being searched for this long after a search began.
+constexpr int searched_ms = 1000;
+constexpr uint64 share_while_searched = 8;
+
+constexpr uint64 bytes_of(int kb) { return static_cast<uint64>(kb) * 1024; }
+
+bool tail_too_long(const OpenIndex &open) {
+    const uint64 tail = uint64{open.index->tail()} * open.index->vector_bytes();
+    // The clock is asked only where it matters: this is done for every row.
+    return tail > bytes_of(settings::tail_limit_kb) / share_while_searched &&
+           tail > tail_limit(*open.entry, GetCurrentTimestamp());
+}
+
+bool too_much_unsynced(const OpenIndex &open) {
+    const log::SharedState &log = open.entry->shared.log;
+    // The lower mark first: it never passes the head, which only grows.
+    const uint64 synced = log.synced.load(std::memory_order_acquire);
+    return log.head.load(std::memory_order_acquire) - synced >
+           bytes_of(settings::log_buffer_limit_kb);
+}
+
+bool log_too_long(const OpenIndex &open) {
+    const store::SharedState &shared = open.entry->shared;
+    const uint64 needed = shared.checkpoint_position.load(std::memory_order_acquire);
+    return shared.log.head.load(std::memory_order_acquire) - needed >
+           bytes_of(settings::log_max_size_kb);
+}
+
+// ---- Waiting for the worker ------------------------------------------------------------------
+
+// How far the worker has come with an index. Its checkpoints do not count: sessions take some too,
+// and the wait for one ends with it.
+struct Progress {
+    IndexEntry *entry;
+    uint64 generation;
+    uint32 linked;
+    uint32 compacted;
+    bool operator==(const Progress &) const = default;
+};
+
+Progress progress_of(const OpenIndex &open) {
+    const store::SharedState &shared = open.entry->shared;
+    return {open.entry, open.generation, shared.graph.linked.load(), shared.compaction.done.load()};
+}
+
+// Where the worker stood when this session last waited in vain.
+Progress stuck_at{};
+
+// One session's wait for one index.
+class Wait {
+  public:
+    explicit Wait(const OpenIndex &open)
+        : open_(open),
+          seen_(progress_of(open)),
+          begin_(GetCurrentTimestamp()),
+          patient_(seen_ != stuck_at) {
+        ConditionVariablePrepareToSleep(&open.entry->progress);
+    }
+
+    // An index that is being repaired meanwhile has to be opened again; that is what to wait for.
+    bool meaningful() const { return in_use(*open_.entry, open_.generation); }
+
+    // Whether there is a worker, and it was seen to make progress not long ago.
+    bool worthwhile() const { return patient_ && worker_runs(); }
+
+    bool longer_than(int milliseconds) const {
+        return TimestampDifferenceExceeds(begin_, GetCurrentTimestamp(), milliseconds);
+    }
+
+    void sleep() {
+        wake_worker();
+        ConditionVariableTimedSleep(&open_.entry->progress, recheck_ms, PG_WAIT_EXTENSION);
+        const Progress now = progress_of(open_);
+        if (now != seen_) {
+            seen_ = now;
+            begin_ = GetCurrentTimestamp();
+            patient_ = true;
+        } else if (patient_ && longer_than(patience_ms)) {
+            stuck_at = seen_;
+            patient_ = false;
+        }
+    }
+
+    // Not a destructor: an interrupt leaves by longjmp, and the server then does this.
+    static void end() { ConditionVariableCancelSleep(); }
+
+  private:
+    const OpenIndex &open_;
+    Progress seen_;
+    TimestampTz begin_;  // when the wait began, or progress was last seen
+    bool patient_;
+};
+
+void stop_showing_wait(int, Datum entry) {
+    reinterpret_cast<IndexEntry *>(DatumGetPointer(entry))->waiting.fetch_sub(1);
+}
+
+// Shows in dvec_indexes, while `body` waits, what for. Whatever ends the wait ends that.
+template <class Body>
+void with_wait_shown(IndexEntry *entry, WorkerDebt debt, Body &&body) {
+    entry->waiting_for.store(debt);
+    entry->waits.fetch_add(1);
+    entry->waiting.fetch_add(1);
+    with_error_cleanup(stop_showing_wait, PointerGetDatum(entry), std::forward<Body>(body));
+    stop_showing_wait(0, PointerGetDatum(entry));
+}
+
+// The row is safe in the heap, and the tail is searched however long it is, so where there is
+// nobody to wait for the session goes on. So it does where nobody is seen to compact.
+template <class Behind>
+void wait_while(const OpenIndex &open, WorkerDebt debt, Behind &&behind) {
+    if (!behind(open))
+        return;
+    with_wait_shown(open.entry, debt, [&] {
+        Wait wait(open);
+        while (behind(open) && wait.meaningful() && wait.worthwhile())
+            wait.sleep();
+        Wait::end();
+    });
+}
+
+bool compaction_outrun(const OpenIndex &open) {
+    return store::outruns_compaction(open.entry->shared);
+}
+
+// ---- The worker's checkpoint, taken by a session ---------------------------------------------
+
+base::Status take_checkpoint(OpenIndex *open) {
+    return base::guarded([open]() -> base::Status {
+        IndexEntry *entry = open->entry;
+        auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*entry),
+                                                  entry->shared, open->locks->engine(), 1);
+        if (!maintainer.ok())
+            return std::move(maintainer).status();
+        ServerWalFlusher wal;
+        DVEC_TRY(maintainer.value()->checkpoint(wal, store::CheckpointKind::running));
+        entry->checkpoints.fetch_add(1);
+        entry->last_checkpoint_time.store(static_cast<uint64>(GetCurrentTimestamp()));
+        return {};
+    });
+}
+
+// Nothing may be linked while a checkpoint is taken, so only when the worker has no hand on the
+// index. Returns whether that was so.
+bool checkpoint_in_its_place(OpenIndex *open) {
+    if (!open->entry->care_lock.try_lock())
+        return false;
+    PendingError error;
+    // Another session may have been faster, or the index is in other hands now.
+    if (in_use(*open->entry, open->generation) && log_too_long(*open))
+        error = pending_error(take_checkpoint(open));
+    open->entry->care_lock.unlock();
+    if (!error)
+        return true;
+    if (error.sqlstate == ERRCODE_IO_ERROR)
+        give_up(open->entry, open->generation);
+    raise_error(error);
+}
+
+void raise_log_too_long(const IndexFile &file) {
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+             errmsg("sidecar log of hnsw index %u/%u/%u exceeds dvec.log_max_size (%d kB)",
+                    file.tablespace, file.database, file.number, settings::log_max_size_kb),
+             errdetail("The dvec worker is at work on the index but makes no progress, so no "
+                       "checkpoint can be taken."),
+             errhint("See whether the dvec worker is stopped or its disk does not respond, or "
+                     "increase dvec.log_max_size.")));
+}
+
+// Unlike the tail, the log takes disk space that nobody would give back: the limit holds.
+void wait_for_checkpoint(OpenIndex *open) {
+    if (!log_too_long(*open))
+        return;
+    with_wait_shown(open->entry, WorkerDebt::checkpoint, [open] {
+        Wait wait(*open);
+        while (log_too_long(*open) && wait.meaningful()) {
+            if (!wait.worthwhile() && checkpoint_in_its_place(open))
+                break;
+            if (wait.longer_than(longest_hindrance_ms))
+                raise_log_too_long(open->entry->file);
+            wait.sleep();
+        }
+        Wait::end();
+    });
+}
+
+}  // namespace
+
+uint64 tail_limit(const IndexEntry &entry, TimestampTz now) {
+    const auto last_scan = static_cast<TimestampTz>(entry.last_scan.load());
+    const bool searched = !TimestampDifferenceExceeds(last_scan, now, searched_ms);
+    return bytes_of(settings::tail_limit_kb) / (searched ? share_while_searched : 1);
+}
+
+void make_removals_durable(OpenIndex *open) {
+    sync_log(*open);
+    if (open->entry->shared.unlogged_removals.load() == 0)
+        return;
+    open->entry->care_lock.lock();
+    PendingError error;
+    // If the index is in other hands by now, these end with a checkpoint too.
+    if (in_use(*open->entry, open->generation))
+        error = pending_error(take_checkpoint(open));
+    open->entry->care_lock.unlock();
+    if (error)
+        raise_error(error);
+}
+
+void throttle_insert(OpenIndex *open) {
+    wait_while(*open, WorkerDebt::linking, tail_too_long);
+    wait_while(*open, WorkerDebt::compaction, compaction_outrun);
+    throttle_log(open);
+}
+
+void throttle_log(OpenIndex *open) {
+    // The worker syncs at a lower threshold; a session that outruns it does so itself.
+    if (too_much_unsynced(*open))
+        sync_log(*open);
+    wait_for_checkpoint(open);
+}
+
+}  // namespace dvec::postgres

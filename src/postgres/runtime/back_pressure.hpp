@@ -1,0 +1,29 @@
+// Keeps sessions that write from leaving the worker behind without bound: in linking, in taking
+// deleted nodes away, in syncing the log and in cutting it. A session waits only for a worker that
+// makes progress; what can be done without one it then does itself.
+#pragma once
+
+#include "postgres/runtime/open_index.hpp"
+
+namespace dvec::postgres {
+
+// The bytes of vectors not yet linked at which sessions that insert into an index wait:
+// dvec.tail_limit, or an eighth of it while the index is searched, since every search reads them.
+uint64 tail_limit(const IndexEntry &entry, TimestampTz now);
+
+// Before a row is added, so that an ERROR here leaves nothing behind: waits while the tail is
+// longer than its limit, or the row would outrun a compaction, and does what throttle_log does.
+// Interruptible.
+void throttle_insert(OpenIndex *open);
+
+// Before records are appended to the log. Syncs it when dvec.log_buffer_limit is exceeded. When a
+// restart would have to read more of it than dvec.log_max_size, waits for the worker to take a
+// checkpoint, and takes one in its place when it does not. Raises when that fails too: 53100 when
+// the disk is full, 53400 when the worker keeps the index to itself without making progress.
+void throttle_log(OpenIndex *open);
+
+// After nodes were marked deleted: syncs the log, and where that had no space for all, takes a
+// checkpoint, which needs none. Raises when either fails.
+void make_removals_durable(OpenIndex *open);
+
+}  // namespace dvec::postgres

@@ -1,0 +1,178 @@
+// Which entry goes is decided by a clock hand, as in the server's buffers: it passes over entries
+// that were used since it last came by.
+//
+// What makes it safe to take an index away from those who have it open: under the entry's locks the
+// index gets a new life, so that whatever they try to write from then on is refused as stale before
+// it is begun, and they open it again. Searches under way go on in the files, which stay. The
+// worker is kept out by care_lock. So nobody writes while the clean checkpoint is taken, and what
+// it says is true until somebody opens the index and leaves that state.
+#include "postgres/runtime/entry_eviction.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "engine/store/maintainer.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/runtime/open_index.hpp"
+#include "postgres/runtime/repair_state.hpp"
+#include "postgres/runtime/wal.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+// The worker keeps one entry in so many free, and frees so many at a time.
+constexpr int free_share = 16;
+constexpr int most_freed_at_once = 8;
+
+struct Victim {
+    IndexEntry *entry;
+    uint64 generation;
+};
+
+// A repair that is noted where the next opening finds it: a folder without a checkpoint is rebuilt.
+bool repair_is_on_disk(const IndexEntry &entry) {
+    return entry.repair.kind == Repair::rebuild || entry.shared.repair.load() >= entry.repair.kind;
+}
+
+bool may_go(const IndexEntry &entry) {
+    switch (entry.state.load()) {
+        case IndexState::ready:
+        case IndexState::closed:  // it could not be opened
+            return true;
+        case IndexState::needs_repair:
+            return entry.repair.launched == 0 && repair_is_on_disk(entry);
+        case IndexState::opening:
+        case IndexState::repairing:
+            break;
+    }
+    return false;
+}
+
+// Moves the hand to the next entry that may go. Under Registry::lock, exclusively.
+std::optional<Victim> find_victim() {
+    Registry *table = registry();
+    for (int step = 0; step < 2 * table->capacity; ++step) {
+        IndexEntry &entry = table->entries[table->hand];
+        table->hand = (table->hand + 1) % table->capacity;
+        if (!entry.used || !may_go(entry))
+            continue;
+        if (entry.used_lately.exchange(0, std::memory_order_relaxed) == 0)
+            return Victim{&entry, entry.generation.load()};
+    }
+    return std::nullopt;
+}
+
+// Nobody writes any more, and the worker is out.
+base::Status close_files(IndexEntry *entry) {
+    EntryLocks locks(*entry);
+    auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*entry),
+                                              entry->shared, locks.engine(), 1);
+    if (!maintainer.ok())
+        return std::move(maintainer).status();
+    ServerWalFlusher wal;
+    return maintainer.value()->checkpoint(wal, store::CheckpointKind::clean);
+}
+
+// ready -> opening, which is for others what it always is: one process has it.
+bool claim(const Victim &victim) {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    const bool mine = in_use(*victim.entry, victim.generation);
+    if (mine)
+        victim.entry->state.store(IndexState::opening);
+    LWLockRelease(&registry()->lock);
+    return mine;
+}
+
+// A checkpoint that could not be taken leaves what a crash does: the log is replayed at the next
+// opening. After a failed sync not even that is certain.
+void settle_failure(IndexEntry *entry, const base::Status &status) {
+    if (status.code() == base::Code::interrupted)
+        return;
+    report(WARNING, pending_error(status));
+    if (status.code() == base::Code::io_error)
+        remove_checkpoint(entry);
+}
+
+// That the index was repaired is remembered for all indexes together, for as long as the server
+// runs. Under Registry::lock.
+void forget(IndexEntry *entry) {
+    std::atomic<uint64> &latest = registry()->repaired_before_xid;
+    latest.store(std::max(latest.load(), entry->rebuilt_before_xid.load()));
+    free_entry(entry);
+}
+
+// Under care_lock.
+bool let_go_of_ready(const Victim &victim) {
+    if (!claim(victim))
+        return false;
+    const base::Status ended = base::guarded([&]() -> base::Status {
+        end_life(victim.entry);
+        return {};
+    });
+    // The caller was cancelled while it waited for one who writes: nothing has happened.
+    if (!ended.ok()) {
+        set_state(victim.entry, IndexState::ready);
+        return false;
+    }
+    if (victim.entry->shared.clean.load() == 0) {
+        const base::Status status = base::guarded([&] { return close_files(victim.entry); });
+        if (!status.ok())
+            settle_failure(victim.entry, status);
+    }
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    forget(victim.entry);
+    LWLockRelease(&registry()->lock);
+    return true;
+}
+
+// Nobody has its files open.
+bool let_go_of_unready(const Victim &victim) {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    const IndexEntry &entry = *victim.entry;
+    const bool mine = entry.used && entry.generation.load() == victim.generation &&
+                      entry.state.load() != IndexState::ready && may_go(entry);
+    if (mine)
+        forget(victim.entry);
+    LWLockRelease(&registry()->lock);
+    return mine;
+}
+
+bool let_go_of(const Victim &victim) {
+    if (victim.entry->state.load() != IndexState::ready)
+        return let_go_of_unready(victim);
+    // The worker is at work on it, so it does not rest.
+    if (!victim.entry->care_lock.try_lock())
+        return false;
+    const bool gone = let_go_of_ready(victim);
+    victim.entry->care_lock.unlock();
+    return gone;
+}
+
+}  // namespace
+
+bool free_resting_entry() noexcept {
+    for (int attempt = 0; attempt < registry()->capacity; ++attempt) {
+        LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+        const std::optional<Victim> victim = find_victim();
+        LWLockRelease(&registry()->lock);
+        if (!victim)
+            return false;
+        if (let_go_of(*victim))
+            return true;
+    }
+    return false;
+}
+
+void keep_entries_free() noexcept {
+    const auto entries = known_entries();
+    const auto capacity = static_cast<std::size_t>(registry()->capacity);
+    const std::size_t wanted = capacity / free_share;
+    const auto used = static_cast<std::size_t>(std::count_if(
+        entries.begin(), entries.end(), [](const IndexEntry &entry) { return entry.used; }));
+    for (int freed = 0; freed < most_freed_at_once; ++freed)
+        if (used - static_cast<std::size_t>(freed) + wanted <= capacity || !free_resting_entry())
+            return;
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,168 @@
+// The list of what a transaction has to sync belongs to the process and names entries of the
+// registry by generation, not open files: those may be closed before the transaction ends.
+//
+// An index cannot be dropped by others while the transaction that inserted into it is open. But it
+// can be repaired from its table, or built anew; the generation tells.
+#include "postgres/runtime/log_sync.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/base/never_destroyed.hpp"
+#include "engine/log/writer.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/runtime/settings.hpp"
+
+extern "C" {
+#include "access/xact.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// One index that the current transaction has written to.
+struct Need {
+    IndexEntry *entry;
+    IndexFile file;
+    uint64 generation;
+    log::Position position;  // behind the transaction's last record, or later
+    int level;               // the lowest of the nested transactions it wrote in
+    bool always;
+};
+
+std::vector<Need> &needs() noexcept {
+    static base::NeverDestroyed<std::vector<Need>> list;
+    return *list;
+}
+
+// ---- One sync for all who wait ---------------------------------------------------------------
+
+// Under the entry's sync_lock. Through a writer of its own, since the session may have closed the
+// index by now; a writer is a few words until it appends.
+PendingError sync_files(IndexEntry *entry) {
+    return pending_error(base::guarded([entry]() -> base::Status {
+        EngineLock lock(entry->sync_lock);
+        auto writer =
+            log::Writer::open(base::posix_file_system(), store::log_geometry(describe(*entry)),
+                              entry->shared.log, lock);
+        if (!writer.ok())
+            return std::move(writer).status();
+        return writer.value()->sync();
+    }));
+}
+
+// Whether the entry is still this index's. Nobody else can take an index away from a transaction
+// that has written to it.
+bool still_of(const IndexFile &file, const IndexEntry *entry) {
+    LWLockAcquire(&registry()->lock, LW_SHARED);
+    const bool same = find_entry(file) == entry;
+    LWLockRelease(&registry()->lock);
+    return same;
+}
+
+// For an index that is in other hands than when the transaction wrote to it. If it is being built
+// anew, or was, the records are of no use any more, nor is a failure here of any meaning. If it is
+// being made to agree with the changed pages of its table, the log is still the one, and the end of
+// that work syncs it; but that may be after the commit, and not every page shows that it changed.
+void sync_in_other_hands(IndexEntry *entry, const IndexFile &file) {
+    if (!still_of(file, entry))
+        return;
+    entry->sync_lock.lock();
+    (void)sync_files(entry);
+    entry->sync_lock.unlock();
+}
+
+// As XLogFlush does it: while one process syncs, the others wait for it and then find most often
+// that their records were part of it. A sync takes with it whatever is in the log when it begins,
+// so a process that comes too late for one shares the next with all who came meanwhile.
+void sync_up_to(const Need &need) {
+    IndexEntry *entry = need.entry;
+    while (entry->generation.load(std::memory_order_acquire) == need.generation) {
+        if (entry->shared.log.synced.load(std::memory_order_acquire) >= need.position)
+            return;
+        if (!entry->sync_lock.lock_or_wait())
+            continue;
+        const PendingError error = sync_files(entry);
+        entry->sync_lock.unlock();
+        if (error && entry->generation.load(std::memory_order_acquire) == need.generation) {
+            give_up(entry, need.generation);
+            raise_error(error);
+        }
+        elog(DEBUG2, "dvec: synced the log of index %u/%u/%u", need.file.tablespace,
+             need.file.database, need.file.number);
+    }
+    sync_in_other_hands(entry, need.file);
+}
+
+// ---- Callbacks of the transaction ------------------------------------------------------------
+
+void sync_needs() {
+    for (const Need &need : needs())
+        if (need.always || settings::wal_sync == static_cast<int>(settings::WalSync::commit))
+            sync_up_to(need);
+}
+
+void at_end_of_transaction(XactEvent event, void *) {
+    if (needs().empty())
+        return;
+    switch (event) {
+        // An ERROR here still aborts the transaction. Nothing is inserted any more: deferred
+        // triggers have run.
+        case XACT_EVENT_PRE_COMMIT:
+        case XACT_EVENT_PARALLEL_PRE_COMMIT:
+        case XACT_EVENT_PRE_PREPARE:
+            guarded([] { sync_needs(); });
+            break;
+        case XACT_EVENT_COMMIT:
+        case XACT_EVENT_PARALLEL_COMMIT:
+        case XACT_EVENT_ABORT:
+        case XACT_EVENT_PARALLEL_ABORT:
+        case XACT_EVENT_PREPARE:
+            needs().clear();
+            break;
+    }
+}
+
+// The rows of a subtransaction that was rolled back are dead, and an index made in it is gone: its
+// entry may soon be another index's.
+void at_end_of_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
+    const int level = GetCurrentTransactionNestLevel();
+    if (event == SUBXACT_EVENT_ABORT_SUB)
+        std::erase_if(needs(), [level](const Need &need) { return need.level >= level; });
+    if (event == SUBXACT_EVENT_COMMIT_SUB)
+        for (Need &need : needs())
+            need.level = std::min(need.level, level - 1);
+}
+
+}  // namespace
+
+void commit_sync_init() {
+    RegisterXactCallback(at_end_of_transaction, nullptr);
+    RegisterSubXactCallback(at_end_of_subtransaction, nullptr);
+}
+
+void sync_at_commit(const OpenIndex &open, SyncAtCommit when) {
+    const log::Position position = open.entry->shared.log.head.load(std::memory_order_acquire);
+    const bool always = when == SyncAtCommit::always;
+    auto &list = needs();
+    // From the end: a statement inserts into the same few indexes row after row.
+    const auto known = std::find_if(list.rbegin(), list.rend(), [&open](const Need &need) {
+        return need.entry == open.entry && need.generation == open.generation;
+    });
+    if (known == list.rend()) {
+        list.push_back({open.entry, open.entry->file, open.generation, position,
+                        GetCurrentTransactionNestLevel(), always});
+        return;
+    }
+    known->position = position;
+    known->always |= always;
+}
+
+void sync_log(const OpenIndex &open) {
+    sync_up_to({open.entry, open.entry->file, open.generation,
+                open.entry->shared.log.head.load(std::memory_order_acquire), 0, true});
+}
+
+}  // namespace dvec::postgres

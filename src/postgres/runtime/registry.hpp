@@ -1,0 +1,214 @@
+// The table of indexes in use, in the server's shared memory: what the backends and the worker
+// share about each, and in which state it is. An entry is made when an index is opened and freed
+// when its files are gone, or when it rests and another index needs the entry (entry_eviction.hpp).
+//
+// Locking: Registry::lock protects which entry belongs to which index and every change of state. An
+// entry's own locks are taken after it, never the other way round.
+#pragma once
+
+#include <atomic>
+#include <span>
+
+#include "engine/store/description.hpp"
+#include "engine/store/repair.hpp"
+#include "engine/store/shared_state.hpp"
+#include "postgres/bridge/shared_memory.hpp"
+#include "postgres/runtime/shared_lock.hpp"
+
+namespace dvec::postgres {
+
+// Where all sidecars are, relative to the data directory, in which every server process stays.
+inline constexpr const char *sidecar_root = "dvec";
+
+// The index's storage, as PostgreSQL names it.
+using IndexFile = compat::FileName;
+
+enum class IndexState : uint32 {
+    closed,   // not opened since the server started: the next user opens it
+    opening,  // one process reads checkpoint and log; the others wait
+    ready,
+    needs_repair,  // the table has to tell what is in the index (see repair_state.hpp)
+    repairing      // one process reads the table; the others wait
+};
+
+using Repair = store::Repair;
+
+// What opening an index has cost and found; shown by the view.
+struct OpeningRecord {
+    enum class Kind : uint32 { none, clean, replayed, reconciled, rebuilt };
+    Kind kind;
+    int64 milliseconds;
+    int64 log_records;
+    int64 dropped_records;
+    int64 damaged_records;
+};
+
+// How far a repair has come, in pages of the table. Written by the process that repairs.
+struct RepairProgress {
+    std::atomic<uint64> pages_done;
+    std::atomic<uint64> pages;
+};
+
+// A repair that is needed or under way, and what earlier ones did. Under Registry::lock, but for
+// the progress.
+struct RepairRecord {
+    Repair kind;       // none while nothing has to be repaired
+    char reason[256];  // why
+    uint32 failures;   // attempts since it was needed that did not get to their end
+    int64 requested;   // TimestampTz: since when it is needed
+    int64 launched;    // TimestampTz: when a background process was asked for, 0 when none is
+    int64 retry_at;    // TimestampTz: not in the background before
+    // TimestampTz: until then who writes leaves the index to its rebuild (leave_to_rebuild). 0:
+    // nobody does.
+    int64 left_until;
+    RepairProgress progress;
+    int64 repaired;  // repairs since the server started
+    int64 added;     // entries, by the last one
+    int64 removed;
+};
+
+// What sessions that write to an index wait for.
+enum class WorkerDebt : uint32 { linking, compaction, checkpoint };
+
+struct IndexEntry {
+    bool used;
+    IndexFile file;
+    // Never the same for two indexes or two openings of one: what a backend cached belongs to this
+    // entry only while the generation is the one it saw.
+    std::atomic<uint64> generation;
+    std::atomic<IndexState> state;
+    ConditionVariable state_changed;
+    ConditionVariable progress;  // the worker linked or flushed something
+    SharedLock append_lock;
+    SharedLock grow_lock;
+    // Held by the worker while it works on the index's files, and by whoever replaces them or gives
+    // the entry to another index. Taken before Registry::lock.
+    SharedLock care_lock;
+    // Held by whoever syncs the log, and while `shared` is made anew. No lock is taken under it but
+    // Registry::lock.
+    SharedLock sync_lock;
+
+    // Under Registry::lock. Written while opening, constant while ready.
+    store::Shape shape;
+
+    // A repair reads the rows of running transactions too. They add their own rows later and must
+    // not add one twice: a transaction older than `rebuilt_before_xid` looks among the ids below
+    // `rebuilt_nodes` first. 0: no repair since the server started. An index that may have been
+    // repaired when it last had an entry counts as repaired.
+    std::atomic<uint64> rebuilt_before_xid;
+    std::atomic<uint32> rebuilt_nodes;
+
+    OpeningRecord opening;  // under Registry::lock
+    // TimestampTz, under Registry::lock: it could not be opened, and no query tries to before.
+    int64 opening_put_off;
+    RepairRecord repair;
+    std::atomic<uint32> used_lately;  // since the clock hand last passed (entry_eviction.hpp)
+    std::atomic<uint64> scans;
+    std::atomic<uint64> last_scan;  // TimestampTz of the statement that began it
+    std::atomic<uint64> checkpoints;
+    std::atomic<uint32> checkpoints_wanted;  // to be taken although none is due
+    std::atomic<uint64> compactions;
+    std::atomic<uint32> waiting;          // sessions, for the worker; whichever index they want
+    std::atomic<WorkerDebt> waiting_for;  // what the latest of them does
+    std::atomic<uint64> waits;            // since the server started
+    std::atomic<uint64> damage;           // damaged places found since the server started
+    std::atomic<uint64> last_checkpoint_time;  // TimestampTz
+
+    store::SharedState shared;
+};
+
+struct Registry {
+    LWLock lock;
+    // Held shared while an index's folder is created, exclusively while the sweep decides that one
+    // is an orphan and moves it away.
+    SharedLock folder_lock;
+    SharedLock starts_lock;  // of the file of server starts
+    uint64 server_start;     // see server_starts.hpp
+    std::atomic<bool> recovery_end_noted;
+    std::atomic<uint64> last_generation;
+    std::atomic<Latch *> worker_latch;  // null while no worker runs
+    std::atomic<uint32> worker_sleeps;
+    // 1: the log says that there was no process to repair an index, and there was none since.
+    std::atomic<uint32> no_process_told;
+    // Processes that have opened an index. The worker outlives them at shutdown.
+    std::atomic<uint32> users;
+    // The highest rebuilt_before_xid of an entry that was given to another index.
+    std::atomic<uint64> repaired_before_xid;
+    int hand;  // of the clock that chooses which entry goes; under `lock`
+    int capacity;
+    // Entries from here on were never used: new ones are made at the lowest free place.
+    std::atomic<int> used_end;
+    IndexEntry entries[FLEXIBLE_ARRAY_MEMBER];
+};
+
+// Reserves shared memory; called while the server loads its preloaded libraries.
+void registry_init();
+// In its place when dvec is loaded later: warns whoever creates the extension that it will have no
+// index.
+void warn_without_registry();
+
+// The table; null when dvec was not preloaded.
+Registry *registry() noexcept;
+// The table; raises 55000 with a hint when dvec was not preloaded.
+Registry *require_registry();
+
+// The entries that have ever been used; those in use say so.
+std::span<IndexEntry> known_entries() noexcept;
+
+// Under Registry::lock. The entry of an index, or null.
+IndexEntry *find_entry(const IndexFile &file) noexcept;
+// Under Registry::lock, exclusively. A new, closed entry; null when the table is full.
+IndexEntry *make_entry(const IndexFile &file);
+// Under Registry::lock, exclusively, and the entry's care_lock. Forgets an index.
+void free_entry(IndexEntry *entry) noexcept;
+// A number never given out before; under Registry::lock or by the one process that opens an index.
+uint64 next_generation() noexcept;
+// Whether the entry is ready and still the one that had this generation.
+bool in_use(const IndexEntry &entry, uint64 generation) noexcept;
+// Forgets what is known of the index that was in `file`, if anything: it is gone. When this returns
+// the worker does not touch its files any more. Waits for the worker (SharedLock::lock).
+void forget_index(const IndexFile &file);
+// The same, but false, and nothing done, when somebody is at work on the index.
+bool forget_idle_index(const IndexFile &file) noexcept;
+
+// Changes the state under Registry::lock and wakes who waits for it.
+void set_state(IndexEntry *entry, IndexState state);
+
+// Tells the worker that there is something to do, unless it is awake anyway.
+void wake_worker() noexcept;
+bool worker_runs() noexcept;
+
+// "dvec/<tablespace>_<database>_<number>", relative to the data directory, where every server
+// process stays. Temporary relations have "t<backend>_" before the number.
+std::string index_directory(const IndexFile &file);
+// The same without taking memory.
+void write_index_directory(const IndexFile &file, char (&path)[MAXPGPATH]) noexcept;
+// Takes Registry::lock.
+store::Description describe(const IndexEntry &entry);
+
+// Keeps the sweep from judging folders while one is created. No ERROR may be raised while alive.
+class FolderCreation {
+  public:
+    FolderCreation() : hold_(registry()->folder_lock, LW_SHARED) {}
+
+  private:
+    Holding hold_;
+};
+
+// An entry's locks as the engine wants them. Must outlive what was opened with them.
+class EntryLocks {
+  public:
+    explicit EntryLocks(IndexEntry &entry) noexcept
+        : append_(entry.append_lock), grow_(entry.grow_lock), sync_(entry.sync_lock) {}
+    EntryLocks(const EntryLocks &) = delete;
+    EntryLocks &operator=(const EntryLocks &) = delete;
+
+    store::Locks engine() noexcept { return {append_, grow_, sync_}; }
+
+  private:
+    EngineLock append_;
+    EngineLock grow_;
+    EngineLock sync_;
+};
+
+}  // namespace dvec::postgres

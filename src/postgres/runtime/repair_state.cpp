@@ -1,0 +1,168 @@
+// Everybody who waits is woken at every change, also when an attempt failed: then one of them is to
+// do it.
+#include "postgres/runtime/repair_state.hpp"
+
+#include <algorithm>
+#include <unistd.h>
+
+#include "engine/base/file.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// After so many failures the pauses between attempts in the background do not grow any more.
+constexpr uint32 most_doublings = 6;
+constexpr int first_pause_ms = 5000;
+
+void note_failure(RepairRecord *repair) {
+    const uint32 doublings = std::min(repair->failures, most_doublings);
+    ++repair->failures;
+    repair->launched = 0;
+    repair->retry_at =
+        TimestampTzPlusMilliseconds(GetCurrentTimestamp(), int64{first_pause_ms} << doublings);
+}
+
+void tell_all(IndexEntry *entry) {
+    ConditionVariableBroadcast(&entry->state_changed);
+    wake_worker();
+}
+
+}  // namespace
+
+// Without a checkpoint nobody believes the folder. Not even without memory may one be left that
+// says more than is true, so the path is made in place.
+void remove_checkpoint(const IndexEntry *entry) noexcept {
+    char path[MAXPGPATH];
+    write_index_directory(entry->file, path);
+    strlcat(path, "/checkpoint", sizeof path);
+    (void)unlink(path);
+}
+
+void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept {
+    RepairRecord &repair = entry->repair;
+    repair.kind = kind;
+    strlcpy(repair.reason, reason, sizeof repair.reason);
+    repair.failures = 0;
+    repair.requested = GetCurrentTimestamp();
+    repair.launched = 0;
+    repair.retry_at = 0;
+    repair.left_until = 0;
+    repair.progress.pages_done.store(0);
+    repair.progress.pages.store(0);
+}
+
+void request_repair(IndexEntry *entry, uint64 generation, Repair kind,
+                    const char *reason) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    const bool mine = in_use(*entry, generation);
+    if (mine) {
+        note_needed_repair(entry, kind, reason);
+        entry->opening.milliseconds = 0;
+        if (kind == Repair::rebuild)
+            remove_checkpoint(entry);
+        entry->state.store(IndexState::needs_repair);
+    }
+    LWLockRelease(&registry()->lock);
+    if (mine)
+        tell_all(entry);
+}
+
+bool must_repair_here(const IndexEntry &entry) noexcept {
+    return entry.file.backend != InvalidBackendId || !worker_runs() || entry.repair.failures > 0 ||
+           TimestampDifferenceExceeds(entry.repair.requested, GetCurrentTimestamp(),
+                                      repair_patience_ms);
+}
+
+bool begin_repair(IndexEntry *entry, uint64 generation) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    const bool mine = entry->used && entry->generation.load() == generation &&
+                      entry->state.load() == IndexState::needs_repair;
+    if (mine) {
+        entry->repair.progress.pages_done.store(0);
+        entry->repair.progress.pages.store(0);
+        entry->state.store(IndexState::repairing);
+    }
+    LWLockRelease(&registry()->lock);
+    return mine;
+}
+
+void end_repair(IndexEntry *entry, const RepairResult &result) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    RepairRecord &repair = entry->repair;
+    repair.kind = Repair::none;
+    repair.failures = 0;
+    repair.launched = 0;
+    repair.left_until = 0;
+    ++repair.repaired;
+    repair.added = result.added;
+    repair.removed = result.removed;
+    entry->state.store(IndexState::ready);
+    LWLockRelease(&registry()->lock);
+    tell_all(entry);
+}
+
+void escalate_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    entry->repair.kind = kind;
+    strlcpy(entry->repair.reason, reason, sizeof entry->repair.reason);
+    if (kind == Repair::rebuild)
+        remove_checkpoint(entry);
+    LWLockRelease(&registry()->lock);
+}
+
+void fail_repair(IndexEntry *entry) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    note_failure(&entry->repair);
+    entry->state.store(IndexState::needs_repair);
+    LWLockRelease(&registry()->lock);
+    tell_all(entry);
+}
+
+Unrepaired leave_to_rebuild(const IndexFile &file) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    IndexEntry *entry = find_entry(file);
+    const IndexState state = entry == nullptr ? IndexState::closed : entry->state.load();
+    if (state == IndexState::needs_repair) {
+        RepairRecord &repair = entry->repair;
+        repair.kind = Repair::rebuild;
+        repair.left_until = std::max(
+            repair.retry_at, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), first_pause_ms));
+        remove_checkpoint(entry);
+    }
+    LWLockRelease(&registry()->lock);
+    if (state == IndexState::closed)
+        return Unrepaired::closed;
+    if (state != IndexState::needs_repair)
+        return Unrepaired::changing;
+    // A loss of power must not bring back a checkpoint that knows nothing of what is written now.
+    (void)base::guarded(
+        [&] { return base::posix_file_system().sync_directory(index_directory(file)); });
+    return Unrepaired::left;
+}
+
+bool is_left_to_rebuild(const IndexFile &file) noexcept {
+    LWLockAcquire(&registry()->lock, LW_SHARED);
+    const IndexEntry *entry = find_entry(file);
+    const bool left = entry != nullptr && entry->state.load() == IndexState::needs_repair &&
+                      entry->repair.left_until > GetCurrentTimestamp();
+    LWLockRelease(&registry()->lock);
+    return left;
+}
+
+void count_failed_attempt(IndexEntry *entry, uint64 generation) noexcept {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    const bool concerned = entry->used && entry->generation.load() == generation &&
+                           entry->state.load() == IndexState::needs_repair;
+    if (concerned)
+        note_failure(&entry->repair);
+    LWLockRelease(&registry()->lock);
+    if (concerned)
+        tell_all(entry);
+}
+
+}  // namespace dvec::postgres

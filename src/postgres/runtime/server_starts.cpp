@@ -1,0 +1,170 @@
+// Only the latest starts are kept; an index that was last used before is rebuilt.
+#include "postgres/runtime/server_starts.hpp"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+#include "engine/base/file.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/runtime/registry.hpp"
+#include "postgres/runtime/starts_file.hpp"
+#include "postgres/runtime/wal.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+#include "common/file_perm.h"
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// As PostgreSQL will find it: what cannot be looked at may be there.
+bool file_present(const char *name) noexcept { return access(name, F_OK) == 0 || errno != ENOENT; }
+
+// The folder of the sidecars, open in the postmaster from its first start on: its file system
+// cannot go while it is. Its children inherit that, which does no harm.
+int held_folder = -1;
+
+void hold_folder() noexcept {
+    if (held_folder < 0)
+        held_folder = open(sidecar_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+// Whether the folder that the path leads to has been held since the start before.
+bool folder_is_held() noexcept {
+    struct stat then, now;
+    return held_folder >= 0 && fstat(held_folder, &then) == 0 && stat(sidecar_root, &now) == 0 &&
+           then.st_dev == now.st_dev && then.st_ino == now.st_ino;
+}
+
+// Before recovery begins, which renames or removes these files at its end.
+uint32 flags_of_this_start() noexcept {
+    const bool foreign = file_present(BACKUP_LABEL_FILE) || file_present(RECOVERY_SIGNAL_FILE) ||
+                         file_present(STANDBY_SIGNAL_FILE);
+    return (foreign ? ServerStart::foreign_recovery : 0) |
+           (folder_is_held() ? ServerStart::held : 0);
+}
+
+base::Status add_start(uint64 number) {
+    const base::Status made = base::posix_file_system().make_directory(sidecar_root);
+    if (!made.ok() && made.code() != base::Code::already_exists)
+        return made;
+    auto starts = read_starts();
+    if (!starts.ok())
+        return std::move(starts).status();
+    Starts &list = starts.value();
+    if (list.size() >= most_starts)
+        list.erase(list.begin(), list.end() - static_cast<std::ptrdiff_t>(most_starts - 1));
+    list.push_back({number, ServerStart::unknown, flags_of_this_start(), 0});
+    return write_starts(list);
+}
+
+// The folder may be older than the permissions that the data directory has now.
+base::Status follow_data_directory() {
+    if (chmod(sidecar_root, static_cast<mode_t>(pg_dir_create_mode)) == 0)
+        return {};
+    return base::Status::from_errno(errno, "could not set the permissions of directory \"dvec\"");
+}
+
+base::Status set_recovery_end(uint64 number, uint64 end) {
+    auto starts = read_starts();
+    if (!starts.ok())
+        return std::move(starts).status();
+    for (ServerStart &start : starts.value())
+        if (start.number == number)
+            start.recovery_end = end;
+    return write_starts(starts.value());
+}
+
+uint64 new_number() noexcept {
+    uint64 number = 0;
+    if (!pg_strong_random(&number, sizeof number))
+        number = static_cast<uint64>(GetCurrentTimestamp()) << 16 ^ static_cast<uint64>(getpid());
+    return number != 0 ? number : 1;
+}
+
+// The starts after `start`, oldest first; nothing when the history does not reach from there to the
+// running one.
+std::optional<Starts> starts_after(uint64 start) {
+    const uint64 running = registry()->server_start;
+    if (start == running)
+        return Starts();
+    auto starts = base::guarded([] { return read_starts(); });
+    if (!starts.ok())
+        return std::nullopt;
+    Starts &list = starts.value();
+    const auto at = std::find_if(list.begin(), list.end(),
+                                 [start](const ServerStart &past) { return past.number == start; });
+    if (at == list.end() || list.back().number != running)
+        return std::nullopt;
+    list.erase(list.begin(), at + 1);
+    return std::move(list);
+}
+
+}  // namespace
+
+uint64 note_server_start() noexcept {
+    const uint64 number = new_number();
+    const PendingError error = pending_error(base::guarded([&] { return add_start(number); }));
+    hold_folder();
+    report(LOG, error);
+    report(LOG, pending_error(base::guarded([] { return follow_data_directory(); })));
+    if (error)
+        report(LOG, pending_error(base::guarded([] { return forget_starts(); })));
+    return number;
+}
+
+void note_recovery_end() {
+    Registry *table = registry();
+    if (table->recovery_end_noted.load(std::memory_order_acquire))
+        return;
+    const uint64 end = wal_recovery_end();
+    PendingError error;
+    {
+        const Holding hold(table->starts_lock);
+        if (table->recovery_end_noted.load())
+            return;
+        error = pending_error(
+            base::guarded([&] { return set_recovery_end(table->server_start, end); }));
+        table->recovery_end_noted.store(true, std::memory_order_release);
+    }
+    report(WARNING, error);
+}
+
+std::uint64_t ServerStarts::current_start() const noexcept { return registry()->server_start; }
+
+std::optional<std::uint64_t> ServerStarts::surviving_end(std::uint64_t start) const noexcept {
+    const auto starts = starts_after(start);
+    if (!starts)
+        return std::nullopt;
+    std::uint64_t lowest = nothing_lost;
+    for (const ServerStart &past : *starts) {
+        if (past.recovery_end == ServerStart::unknown)
+            return std::nullopt;
+        if (past.recovery_end != ServerStart::none)
+            lowest = std::min(lowest, past.recovery_end);
+    }
+    return lowest;
+}
+
+bool ServerStarts::foreign_recovery_since(std::uint64_t start) const noexcept {
+    const auto starts = starts_after(start);
+    return !starts || std::any_of(starts->begin(), starts->end(), [](const ServerStart &past) {
+        return (past.flags & ServerStart::foreign_recovery) != 0;
+    });
+}
+
+bool ServerStarts::file_system_held_since(std::uint64_t start) const noexcept {
+    const auto starts = starts_after(start);
+    return starts && held_folder >= 0 &&
+           std::all_of(starts->begin(), starts->end(), [](const ServerStart &past) {
+               return (past.flags & ServerStart::held) != 0;
+           });
+}
+
+}  // namespace dvec::postgres

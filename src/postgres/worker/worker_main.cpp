@@ -1,0 +1,205 @@
+// One process serves all indexes in turn, a bounded piece of work for each at a time. It needs no
+// database connection: it reads and writes sidecar files only.
+//
+// It starts when recovery is over (there is nothing to do on a standby, which never writes) and
+// ends after every process that has an index open, so that the clean state it leaves behind is the
+// last word.
+#include "postgres/worker/worker_main.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "engine/distance/isa.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/repair/launcher.hpp"
+#include "postgres/runtime/folder_sweep.hpp"
+#include "postgres/runtime/registry.hpp"
+#include "postgres/runtime/server_starts.hpp"
+#include "postgres/runtime/settings.hpp"
+#include "postgres/worker/index_maintenance.hpp"
+
+extern "C" {
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
+#include "utils/pidfile.h"
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// Set by the signal handler; the linker's threads look at it between nodes.
+std::atomic<bool> shutdown_requested{false};
+
+void handle_shutdown(SIGNAL_ARGS) {
+    const int saved_errno = errno;
+    shutdown_requested.store(true);
+    SetLatch(MyLatch);
+    errno = saved_errno;
+}
+
+void withdraw(int, Datum) { registry()->worker_latch.store(nullptr); }
+
+// Lets the sessions that insert know that there is someone to wait for.
+void announce() {
+    before_shmem_exit(withdraw, Datum{0});
+    registry()->worker_latch.store(MyLatch);
+}
+
+// Who comes while the worker sleeps no longer than this need not wake it.
+constexpr long longest_nap_ms = 2;
+
+// Sleeps until somebody has something to do, or until the next deadline of the caretaker.
+void wait_for_work(long milliseconds) {
+    Registry *table = registry();
+    if (milliseconds <= longest_nap_ms) {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
+                        PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        return;
+    }
+    table->worker_sleeps.store(1);
+    // A session that added a row before it could see that we sleep has not woken us.
+    const bool repair_waits = !shutdown_requested.load() && repair_is_due();
+    if (!repair_waits && !caretaker_has_urgent_work())
+        WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
+                  PG_WAIT_EXTENSION);
+    table->worker_sleeps.store(0);
+    ResetLatch(MyLatch);
+}
+
+void reload_settings() {
+    if (!ConfigReloadPending)
+        return;
+    ConfigReloadPending = false;
+    ProcessConfigFile(PGC_SIGHUP);
+}
+
+// Returns the milliseconds until the next one.
+long sweep_when_due(TimestampTz *last) {
+    const TimestampTz now = GetCurrentTimestamp();
+    const long interval = settings::sweep_interval_s * 1000L;
+    const long passed = TimestampDifferenceMilliseconds(*last, now);
+    if (passed < interval)
+        return interval - passed;
+    sweep();
+    *last = now;
+    return interval;
+}
+
+// Whether the server shuts down, rather than that somebody terminated the worker alone: the
+// postmaster says so in its lock file before it tells its children.
+bool server_stops() {
+    FILE *lock_file = AllocateFile("postmaster.pid", "r");
+    if (lock_file == nullptr)
+        return true;
+    char line[MAXPGPATH] = "";
+    for (int i = 0; i < LOCK_FILE_LINE_PM_STATUS; ++i)
+        if (fgets(line, sizeof line, lock_file) == nullptr)
+            line[0] = '\0';
+    FreeFile(lock_file);
+    return strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
+}
+
+// Linking is work for later. At the priority of sessions it would make their short bursts of work,
+// a search or an insert, wait for the end of a time slice. Not much lower either: on a busy machine
+// the tail, which every search reads, must get shorter all the same.
+void yield_to_sessions() {
+    constexpr int nicer = 5;
+    // Where the kernel groups processes by session (sched(7), autogroup), and every process of the
+    // server has a session of its own, only the group's number counts; elsewhere only the
+    // process's.
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + nicer);
+    if (FILE *group = AllocateFile("/proc/self/autogroup", "w")) {
+        fprintf(group, "%d", nicer);
+        FreeFile(group);
+    }
+}
+
+// A process can be connected to a database once, so this is the end of the worker; the postmaster
+// starts another a second later. Meanwhile it is as if there were none: sessions sync and grow the
+// files themselves and do not wait for linking.
+[[noreturn]] void become_repairer(const OwnRepair &own) {
+    withdraw(0, Datum{0});
+    let_go_of_all();
+    pqsignal(SIGTERM, die);
+    repairer()(own);
+    proc_exit(1);
+}
+
+void run() {
+    // The first sweep also finds what a crash left behind.
+    TimestampTz last_sweep = 0;
+    // Messages and paths of one round.
+    MemoryContext round_context =
+        AllocSetContextCreate(TopMemoryContext, "dvec worker round", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(round_context);
+    while (!shutdown_requested.load() || (server_stops() && registry()->users.load() > 0)) {
+        MemoryContextReset(round_context);
+        reload_settings();
+        long until_next = care_for_all(shutdown_requested);
+        if (!shutdown_requested.load()) {
+            OwnRepair own;
+            until_next = std::min(until_next, launch_repairs(&own));
+            if (own)
+                become_repairer(own);
+            until_next = std::min(until_next, sweep_when_due(&last_sweep));
+        }
+        // Leaving sessions do not tell; at shutdown we look often.
+        if (until_next > 0)
+            wait_for_work(shutdown_requested.load() ? 10 : until_next);
+        if (ProcSignalBarrierPending)
+            ProcessProcSignalBarrier();
+    }
+    if (server_stops())
+        close_all_clean();
+}
+
+}  // namespace
+
+void worker_init() {
+    // While pg_upgrade runs, nobody uses an index, and folders may be there before their relations.
+    if (IsBinaryUpgrade)
+        return;
+    BackgroundWorker worker{};
+    strlcpy(worker.bgw_name, "dvec worker", BGW_MAXLEN);
+    strlcpy(worker.bgw_type, "dvec worker", BGW_MAXLEN);
+    strlcpy(worker.bgw_library_name, "dvec", BGW_MAXLEN);
+    strlcpy(worker.bgw_function_name, "dvec_worker_main", BGW_MAXLEN);
+    // Connected only to repair, when nobody else can be had for that.
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = 1;
+    RegisterBackgroundWorker(&worker);
+}
+
+}  // namespace dvec::postgres
+
+extern "C" {
+PGDLLEXPORT void dvec_worker_main(Datum);
+
+void dvec_worker_main(Datum) {
+    using namespace dvec::postgres;
+    pqsignal(SIGTERM, handle_shutdown);
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGINT, SIG_IGN);
+    BackgroundWorkerUnblockSignals();
+    guarded([] {
+        note_recovery_end();
+        yield_to_sessions();
+        announce();
+        ereport(LOG, (errmsg("dvec worker started: %d linking threads, distances with %s",
+                             settings::link_threads,
+                             dvec::distance::isa_name(dvec::distance::active_isa()))));
+        run();
+    });
+    // Status 0 tells the postmaster that the worker is never needed again; another has it started
+    // anew.
+    proc_exit(server_stops() ? 0 : 1);
+}
+}
