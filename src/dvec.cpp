@@ -2,6 +2,7 @@
 // that knows; nothing is decided here.
 #include "postgres/am/handler.hpp"
 #include "postgres/bridge/postgres.hpp"
+#include "postgres/planner/hidden_indexes.hpp"
 #include "postgres/planner/paths.hpp"
 #include "postgres/runtime/log_sync.hpp"
 #include "postgres/runtime/registry.hpp"
@@ -17,6 +18,7 @@ void _PG_init(void) {
     using namespace dvec::postgres;
     settings::init();
     access_method_init();
+    hidden_indexes_init();
     paths_init();
     // Shared memory and workers can only be had while the server starts. Without them the types and
     // the exact search work, and using an index says what to set.

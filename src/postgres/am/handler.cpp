@@ -4,9 +4,9 @@
 #include "postgres/am/callbacks.hpp"
 #include "postgres/am/scan_settings.hpp"
 #include "postgres/bridge/guard.hpp"
-#include "postgres/relation/build_sidecar.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
+#include "postgres/relation/own_method.hpp"
 
 extern "C" {
 #include "catalog/index.h"
@@ -65,8 +65,6 @@ DVEC_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat))
 void access_method_init() {
     options_init();
     scan_settings_init();
-    planner_init();
-    repair_init();
 }
 
 }  // namespace dvec::postgres

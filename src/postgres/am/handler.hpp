@@ -3,7 +3,7 @@
 
 namespace dvec::postgres {
 
-// Options, settings and the planner hook; called when the library is loaded.
+// Options and settings; called when the library is loaded.
 void access_method_init();
 
 }  // namespace dvec::postgres

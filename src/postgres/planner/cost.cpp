@@ -1,4 +1,4 @@
-// What a scan costs, in the planner's currency, and which indexes the planner gets to see.
+// What a scan costs, in the planner's currency.
 //
 // A search computes the distance to most neighbours of the nodes it expands, and it expands about
 // ef_search of them before the first row comes; after that about one more for every further row,
@@ -9,25 +9,24 @@
 // table's own pages, one operator call each, so dimensions cost nothing here either; and of vectors
 // stored out of line it does not see the reading, for which this side is charged less.
 //
-// An index that could not be searched at once is never worth it: the planner hides it when it
-// knows, and finds out here when the query is the first to want it.
+// An index that could not be searched at once is never worth it: it is hidden when that is known
+// (hidden_indexes), and the planner finds out here when the query is the first to want it.
+#include "postgres/planner/cost.hpp"
+
 #include <algorithm>
 
-#include "postgres/am/callbacks.hpp"
 #include "postgres/am/scan_settings.hpp"
 #include "postgres/am/scan_terms.hpp"
 #include "postgres/bridge/guard.hpp"
-#include "postgres/planner/cost.hpp"
 #include "postgres/relation/opclass.hpp"
+#include "postgres/relation/own_method.hpp"
 #include "postgres/repair/open_relation.hpp"
 
 extern "C" {
 #include "access/genam.h"
 #include "access/heaptoast.h"
-#include "access/xlog.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/plancat.h"
 #include "utils/selfuncs.h"
 }
 
@@ -183,43 +182,6 @@ void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *s
         *startup_cost = share * first;
         *total_cost = share * (first + further);
     });
-}
-
-namespace {
-
-get_relation_info_hook_type previous_relation_info_hook = nullptr;
-
-// A standby's sidecars do not follow the primary. And while an index is opened or repaired, an
-// exact search is better than waiting. One that nobody has opened yet is left alone until a query
-// could use it (estimate_cost).
-bool known_unusable(const IndexOptInfo *info) {
-    if (RecoveryInProgress() || registry() == nullptr)
-        return true;
-    Relation index = index_open(info->indexoid, NoLock);
-    const IndexFile file = compat::file_name(index);
-    index_close(index, NoLock);
-    return !wants_opening(file) && !may_be_planned(file);
-}
-
-void hide_unusable_indexes(PlannerInfo *root, Oid relation, bool inherited_parent,
-                           RelOptInfo *rel) {
-    if (previous_relation_info_hook)
-        previous_relation_info_hook(root, relation, inherited_parent, rel);
-    guarded([=] {
-        ListCell *cell;
-        foreach (cell, rel->indexlist) {
-            const auto *info = static_cast<IndexOptInfo *>(lfirst(cell));
-            if (is_own_method(info->amcostestimate) && known_unusable(info))
-                rel->indexlist = foreach_delete_current(rel->indexlist, cell);
-        }
-    });
-}
-
-}  // namespace
-
-void planner_init() {
-    previous_relation_info_hook = get_relation_info_hook;
-    get_relation_info_hook = hide_unusable_indexes;
 }
 
 }  // namespace dvec::postgres

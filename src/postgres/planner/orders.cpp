@@ -4,9 +4,9 @@
 // has, that of the first key; for further keys the planner puts an incremental sort on top.
 #include "postgres/planner/orders.hpp"
 
-#include "postgres/am/callbacks.hpp"
 #include "postgres/planner/distance_expression.hpp"
 #include "postgres/relation/opclass.hpp"
+#include "postgres/relation/own_method.hpp"
 
 extern "C" {
 #include "access/htup_details.h"

@@ -11,7 +11,6 @@
 // A LIMIT that only the executor will know is looked at there.
 #include "postgres/planner/paths.hpp"
 
-#include "postgres/am/callbacks.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/planner/orders.hpp"
 #include "postgres/planner/query_level.hpp"
@@ -19,6 +18,7 @@
 #include "postgres/planner/unread_distance.hpp"
 #include "postgres/planner/vector_search_path.hpp"
 #include "postgres/planner/vector_search_plan.hpp"
+#include "postgres/relation/own_method.hpp"
 
 namespace dvec::postgres {
 

@@ -12,9 +12,9 @@
 // that are not for ordering, and scans by other access methods are never touched.
 #include "postgres/planner/unread_distance.hpp"
 
-#include "postgres/am/callbacks.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/planner/vector_search_path.hpp"
+#include "postgres/relation/own_method.hpp"
 
 extern "C" {
 #include "access/genam.h"

@@ -24,7 +24,8 @@ enum class SearchExtent : unsigned char { as_set, everything };
 // measuring all does. A few are never many.
 inline bool is_large_limit(double limit, double rows) { return limit > 40 && limit * 8 > rows; }
 
-// Rows that an index leaves out, or has at its end, for want of a distance (relation/usual_rows.hpp).
+// Rows that an index leaves out, or has at its end, for want of a distance
+// (relation/usual_rows.hpp).
 enum class UnusualRows : unsigned char {
     last,     // as in an ascending order, where they come after all others
     anywhere  // where there are any, the exact search has to say where

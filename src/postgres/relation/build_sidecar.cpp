@@ -8,7 +8,6 @@
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/relation/item_pointer.hpp"
-#include "postgres/relation/metapage.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/page_rows.hpp"
 #include "postgres/relation/usual_rows.hpp"
@@ -24,13 +23,6 @@ extern "C" {
 namespace dvec::postgres {
 
 namespace {
-
-// Phases in pg_stat_progress_create_index, beside the server's own "initializing".
-enum Phase : int64 {
-    phase_load = PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1,
-    phase_link,
-    phase_sync
-};
 
 struct Build {
     IndexFile file;
@@ -153,20 +145,20 @@ void wait_for_linking(Build *build) {
     }
 }
 
-void enter_phase(const Build *build, Phase phase) {
-    show_progress(build, PROGRESS_CREATEIDX_SUBPHASE, phase);
+void enter_phase(const Build *build, BuildPhase phase) {
+    show_progress(build, PROGRESS_CREATEIDX_SUBPHASE, static_cast<int64>(phase));
 }
 
 double fill(Build *build, Relation heap, IndexInfo *index_info) {
-    enter_phase(build, phase_load);
+    enter_phase(build, BuildPhase::load);
     show_progress(build, PROGRESS_CREATEIDX_TUPLES_TOTAL,
                   heap->rd_rel->reltuples > 0 ? static_cast<int64>(heap->rd_rel->reltuples) : 0);
     const XLogRecPtr begin = end_of_wal();
     const double heap_tuples = scan_heap(build, heap, index_info);
-    enter_phase(build, phase_link);
+    enter_phase(build, BuildPhase::link);
     show_progress(build, PROGRESS_CREATEIDX_TUPLES_TOTAL, build->builder->added());
     wait_for_linking(build);
-    enter_phase(build, phase_sync);
+    enter_phase(build, BuildPhase::sync);
     // No entry may be ahead of its row: a crash must not take back what the files say.
     flush_wal();
     ok_or_raise([&] {
@@ -202,49 +194,6 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
     result.index_tuples = build.index_tuples;
     result.only_usual_rows = build.only_usual_rows;
     return result;
-}
-
-IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_info) {
-    return guarded([=] {
-        require_registry();
-        // The file's number may be that of an index dropped not long ago.
-        forget_index(compat::file_name(index));
-        Metapage metapage = new_metapage(index, WithIdentity::yes);
-        // What pg_upgrade has the new server make are empty tables, whose files the old ones
-        // replace. The way is left free for the old server's sidecars.
-        BuildResult built{};
-        if (!IsBinaryUpgrade)
-            built = build_sidecar(heap, index, index_info, shape_of(index, metapage), RowSource{});
-        metapage.only_usual_rows = built.only_usual_rows ? 1 : 0;
-        // Last, so that an index whose sidecar was not completed has no metapage that names one.
-        write_metapage(index, MAIN_FORKNUM, metapage);
-        auto *result = static_cast<IndexBuildResult *>(palloc0(sizeof(IndexBuildResult)));
-        result->heap_tuples = built.heap_tuples;
-        result->index_tuples = built.index_tuples;
-        return result;
-    });
-}
-
-void build_empty_index(Relation index) {
-    guarded([=] {
-        require_registry();
-        write_metapage(index, INIT_FORKNUM, new_metapage(index, WithIdentity::no));
-    });
-}
-
-char *build_phase_name(int64 phase) {
-    switch (phase) {
-        case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
-            return pstrdup("initializing");
-        case phase_load:
-            return pstrdup("loading tuples");
-        case phase_link:
-            return pstrdup("linking nodes");
-        case phase_sync:
-            return pstrdup("syncing files");
-        default:
-            return nullptr;
-    }
 }
 
 }  // namespace dvec::postgres

@@ -5,6 +5,10 @@
 #include "postgres/bridge/access_method.hpp"
 #include "postgres/runtime/registry.hpp"
 
+extern "C" {
+#include "commands/progress.h"
+}
+
 namespace dvec::postgres {
 
 // Which rows of the heap get an entry.
@@ -13,6 +17,9 @@ struct RowSource {
     // rows of transactions in progress (they will not add them again) and tells how far it is.
     RepairProgress *repair;
 };
+
+// Of CREATE INDEX, in pg_stat_progress_create_index, beside the server's own "initializing".
+enum class BuildPhase : int64 { load = PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1, link, sync };
 
 struct BuildResult {
     double heap_tuples;   // rows seen
@@ -25,10 +32,5 @@ struct BuildResult {
 // folder then holds nothing that would be believed.
 BuildResult build_sidecar(Relation heap, Relation index, struct IndexInfo *index_info,
                           const store::Shape &shape, RowSource rows);
-
-// Of the access method.
-IndexBuildResult *build_index(Relation heap, Relation index, struct IndexInfo *index_info);
-void build_empty_index(Relation index);
-char *build_phase_name(int64 phase);
 
 }  // namespace dvec::postgres

@@ -12,12 +12,12 @@
 
 #include "engine/store/tid_map.hpp"
 #include "engine/store/verifier.hpp"
-#include "postgres/am/callbacks.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
+#include "postgres/relation/own_method.hpp"
 #include "postgres/relation/owner_rights.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/repair_state.hpp"

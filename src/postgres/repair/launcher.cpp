@@ -142,16 +142,6 @@ OwnRepair next_repair_in(Oid database) noexcept {
     return order_of(queue);
 }
 
-namespace {
-
-Repairer the_repairer = nullptr;
-
-}  // namespace
-
-void set_repairer(Repairer repairer) noexcept { the_repairer = repairer; }
-
-Repairer repairer() noexcept { return the_repairer; }
-
 bool repair_is_due() noexcept { return look_at_queue().next != nullptr; }
 
 }  // namespace dvec::postgres

@@ -27,13 +27,6 @@ long launch_repairs(OwnRepair *own);
 // What is due and of this database, for the worker that is connected to it.
 OwnRepair next_repair_in(Oid database) noexcept;
 
-// How an index is repaired is known to the access method: connects the process to the index's
-// database and repairs it and whatever else is to be repaired there. Set while the server loads
-// dvec.
-using Repairer = void (*)(const OwnRepair &first);
-void set_repairer(Repairer repairer) noexcept;
-Repairer repairer() noexcept;
-
 // Whether launch_repairs would start one now.
 bool repair_is_due() noexcept;
 

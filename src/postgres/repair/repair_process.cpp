@@ -2,10 +2,10 @@
 // others: an index whose transaction has not committed yet is not to be found, a table may be
 // locked. It never waits for those, because a session that waits for the repair may hold the lock;
 // it gives up, and then that session does the repair itself.
-#include "postgres/am/callbacks.hpp"
+#include "postgres/repair/repair_process.hpp"
+
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/shared_memory.hpp"
-#include "postgres/repair/launcher.hpp"
 #include "postgres/repair/relation_source.hpp"
 
 extern "C" {
@@ -124,7 +124,8 @@ bool connect_and_repair(const OwnRepair &order) {
     return true;
 }
 
-// In the dvec worker's place.
+}  // namespace
+
 void repair_all_in_database(const OwnRepair &first) {
     if (!connect_and_repair(first))
         return;
@@ -134,10 +135,6 @@ void repair_all_in_database(const OwnRepair &first) {
             repair_one(file);
     }
 }
-
-}  // namespace
-
-void repair_init() { set_repairer(repair_all_in_database); }
 
 }  // namespace dvec::postgres
 

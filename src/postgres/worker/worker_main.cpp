@@ -15,6 +15,7 @@
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/repair/launcher.hpp"
+#include "postgres/repair/repair_process.hpp"
 #include "postgres/runtime/folder_sweep.hpp"
 #include "postgres/runtime/registry.hpp"
 #include "postgres/runtime/server_starts.hpp"
@@ -128,7 +129,7 @@ void yield_to_sessions() {
     withdraw(0, Datum{0});
     let_go_of_all();
     pqsignal(SIGTERM, die);
-    repairer()(own);
+    repair_all_in_database(own);
     proc_exit(1);
 }
 

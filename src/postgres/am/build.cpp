@@ -1,0 +1,58 @@
+// CREATE INDEX and REINDEX: the sidecar is built first, and the metapage that names it is written
+// last.
+#include "postgres/am/callbacks.hpp"
+
+#include "postgres/bridge/guard.hpp"
+#include "postgres/relation/build_sidecar.hpp"
+#include "postgres/relation/metapage.hpp"
+
+extern "C" {
+#include "commands/progress.h"
+}
+
+namespace dvec::postgres {
+
+IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_info) {
+    return guarded([=] {
+        require_registry();
+        // The file's number may be that of an index dropped not long ago.
+        forget_index(compat::file_name(index));
+        Metapage metapage = new_metapage(index, WithIdentity::yes);
+        // What pg_upgrade has the new server make are empty tables, whose files the old ones
+        // replace. The way is left free for the old server's sidecars.
+        BuildResult built{};
+        if (!IsBinaryUpgrade)
+            built = build_sidecar(heap, index, index_info, shape_of(index, metapage), RowSource{});
+        metapage.only_usual_rows = built.only_usual_rows ? 1 : 0;
+        // Last, so that an index whose sidecar was not completed has no metapage that names one.
+        write_metapage(index, MAIN_FORKNUM, metapage);
+        auto *result = static_cast<IndexBuildResult *>(palloc0(sizeof(IndexBuildResult)));
+        result->heap_tuples = built.heap_tuples;
+        result->index_tuples = built.index_tuples;
+        return result;
+    });
+}
+
+void build_empty_index(Relation index) {
+    guarded([=] {
+        require_registry();
+        write_metapage(index, INIT_FORKNUM, new_metapage(index, WithIdentity::no));
+    });
+}
+
+char *build_phase_name(int64 phase) {
+    switch (phase) {
+        case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+            return pstrdup("initializing");
+        case static_cast<int64>(BuildPhase::load):
+            return pstrdup("loading tuples");
+        case static_cast<int64>(BuildPhase::link):
+            return pstrdup("linking nodes");
+        case static_cast<int64>(BuildPhase::sync):
+            return pstrdup("syncing files");
+        default:
+            return nullptr;
+    }
+}
+
+}  // namespace dvec::postgres
