@@ -83,7 +83,7 @@ bool files_are_spoilt(const base::Status &status) {
 }
 
 Attempt insert_row(OpenIndex *open, ItemPointer tid, const void *bytes, RowOrigin origin) {
-    throttle_insert(open);
+    wait_before_insert(open);
     const XLogRecPtr lsn = wal_position_of_insert(origin);
     return attempt([&]() -> base::Status {
         auto id = open->index->insert(engine_tid(tid), lsn, bytes);

@@ -11,6 +11,7 @@
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/back_pressure.hpp"
 #include "postgres/runtime/log_sync.hpp"
+#include "postgres/runtime/session_checkpoint.hpp"
 #include "postgres/runtime/wal.hpp"
 
 extern "C" {
@@ -60,7 +61,7 @@ Attempt remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDele
     for (uint32 id = 0; id < end; ++id) {
         if (id % nodes_between_delays == 0) {
             compat::vacuum_delay();
-            throttle_log(open);
+            wait_before_logging(open);
         }
         const uint64 state = open->index->nodes().state(id);
         if (!graph::is_live(state))

@@ -7,6 +7,7 @@
 #include "postgres/relation/metapage.hpp"
 #include "postgres/relation/owner_rights.hpp"
 #include "postgres/repair/reconcile.hpp"
+#include "postgres/repair/repair_index.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -44,6 +45,10 @@ RepairResult read_as_owner(Relation index, Read read) {
 }  // namespace
 
 store::Shape RelationSource::shape() { return shape_of(index_, read_metapage(index_)); }
+
+bool RelationSource::repair(IndexEntry *entry, uint64 generation) {
+    return repair_index(entry, generation, *this);
+}
 
 RepairResult RelationSource::rebuild(IndexEntry *entry) {
     return read_as_owner(index_, [=, this](Relation heap) {

@@ -3,7 +3,8 @@
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"
-#include "postgres/runtime/open_index.hpp"
+#include "postgres/runtime/index_source.hpp"
+#include "postgres/runtime/repair_state.hpp"
 
 namespace dvec::postgres {
 
@@ -15,9 +16,15 @@ class RelationSource final : public IndexSource {
     explicit RelationSource(Relation index) : index_(index) {}
 
     store::Shape shape() override;
-    RepairResult rebuild(IndexEntry *entry) override;
-    RepairResult reconcile(IndexEntry *entry) override;
+    bool repair(IndexEntry *entry, uint64 generation) override;
     void announce() override;
+
+    // Makes the sidecar of the index anew from the heap, replacing what is there, durably. The
+    // caller has claimed the entry for a repair; entry->shape is what shape() said. Raises on
+    // failure.
+    RepairResult rebuild(IndexEntry *entry);
+    // Makes the index agree with the heap, as entry->repair.kind says. The shared state is set up.
+    RepairResult reconcile(IndexEntry *entry);
 
   private:
     Relation index_;

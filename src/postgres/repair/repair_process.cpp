@@ -92,7 +92,7 @@ void repair_locked(Relation index) {
     const Task task = pending;
     // From here on the repair's own failure counts.
     pending = {};
-    (void)repair_index(task.entry, task.generation, source);
+    (void)source.repair(task.entry, task.generation);
 }
 
 void repair_one(const IndexFile &file) {

@@ -6,8 +6,9 @@
 #include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/runtime/log_sync.hpp"
+#include "postgres/runtime/repair_state.hpp"
+#include "postgres/runtime/session_checkpoint.hpp"
 #include "postgres/runtime/settings.hpp"
-#include "postgres/runtime/wal.hpp"
 
 extern "C" {
 #include "utils/timestamp.h"
@@ -150,21 +151,6 @@ bool compaction_outrun(const OpenIndex &open) {
 
 // ---- The worker's checkpoint, taken by a session ---------------------------------------------
 
-base::Status take_checkpoint(OpenIndex *open) {
-    return base::guarded([open]() -> base::Status {
-        IndexEntry *entry = open->entry;
-        auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*entry),
-                                                  entry->shared, open->locks->engine(), 1);
-        if (!maintainer.ok())
-            return std::move(maintainer).status();
-        ServerWalFlusher wal;
-        DVEC_TRY(maintainer.value()->checkpoint(wal, store::CheckpointKind::running));
-        entry->checkpoints.fetch_add(1);
-        entry->last_checkpoint_time.store(static_cast<uint64>(GetCurrentTimestamp()));
-        return {};
-    });
-}
-
 // Nothing may be linked while a checkpoint is taken, so only when the worker has no hand on the
 // index. Returns whether that was so.
 bool checkpoint_in_its_place(OpenIndex *open) {
@@ -173,7 +159,7 @@ bool checkpoint_in_its_place(OpenIndex *open) {
     PendingError error;
     // Another session may have been faster, or the index is in other hands now.
     if (in_use(*open->entry, open->generation) && log_too_long(*open))
-        error = pending_error(take_checkpoint(open));
+        error = pending_error(take_checkpoint(open->entry, store::CheckpointKind::running));
     open->entry->care_lock.unlock();
     if (!error)
         return true;
@@ -218,27 +204,13 @@ uint64 tail_limit(const IndexEntry &entry, TimestampTz now) {
     return bytes_of(settings::tail_limit_kb) / (searched ? share_while_searched : 1);
 }
 
-void make_removals_durable(OpenIndex *open) {
-    sync_log(*open);
-    if (open->entry->shared.unlogged_removals.load() == 0)
-        return;
-    open->entry->care_lock.lock();
-    PendingError error;
-    // If the index is in other hands by now, these end with a checkpoint too.
-    if (in_use(*open->entry, open->generation))
-        error = pending_error(take_checkpoint(open));
-    open->entry->care_lock.unlock();
-    if (error)
-        raise_error(error);
-}
-
-void throttle_insert(OpenIndex *open) {
+void wait_before_insert(OpenIndex *open) {
     wait_while(*open, WorkerDebt::linking, tail_too_long);
     wait_while(*open, WorkerDebt::compaction, compaction_outrun);
-    throttle_log(open);
+    wait_before_logging(open);
 }
 
-void throttle_log(OpenIndex *open) {
+void wait_before_logging(OpenIndex *open) {
     // The worker syncs at a lower threshold; a session that outruns it does so itself.
     if (too_much_unsynced(*open))
         sync_log(*open);

@@ -12,18 +12,15 @@ namespace dvec::postgres {
 uint64 tail_limit(const IndexEntry &entry, TimestampTz now);
 
 // Before a row is added, so that an ERROR here leaves nothing behind: waits while the tail is
-// longer than its limit, or the row would outrun a compaction, and does what throttle_log does.
+// longer than its limit, or the row would outrun a compaction, and does what wait_before_logging
+// does.
 // Interruptible.
-void throttle_insert(OpenIndex *open);
+void wait_before_insert(OpenIndex *open);
 
 // Before records are appended to the log. Syncs it when dvec.log_buffer_limit is exceeded. When a
 // restart would have to read more of it than dvec.log_max_size, waits for the worker to take a
 // checkpoint, and takes one in its place when it does not. Raises when that fails too: 53100 when
 // the disk is full, 53400 when the worker keeps the index to itself without making progress.
-void throttle_log(OpenIndex *open);
-
-// After nodes were marked deleted: syncs the log, and where that had no space for all, takes a
-// checkpoint, which needs none. Raises when either fails.
-void make_removals_durable(OpenIndex *open);
+void wait_before_logging(OpenIndex *open);
 
 }  // namespace dvec::postgres

@@ -11,11 +11,10 @@
 #include <algorithm>
 #include <optional>
 
-#include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
-#include "postgres/runtime/open_index.hpp"
+#include "postgres/runtime/entry_recovery.hpp"
 #include "postgres/runtime/repair_state.hpp"
-#include "postgres/runtime/wal.hpp"
+#include "postgres/runtime/session_checkpoint.hpp"
 
 namespace dvec::postgres {
 
@@ -63,17 +62,6 @@ std::optional<Victim> find_victim() {
     return std::nullopt;
 }
 
-// Nobody writes any more, and the worker is out.
-base::Status close_files(IndexEntry *entry) {
-    EntryLocks locks(*entry);
-    auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*entry),
-                                              entry->shared, locks.engine(), 1);
-    if (!maintainer.ok())
-        return std::move(maintainer).status();
-    ServerWalFlusher wal;
-    return maintainer.value()->checkpoint(wal, store::CheckpointKind::clean);
-}
-
 // ready -> opening, which is for others what it always is: one process has it.
 bool claim(const Victim &victim) {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
@@ -116,7 +104,8 @@ bool let_go_of_ready(const Victim &victim) {
         return false;
     }
     if (victim.entry->shared.clean.load() == 0) {
-        const base::Status status = base::guarded([&] { return close_files(victim.entry); });
+        // Nobody writes any more, and the worker is out.
+        const base::Status status = take_checkpoint(victim.entry, store::CheckpointKind::clean);
         if (!status.ok())
             settle_failure(victim.entry, status);
     }

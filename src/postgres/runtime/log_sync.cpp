@@ -12,6 +12,7 @@
 #include "engine/log/writer.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/runtime/repair_state.hpp"
 #include "postgres/runtime/settings.hpp"
 
 extern "C" {

@@ -8,8 +8,7 @@
 
 #include "engine/store/index.hpp"
 #include "engine/store/tid_map.hpp"
-#include "postgres/runtime/registry.hpp"
-#include "postgres/runtime/repair_state.hpp"
+#include "postgres/runtime/index_source.hpp"
 
 namespace dvec::postgres {
 
@@ -25,23 +24,6 @@ struct OpenIndex {
     // What a rebuild put in, by TID; filled by the first insert that has to ask (see
     // IndexEntry::rebuilt_before_xid).
     std::unique_ptr<store::TidMap> rebuilt_rows;
-};
-
-// What only the access method knows about an index. Whoever opens or repairs one brings it along.
-// All may raise.
-class IndexSource {
-  public:
-    virtual store::Shape shape() = 0;
-    // Makes the sidecar of the index anew from the heap, replacing what is there, durably. The
-    // caller has claimed the entry for a repair; entry->shape is what shape() said.
-    virtual RepairResult rebuild(IndexEntry *entry) = 0;
-    // Makes the index agree with the heap, as entry->repair.kind says. The shared state is set up.
-    virtual RepairResult reconcile(IndexEntry *entry) = 0;
-    // The index is ready: plans that were made without it can be made anew.
-    virtual void announce() = 0;
-
-  protected:
-    ~IndexSource() = default;
 };
 
 // Opens the index stored in `file`. Waits, interruptibly, while others open or repair it or no
@@ -68,23 +50,13 @@ bool may_be_planned(const IndexFile &file) noexcept;
 // Raises when opening fails.
 bool open_without_waiting(const IndexFile &file, IndexSource &source);
 
-// Repairs an index that is in needs_repair. False when somebody else does so already, or has.
-// Raises on failure; the index needs its repair then as before.
-bool repair_index(IndexEntry *entry, uint64 generation, IndexSource &source);
-
-// Refuses whatever processes that have the index open try to write from now on: they have to open
-// it again. The entry is not ready, and the caller's. Waits for those who write (SharedLock::lock).
-void end_life(IndexEntry *entry);
-
 // The index as this process has it open and ready to use; null when it has not.
 OpenIndex *find_open_index(const IndexFile &file) noexcept;
 
-// The kernel drops what it could not write, so after a failed sync trying again would only hide the
-// loss. Nobody uses these files any more; they are rebuilt from the table. Does nothing when the
-// entry has got another generation, that is, other files, already.
-void give_up(IndexEntry *entry, uint64 generation) noexcept;
-
 void pin(OpenIndex *index) noexcept;
 void unpin(OpenIndex *index) noexcept;
+
+// Has the worker stay until this process is gone. Of every process that may write to an index.
+void count_as_user();
 
 }  // namespace dvec::postgres

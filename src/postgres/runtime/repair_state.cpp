@@ -72,6 +72,10 @@ void request_repair(IndexEntry *entry, uint64 generation, Repair kind,
         tell_all(entry);
 }
 
+void give_up(IndexEntry *entry, uint64 generation) noexcept {
+    request_repair(entry, generation, Repair::rebuild, "its files could not be synced");
+}
+
 bool must_repair_here(const IndexEntry &entry) noexcept {
     return entry.file.backend != InvalidBackendId || !worker_runs() || entry.repair.failures > 0 ||
            TimestampDifferenceExceeds(entry.repair.requested, GetCurrentTimestamp(),

@@ -23,6 +23,11 @@ void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noex
 // tail of a sentence and is copied.
 void request_repair(IndexEntry *entry, uint64 generation, Repair kind, const char *reason) noexcept;
 
+// The kernel drops what it could not write, so after a failed sync trying again would only hide the
+// loss. Nobody uses these files any more; they are rebuilt from the table. Does nothing when the
+// entry has got another generation, that is, other files, already.
+void give_up(IndexEntry *entry, uint64 generation) noexcept;
+
 // Whether the entry, which the caller has found in needs_repair, is to be repaired by the process
 // that needs it: its files are reachable by this session only (temporary), there is no worker, an
 // attempt in the background failed, or none began for a while. Under Registry::lock.

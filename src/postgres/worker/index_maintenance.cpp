@@ -16,6 +16,7 @@
 #include "postgres/runtime/open_index.hpp"
 #include "postgres/runtime/registry.hpp"
 #include "postgres/runtime/repair_state.hpp"
+#include "postgres/runtime/session_checkpoint.hpp"
 #include "postgres/runtime/settings.hpp"
 #include "postgres/runtime/wal.hpp"
 #include "postgres/worker/reconcile_lsn.hpp"
@@ -189,8 +190,7 @@ void note_checkpoint(Ward &ward, TimestampTz now) {
     ward.last_checkpoint = now;
     if (ward.entry->checkpoints_wanted.load() > 0)
         ward.entry->checkpoints_wanted.fetch_sub(1);
-    ward.entry->checkpoints.fetch_add(1);
-    ward.entry->last_checkpoint_time.store(static_cast<uint64>(now));
+    note_checkpoint(ward.entry, now);
     ConditionVariableBroadcast(&ward.entry->progress);
 }
 

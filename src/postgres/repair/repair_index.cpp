@@ -1,0 +1,80 @@
+// What a repair is for all processes, whoever does it.
+#include "postgres/repair/repair_index.hpp"
+
+#include "postgres/bridge/cleanup.hpp"
+#include "postgres/repair/relation_source.hpp"
+#include "postgres/runtime/entry_recovery.hpp"
+#include "postgres/runtime/folder_sweep.hpp"
+#include "postgres/runtime/open_index.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// The worker may be in the middle of linking or syncing. It does not begin again, since the entry
+// is not ready. Sessions that are about to write find out when they do.
+void make_others_let_go(IndexEntry *entry) {
+    { const Holding care(entry->care_lock); }
+    end_life(entry);
+}
+
+void rebuild(IndexEntry *entry, RelationSource &source, RepairResult *result) {
+    ereport(LOG,
+            (errmsg("dvec: rebuilding the files of index %s from its table", name_of(entry).text),
+             errdetail_internal("%s.", entry->repair.reason)));
+    // A database that moves to another tablespace and back leaves its folders behind: what they say
+    // must not be there any more when it comes back with rows that were added meanwhile.
+    sweep();
+    *result = source.rebuild(entry);
+    reset_shared_state(entry);
+    const StartSummary summary = recover_files(entry);
+    if (summary.start != store::Start::clean)
+        ereport(ERROR,
+                (errcode(ERRCODE_INTERNAL_ERROR), errmsg("rebuilt index files cannot be opened"),
+                 errdetail_internal("%s", summary.reason)));
+}
+
+void run_repair(IndexEntry *entry, RelationSource &source, RepairResult *result) {
+    const TimestampTz begin = GetCurrentTimestamp();
+    OpeningRecord opening = entry->opening;
+    make_others_let_go(entry);
+    set_shape(entry, source.shape());
+    if (entry->repair.kind == Repair::rebuild) {
+        opening.kind = OpeningRecord::Kind::rebuilt;
+        rebuild(entry, source, result);
+    } else {
+        opening.kind = OpeningRecord::Kind::reconciled;
+        *result = source.reconcile(entry);
+    }
+    entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
+    // Whoever has a transaction ID by now may have had rows read by the repair.
+    entry->rebuilt_before_xid.store(U64FromFullTransactionId(ReadNextFullTransactionId()));
+    opening.milliseconds += TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
+    note_opening(entry, opening);
+    report_opening(entry, result);
+}
+
+void abandon_repair(int, Datum entry) {
+    fail_repair(static_cast<IndexEntry *>(static_cast<void *>(DatumGetPointer(entry))));
+}
+
+}  // namespace
+
+bool repair_index(IndexEntry *entry, uint64 generation, RelationSource &source) {
+    count_as_user();
+    if (!begin_repair(entry, generation))
+        return false;
+    RepairResult result{};
+    with_error_cleanup(abandon_repair, PointerGetDatum(entry),
+                       [&] { run_repair(entry, source, &result); });
+    end_repair(entry, result);
+    source.announce();
+    return true;
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,149 @@
+// PostgreSQL's errors leave by longjmp, so each function here either calls the server or holds C++
+// objects with destructors, never both; plain structs carry results from the one kind to the other.
+#include "postgres/runtime/entry_recovery.hpp"
+
+#include "engine/store/recovery.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/runtime/server_starts.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+// Whatever processes have opened of the index is no longer valid: not in their next look at the
+// registry (in_use), nor in what they are about to write.
+void begin_life(IndexEntry *entry) {
+    entry->generation.store(next_generation());
+    entry->shared.life.store(entry->generation.load());
+}
+
+// Both of the entry's locks, for a change that nobody must be writing in the middle of.
+class NobodyWrites {
+  public:
+    explicit NobodyWrites(IndexEntry *entry)
+        : grow_(entry->grow_lock), append_(entry->append_lock) {}
+
+  private:
+    Holding grow_;
+    Holding append_;
+};
+
+}  // namespace
+
+void end_life(IndexEntry *entry) {
+    const NobodyWrites hold(entry);
+    begin_life(entry);
+}
+
+void set_shape(IndexEntry *entry, const store::Shape &shape) {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    entry->shape = shape;
+    LWLockRelease(&registry()->lock);
+}
+
+void note_opening(IndexEntry *entry, const OpeningRecord &opening) {
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    entry->opening = opening;
+    LWLockRelease(&registry()->lock);
+}
+
+void reset_shared_state(IndexEntry *entry) {
+    const NobodyWrites hold(entry);
+    // A session that still syncs the former files would else raise the new log's watermark.
+    const Holding sync(entry->sync_lock);
+    store::reset(entry->shared);
+    begin_life(entry);
+}
+
+namespace {
+
+StartSummary summarise(const store::StartReport &report) {
+    StartSummary summary{};
+    summary.start = report.start;
+    summary.records = static_cast<int64>(report.records);
+    summary.dropped = static_cast<int64>(report.dropped);
+    summary.damaged = static_cast<int64>(report.damage.size());
+    strlcpy(summary.reason, report.reason.c_str(), sizeof summary.reason);
+    if (!report.damage.empty()) {
+        const log::Damage &damage = report.damage.front();
+        strlcpy(summary.first_damage.file, damage.file.c_str(), sizeof summary.first_damage.file);
+        strlcpy(summary.first_damage.reason, damage.reason.c_str(),
+                sizeof summary.first_damage.reason);
+        summary.first_damage.offset = damage.offset;
+        summary.first_damage.bytes = damage.bytes;
+    }
+    return summary;
+}
+
+}  // namespace
+
+StartSummary recover_files(IndexEntry *entry) {
+    note_recovery_end();
+    return value_or_raise([&] {
+        return base::guarded([&]() -> base::Result<StartSummary> {
+            EntryLocks locks(*entry);
+            auto report = store::recover(base::posix_file_system(), describe(*entry), entry->shared,
+                                         locks.engine(), ServerStarts());
+            if (!report.ok())
+                return std::move(report).status();
+            StartSummary summary = summarise(report.value());
+            summary.repair = entry->shared.repair.load();
+            return summary;
+        });
+    });
+}
+
+void report_damage(const StartSummary &summary) {
+    if (summary.damaged == 0)
+        return;
+    ereport(WARNING,
+            (errcode(ERRCODE_INDEX_CORRUPTED),
+             errmsg("dvec: damaged log record at offset %llu of file \"%s\": %s",
+                    static_cast<unsigned long long>(summary.first_damage.offset),
+                    summary.first_damage.file, summary.first_damage.reason),
+             errdetail("%lld places in the index's log are damaged; the first one is %llu bytes "
+                       "long.",
+                       static_cast<long long>(summary.damaged),
+                       static_cast<unsigned long long>(summary.first_damage.bytes))));
+}
+
+IndexName name_of(const IndexEntry *entry) {
+    IndexName name;
+    snprintf(name.text, sizeof name.text, "%u/%u/%u", entry->file.tablespace, entry->file.database,
+             entry->file.number);
+    return name;
+}
+
+void report_opening(const IndexEntry *entry, const RepairResult *repaired) {
+    const OpeningRecord &opening = entry->opening;
+    char what[160] = "";
+    switch (opening.kind) {
+        case OpeningRecord::Kind::none:
+            break;
+        case OpeningRecord::Kind::clean:
+            strlcpy(what, "clean start", sizeof what);
+            break;
+        case OpeningRecord::Kind::replayed:
+            snprintf(what, sizeof what,
+                     "replay of " INT64_FORMAT " log records (" INT64_FORMAT " dropped)",
+                     opening.log_records, opening.dropped_records);
+            break;
+        case OpeningRecord::Kind::reconciled:
+            snprintf(what, sizeof what,
+                     "reconcile of " INT64_FORMAT " of " INT64_FORMAT " pages (" INT64_FORMAT
+                     " added, " INT64_FORMAT " removed)",
+                     repaired->pages, repaired->table_pages, repaired->added, repaired->removed);
+            break;
+        case OpeningRecord::Kind::rebuilt:
+            strlcpy(what, "rebuild", sizeof what);
+            break;
+    }
+    ereport(LOG, (errmsg("dvec: index %s opened in " INT64_FORMAT " ms: %s", name_of(entry).text,
+                         opening.milliseconds, what)));
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,151 @@
+// One process opens an index for all, and the others wait for it.
+//
+// PostgreSQL's errors leave by longjmp, so each function here either calls the server or holds C++
+// objects with destructors, never both; plain structs carry results from the one kind to the other.
+#include "postgres/runtime/opening.hpp"
+
+#include "postgres/bridge/cleanup.hpp"
+#include "postgres/runtime/entry_eviction.hpp"
+#include "postgres/runtime/entry_recovery.hpp"
+#include "postgres/runtime/repair_state.hpp"
+
+extern "C" {
+#include "pgstat.h"
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+namespace {
+
+Sight look_for(const IndexFile &file, IfBusy if_busy) {
+    Registry *table = registry();
+    LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+    IndexEntry *entry = find_entry(file);
+    if (entry == nullptr)
+        entry = make_entry(file);
+    if (entry == nullptr) {
+        LWLockRelease(&table->lock);
+        return {nullptr, 0, IndexState::closed, false};
+    }
+    entry->used_lately.store(1, std::memory_order_relaxed);
+    Sight found{entry, entry->generation.load(), entry->state.load(), false};
+    if (found.state == IndexState::closed)
+        entry->state.store(IndexState::opening);
+    else if (found.state == IndexState::needs_repair)
+        found.repair_here = must_repair_here(*entry);
+    // Before the lock is released, so that no change of state is missed.
+    if (if_busy == IfBusy::prepare_to_sleep && found.state != IndexState::closed &&
+        found.state != IndexState::ready)
+        ConditionVariablePrepareToSleep(&entry->state_changed);
+    LWLockRelease(&table->lock);
+    return found;
+}
+
+}  // namespace
+
+Sight look_with_entry(const IndexFile &file, IfBusy if_busy) {
+    Sight found = look_for(file, if_busy);
+    while (found.entry == nullptr && free_resting_entry())
+        found = look_for(file, if_busy);
+    return found;
+}
+
+namespace {
+
+void abandon_opening(int, Datum entry) {
+    set_state(static_cast<IndexEntry *>(static_cast<void *>(DatumGetPointer(entry))),
+              IndexState::closed);
+}
+
+// Whether the index was repaired since the server started is not known any more once its entry was
+// given to another; then it counts as repaired with the last of those that are in the same case.
+// Who looks without need finds nothing: no live entry has the TID of a row that is just being
+// added.
+void recall_repairs(IndexEntry *entry) {
+    entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
+    entry->rebuilt_before_xid.store(registry()->repaired_before_xid.load());
+}
+
+// Everything up to the point where it is known whether others may use the index. Returns the state
+// it is in then.
+IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
+    const TimestampTz begin = GetCurrentTimestamp();
+    set_shape(entry, source.shape());
+    reset_shared_state(entry);
+
+    const StartSummary summary = recover_files(entry);
+    recall_repairs(entry);
+    report_damage(summary);
+    OpeningRecord opening{};
+    opening.kind = summary.start == store::Start::clean ? OpeningRecord::Kind::clean
+                                                        : OpeningRecord::Kind::replayed;
+    opening.log_records = summary.records;
+    opening.dropped_records = summary.dropped;
+    opening.damaged_records = summary.damaged;
+    opening.milliseconds = TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
+    note_opening(entry, opening);
+
+    if (summary.repair == Repair::none) {
+        report_opening(entry, nullptr);
+        return IndexState::ready;
+    }
+    ereport(LOG, (errmsg("dvec: index %s has to be repaired from its table", name_of(entry).text),
+                  errdetail_internal("%s.", summary.reason)));
+    LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
+    note_needed_repair(entry, summary.repair, summary.reason);
+    LWLockRelease(&registry()->lock);
+    return IndexState::needs_repair;
+}
+
+}  // namespace
+
+void open_now(IndexEntry *entry, IndexSource &source) {
+    IndexState state = IndexState::closed;
+    with_error_cleanup(abandon_opening, PointerGetDatum(entry),
+                       [&] { state = open_for_all(entry, source); });
+    set_state(entry, state);
+    wake_worker();
+    if (state == IndexState::ready)
+        source.announce();
+}
+
+namespace {
+
+// All entries are in the hands of others, each for a moment.
+void wait_for_an_entry() {
+    constexpr long look_again_ms = 10;
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, look_again_ms,
+                    PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+}
+
+}  // namespace
+
+Sight ready_entry(const IndexFile &file, IndexSource &source) {
+    // Someone who would have to tell may have died, and the time for others may run out.
+    constexpr long look_again_ms = 1000;
+    for (;;) {
+        const Sight found = look_with_entry(file, IfBusy::prepare_to_sleep);
+        if (found.entry == nullptr) {
+            wait_for_an_entry();
+            continue;
+        }
+        if (found.state == IndexState::ready)
+            return found;
+        if (found.state == IndexState::closed) {
+            open_now(found.entry, source);
+        } else if (found.repair_here) {
+            ConditionVariableCancelSleep();
+            (void)source.repair(found.entry, found.generation);
+        } else {
+            wake_worker();
+            ConditionVariableTimedSleep(&found.entry->state_changed, look_again_ms,
+                                        PG_WAIT_EXTENSION);
+            ConditionVariableCancelSleep();
+        }
+    }
+}
+
+}  // namespace dvec::postgres

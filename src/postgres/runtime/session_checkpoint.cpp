@@ -1,0 +1,48 @@
+// Through files opened for it: sessions have no use for what else the worker keeps of an index.
+#include "postgres/runtime/session_checkpoint.hpp"
+
+#include "engine/store/maintainer.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/runtime/log_sync.hpp"
+#include "postgres/runtime/wal.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace dvec::postgres {
+
+base::Status take_checkpoint(IndexEntry *entry, store::CheckpointKind kind) noexcept {
+    return base::guarded([=]() -> base::Status {
+        EntryLocks locks(*entry);
+        auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*entry),
+                                                  entry->shared, locks.engine(), 1);
+        if (!maintainer.ok())
+            return std::move(maintainer).status();
+        ServerWalFlusher wal;
+        DVEC_TRY(maintainer.value()->checkpoint(wal, kind));
+        note_checkpoint(entry, GetCurrentTimestamp());
+        return {};
+    });
+}
+
+void note_checkpoint(IndexEntry *entry, TimestampTz now) noexcept {
+    entry->checkpoints.fetch_add(1);
+    entry->last_checkpoint_time.store(static_cast<uint64>(now));
+}
+
+void make_removals_durable(OpenIndex *open) {
+    sync_log(*open);
+    if (open->entry->shared.unlogged_removals.load() == 0)
+        return;
+    open->entry->care_lock.lock();
+    PendingError error;
+    // If the index is in other hands by now, these end with a checkpoint too.
+    if (in_use(*open->entry, open->generation))
+        error = pending_error(take_checkpoint(open->entry, store::CheckpointKind::running));
+    open->entry->care_lock.unlock();
+    if (error)
+        raise_error(error);
+}
+
+}  // namespace dvec::postgres
