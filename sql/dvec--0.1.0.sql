@@ -1,9 +1,89 @@
--- The install script of dvec 0.1.0: the vector types first, the index access method after them.
+-- The install script of dvec 0.1.0. What it makes depends on whose vector types the database has:
+--
+--     nobody's       the types, the access methods hnsw and ivfflat, and all that follows
+--     pgvector's     the access method dvec for them, and all that follows
+--     dvec's own     nothing: the extension "vector" that dvec provides holds all of it
 --
 -- Names, signatures, labels and casts of the types are pgvector's, so that schemas and clients made
 -- for it need no change. Every function of a type is immutable, strict and parallel safe.
 
 \echo Use "CREATE EXTENSION dvec" to load this file. \quit
+
+CREATE FUNCTION dvec_depend_on_extension(name) RETURNS void
+    AS 'MODULE_PATHNAME', 'dvec_depend_on_extension' LANGUAGE C STRICT;
+
+DO $install$
+DECLARE
+    -- The schema of the extension "vector" with its types, and whether they are pgvector's.
+    home name;
+    is_foreign boolean;
+    class record;
+BEGIN
+SELECT schema.nspname, input.prosrc NOT LIKE 'dvec\_%' INTO home, is_foreign
+FROM pg_catalog.pg_extension AS extension
+JOIN pg_catalog.pg_depend AS member ON member.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+    AND member.refobjid = extension.oid AND member.deptype = 'e'
+    AND member.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+JOIN pg_catalog.pg_type AS type ON type.oid = member.objid AND type.typname = 'vector'
+JOIN pg_catalog.pg_namespace AS schema ON schema.oid = type.typnamespace
+JOIN pg_catalog.pg_proc AS input ON input.oid = type.typinput
+WHERE extension.extname = 'vector';
+
+-- Whose types these are is told to DROP EXTENSION, and to a dump, which has to create that one first.
+IF home IS NOT NULL THEN
+    PERFORM dvec_depend_on_extension('vector');
+END IF;
+IF NOT is_foreign THEN
+    RETURN;
+END IF;
+
+EXECUTE $both$
+
+-- ---------------------------------------------------------------------------------------------------
+-- The access method dvec, and what operator classes tell about their type and their distance
+-- ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION dvec_handler(internal) RETURNS index_am_handler
+    AS 'MODULE_PATHNAME', 'dvec_handler' LANGUAGE C;
+
+CREATE ACCESS METHOD dvec TYPE INDEX HANDLER dvec_handler;
+
+COMMENT ON ACCESS METHOD dvec IS 'approximate nearest neighbor index on a memory-mapped sidecar';
+
+CREATE FUNCTION hnsw_vector_l2_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_l2_support' LANGUAGE C;
+CREATE FUNCTION hnsw_vector_ip_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_ip_support' LANGUAGE C;
+CREATE FUNCTION hnsw_vector_cosine_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_cosine_support' LANGUAGE C;
+CREATE FUNCTION hnsw_vector_l1_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_l1_support' LANGUAGE C;
+CREATE FUNCTION hnsw_halfvec_l2_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_l2_support' LANGUAGE C;
+CREATE FUNCTION hnsw_halfvec_ip_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_ip_support' LANGUAGE C;
+CREATE FUNCTION hnsw_halfvec_cosine_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_cosine_support' LANGUAGE C;
+CREATE FUNCTION hnsw_halfvec_l1_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_l1_support' LANGUAGE C;
+CREATE FUNCTION hnsw_sparsevec_l2_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_l2_support' LANGUAGE C;
+CREATE FUNCTION hnsw_sparsevec_ip_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_ip_support' LANGUAGE C;
+CREATE FUNCTION hnsw_sparsevec_cosine_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_cosine_support' LANGUAGE C;
+CREATE FUNCTION hnsw_sparsevec_l1_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_l1_support' LANGUAGE C;
+CREATE FUNCTION hnsw_bit_hamming_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_bit_hamming_support' LANGUAGE C;
+CREATE FUNCTION hnsw_bit_jaccard_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_hnsw_bit_jaccard_support' LANGUAGE C;
+
+$both$;
+
+IF home IS NULL THEN
+    home := pg_catalog.current_schema();
+    EXECUTE $types$
 
 -- ---------------------------------------------------------------------------------------------------
 -- Type vector: storage, input and output
@@ -804,7 +884,6 @@ COMMENT ON FUNCTION jaccard_distance(bit, bit) IS '1 - bits set in both / bits s
 COMMENT ON OPERATOR <~>(bit, bit) IS 'Hamming distance';
 COMMENT ON OPERATOR <%>(bit, bit) IS 'Jaccard distance';
 
-
 -- ---------------------------------------------------------------------------------------------------
 -- The access method
 -- ---------------------------------------------------------------------------------------------------
@@ -815,15 +894,6 @@ CREATE FUNCTION hnswhandler(internal) RETURNS index_am_handler
 CREATE ACCESS METHOD hnsw TYPE INDEX HANDLER hnswhandler;
 
 COMMENT ON ACCESS METHOD hnsw IS 'approximate nearest neighbor index on a memory-mapped sidecar';
-
-CREATE FUNCTION hnsw_vector_l2_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_l2_support' LANGUAGE C;
-CREATE FUNCTION hnsw_vector_ip_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_ip_support' LANGUAGE C;
-CREATE FUNCTION hnsw_vector_cosine_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_cosine_support' LANGUAGE C;
-CREATE FUNCTION hnsw_vector_l1_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_vector_l1_support' LANGUAGE C;
 
 CREATE OPERATOR CLASS vector_l2_ops
     FOR TYPE vector USING hnsw AS
@@ -849,15 +919,6 @@ CREATE OPERATOR CLASS vector_l1_ops
 -- The access method: operator classes of halfvec
 -- ---------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION hnsw_halfvec_l2_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_l2_support' LANGUAGE C;
-CREATE FUNCTION hnsw_halfvec_ip_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_ip_support' LANGUAGE C;
-CREATE FUNCTION hnsw_halfvec_cosine_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_cosine_support' LANGUAGE C;
-CREATE FUNCTION hnsw_halfvec_l1_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_halfvec_l1_support' LANGUAGE C;
-
 CREATE OPERATOR CLASS halfvec_l2_ops
     FOR TYPE halfvec USING hnsw AS
     OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
@@ -882,15 +943,6 @@ CREATE OPERATOR CLASS halfvec_l1_ops
 -- The access method: operator classes of sparsevec
 -- ---------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION hnsw_sparsevec_l2_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_l2_support' LANGUAGE C;
-CREATE FUNCTION hnsw_sparsevec_ip_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_ip_support' LANGUAGE C;
-CREATE FUNCTION hnsw_sparsevec_cosine_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_cosine_support' LANGUAGE C;
-CREATE FUNCTION hnsw_sparsevec_l1_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_sparsevec_l1_support' LANGUAGE C;
-
 CREATE OPERATOR CLASS sparsevec_l2_ops
     FOR TYPE sparsevec USING hnsw AS
     OPERATOR 1 <-> (sparsevec, sparsevec) FOR ORDER BY float_ops,
@@ -914,11 +966,6 @@ CREATE OPERATOR CLASS sparsevec_l1_ops
 -- ---------------------------------------------------------------------------------------------------
 -- The access method: operator classes of bit
 -- ---------------------------------------------------------------------------------------------------
-
-CREATE FUNCTION hnsw_bit_hamming_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_bit_hamming_support' LANGUAGE C;
-CREATE FUNCTION hnsw_bit_jaccard_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'dvec_hnsw_bit_jaccard_support' LANGUAGE C;
 
 CREATE OPERATOR CLASS bit_hamming_ops
     FOR TYPE bit USING hnsw AS
@@ -976,6 +1023,34 @@ CREATE OPERATOR CLASS bit_hamming_ops
     OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
     FUNCTION 1 hnsw_bit_hamming_support(internal);
 
+$types$;
+END IF;
+
+-- Operator classes as those of hnsw, with the type and the operators where they are. Not every version of
+-- pgvector has all of them.
+FOR class IN
+    SELECT types.type || '_' || metrics.metric || '_ops' AS name, types.type, metrics.operator,
+        'hnsw_' || types.type || '_' || metrics.metric || '_support' AS support,
+        pg_catalog.to_regtype(pg_catalog.format('%I.%I', home, types.type)) AS found_type
+    FROM (VALUES ('vector'), ('halfvec'), ('sparsevec')) AS types (type),
+        (VALUES ('l2', '<->'), ('ip', '<#>'), ('cosine', '<=>'), ('l1', '<+>')) AS metrics (metric, operator)
+    UNION ALL
+    SELECT 'bit_' || metrics.metric || '_ops', 'bit', metrics.operator,
+        'hnsw_bit_' || metrics.metric || '_support', 'pg_catalog.bit'::pg_catalog.regtype
+    FROM (VALUES ('hamming', '<~>'), ('jaccard', '<%>')) AS metrics (metric, operator)
+LOOP
+    CONTINUE WHEN NOT EXISTS (
+        SELECT FROM pg_catalog.pg_operator AS operator
+        JOIN pg_catalog.pg_namespace AS schema ON schema.oid = operator.oprnamespace
+        WHERE schema.nspname = home AND operator.oprname = class.operator
+            AND operator.oprleft = class.found_type AND operator.oprright = class.found_type);
+    EXECUTE pg_catalog.format(
+        'CREATE OPERATOR CLASS %1$I FOR TYPE %2$s USING dvec AS'
+        ' OPERATOR 1 %3$I.%4$s (%2$s, %2$s) FOR ORDER BY pg_catalog.float_ops, FUNCTION 1 %5$I(internal)',
+        class.name, class.found_type, home, class.operator, class.support);
+END LOOP;
+
+EXECUTE $both$
 
 -- ---------------------------------------------------------------------------------------------------
 -- Monitoring
@@ -1063,7 +1138,9 @@ SELECT
     states.repair_added,
     states.repair_removed
 FROM pg_class AS index
-JOIN pg_am AS method ON method.oid = index.relam AND method.amname IN ('hnsw', 'ivfflat')
+JOIN pg_am AS method ON method.oid = index.relam
+JOIN pg_proc AS handler ON handler.oid = method.amhandler
+    AND handler.prosrc IN ('dvec_handler', 'dvec_hnswhandler', 'dvec_ivfflathandler')
 JOIN pg_index AS definition ON definition.indexrelid = index.oid
 JOIN pg_database AS this ON this.datname = current_database()
 LEFT JOIN dvec_index_states() AS states
@@ -1073,7 +1150,7 @@ LEFT JOIN dvec_index_states() AS states
         WHEN 0 THEN this.dattablespace ELSE index.reltablespace END
 WHERE index.relkind = 'i';
 
-COMMENT ON VIEW dvec_indexes IS 'the hnsw and ivfflat indexes of this database and the state of their files';
+COMMENT ON VIEW dvec_indexes IS 'the indexes of dvec in this database and the state of their files';
 
 GRANT SELECT ON dvec_indexes TO PUBLIC;
 
@@ -1087,7 +1164,7 @@ CREATE FUNCTION dvec_check(
     AS 'MODULE_PATHNAME', 'dvec_check' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 1;
 
 COMMENT ON FUNCTION dvec_check(regclass, boolean) IS
-    'what is damaged in an hnsw index, and what it lacks of its table; what can be mended is';
+    'what is damaged in an index of dvec, and what it lacks of its table; what can be mended is';
 
 -- Reads whole files, and tells TIDs.
 REVOKE EXECUTE ON FUNCTION dvec_check(regclass, boolean) FROM PUBLIC;
@@ -1111,7 +1188,7 @@ CREATE FUNCTION dvec_recall(
     SET enable_indexscan = on
     SET enable_bitmapscan = off
     SET max_parallel_workers_per_gather = 0
-    SET hnsw.ef_search = 40
+    SET dvec.ef_search = 40
 AS $function$
 DECLARE
     name text := (SELECT relname FROM pg_class WHERE oid = index);
@@ -1142,7 +1219,9 @@ BEGIN
     INTO shape
     FROM pg_index AS definition
     JOIN pg_class AS relation ON relation.oid = definition.indexrelid AND relation.relkind = 'i'
-    JOIN pg_am AS method ON method.oid = relation.relam AND method.amname IN ('hnsw', 'ivfflat')
+    JOIN pg_am AS method ON method.oid = relation.relam
+    JOIN pg_proc AS handler ON handler.oid = method.amhandler
+        AND handler.prosrc IN ('dvec_handler', 'dvec_hnswhandler', 'dvec_ivfflathandler')
     JOIN pg_opclass AS class ON class.oid = definition.indclass[0]
     JOIN pg_amop AS entry ON entry.amopfamily = class.opcfamily AND entry.amoplefttype = class.opcintype
         AND entry.amoppurpose = 'o'
@@ -1151,7 +1230,7 @@ BEGIN
     WHERE definition.indexrelid = index;
     IF NOT FOUND THEN
         RAISE wrong_object_type USING
-            MESSAGE = format('"%s" is not an hnsw or ivfflat index', name),
+            MESSAGE = format('"%s" is not an index of dvec', name),
             HINT = 'Of a partitioned index, name that of a partition.';
     END IF;
 
@@ -1186,7 +1265,7 @@ BEGIN
     END IF;
 
     FOREACH ef_search IN ARRAY ARRAY[10, 20, 40, 80, 160, 320, 640, 1000] LOOP
-        PERFORM set_config('hnsw.ef_search', ef_search::text, true);
+        PERFORM set_config('dvec.ef_search', ef_search::text, true);
         found_neighbors := 0;
         started := clock_timestamp();
         FOR i IN 1 .. array_length(sample.tids, 1) LOOP
@@ -1203,4 +1282,10 @@ END
 $function$;
 
 COMMENT ON FUNCTION dvec_recall(regclass, integer, integer) IS
-    'which share of the nearest rows an index finds at each hnsw.ef_search, and the time of a query';
+    'which share of the nearest rows an index finds at each ef_search, and the time of a query';
+
+$both$;
+END
+$install$;
+
+DROP FUNCTION dvec_depend_on_extension(name);

@@ -16,8 +16,9 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
     using namespace dvec::postgres;
-    settings::init();
+    // Before the prefix of settings is closed by settings::init().
     access_method_init();
+    settings::init();
     hidden_indexes_init();
     paths_init();
     // Shared memory and workers can only be had while the server starts. Without them the types and

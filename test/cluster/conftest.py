@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import pgvector  # noqa: E402
 from cluster import BIN, Cluster, make_template  # noqa: E402
 
 
@@ -37,13 +38,29 @@ def prepared_template(template):
         cluster.destroy()
 
 
+@pytest.fixture(scope="session")
+def template_beside(template):
+    """The template with pgvector in database postgres, and dvec beside it, shut down cleanly."""
+    cluster = Cluster(template, **pgvector.settings())
+    try:
+        cluster.start()
+        cluster.sql("CREATE EXTENSION vector")
+        cluster.sql("CREATE EXTENSION dvec")
+        cluster.stop()
+        yield cluster.data
+    finally:
+        cluster.destroy()
+
+
 @pytest.fixture
-def make_cluster(prepared_template, request):
-    """make_cluster(setting=value...): a running cluster with dvec in database postgres."""
+def make_cluster(request):
+    """make_cluster(setting=value...): a running cluster with dvec in database postgres; with beside=True
+    it has pgvector's types."""
     clusters = []
 
-    def make(start=True, **settings):
-        cluster = Cluster(prepared_template, **settings)
+    def make(start=True, beside=False, **settings):
+        template = request.getfixturevalue("template_beside" if beside else "prepared_template")
+        cluster = Cluster(template, **(pgvector.settings() if beside else {}), **settings)
         clusters.append(cluster)
         return cluster.start() if start else cluster
 

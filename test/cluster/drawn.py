@@ -62,8 +62,8 @@ def literal(type_name, row):
 class Drawn:
     """Two tables of the same rows and the same history: `plain`, and `indexed`."""
 
-    def __init__(self, connection, random, number):
-        self.connection, self.random = connection, random
+    def __init__(self, connection, random, number, method="hnsw"):
+        self.connection, self.random, self.method = connection, random, method
         self.plain, self.indexed = f"plain_{number}", f"indexed_{number}"
         self.type = random.choice(TYPES)
         self.operator = random.choice(list(METRICS[self.type]))
@@ -92,7 +92,7 @@ class Drawn:
         first = self.random.choice(["rows", "index", "half"])
         if first != "index":
             self.insert(self.rows if first == "rows" else self.rows // 2)
-        self.connection.execute(f"CREATE INDEX ON {self.indexed} USING hnsw "
+        self.connection.execute(f"CREATE INDEX ON {self.indexed} USING {self.method} "
                                 f"(v {METRICS[self.type][self.operator]})")
         if first != "rows":
             self.insert(self.rows if first == "index" else self.rows - self.rows // 2)

@@ -62,10 +62,27 @@ def test_one_statement_is_enough(database):
     assert database.sql("SELECT count(*) FROM dvec_indexes", dbname="shop") == [(4,)]
     with pytest.raises(psycopg.errors.DependentObjectsStillExist):
         database.sql("DROP EXTENSION vector", dbname="shop")
-    with pytest.raises(psycopg.errors.DuplicateObject):
-        database.sql("CREATE EXTENSION dvec", dbname="shop")
     database.sql("DROP EXTENSION vector CASCADE", dbname="shop")
     assert extensions(database) == {}
+
+
+def test_dvec_beside_the_extension_vector(database):
+    """As SQL and dumps of a database have it that had pgvector and dvec: there is nothing to add."""
+    database.sql(CREATE, dbname="shop")
+    database.sql(TABLE, dbname="shop")
+    database.sql("CREATE EXTENSION dvec", dbname="shop")
+    assert members(database, "dvec", "shop") == []
+    database.sql("CREATE INDEX by_dvec ON items USING dvec (v vector_l1_ops)", dbname="shop")
+    assert search(database)[0] == (17,)
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist) as raised:
+        database.sql("DROP EXTENSION vector", dbname="shop")
+    assert "extension dvec" in raised.value.diag.message_detail
+    dump = database.program("pg_dump", dbname="shop")
+    database.sql("CREATE DATABASE copy")
+    database.psql(dbname="copy", stdin=dump)
+    assert extensions(database, "copy") == extensions(database)
+    database.sql("DROP EXTENSION dvec", dbname="shop")
+    assert search(database)[0] == (17,)
 
 
 def test_schema(database):

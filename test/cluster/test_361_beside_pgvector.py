@@ -1,37 +1,20 @@
-"""Databases with pgvector on a server that preloads dvec, and that has databases of dvec too. Needs a server
-that comes with pgvector, and PostgreSQL 18, where an extension can be found in more than one folder."""
-
-import pathlib
-import subprocess
+"""Databases with pgvector on a server that preloads dvec, and that has databases of dvec too."""
 
 import pytest
 
 import answers
-import cluster as clusters
+import pgvector
 import vectors
 
 ROWS = vectors.clustered(500, 8, seed=361)
 
-
-def ask_pg_config(option):
-    """About the installed server, which the tree of links leads to."""
-    result = subprocess.run([clusters.BIN / "pg_config", option], check=True, capture_output=True, text=True)
-    return result.stdout.strip()
-
-
-def server_has_pgvector():
-    major_version = int(ask_pg_config("--version").split()[1].split(".")[0])
-    control_file = pathlib.Path(ask_pg_config("--sharedir")) / "extension" / "vector.control"
-    return major_version >= 18 and control_file.exists()
-
-
-pytestmark = pytest.mark.skipif(not server_has_pgvector(), reason="no server of PostgreSQL 18 with pgvector")
+pytestmark = pgvector.needs_pgvector
 
 
 @pytest.fixture
 def both(make_cluster):
     """dvec in database postgres, pgvector in database theirs."""
-    cluster = make_cluster(extension_control_path=f"{ask_pg_config('--sharedir')}:$system")
+    cluster = make_cluster(**pgvector.settings())
     cluster.sql("CREATE DATABASE theirs")
     cluster.sql("CREATE EXTENSION vector", dbname="theirs")
     [[library]] = cluster.sql("SELECT probin FROM pg_proc WHERE proname = 'vector_in'", dbname="theirs")

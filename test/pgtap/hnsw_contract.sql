@@ -6,8 +6,8 @@ SELECT no_plan();
 SELECT has_extension('dvec');
 
 SELECT set_eq(
-    $$SELECT amname::text, amtype::text, amhandler::text FROM pg_am WHERE amname IN ('hnsw', 'ivfflat')$$,
-    $$VALUES ('hnsw', 'i', 'hnswhandler'), ('ivfflat', 'i', 'ivfflathandler')$$,
+    $$SELECT amname::text, amtype::text, amhandler::text FROM pg_am WHERE amname IN ('dvec', 'hnsw', 'ivfflat')$$,
+    $$VALUES ('dvec', 'i', 'dvec_handler'), ('hnsw', 'i', 'hnswhandler'), ('ivfflat', 'i', 'ivfflathandler')$$,
     'the access methods exist');
 SELECT set_eq(
     $$SELECT p, pg_indexam_has_property(pg_am.oid, p) FROM pg_am,
@@ -72,7 +72,7 @@ SELECT is_empty(
           AND p.amprocfamily = i.opcfamily AND q.amprocfamily = h.opcfamily AND p.amproc = q.amproc)$$,
     'a class of ivfflat has operator and function of that of hnsw');
 SELECT ok(amvalidate(c.oid), m.amname || ' ' || c.opcname || ' is valid')
-FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod WHERE m.amname IN ('hnsw', 'ivfflat')
+FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod WHERE m.amname IN ('dvec', 'hnsw', 'ivfflat')
 ORDER BY m.amname, c.opcname;
 -- amvalidate can say no.
 CREATE OPERATOR CLASS without_support FOR TYPE vector USING hnsw AS
@@ -86,7 +86,7 @@ RESET client_min_messages;
 SELECT set_eq(
     $$SELECT p.oid::regprocedure::text, provolatile::text, proisstrict, proparallel::text
       FROM pg_proc p WHERE proname ~ '^dvec_' ORDER BY proname$$,
-    $$VALUES ('dvec_check(regclass,boolean)', 'v', true, 'u'),
+    $$VALUES ('dvec_check(regclass,boolean)', 'v', true, 'u'), ('dvec_handler(internal)', 'v', false, 'u'),
         ('dvec_index_states()', 'v', true, 'r'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_simd()', 'v', true, 's')$$,
     'functions of monitoring');
@@ -122,6 +122,8 @@ SELECT set_eq(
     ('dvec.checkpoint_size', '262144', 'kB', '1024', '2097151', 'sighup'),
     ('dvec.checkpoint_timeout', '300', 's', '1', '86400', 'sighup'),
     ('dvec.compact_threshold', '25', '', '0', '100', 'sighup'),
+    ('dvec.ef_search', '0', '', '0', '1000', 'user'),
+    ('dvec.iterative_scan', 'unset', '', '', '', 'user'),
     ('dvec.link_threads', '2', '', '1', '64', 'sighup'),
     ('dvec.max_indexes', '1024', '', '8', '1048576', 'postmaster'),
     ('dvec.simd', 'auto', '', '', '', 'superuser'),

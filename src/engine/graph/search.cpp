@@ -56,6 +56,7 @@ class Search::Progress {
     Status start(const NodeStore &nodes, const Watermarks &marks, const void *query,
                  const Params &params);
     Result<std::optional<Hit>> next();
+    bool next_is_at_hand();
     std::size_t likely_next(Tid *tids, std::size_t most) const noexcept;
 
     void limit_distances(std::uint64_t most) noexcept { most_distances_ = most; }
@@ -81,6 +82,7 @@ class Search::Progress {
 
     Result<Head> linked_head();
     Result<Head> walk_head();
+    Head head_of_round();
     bool walk_is_lost() const noexcept;
     bool walked_enough() const noexcept;
     std::size_t results_to_take() const noexcept;
@@ -259,27 +261,40 @@ Result<Search::Progress::Head> Search::Progress::linked_head() {
     }
 }
 
+// The nearest that the rounds so far have found, up to their edge.
+Search::Progress::Head Search::Progress::head_of_round() {
+    while (open_nearer_places(), !walked_.empty()) {
+        const Ranked row = walked_.nearest(context_);
+        const NodeId id = row.id();
+        if (row > edge_) {
+            if (edge_is_exact_)
+                break;
+            settle_edge();
+            continue;
+        }
+        // A later round may find what an earlier one missed: too late for its place in the
+        // order. It is the node that comes first, unless each row has a distance of its own.
+        if (row <= horizon_ && (id == place(id) || measured_apart(id)))
+            walked_.take();
+        else if (context_.live(id))
+            return Head(row);
+        else
+            step_behind(row);
+    }
+    return Head();
+}
+
+bool Search::Progress::next_is_at_hand() {
+    if (phase_ != Phase::walk)
+        return true;
+    return round_done_ && head_of_round().has_value();
+}
+
 // As above, from the walk alone; nullopt when it is exhausted or has returned enough.
 Result<Search::Progress::Head> Search::Progress::walk_head() {
     for (;;) {
-        while (open_nearer_places(), !walked_.empty()) {
-            const Ranked row = walked_.nearest(context_);
-            const NodeId id = row.id();
-            if (row > edge_) {
-                if (edge_is_exact_)
-                    break;
-                settle_edge();
-                continue;
-            }
-            // A later round may find what an earlier one missed: too late for its place in the
-            // order. It is the node that comes first, unless each row has a distance of its own.
-            if (row <= horizon_ && (id == place(id) || measured_apart(id)))
-                walked_.take();
-            else if (context_.live(id))
-                return Head(row);
-            else
-                step_behind(row);
-        }
+        if (const Head head = head_of_round())
+            return head;
         if (round_done_ && (walk_.exhausted() || walked_enough()))
             return Head();
         round_done_ = false;
@@ -450,6 +465,11 @@ Result<std::optional<Hit>> Search::next() {
             return std::optional<Hit>();
         return progress_->next();
     });
+}
+
+Result<bool> Search::next_is_at_hand() {
+    return base::guarded(
+        [&]() -> Result<bool> { return progress_ && progress_->next_is_at_hand(); });
 }
 
 void Search::limit_distances(std::uint64_t most) noexcept {

@@ -81,6 +81,10 @@ class Search {
     // Code::interrupted the search may be abandoned or continued.
     base::Result<std::optional<Hit>> next();
 
+    // Whether next() has an answer without another round of the walk, and without the exact scan
+    // behind it. Code::interrupted as of next().
+    base::Result<bool> next_is_at_hand();
+
     // From now on the walk begins no round that would probably bring statistics().distances above
     // this; the first is made in any case. For Rest::left_out alone.
     void limit_distances(std::uint64_t most) noexcept;

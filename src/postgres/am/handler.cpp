@@ -59,6 +59,8 @@ IndexAmRoutine *make_routine(Method method) {
 
 }  // namespace
 
+// In every database, under the name dvec; with our types also as hnsw, under pgvector's name.
+DVEC_COMMON_FUNCTION(handler) { PG_RETURN_POINTER(make_routine(Method::hnsw)); }
 DVEC_FUNCTION(hnswhandler) { PG_RETURN_POINTER(make_routine(Method::hnsw)); }
 DVEC_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat)); }
 

@@ -1,4 +1,4 @@
-// The index access methods hnsw and ivfflat as a whole.
+// The index access methods dvec, hnsw and ivfflat as a whole.
 #pragma once
 
 namespace dvec::postgres {

@@ -9,48 +9,84 @@ namespace {
 
 constexpr graph::NodeId nodes_between_polls = 1024;
 
+// One node of so many is in a sample, and few enough to be waited for.
+constexpr graph::NodeId least_distance = 61;
+constexpr graph::NodeId largest_sample = 512;
+
 }  // namespace
 
-base::Result<std::unique_ptr<MeasuredRows>> MeasuredRows::of(store::Index &index,
-                                                             const IndexSupport &support,
-                                                             const void *query,
-                                                             bool (*interrupted)()) {
+base::Result<std::unique_ptr<MeasuredRows>> MeasuredRows::of(store::Index &index, double farthest) {
     return base::guarded([&]() -> base::Result<std::unique_ptr<MeasuredRows>> {
         auto end = index.refresh();
         if (!end.ok())
             return std::move(end).status();
-        std::unique_ptr<MeasuredRows> measured(new MeasuredRows(index));
-        const graph::NodeStore &nodes = index.nodes();
-        const graph::ReadingInOrder reading(nodes);
-        const auto dimensions = static_cast<int>(index.description().dimensions);
-        for (graph::NodeId id = 0; id < end.value(); ++id) {
-            if (id % nodes_between_polls == 0 && interrupted())
-                return base::Status(base::Code::interrupted, std::string());
-            if (graph::is_live(nodes.state(id)))
-                measured->rows_.push_back(
-                    {support.measure(nodes.vector(id), query, dimensions), id});
-        }
-        std::sort(measured->rows_.begin(), measured->rows_.end(), before);
-        return measured;
+        return std::unique_ptr<MeasuredRows>(new MeasuredRows(index, end.value(), farthest));
     });
 }
 
-bool MeasuredRows::before(const Measured &a, const Measured &b) noexcept {
-    if (graph::comes_before(a.distance, b.distance))
+// NaN is the greatest distance.
+bool MeasuredRows::is_wanted(double distance) const noexcept {
+    return std::isnan(farthest_) || distance <= farthest_;
+}
+
+bool MeasuredRows::is_farther(const Measured &a, const Measured &b) noexcept {
+    if (graph::comes_before(b.distance, a.distance))
         return true;
-    return !graph::comes_before(b.distance, a.distance) && a.node < b.node;
+    return !graph::comes_before(a.distance, b.distance) && b.node < a.node;
 }
 
-graph::SearchStatistics MeasuredRows::statistics() const noexcept {
-    graph::SearchStatistics statistics;
-    statistics.distances = statistics.scanned = rows_.size();
-    statistics.exact = true;
-    return statistics;
+void MeasuredRows::sample(OperatorDistance &distance) {
+    const graph::NodeStore &nodes = index_.nodes();
+    const graph::NodeId step = std::max(least_distance, end_ / largest_sample);
+    std::uint64_t within = 0;
+    std::uint64_t asked = 0;
+    for (graph::NodeId id = 0; id < end_; id += step) {
+        ++asked;
+        if (graph::is_live(nodes.state(id)) && is_wanted(distance.to(nodes.vector(id))))
+            ++within;
+    }
+    statistics_.distances = asked;
+    statistics_.within = asked == 0 ? 0 : within * end_ / asked;
 }
 
-std::optional<graph::Hit> MeasuredRows::next() {
-    while (next_ < rows_.size()) {
-        const Measured &row = rows_[next_++];
+void MeasuredRows::add(Measured row) {
+    if (is_wanted(row.distance))
+        rows_.push_back(row);
+    else if (!nearest_unwanted_ || is_farther(*nearest_unwanted_, row))
+        nearest_unwanted_ = row;
+}
+
+void MeasuredRows::measure_all(OperatorDistance &distance) {
+    const graph::NodeStore &nodes = index_.nodes();
+    reading_.emplace(nodes);
+    std::uint64_t measured = 0;
+    for (graph::NodeId id = 0; id < end_; ++id) {
+        if (id % nodes_between_polls == 0)
+            CHECK_FOR_INTERRUPTS();
+        if (!graph::is_live(nodes.state(id)))
+            continue;
+        add({distance.to(nodes.vector(id)), id});
+        ++measured;
+    }
+    reading_.reset();
+    statistics_.distances += measured;
+    statistics_.scanned = measured;
+    statistics_.exact = true;
+    if (!std::isnan(farthest_))
+        statistics_.within = rows_.size();
+    if (nearest_unwanted_)
+        rows_.push_back(*nearest_unwanted_);
+    std::make_heap(rows_.begin(), rows_.end(), is_farther);
+    all_measured_ = true;
+}
+
+std::optional<graph::Hit> MeasuredRows::next(OperatorDistance &distance) {
+    if (!all_measured_)
+        measure_all(distance);
+    while (!rows_.empty()) {
+        std::pop_heap(rows_.begin(), rows_.end(), is_farther);
+        const Measured row = rows_.back();
+        rows_.pop_back();
         const std::uint64_t state = index_.nodes().state(row.node);
         if (graph::is_live(state))
             return graph::Hit{row.node, graph::state_tid(state), row.distance};

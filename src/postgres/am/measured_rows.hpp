@@ -1,6 +1,7 @@
-// The answer to a query that no row of the index could equal: a sparse vector with more elements
-// than a row may have. Graph and kernels know vectors of one size only, so every entry is measured
-// once, as the exact search measures every row.
+// Every row of an index by the distance that an SQL operator gives to it: for scans that must miss
+// nothing by an operator that is not ours, and for queries that no row could equal (a sparse vector
+// with more elements than a row may have), which no kernel knows. As the exact search does, it
+// measures each row once, but reads no table.
 #pragma once
 
 #include <memory>
@@ -9,36 +10,47 @@
 
 #include "engine/graph/search.hpp"
 #include "engine/store/index.hpp"
-#include "postgres/types/index_support.hpp"
+#include "postgres/am/operator_distance.hpp"
 
 namespace dvec::postgres {
 
 class MeasuredRows {
   public:
-    // Measures all entries there are now, to return them in order of distance. `query` is read here
-    // only. Code::stale and Code::interrupted as of a search. Takes 16 bytes per entry.
-    static base::Result<std::unique_ptr<MeasuredRows>> of(store::Index &index,
-                                                          const IndexSupport &support,
-                                                          const void *query, bool (*interrupted)());
+    // Of all entries there are now. Rows farther than `farthest` are not going to be asked for, but
+    // one of them says that there are such; NaN: all are. Code::stale as of a search.
+    static base::Result<std::unique_ptr<MeasuredRows>> of(store::Index &index, double farthest);
 
-    // The next entry whose row is not gone by now.
-    std::optional<graph::Hit> next();
+    // Measures a sample, for statistics().within. May raise, as may the next function.
+    void sample(OperatorDistance &distance);
 
-    // As of a search that has measured one entry after another.
-    graph::SearchStatistics statistics() const noexcept;
+    // The next entry whose row is not gone by now. The first call measures all: 16 bytes for each
+    // that is not too far.
+    std::optional<graph::Hit> next(OperatorDistance &distance);
+
+    // As of a search in exact order.
+    graph::SearchStatistics statistics() const noexcept { return statistics_; }
 
   private:
     struct Measured {
         double distance;
         graph::NodeId node;
     };
-    static bool before(const Measured &a, const Measured &b) noexcept;
+    static bool is_farther(const Measured &a, const Measured &b) noexcept;
 
-    explicit MeasuredRows(const store::Index &index) : index_(index) {}
+    MeasuredRows(const store::Index &index, graph::NodeId end, double farthest)
+        : index_(index), end_(end), farthest_(farthest) {}
+    void measure_all(OperatorDistance &distance);
+    void add(Measured row);
+    bool is_wanted(double distance) const noexcept;
 
     const store::Index &index_;
-    std::vector<Measured> rows_;
-    std::size_t next_ = 0;
+    const graph::NodeId end_;
+    const double farthest_;
+    bool all_measured_ = false;
+    std::optional<graph::ReadingInOrder> reading_;  // while measure_all() does
+    std::vector<Measured> rows_;                    // a heap, the nearest on top
+    std::optional<Measured> nearest_unwanted_;
+    graph::SearchStatistics statistics_;
 };
 
 }  // namespace dvec::postgres

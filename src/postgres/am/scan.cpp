@@ -6,6 +6,8 @@
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/callbacks.hpp"
 #include "postgres/am/measured_rows.hpp"
+#include "postgres/am/operator_distance.hpp"
+#include "postgres/am/operator_order.hpp"
 #include "postgres/am/rows_ahead.hpp"
 #include "postgres/am/scan_guide.hpp"
 #include "postgres/am/scan_terms.hpp"
@@ -46,10 +48,12 @@ uint64 rows_of_last_scan = 0;
 
 // What a scan keeps between calls; owned by the scan's memory context, which runs its destructor.
 struct Scan {
-    std::unique_ptr<graph::Search> search;   // while one is under way
-    std::unique_ptr<MeasuredRows> measured;  // in its place, for a query beyond rows
-    OpenIndex *open = nullptr;               // pinned while a search is under way
-    MemoryContext query_context = nullptr;   // of the encoded query, until the search has copied it
+    std::unique_ptr<graph::Search> search;          // while one is under way
+    std::unique_ptr<MeasuredRows> measured;         // in its place, where kernels cannot say
+    std::unique_ptr<OperatorOrder> order;           // of the search's rows, by another's operator
+    OpenIndex *open = nullptr;                      // pinned while a search is under way
+    MemoryContext query_context = nullptr;          // of the query, from start to start
+    OperatorDistance *operator_distance = nullptr;  // there; for `measured` and `order`
     bool started = false;
     ScanTerms terms{};
     ScanGuide *guide = nullptr;  // the caller's, or none
@@ -66,6 +70,7 @@ struct Scan {
         open = nullptr;
         started = false;
         measured.reset();
+        order.reset();
         keep_search(std::move(search));
     }
 };
@@ -100,14 +105,33 @@ void check_can_search(IndexScanDesc descriptor) {
                                method_name(descriptor->indexRelation))));
 }
 
+struct Query {
+    ScanKey key;
+    const IndexSupport &support;
+    int dimensions;
+    IndexSupport::Encoded encoded;
+};
+
 // A NULL query is as far from every row: any vector will do.
-IndexSupport::Encoded encoded_query(IndexScanDesc descriptor, const OpenIndex &open) {
+Query query_of(IndexScanDesc descriptor, const OpenIndex &open) {
     const ScanKey key = &descriptor->orderByData[0];
-    if (key->sk_flags & SK_ISNULL)
-        return {static_cast<int>(open.entry->shape.dimensions),
-                palloc0(open.index->vector_bytes())};
-    return encode_query(*index_support(descriptor->indexRelation),
-                        static_cast<int>(open.entry->shape.dimensions), key->sk_argument);
+    const IndexSupport &support = *index_support(descriptor->indexRelation);
+    const auto dimensions = static_cast<int>(open.entry->shape.dimensions);
+    const bool is_null = (key->sk_flags & SK_ISNULL) != 0;
+    return {key, support, dimensions,
+            is_null ? IndexSupport::Encoded{dimensions, palloc0(open.index->vector_bytes())}
+                    : encode_query(support, dimensions, key->sk_argument)};
+}
+
+bool is_exact(const Scan &scan) {
+    return scan.guide != nullptr && scan.guide->order == ScanGuide::Order::exact;
+}
+
+// By another's operator nothing may be missed where the order is to be exact, and what our kernels
+// find near says that only roughly.
+bool must_measure_rows(const Scan &scan, const Query &query) {
+    return query.encoded.beyond_rows ||
+           (is_exact(scan) && is_foreign_operator(query.key, query.support));
 }
 
 // A walk that goes on beyond its first candidates measures about so many for each row.
@@ -131,8 +155,10 @@ void follow(const ScanGuide &guide, uint64 entries, ScanTerms *terms) {
         terms->exact_after = 0;
     else if (std::isfinite(guide.nearest))
         pass_over_the_near(entries, terms);
-    else if (terms->most_rows == PG_UINT64_MAX)
+    else if (terms->most_rows == PG_UINT64_MAX) {
         terms->rest = graph::Search::Params::Rest::left_out;
+        terms->late = ScanTerms::Late::left_out;
+    }
 }
 
 bool is_beyond(const ScanGuide &guide, double distance) {
@@ -144,7 +170,7 @@ Attempt begin_search(Scan *scan, const OpenIndex &open, const void *query) {
     params.ef = static_cast<uint32>(scan->terms.ef);
     params.exact_after = scan->terms.exact_after;
     params.rest = scan->terms.rest;
-    if (scan->guide != nullptr && scan->guide->order == ScanGuide::Order::exact)
+    if (is_exact(*scan))
         params.count_within = scan->guide->farthest;
     params.interrupted = interruption_pending;
     if (!scan->search)
@@ -152,10 +178,11 @@ Attempt begin_search(Scan *scan, const OpenIndex &open, const void *query) {
     return attempt([&] { return open.index->search(*scan->search, query, params); });
 }
 
-Attempt measure_rows(Scan *scan, const OpenIndex &open, const IndexSupport &support,
-                     const void *query) {
+Attempt begin_measuring(Scan *scan, const OpenIndex &open) {
+    const double farthest =
+        is_exact(*scan) ? scan->guide->farthest : std::numeric_limits<double>::quiet_NaN();
     return attempt([&]() -> base::Status {
-        auto measured = MeasuredRows::of(*open.index, support, query, interruption_pending);
+        auto measured = MeasuredRows::of(*open.index, farthest);
         if (!measured.ok())
             return std::move(measured).status();
         scan->measured = std::move(measured).value();
@@ -163,31 +190,41 @@ Attempt measure_rows(Scan *scan, const OpenIndex &open, const IndexSupport &supp
     });
 }
 
+// In the scan's query context.
+Attempt begin_rows(Scan *scan, const OpenIndex &open, const Query &query) {
+    const bool measures = must_measure_rows(*scan, query);
+    if (measures || is_foreign_operator(query.key, query.support))
+        scan->operator_distance = OperatorDistance::of(query.key, query.support, query.dimensions);
+    if (measures)
+        return begin_measuring(scan, open);
+    if (is_foreign_operator(query.key, query.support))
+        scan->order = std::make_unique<OperatorOrder>();
+    return begin_search(scan, open, query.encoded.bytes);
+}
+
 Attempt start_in_files(IndexScanDesc descriptor) {
     Scan *scan = scan_of(descriptor);
     OpenIndex *open = open_relation(descriptor->indexRelation);
-    const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
-    const IndexSupport::Encoded query = encoded_query(descriptor, *open);
-    MemoryContextSwitchTo(caller);
-
     const uint32 entries = open->index->state().graph.allocated.load(std::memory_order_relaxed);
     scan->terms = scan_terms(descriptor->indexRelation, entries);
     if (scan->guide != nullptr)
         follow(*scan->guide, entries, &scan->terms);
     scan->returned = 0;
-    const Attempt searched =
-        query.beyond_rows
-            ? measure_rows(scan, *open, *index_support(descriptor->indexRelation), query.bytes)
-            : begin_search(scan, *open, query.bytes);
     MemoryContextReset(scan->query_context);
-    if (searched == Attempt::files_replaced)
-        return searched;
+    const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
+    const Query query = query_of(descriptor, *open);
+    const Attempt begun = begin_rows(scan, *open, query);
+    MemoryContextSwitchTo(caller);
+    if (begun == Attempt::files_replaced)
+        return begun;
     pin(open);
     scan->open = open;
     scan->started = true;
     open->entry->scans.fetch_add(1, std::memory_order_relaxed);
     open->entry->last_scan.store(static_cast<uint64>(GetCurrentStatementStartTimestamp()),
                                  std::memory_order_relaxed);
+    if (scan->measured && is_exact(*scan) && !std::isnan(scan->guide->farthest))
+        scan->measured->sample(*scan->operator_distance);
     return Attempt::done;
 }
 
@@ -240,12 +277,20 @@ bool is_passed_over(const Scan *scan, const graph::Hit &hit) {
     return scan->guide != nullptr && hit.distance < scan->guide->nearest;
 }
 
+// By distance, in terms of the operator that the scan orders by.
+std::optional<graph::Hit> take_hit(Scan *scan) {
+    if (scan->measured)
+        return scan->measured->next(*scan->operator_distance);
+    if (scan->order)
+        return scan->order->next(*scan->search, scan->open->index->nodes(),
+                                 *scan->operator_distance);
+    return value_or_raise([&] { return scan->search->next(); });
+}
+
 // The next row that the terms of the scan, and its guide, admit.
 std::optional<graph::Hit> next_hit(Scan *scan) {
     while (may_go_on(scan)) {
-        const std::optional<graph::Hit> hit =
-            scan->measured ? scan->measured->next()
-                           : value_or_raise([&] { return scan->search->next(); });
+        const std::optional<graph::Hit> hit = take_hit(scan);
         // With the first hit it is known how many there are within the bound.
         if (!is_wanted(scan, hit) || (scan->returned == 0 && !may_go_on(scan)))
             break;

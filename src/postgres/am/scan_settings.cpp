@@ -27,6 +27,17 @@ struct ModeSetting {
 
 constexpr int value_of(IterativeScan mode) { return static_cast<int>(mode); }
 
+// Beyond the modes: no setting.
+constexpr int unset_mode = -1;
+
+const config_enum_entry dvec_modes[] = {
+    {"unset", unset_mode, false},
+    {"off", value_of(IterativeScan::off), false},
+    {"relaxed_order", value_of(IterativeScan::relaxed_order), false},
+    {"strict_order", value_of(IterativeScan::strict_order), false},
+    {"complete", value_of(IterativeScan::complete), false},
+    {nullptr, 0, false}};
+
 const config_enum_entry hnsw_modes[] = {
     {"off", value_of(IterativeScan::off), false},
     {"relaxed_order", value_of(IterativeScan::relaxed_order), false},
@@ -74,6 +85,11 @@ ModeSetting hnsw_mode = {"hnsw.iterative_scan", hnsw_modes, value_of(IterativeSc
 ModeSetting ivfflat_mode = {"ivfflat.iterative_scan", ivfflat_modes,
                             value_of(IterativeScan::complete)};
 
+// The settings that go before the others.
+constexpr int unset_ef_search = 0;
+int dvec_ef_search = unset_ef_search;
+int dvec_mode = unset_mode;
+
 // Read by nobody: a scan's memory is a few numbers for each row it has met, and running out of
 // work_mem must not end an answer.
 double scan_mem_multiplier;
@@ -98,6 +114,17 @@ void define_mode(ModeSetting *setting) {
 bool is_defined_by_another(const char *name) {
     return GetConfigOption(name, true, false) != nullptr &&
            (GetConfigOptionFlags(name, true) & GUC_CUSTOM_PLACEHOLDER) == 0;
+}
+
+void define_own() {
+    DefineCustomIntVariable(
+        "dvec.ef_search", "Sets the size of the dynamic candidate list for search",
+        "Goes before hnsw.ef_search unless it is 0.", &dvec_ef_search, unset_ef_search,
+        unset_ef_search, max_ef_search, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "dvec.iterative_scan", "Sets the mode for iterative scans",
+        "Goes before hnsw.iterative_scan and ivfflat.iterative_scan unless it is \"unset\".",
+        &dvec_mode, unset_mode, dvec_modes, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 }
 
 void define() {
@@ -133,22 +160,34 @@ int current(const IntegerSetting &setting) {
 IterativeScan current(const ModeSetting &setting) {
     if (defined)
         return static_cast<IterativeScan>(setting.value);
-    if (const char *text = GetConfigOption(setting.name, true, false))
+    // A default of pgvector's is not ours.
+    const char *text =
+        compat::is_set(setting.name) ? GetConfigOption(setting.name, true, false) : nullptr;
+    if (text != nullptr)
         for (const config_enum_entry *mode = setting.modes; mode->name != nullptr; ++mode)
             if (pg_strcasecmp(mode->name, text) == 0)
                 return static_cast<IterativeScan>(mode->val);
     return IterativeScan::complete;
 }
 
+IterativeScan first_of(const ModeSetting &setting) {
+    return dvec_mode != unset_mode ? static_cast<IterativeScan>(dvec_mode) : current(setting);
+}
+
 }  // namespace
 
-int ef_search() { return current(hnsw_ef_search); }
+int ef_search() {
+    return dvec_ef_search != unset_ef_search ? dvec_ef_search : current(hnsw_ef_search);
+}
 int max_scan_tuples() { return current(hnsw_max_scan_tuples); }
-IterativeScan hnsw_iterative_scan() { return current(hnsw_mode); }
-IterativeScan ivfflat_iterative_scan() { return current(ivfflat_mode); }
+IterativeScan hnsw_iterative_scan() { return first_of(hnsw_mode); }
+IterativeScan ivfflat_iterative_scan() { return first_of(ivfflat_mode); }
 int probes() { return current(ivfflat_probes); }
 int max_probes() { return current(ivfflat_max_probes); }
 
-void scan_settings_init() { at_function_lookup(define); }
+void scan_settings_init() {
+    define_own();
+    at_function_lookup(define);
+}
 
 }  // namespace dvec::postgres

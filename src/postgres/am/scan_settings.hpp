@@ -1,11 +1,14 @@
-// The settings hnsw.* and ivfflat.*: what a session says about its scans.
+// The settings hnsw.* and ivfflat.*, and two of dvec.*: what a session says about its scans.
+//
+// dvec.ef_search and dvec.iterative_scan are there in every session and go before the others, which
+// in a database with pgvector are pgvector's.
 //
 // Names, limits, defaults and messages are pgvector's, so that its users' SQL keeps its meaning;
 // the one exception is that a scan is complete unless the session asks for less. pgvector's own
 // library ends with an error in a session where somebody else has defined them, and a server may
 // have databases of both. So they are defined, as pgvector's are, in a session that looks up a
-// function of ours, and not in the server that loads us for all databases. Values that were set
-// before keep: the server holds them under their names until somebody defines them.
+// function of our types, and not in the server that loads us for all databases. Values that were
+// set before keep: the server holds them under their names until somebody defines them.
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"
@@ -24,11 +27,11 @@ enum class IterativeScan : int {
     complete        // with the last row there is
 };
 
-// hnsw.ef_search: how many candidates a search keeps.
+// dvec.ef_search or hnsw.ef_search: how many candidates a search keeps.
 int ef_search();
 // hnsw.max_scan_tuples: after so many rows from the graph a scan finds the rest by exact search.
 int max_scan_tuples();
-// hnsw.iterative_scan and ivfflat.iterative_scan.
+// dvec.iterative_scan, or hnsw.iterative_scan and ivfflat.iterative_scan.
 IterativeScan hnsw_iterative_scan();
 IterativeScan ivfflat_iterative_scan();
 // ivfflat.probes and ivfflat.max_probes: how many of the lists that the index would have.

@@ -39,6 +39,7 @@ extern "C" {
 #include "commands/explain_state.h"
 #endif
 #include "nodes/execnodes.h"
+#include "utils/guc_tables.h"
 #include "optimizer/cost.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -193,6 +194,29 @@ inline List *class_members(EquivalenceClass *order, Relids children) {
 #else
     return order->ec_members;
 #endif
+}
+
+// Whether somebody has set a setting: in a session, for a role or database, or in a file.
+inline bool is_set(const char *setting) {
+#if PG_VERSION_NUM >= 160000
+    const config_generic *found = find_option(setting, false, true, DEBUG5);
+#else
+    // In the order of their names. Custom settings have ASCII names.
+    config_generic **settings = get_guc_variables();
+    int begin = 0;
+    int end = GetNumConfigOptions();
+    while (begin < end) {
+        const int middle = begin + (end - begin) / 2;
+        if (pg_strcasecmp(settings[middle]->name, setting) < 0)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    const bool is_found =
+        begin < GetNumConfigOptions() && pg_strcasecmp(settings[begin]->name, setting) == 0;
+    const config_generic *found = is_found ? settings[begin] : nullptr;
+#endif
+    return found != nullptr && found->source != PGC_S_DEFAULT;
 }
 
 // As index_beginscan(), for the scan that an executor node of the index has not begun yet.

@@ -55,14 +55,20 @@ auto guarded(Body &&body) -> std::invoke_result_t<Body> {
 // The server loads libraries into one global namespace, where the symbol that comes first serves
 // all: without the prefix pgvector's library would call ours where it means its own. And
 // `dvec_<name>` is for the server's lookup; our own code never calls it. The server asks for
-// pg_finfo_dvec_<name> when a session looks the function up for the first time.
-#define DVEC_FUNCTION(name)                                                         \
+// pg_finfo_dvec_<name> when a session looks the function up for the first time: that shows a
+// database that has our types.
+#define DVEC_FUNCTION(name) DVEC_FUNCTION_NOTING(name, ::dvec::postgres::note_function_lookup())
+
+// The same for a function that a database with pgvector's types has as well.
+#define DVEC_COMMON_FUNCTION(name) DVEC_FUNCTION_NOTING(name, static_cast<void>(0))
+
+#define DVEC_FUNCTION_NOTING(name, note)                                            \
     extern "C" {                                                                    \
     PGDLLEXPORT Datum dvec_##name(FunctionCallInfo fcinfo);                         \
     PGDLLEXPORT const Pg_finfo_record *pg_finfo_dvec_##name(void);                  \
     const Pg_finfo_record *pg_finfo_dvec_##name(void) {                             \
         static const Pg_finfo_record version_1 = {1};                               \
-        ::dvec::postgres::note_function_lookup();                                   \
+        note;                                                                       \
         return &version_1;                                                          \
     }                                                                               \
     }                                                                               \

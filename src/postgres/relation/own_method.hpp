@@ -12,7 +12,7 @@ void estimate_cost(struct PlannerInfo *root, struct IndexPath *path, double loop
                    double *correlation, double *pages);
 
 // Whether an access method, known by its estimate function (IndexOptInfo and IndexAmRoutine have it
-// as different types), is one of ours: hnsw or ivfflat.
+// as different types), is one of ours: dvec, hnsw or ivfflat.
 template <class Estimate>
 bool is_own_method(Estimate estimate) {
     return reinterpret_cast<amcostestimate_function>(estimate) == estimate_cost;

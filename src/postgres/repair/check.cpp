@@ -209,7 +209,7 @@ void put(ReturnSetInfo *result, const store::Finding &finding) {
 
 }  // namespace
 
-DVEC_FUNCTION(check) {
+DVEC_COMMON_FUNCTION(check) {
     require_registry();
     const Oid index_oid = PG_GETARG_OID(0);
     const bool with_heap = PG_GETARG_BOOL(1);

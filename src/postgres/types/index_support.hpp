@@ -19,17 +19,21 @@ struct IndexSupport {
         // The value's own bytes, or palloc'd in the current memory context. Null for a row that has
         // no place in such an index (a zero vector has no direction); never null for a query.
         const void *bytes;
-        // A query that has more than a row may have in such an index: `measure` is for it.
+        // A query that has more than a row may have in such an index: no kernel can measure it.
         bool beyond_rows = false;
     };
     enum class Use : unsigned char { row, query };
     using Encode = Encoded (*)(Datum value, Use use);
     Encode encode;
 
-    // What the operator returns for a row, given its bytes, and a query that encode() has called
-    // beyond rows. Null where there is no such query.
-    using Measure = double (*)(const void *row, const void *query, int dimensions);
-    Measure measure = nullptr;
+    // The other way: writes the value that was encoded to `room`, which is aligned as by palloc and
+    // has value_bytes(dimensions) bytes. What damaged bytes say is bounded.
+    Size (*value_bytes)(int dimensions);
+    void (*decode)(const void *row, int dimensions, void *room);
+
+    // The function behind our operator of this metric. The kernels return its very values. By a
+    // class for another type of the same bytes stands another operator, which may round otherwise.
+    PGFunction distance;
 
     // Raises what the type's distance raises for values of these dimensions, which differ: a query
     // must not fail otherwise with the index than without.

@@ -6,6 +6,13 @@
 #include "postgres/types/index_support.hpp"
 #include "postgres/types/sparse.hpp"
 
+extern "C" {
+Datum dvec_sparsevec_l2_distance(FunctionCallInfo fcinfo);
+Datum dvec_sparsevec_negative_inner_product(FunctionCallInfo fcinfo);
+Datum dvec_sparsevec_cosine_distance(FunctionCallInfo fcinfo);
+Datum dvec_sparsevec_l1_distance(FunctionCallInfo fcinfo);
+}
+
 namespace dvec::postgres {
 namespace {
 
@@ -52,56 +59,51 @@ IndexSupport::Encoded with_norm(Datum value, IndexSupport::Use use) {
     return {vector->dimensions, slot};
 }
 
-// ---- Queries beyond rows ---------------------------------------------------------------------
-
-using distance::SparseView;
-
-double l2_distance(const SparseView &a, const SparseView &b) {
-    return std::sqrt(static_cast<double>(distance::l2_squared(a, b)));
-}
-
-double negative_product(const SparseView &a, const SparseView &b) {
-    return -static_cast<double>(distance::inner_product(a, b));
-}
-
-double cosine_distance(const SparseView &a, const SparseView &b) {
-    return distance::cosine_distance(distance::cosine_parts(a, b));
-}
-
-double l1_distance(const SparseView &a, const SparseView &b) { return distance::l1(a, b); }
-
-// A query is a value of ours and has what its count says; what a row says is bounded.
-template <double (*operator_value)(const SparseView &, const SparseView &)>
-double measure(const void *row, const void *query, int dimensions) {
-    const auto *head = static_cast<const distance::SparseHead *>(query);
+Size value_bytes(int dimensions) {
     const std::size_t capacity = distance::indexed_capacity(static_cast<std::size_t>(dimensions));
-    return operator_value(SparseView::of(row, capacity), SparseView::of(query, head->count));
+    return SparseVector::bytes(static_cast<int>(capacity));
+}
+
+void decode(const void *row, int dimensions, void *room) {
+    const std::size_t capacity = distance::indexed_capacity(static_cast<std::size_t>(dimensions));
+    const std::size_t count =
+        std::min<std::size_t>(static_cast<const distance::SparseHead *>(row)->count, capacity);
+    auto *vector = static_cast<SparseVector *>(room);
+    SET_VARSIZE(vector, SparseVector::bytes(static_cast<int>(count)));
+    vector->dimensions = dimensions;
+    std::memcpy(reinterpret_cast<char *>(vector) + offsetof(SparseVector, count), row,
+                distance::sparse_bytes(count));
+    vector->count = static_cast<int32>(count);
+    vector->unused = 0;
 }
 
 constexpr IndexSupport support(distance::Metric metric, IndexSupport::Encode encode,
-                               IndexSupport::Measure measure) {
+                               PGFunction distance) {
     return {.element = distance::Element::sparse_float32,
             .metric = metric,
             .max_dimensions = max_sparse_dimensions,
             .encode = encode,
-            .measure = measure,
+            .value_bytes = value_bytes,
+            .decode = decode,
+            .distance = distance,
             .refuse_query = [](int left, int right) {
                 failure::different_dimensions(SparseVector::type_name, left, right);
             }};
 }
 
-constexpr IndexSupport l2 = support(distance::Metric::l2_squared, as_stored, measure<l2_distance>);
+constexpr IndexSupport l2 =
+    support(distance::Metric::l2_squared, as_stored, dvec_sparsevec_l2_distance);
 constexpr IndexSupport inner_product =
-    support(distance::Metric::inner_product, as_stored, measure<negative_product>);
+    support(distance::Metric::inner_product, as_stored, dvec_sparsevec_negative_inner_product);
 constexpr IndexSupport cosine =
-    support(distance::Metric::cosine, with_norm, measure<cosine_distance>);
-constexpr IndexSupport l1 = support(distance::Metric::l1, as_stored, measure<l1_distance>);
+    support(distance::Metric::cosine, with_norm, dvec_sparsevec_cosine_distance);
+constexpr IndexSupport l1 = support(distance::Metric::l1, as_stored, dvec_sparsevec_l1_distance);
 
 }  // namespace
 
-DVEC_FUNCTION(hnsw_sparsevec_l2_support) { PG_RETURN_POINTER(&l2); }
-DVEC_FUNCTION(hnsw_sparsevec_ip_support) { PG_RETURN_POINTER(&inner_product); }
-DVEC_FUNCTION(hnsw_sparsevec_cosine_support) { PG_RETURN_POINTER(&cosine); }
-DVEC_FUNCTION(hnsw_sparsevec_l1_support) { PG_RETURN_POINTER(&l1); }
+DVEC_COMMON_FUNCTION(hnsw_sparsevec_l2_support) { PG_RETURN_POINTER(&l2); }
+DVEC_COMMON_FUNCTION(hnsw_sparsevec_ip_support) { PG_RETURN_POINTER(&inner_product); }
+DVEC_COMMON_FUNCTION(hnsw_sparsevec_cosine_support) { PG_RETURN_POINTER(&cosine); }
+DVEC_COMMON_FUNCTION(hnsw_sparsevec_l1_support) { PG_RETURN_POINTER(&l1); }
 
 }  // namespace dvec::postgres

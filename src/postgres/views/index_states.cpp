@@ -218,7 +218,7 @@ bool copy_entry(const IndexEntry &entry, Snapshot *row) {
 
 }  // namespace
 
-DVEC_FUNCTION(index_states) {
+DVEC_COMMON_FUNCTION(index_states) {
     InitMaterializedSRF(fcinfo, 0);
     if (registry() == nullptr)
         return Datum{0};

@@ -8,7 +8,7 @@ extern "C" {
 
 namespace dvec::postgres {
 
-DVEC_FUNCTION(simd) {
+DVEC_COMMON_FUNCTION(simd) {
     PG_RETURN_TEXT_P(cstring_to_text(distance::isa_name(distance::active_isa())));
 }
 

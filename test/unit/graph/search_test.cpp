@@ -243,6 +243,37 @@ TEST_F(SearchTest, TellsWhichRowsComeNext) {
     EXPECT_GT(search.likely_next(tids, 100), 0u);
 }
 
+// What is at hand costs no round, and what is not begins one or ends the search.
+TEST_F(SearchTest, TellsWhetherTheNextIsAtHand) {
+    create(16);
+    add(ClusteredData(1, shape).make(3000));
+    link_first(2900);
+    const auto query = ClusteredData(2, shape).make(1);
+    Search search;
+    EXPECT_FALSE(search.next_is_at_hand().value());
+    ASSERT_TRUE(
+        search.start(*nodes_, Watermarks::load(state_), query.data(), search_params(20)).ok());
+    std::size_t returned = 0;
+    std::size_t rounds_begun = 0;
+    for (bool ended = false; !ended; ++returned) {
+        const bool at_hand = search.next_is_at_hand().value();
+        const std::uint32_t rounds = search.statistics().rounds;
+        const bool exact = search.statistics().exact;
+        auto hit = search.next();
+        ASSERT_TRUE(hit.ok());
+        ended = !hit.value();
+        if (at_hand) {
+            EXPECT_EQ(search.statistics().rounds, rounds) << returned;
+            EXPECT_EQ(search.statistics().exact, exact) << returned;
+        } else {
+            ++rounds_begun;
+        }
+    }
+    EXPECT_EQ(returned, 3001u);
+    EXPECT_GT(rounds_begun, 2u);
+    EXPECT_LT(rounds_begun, 100u);
+}
+
 // What a selective filter lets through is spread over many rounds: none of them may lose many.
 TEST_F(SearchTest, RoundsAfterTheFirstMissLittle) {
     constexpr std::size_t wanted = 1000;

@@ -1,0 +1,53 @@
+#include "engine/distance/rounding.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace dvec::distance {
+
+namespace {
+
+constexpr double unit = 0x1p-24;
+constexpr double denormal = 0x1p-149;
+constexpr double largest = std::numeric_limits<float>::max();
+// Of what is computed in double on either side.
+constexpr double in_double = 0x1p-48;
+
+// Of a sum relative to its terms' absolute values, both sides together.
+double apart(std::size_t terms) {
+    const double roundings = static_cast<double>(terms) + 4;
+    return 2 * roundings * unit / (1 - roundings * unit);
+}
+
+// A sum without signs. One that one side finds infinite the other may have found finite.
+double least_sum(double sum, std::size_t terms) {
+    return std::min(sum, largest) * (1 - apart(terms)) - 2 * static_cast<double>(terms) * denormal;
+}
+
+}  // namespace
+
+double least_of_other(Metric metric, double value, std::size_t terms, double product_of_lengths) {
+    if (std::isnan(value))
+        return -std::numeric_limits<double>::infinity();
+    switch (metric) {
+        case Metric::l2_squared:
+            return std::sqrt(std::max(0.0, least_sum(value * value * (1 - in_double), terms))) *
+                   (1 - in_double);
+        case Metric::l1:
+            return least_sum(value, terms);
+        // Three sums, of which two are under a root.
+        case Metric::cosine:
+            return value - 2 * apart(terms) - in_double;
+        case Metric::inner_product:
+            return value - apart(terms) * product_of_lengths -
+                   2 * static_cast<double>(terms) * denormal;
+        // Counts are exact.
+        case Metric::hamming:
+        case Metric::jaccard:
+            break;
+    }
+    return value - in_double;
+}
+
+}  // namespace dvec::distance

@@ -1,0 +1,71 @@
+#include "postgres/am/operator_order.hpp"
+
+#include <algorithm>
+
+#include "postgres/bridge/errors.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+// Equal distances in the order of the entries, as a search has them.
+bool is_farther(const graph::Hit &a, const graph::Hit &b) {
+    if (graph::comes_before(b.distance, a.distance))
+        return true;
+    return !graph::comes_before(a.distance, b.distance) && b.id < a.id;
+}
+
+}  // namespace
+
+bool OperatorOrder::may_return_nearest(graph::Search &search) const {
+    return ended_ || !graph::comes_before(least_, waiting_.front().distance) ||
+           !value_or_raise([&] { return search.next_is_at_hand(); });
+}
+
+graph::Hit OperatorOrder::take_nearest() {
+    std::pop_heap(waiting_.begin(), waiting_.end(), is_farther);
+    const graph::Hit nearest = waiting_.back();
+    waiting_.pop_back();
+    return nearest;
+}
+
+std::optional<graph::Hit> OperatorOrder::next_late() {
+    if (!late_is_sorted_)
+        std::sort(late_.begin(), late_.end(), is_farther);
+    late_is_sorted_ = true;
+    if (late_.empty())
+        return std::nullopt;
+    const graph::Hit nearest = late_.back();
+    late_.pop_back();
+    return nearest;
+}
+
+std::optional<graph::Hit> OperatorOrder::next(graph::Search &search, const graph::NodeStore &nodes,
+                                              OperatorDistance &operator_distance) {
+    for (;;) {
+        if (!waiting_.empty() && may_return_nearest(search)) {
+            const graph::Hit nearest = take_nearest();
+            if (any_returned_ && graph::comes_before(nearest.distance, returned_)) {
+                late_.push_back(nearest);
+                continue;
+            }
+            any_returned_ = true;
+            returned_ = nearest.distance;
+            return nearest;
+        }
+        if (ended_)
+            return next_late();
+        std::optional<graph::Hit> hit = value_or_raise([&] { return search.next(); });
+        if (!hit) {
+            ended_ = true;
+            continue;
+        }
+        const void *row = nodes.vector(hit->id);
+        least_ = operator_distance.least(hit->distance, row);
+        hit->distance = operator_distance.to(row);
+        waiting_.push_back(*hit);
+        std::push_heap(waiting_.begin(), waiting_.end(), is_farther);
+    }
+}
+
+}  // namespace dvec::postgres
