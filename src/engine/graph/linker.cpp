@@ -67,7 +67,7 @@ class Linker::Construction final : private MappedGraph<Graph> {
           measured_lines_(
               lines_ahead(nodes.layout().measured_offset(), nodes.layout().measured_bytes())),
           empty_tower_(std::size_t{max_level} * nodes.layout().upper_block_bytes),
-          twins_(nodes, distances_.copies()) {
+          twins_(nodes, distances_.copies(), params.most_near_twins) {
         const Layout &layout = nodes.layout();
         M_ = maxM_ = layout.m;
         maxM0_ = layout.level0_links();
@@ -441,7 +441,9 @@ void Linker::Construction::link_node(NodeId id, Joining joining, Scratch &scratc
         near = CandidateSearch::descend(LevelView{*this, id, above}, near);
     for (int at = shared_levels - 1; at >= 0; --at)
         near = find_neighbours(near, id, at, scratch);
-    const auto joinable = [&](NodeId other) { return usable(other, id, 0); };
+    const auto joinable = [&](NodeId other) {
+        return usable(other, id, 0) && !twins_.is_full(other);
+    };
     if (shared_levels > 0 && joining == Joining::allowed &&
         twins_.join(id, distances_.least_apart(id, scratch.search.found(), joinable),
                     scratch.twins))

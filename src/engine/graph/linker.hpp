@@ -7,7 +7,7 @@
 //
 // A row whose vector is in the graph already gets no links; it becomes a twin (twins.hpp) of the
 // node that has it. One that is a near copy of a heap of such nodes becomes a near twin of one of
-// them, until there are too many: then those become nodes without lists above level 0.
+// them. When it turns out that they are no heap, those become nodes without lists above level 0.
 //
 // One linker per index at a time. Algorithm: Malkov & Yashunin, "Efficient and robust approximate
 // nearest neighbor search using Hierarchical Navigable Small World graphs", 2018
@@ -31,6 +31,8 @@ class Linker {
         std::uint32_t dimensions = 0;
         std::uint32_t ef_construction = 64;
         unsigned threads = 1;  // total, including the calling thread
+        // That share a node, about; 0: as many as a search measures quickly (8 MB).
+        std::uint32_t most_near_twins = 0;
     };
 
     // `nodes` is used by this linker alone (its mapping is refreshed here) and must outlive it.

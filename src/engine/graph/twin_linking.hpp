@@ -27,12 +27,12 @@ class TwinLinking {
         std::vector<NodeId> overcrowded;  // nodes whose near twins are to get places of their own
     };
 
-    // Memory: up to 26 bytes per node that has links. `copies` must outlive it.
-    TwinLinking(NodeStore &nodes, const NearCopies &copies)
+    // Memory: up to 26 bytes per node that has links. `copies` must outlive it. `most_near` as
+    // Linker::Params has it.
+    TwinLinking(NodeStore &nodes, const NearCopies &copies, std::uint32_t most_near)
         : nodes_(nodes),
           copies_(copies),
-          most_near_(std::max<std::uint32_t>(
-              most_near_bytes / (bytes_of_links + nodes.layout().measured_bytes()), 1024)) {}
+          most_near_(most_near != 0 ? most_near : quickly_measured(nodes.layout())) {}
 
     // Takes over a twin that is linked; in order of ids. True for a near twin, which is to be
     // entered, too.
@@ -50,8 +50,13 @@ class TwinLinking {
         return near;
     }
 
-    // Whether the node `id` becomes a near twin of one of the `nearest` to it. Other threads may
-    // ask as long as nothing is adopted or attached.
+    // Whether the node has as many near twins as one place should. Where a heap has more, they
+    // share several nodes, each filled before there is the next. Other threads may ask this and
+    // join() as long as nothing is adopted or attached; so the end of a batch may bring some more.
+    bool is_full(NodeId node) const { return chain(node).near >= most_near_; }
+
+    // Whether the node `id` becomes a near twin of one of the `nearest` to it, none of which is
+    // full.
     bool join(NodeId id, HeapOfCopies nearest, Changes &changes) const {
         const void *vector = nodes_.vector(id);
         // Not quite the reach of the others, and their distances not quite those of codes.
@@ -61,17 +66,18 @@ class TwinLinking {
         nearest.measure(reach,
                         [&](NodeId other) { return copies_.apart(nodes_.vector(other), vector); });
         for (std::size_t i = 0; i < nearest.size(); ++i)
-            if (const NodeId node = nearest[i].id; node < id && chain(node).near < most_near_ &&
-                                                   copies_.is_near(nodes_.vector(node), vector)) {
+            if (const NodeId node = nearest[i].id;
+                node < id && copies_.is_near(nodes_.vector(node), vector)) {
                 changes.joined.push_back({id, node});
                 return true;
             }
-        // It becomes a node within a heap that is too large, or is none: whoever searches there
-        // must find its way among them all.
+        if (nearest.size() > 0)
+            return false;
+        // It becomes a node within what is no heap: whoever searches there must find its way among
+        // them all.
         for (std::size_t i = 0; i < nearest.count(); ++i) {
             const Chain found = chain(nearest[i].id);
-            if (found.near > 0 && nearest[i].apart < 4 * found.radius &&
-                (nearest.size() == 0 || found.near >= most_near_))
+            if (found.near > 0 && nearest[i].apart < 4 * found.radius)
                 changes.overcrowded.push_back(nearest[i].id);
         }
         return false;
@@ -116,8 +122,6 @@ class TwinLinking {
         for (const Twin &twin : joined) {
             const NodeId node = std::min(place_of(nodes_, twin.node), twin.node);
             attach_one(twin.id, node);
-            if (chains_[node].near > most_near_)
-                overcrowded.push_back(node);
         }
         std::sort(overcrowded.begin(), overcrowded.end());
         overcrowded.erase(std::unique(overcrowded.begin(), overcrowded.end()), overcrowded.end());
@@ -176,11 +180,13 @@ class TwinLinking {
         return found == chains_.end() ? Chain{} : found->second;
     }
 
-    // To measure all near twins of a node must not take much longer than a search does; more are a
-    // cluster, in which searches have to find their way. A step along the chain reads lines beside
-    // what is measured.
-    static constexpr std::uint32_t most_near_bytes = std::uint32_t{8} << 20;
-    static constexpr std::uint32_t bytes_of_links = 2 * cache_line;
+    // To measure all near twins of a node must not take much longer than a search does. A step
+    // along the chain reads lines beside what is measured.
+    static std::uint32_t quickly_measured(const Layout &layout) {
+        constexpr std::uint32_t bytes = std::uint32_t{8} << 20;
+        constexpr std::uint32_t bytes_of_links = 2 * cache_line;
+        return std::max<std::uint32_t>(bytes / (bytes_of_links + layout.measured_bytes()), 1024);
+    }
 
     NodeStore &nodes_;
     const NearCopies &copies_;

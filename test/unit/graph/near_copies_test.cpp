@@ -257,36 +257,50 @@ TEST_F(NearCopiesTest, AClusterIsNoHeap) {
     }
 }
 
-// More than may share a place: 1024 of that size.
-TEST_F(NearCopiesTest, TooManyGetPlacesOfTheirOwn) {
-    create(2048, 8, Codes::none);
-    std::mt19937_64 random(19);
-    std::normal_distribution<float> number;
-    std::vector<float> center(2048), values;
-    for (float &x : center)
-        x = number(random);
-    const auto put = [&](float noise) {
-        for (const float x : center)
-            values.push_back(x + noise * number(random));
+// More than may share a place share several, each filled before there is the next, and nobody is
+// crowded out by those.
+TEST_F(NearCopiesTest, TooManyForOnePlaceShareSeveral) {
+    constexpr std::uint32_t most = 400;
+    constexpr NodeId batch = 25;
+    const auto link_in_batches_of = [this](NodeId size) {
+        const Linker::Params params{kernel_, dimensions_, 64, 1, most};
+        const auto linker = std::move(Linker::create(*nodes_, params)).value();
+        for (NodeId linked; (linked = state_.linked.load()) < state_.allocated.load();)
+            ASSERT_TRUE(
+                linker->link(std::min(state_.allocated.load(), linked + size), never_stop).ok());
+        connect();
     };
-    for (int i = 0; i < 30; ++i)
-        put(1);
-    for (int i = 0; i < 990; ++i)
-        put(1e-3f);
-    add(values);
-    const auto linker = make_linker(1, 16);
-    ASSERT_TRUE(linker->link(state_.allocated.load(), never_stop).ok());
-    EXPECT_GT(near_twins(), 980u);
-    values.clear();
-    for (int i = 0; i < 60; ++i)
-        put(1e-3f);
-    add(values);
-    ASSERT_TRUE(linker->link(state_.allocated.load(), never_stop).ok());
-    EXPECT_EQ(near_twins(), 0u);
-    connect();
-    const auto hits = search(vector(100), 40, 100000);
-    expect_complete(hits, vector(100), 100);
-    EXPECT_EQ(hits[0].id, 100u);
+    create(dimensions);
+    add(make({0, 0, 0}));
+    link_in_batches_of(batch);
+    const double without = recall(queries(), 100, 10);
+    forget();
+    for (const Place place : places) {
+        SCOPED_TRACE(name_of(place));
+        create(dimensions);
+        const auto values = make({1, most_copies, 1e-2f, place});
+        add(values);
+        link_in_batches_of(batch);
+        const std::size_t nodes_of_heap = most_copies - near_twins();
+        EXPECT_GE(nodes_of_heap, most_copies / (most + batch));
+        EXPECT_LE(nodes_of_heap, most_copies / most + 1);
+        expect_nobody_missed(without);
+        for (std::size_t i = 0; i < heaps_.size(); i += most_copies / 3)
+            expect_exact_beginning(vector(heaps_[i]), 40, 60);
+        // A later linker knows which are full.
+        std::vector<float> more;
+        for (std::size_t i = 0; i < most; ++i) {
+            more.insert(more.end(), vector(heaps_[i]), vector(heaps_[i]) + dimensions);
+            more.back() += 1e-3f;
+        }
+        add(more);
+        const std::size_t before = near_twins();
+        link_in_batches_of(batch);
+        EXPECT_LE(near_twins(), before + most - 1);
+        EXPECT_GE(near_twins(), before + most - 2);
+        expect_complete(search(vector(heaps_[7]), 40, 100000), vector(heaps_[7]), 100);
+        forget();
+    }
 }
 
 TEST_F(NearCopiesTest, ThoseThatAreGoneLeaveTheChain) {
