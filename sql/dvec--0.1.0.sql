@@ -1173,15 +1173,19 @@ REVOKE EXECUTE ON FUNCTION dvec_check(regclass, boolean) FROM PUBLIC;
 -- Recall: how much of the exact answer an index finds
 -- ---------------------------------------------------------------------------------------------------
 
--- Queries are rows of the table, chosen at random; the row itself does not count among its neighbors. A
--- neighbor is found when a row as near as it was returned, so that equal distances are no misses.
-CREATE FUNCTION dvec_recall(
-    index regclass,
-    queries integer DEFAULT 100,
-    k integer DEFAULT 10,
-    OUT ef_search integer,
+-- Of indexes of the same vectors by the same operator, each used alone. Queries are rows of the table,
+-- chosen at random, the same for all; the row itself does not count among its neighbors. A neighbor is
+-- found when a row as near as it was returned, so that equal distances are no misses.
+CREATE FUNCTION dvec_measure_recall(
+    indexes regclass[],
+    queries integer,
+    k integer,
+    OUT index regclass,
+    OUT setting text,
+    OUT value integer,
     OUT recall double precision,
-    OUT milliseconds double precision
+    OUT milliseconds double precision,
+    OUT plan text
 ) RETURNS SETOF record LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 8
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = on
@@ -1189,12 +1193,14 @@ CREATE FUNCTION dvec_recall(
     SET enable_bitmapscan = off
     SET max_parallel_workers_per_gather = 0
     SET dvec.ef_search = 40
+    SET hnsw.ef_search = 40
+    SET ivfflat.probes = 1
+    SET dvec.measured_index = ''
 AS $function$
 DECLARE
-    name text := (SELECT relname FROM pg_class WHERE oid = index);
     shape record;
     sample record;
-    plan json;
+    line text;
     nearest text;               -- the k + 1 nearest rows of a query, $1, as t (tid) and d (distance)
     distances text;             -- of those without the query's own row, $3, the k first
     bounds double precision[];  -- by query, the distance of its k-th neighbor
@@ -1218,19 +1224,18 @@ BEGIN
         format_type(class.opcintype, -1) AS type
     INTO shape
     FROM pg_index AS definition
-    JOIN pg_class AS relation ON relation.oid = definition.indexrelid AND relation.relkind = 'i'
-    JOIN pg_am AS method ON method.oid = relation.relam
-    JOIN pg_proc AS handler ON handler.oid = method.amhandler
-        AND handler.prosrc IN ('dvec_handler', 'dvec_hnswhandler', 'dvec_ivfflathandler')
     JOIN pg_opclass AS class ON class.oid = definition.indclass[0]
     JOIN pg_amop AS entry ON entry.amopfamily = class.opcfamily AND entry.amoplefttype = class.opcintype
         AND entry.amoppurpose = 'o'
     JOIN pg_operator AS operator ON operator.oid = entry.amopopr
     JOIN pg_namespace AS schema ON schema.oid = operator.oprnamespace
-    WHERE definition.indexrelid = index;
+    JOIN pg_class AS relation ON relation.oid = definition.indexrelid AND relation.relkind = 'i'
+    JOIN pg_am AS method ON method.oid = relation.relam AND method.amname IN ('dvec', 'hnsw', 'ivfflat')
+    WHERE definition.indexrelid = indexes[1];
     IF NOT FOUND THEN
         RAISE wrong_object_type USING
-            MESSAGE = format('"%s" is not an index of dvec', name),
+            MESSAGE = format('"%s" is not an index of vectors',
+                (SELECT relname FROM pg_class WHERE oid = indexes[1])),
             HINT = 'Of a partitioned index, name that of a partition.';
     END IF;
 
@@ -1257,32 +1262,99 @@ BEGIN
     END IF;
 
     PERFORM set_config('enable_indexscan', 'on', true), set_config('enable_seqscan', 'off', true);
-    EXECUTE 'EXPLAIN (FORMAT json) ' || nearest INTO plan USING sample.vectors[1], k;
-    IF strpos(plan::text, '"Index Name": ' || to_json(name)) = 0 THEN
-        RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('queries do not use index "%s"', name),
-            HINT = 'See its state in dvec_indexes, and whether there is another index of the same column.';
-    END IF;
+    FOREACH index IN ARRAY indexes LOOP
+        PERFORM set_config('dvec.measured_index', index::oid::text, true);
+        SELECT CASE WHEN handler.prosrc LIKE 'dvec\_%' THEN 'dvec.ef_search'
+            WHEN method.amname = 'ivfflat' THEN 'ivfflat.probes' ELSE 'hnsw.ef_search' END
+        INTO setting
+        FROM pg_class AS relation
+        JOIN pg_am AS method ON method.oid = relation.relam
+        JOIN pg_proc AS handler ON handler.oid = method.amhandler
+        WHERE relation.oid = index;
 
-    FOREACH ef_search IN ARRAY ARRAY[10, 20, 40, 80, 160, 320, 640, 1000] LOOP
-        PERFORM set_config('dvec.ef_search', ef_search::text, true);
-        found_neighbors := 0;
-        started := clock_timestamp();
-        FOR i IN 1 .. array_length(sample.tids, 1) LOOP
-            EXECUTE format('SELECT count(*) FROM (%s) AS neighbors WHERE d <= $4', distances)
-                INTO neighbors USING sample.vectors[i], k, sample.tids[i], bounds[i];
-            found_neighbors := found_neighbors + neighbors;
+        plan := NULL;
+        FOR line IN EXECUTE 'EXPLAIN ' || nearest USING sample.vectors[1], k LOOP
+            IF strpos(line, format(' using %I on ', (SELECT relname FROM pg_class WHERE oid = index))) > 0 THEN
+                plan := ltrim(line, ' ->');
+            END IF;
         END LOOP;
-        milliseconds := extract(epoch FROM clock_timestamp() - started) * 1000 / array_length(sample.tids, 1);
-        recall := found_neighbors / all_neighbors::double precision;
-        RETURN NEXT;
-        EXIT WHEN found_neighbors = all_neighbors;
+        IF plan IS NULL THEN
+            RAISE object_not_in_prerequisite_state USING
+                MESSAGE = format('queries do not use index "%s"', (SELECT relname FROM pg_class WHERE oid = index)),
+                HINT = 'See its state in dvec_indexes.';
+        END IF;
+
+        FOREACH value IN ARRAY CASE setting WHEN 'ivfflat.probes' THEN ARRAY[1, 2, 4, 8, 16, 32, 64, 128]
+            ELSE ARRAY[10, 20, 40, 80, 160, 320, 640, 1000] END
+        LOOP
+            PERFORM set_config(setting, value::text, true);
+            found_neighbors := 0;
+            started := clock_timestamp();
+            FOR i IN 1 .. array_length(sample.tids, 1) LOOP
+                EXECUTE format('SELECT count(*) FROM (%s) AS neighbors WHERE d <= $4', distances)
+                    INTO neighbors USING sample.vectors[i], k, sample.tids[i], bounds[i];
+                found_neighbors := found_neighbors + neighbors;
+            END LOOP;
+            milliseconds := extract(epoch FROM clock_timestamp() - started) * 1000 / array_length(sample.tids, 1);
+            recall := found_neighbors / all_neighbors::double precision;
+            RETURN NEXT;
+            EXIT WHEN found_neighbors = all_neighbors;
+        END LOOP;
     END LOOP;
 END
 $function$;
 
+COMMENT ON FUNCTION dvec_measure_recall(regclass[], integer, integer) IS
+    'implementation of dvec_recall and dvec_compare';
+
+CREATE FUNCTION dvec_recall(
+    index regclass,
+    queries integer DEFAULT 100,
+    k integer DEFAULT 10,
+    OUT ef_search integer,
+    OUT recall double precision,
+    OUT milliseconds double precision
+) RETURNS SETOF record LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 8
+BEGIN ATOMIC
+    SELECT measured.value, measured.recall, measured.milliseconds
+    FROM dvec_measure_recall(ARRAY[index], queries, k) AS measured;
+END;
+
 COMMENT ON FUNCTION dvec_recall(regclass, integer, integer) IS
     'which share of the nearest rows an index finds at each ef_search, and the time of a query';
+
+CREATE FUNCTION dvec_compare(
+    index regclass,
+    queries integer DEFAULT 100,
+    k integer DEFAULT 10,
+    OUT compared regclass,
+    OUT setting text,
+    OUT value integer,
+    OUT recall double precision,
+    OUT milliseconds double precision,
+    OUT plan text
+) RETURNS SETOF record LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 16
+BEGIN ATOMIC
+    SELECT measured.*
+    FROM dvec_measure_recall(ARRAY[$1] || ARRAY(
+        SELECT other.indexrelid::regclass
+        FROM pg_index AS this
+        JOIN pg_index AS other ON other.indrelid = this.indrelid AND other.indisvalid AND other.indnkeyatts = 1
+            AND pg_get_indexdef(other.indexrelid, 1, false) = pg_get_indexdef(this.indexrelid, 1, false)
+            AND pg_get_expr(other.indpred, other.indrelid)
+                IS NOT DISTINCT FROM pg_get_expr(this.indpred, this.indrelid)
+        JOIN pg_opclass AS this_class ON this_class.oid = this.indclass[0]
+        JOIN pg_opclass AS other_class ON other_class.oid = other.indclass[0]
+        JOIN pg_amop AS this_entry ON this_entry.amopfamily = this_class.opcfamily
+            AND this_entry.amoppurpose = 'o'
+        JOIN pg_amop AS other_entry ON other_entry.amopfamily = other_class.opcfamily
+            AND other_entry.amoppurpose = 'o' AND other_entry.amopopr = this_entry.amopopr
+        WHERE this.indexrelid = $1 AND other.indexrelid <> $1
+        ORDER BY other.indexrelid), queries, k) AS measured;
+END;
+
+COMMENT ON FUNCTION dvec_compare(regclass, integer, integer) IS
+    'recall, time and plan of an index and of the others that answer the same queries, pgvector''s included';
 
 $both$;
 END

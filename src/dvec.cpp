@@ -1,6 +1,7 @@
 // The module's entry: what happens when the server loads dvec. Each line hands over to the part
 // that knows; nothing is decided here.
 #include "postgres/am/handler.hpp"
+#include "postgres/bridge/extension.hpp"
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/planner/hidden_indexes.hpp"
 #include "postgres/planner/paths.hpp"
@@ -21,6 +22,7 @@ void _PG_init(void) {
     settings::init();
     hidden_indexes_init();
     paths_init();
+    extension_init();
     // Shared memory and workers can only be had while the server starts. Without them the types and
     // the exact search work, and using an index says what to set.
     if (!process_shared_preload_libraries_in_progress) {

@@ -86,7 +86,9 @@ RESET client_min_messages;
 SELECT set_eq(
     $$SELECT p.oid::regprocedure::text, provolatile::text, proisstrict, proparallel::text
       FROM pg_proc p WHERE proname ~ '^dvec_' ORDER BY proname$$,
-    $$VALUES ('dvec_check(regclass,boolean)', 'v', true, 'u'), ('dvec_handler(internal)', 'v', false, 'u'),
+    $$VALUES ('dvec_check(regclass,boolean)', 'v', true, 'u'),
+        ('dvec_compare(regclass,integer,integer)', 'v', true, 'u'),
+        ('dvec_measure_recall(regclass[],integer,integer)', 'v', true, 'u'), ('dvec_handler(internal)', 'v', false, 'u'),
         ('dvec_index_states()', 'v', true, 'r'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_simd()', 'v', true, 's')$$,
     'functions of monitoring');

@@ -56,9 +56,19 @@ SELECT call, pg_temp.failure('SELECT dvec_recall' || call)
 FROM (VALUES ('(''by_id'')'), ('(''t'')'), ('(''parts_v'')'), ('(''by_l2'', 0)'), ('(''by_l2'', 10001)'),
     ('(''by_l2'', 10, 0)'), ('(''by_l2'', 10, 1001)'), ('(''by_nothing'')')
 ) AS t(call);
--- Of two indexes of a column the planner takes one.
+-- Of two indexes of a column each is measured alone, and both are compared; others are left out.
 SELECT count(*) FROM unnest('{few_v,few_again}'::regclass[]) AS index
 WHERE pg_temp.failure(format('SELECT dvec_recall(%L)', index)) LIKE '55000%';
+CREATE INDEX by_l2_again ON t USING dvec (v vector_l2_ops) WITH (m = 4);
+CREATE INDEX by_l2_part ON t USING hnsw (v vector_l2_ops) WHERE id % 2 = 0;
+SELECT compared, setting, min(value), max(recall) > 0.99 AS found, bool_and(milliseconds > 0) AS timed,
+    min(plan) ~ ('Index Scan using ' || compared || ' on t  \(cost=') AS planned
+FROM dvec_compare('by_l2', 20) GROUP BY compared, setting ORDER BY compared::text;
+SELECT DISTINCT compared FROM dvec_compare('by_l2_part', 20);
+SELECT * FROM dvec_compare(NULL);
+SELECT pg_temp.failure('SELECT dvec_compare(''by_id'')');
+SHOW dvec.measured_index;
+SELECT pg_temp.failure('SET dvec.measured_index = ''by_l2''');
 
 -- Whoever may read the table may ask.
 CREATE ROLE hnsw_recall_nobody;

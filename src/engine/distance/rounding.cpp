@@ -25,11 +25,7 @@ double least_sum(double sum, std::size_t terms) {
     return std::min(sum, largest) * (1 - apart(terms)) - 2 * static_cast<double>(terms) * denormal;
 }
 
-}  // namespace
-
-double least_of_other(Metric metric, double value, std::size_t terms, double product_of_lengths) {
-    if (std::isnan(value))
-        return -std::numeric_limits<double>::infinity();
+double bound(Metric metric, double value, std::size_t terms, double product_of_lengths) {
     switch (metric) {
         case Metric::l2_squared:
             return std::sqrt(std::max(0.0, least_sum(value * value * (1 - in_double), terms))) *
@@ -48,6 +44,14 @@ double least_of_other(Metric metric, double value, std::size_t terms, double pro
             break;
     }
     return value - in_double;
+}
+
+}  // namespace
+
+double least_of_other(Metric metric, double value, std::size_t terms, double product_of_lengths) {
+    // Also where a length is beyond the range of floats, or unknown.
+    const double least = bound(metric, value, terms, product_of_lengths);
+    return std::isnan(least) ? -std::numeric_limits<double>::infinity() : least;
 }
 
 }  // namespace dvec::distance

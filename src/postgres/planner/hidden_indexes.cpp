@@ -1,5 +1,8 @@
 // The server asks for the indexes of each table of a query before it plans; what is taken out of
 // that list is not looked at.
+//
+// To measure one of several indexes of a column, pgvector's among them, the others have to stand
+// aside; only the planner can be told.
 #include "postgres/planner/hidden_indexes.hpp"
 
 #include "postgres/bridge/guard.hpp"
@@ -10,6 +13,7 @@
 extern "C" {
 #include "access/genam.h"
 #include "access/xlog.h"
+#include "utils/guc.h"
 #include "optimizer/plancat.h"
 }
 
@@ -31,6 +35,35 @@ bool known_unusable(const IndexOptInfo *info) {
     return !wants_opening(file) && !may_be_planned(file);
 }
 
+// dvec.measured_index
+char *measured_index_text;
+Oid measured_index = InvalidOid;
+
+bool check_measured_index(char **value, void **, GucSource) {
+    return (*value)[0] == '\0' || std::strspn(*value, "0123456789") == std::strlen(*value);
+}
+
+void assign_measured_index(const char *value, void *) {
+    measured_index = static_cast<Oid>(std::strtoul(value, nullptr, 10));
+}
+
+bool is_measured(const RelOptInfo *rel) {
+    const ListCell *cell;
+    foreach (cell, rel->indexlist)
+        if (static_cast<const IndexOptInfo *>(lfirst(cell))->indexoid == measured_index)
+            return true;
+    return false;
+}
+
+void hide_all_but_measured(RelOptInfo *rel) {
+    ListCell *cell;
+    foreach (cell, rel->indexlist) {
+        const auto *info = static_cast<IndexOptInfo *>(lfirst(cell));
+        if (info->amcanorderbyop && info->indexoid != measured_index)
+            rel->indexlist = foreach_delete_current(rel->indexlist, cell);
+    }
+}
+
 void hide_unusable_indexes(PlannerInfo *root, Oid relation, bool inherited_parent,
                            RelOptInfo *rel) {
     if (previous_relation_info_hook)
@@ -42,12 +75,19 @@ void hide_unusable_indexes(PlannerInfo *root, Oid relation, bool inherited_paren
             if (is_own_method(info->amcostestimate) && known_unusable(info))
                 rel->indexlist = foreach_delete_current(rel->indexlist, cell);
         }
+        if (OidIsValid(measured_index) && is_measured(rel))
+            hide_all_but_measured(rel);
     });
 }
 
 }  // namespace
 
 void hidden_indexes_init() {
+    DefineCustomStringVariable(
+        "dvec.measured_index", "OID of the only index to order its table's rows by distance with.",
+        "For dvec_recall and dvec_compare.", &measured_index_text, "", PGC_USERSET,
+        GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, check_measured_index,
+        assign_measured_index, nullptr);
     previous_relation_info_hook = get_relation_info_hook;
     get_relation_info_hook = hide_unusable_indexes;
 }

@@ -144,6 +144,8 @@ TEST(RoundingBoundTest, WhatIsNoNumberBoundsNothing) {
     EXPECT_LT(least_of_other(Metric::l2_squared, infinity, 10, 0), 2e19);
     EXPECT_LT(least_of_other(Metric::l1, infinity, 10, 0), 3.5e38);
     EXPECT_EQ(least_of_other(Metric::inner_product, infinity, 10, 1), infinity);
+    EXPECT_EQ(least_of_other(Metric::inner_product, infinity, 10, infinity), -infinity);
+    EXPECT_EQ(least_of_other(Metric::inner_product, 1, 10, std::nan("")), -infinity);
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, RoundingTest, testing::ValuesIn(supported_isas()),
