@@ -14,7 +14,7 @@
 #   make other-compiler
 #                    what clang says about the PostgreSQL side; units and fuzzers are compiled by it
 
-.PHONY: check-server format format-check layout other-compiler unit units unit-plain unit-asan unit-tsan prefix regress \
+.PHONY: check-server format format-check layout other-compiler unit units unit-plain unit-asan unit-tsan prefix regress regress-beside \
 	pgtap cluster clients fuzz fuzzers
 
 layout: all format-check
@@ -112,6 +112,12 @@ units: $(foreach flavour,plain asan tsan,build/unit-$(flavour)/units)
 # --- SQL ---
 regress: prefix
 	scripts/run-regress $(REGRESS)
+
+# Of tests that make indexes, those that name no type or setting that pgvector has otherwise.
+BESIDE = dvec_access_method hnsw_changes hnsw_distance_bounds hnsw_one_distance hnsw_order \
+	hnsw_order_expressions hnsw_tables hnsw_types hnsw_unread_distance vector_search vector_search_executor
+regress-beside: prefix
+	scripts/run-regress --beside $(BESIDE)
 
 pgtap: prefix
 	scripts/run-pgtap test/pgtap

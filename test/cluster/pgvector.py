@@ -36,4 +36,9 @@ def settings():
     return None
 
 
+def stands_for_shim():
+    """Whether the tree that tests run in has pgvector in place of dvec's own extension `vector`."""
+    return settings() == {}
+
+
 needs_pgvector = pytest.mark.skipif(settings() is None, reason="no server with pgvector")
