@@ -198,7 +198,7 @@ void complete(CheckpointRecord &record, std::uint8_t flags) {
         record.dimensions = index.dimensions;
         record.m = index.m;
         record.segment_bytes = index.segment_bytes;
-        record.files = 1;
+        record.generation = 1;
     }
     if ((flags & flag_place) != 0) {
         static const std::uint64_t this_boot = boot();

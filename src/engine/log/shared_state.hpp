@@ -19,9 +19,9 @@ struct SharedState {
     alignas(64) std::atomic<Position> synced;
     std::atomic<Position> first;         // start of the oldest segment kept
     std::atomic<std::uint64_t> max_lsn;  // highest LSN appended
-    // Grows whenever the segment files are replaced under their names (Writer::begin and resume),
+    // How often the segment files were replaced under their names (Writer::begin and resume),
     // which makes every other writer's mappings of them worthless.
-    std::atomic<std::uint32_t> generation;
+    std::atomic<std::uint32_t> replaced;
     // Not 0 once a sync has failed: what was appended may be lost although later syncs would
     // succeed. Only Writer::begin, which drops every record, takes it back.
     std::atomic<std::uint32_t> sync_failed;

@@ -59,7 +59,7 @@ Writer::Writer(base::FileSystem &file_system, Geometry geometry, SharedState &st
       geometry_(std::move(geometry)),
       state_(state),
       sync_lock_(sync_lock),
-      mapped_generation_(state.generation.load(std::memory_order_acquire)) {}
+      seen_replaced_(state.replaced.load(std::memory_order_acquire)) {}
 
 base::Result<std::unique_ptr<Writer>> Writer::open(base::FileSystem &file_system, Geometry geometry,
                                                    SharedState &state, base::Mutex &sync_lock) {
@@ -131,7 +131,7 @@ base::Status Writer::remove_segments_unless(const Kept &kept) {
 
 void Writer::set_state(Position first, Position end, std::uint64_t max_lsn) noexcept {
     mapped_ = {};
-    state_.generation.fetch_add(1, std::memory_order_acq_rel);
+    state_.replaced.fetch_add(1, std::memory_order_acq_rel);
     state_.first.store(first, std::memory_order_release);
     state_.synced.store(end, std::memory_order_release);
     state_.max_lsn.store(max_lsn, std::memory_order_release);
@@ -227,7 +227,7 @@ bool Writer::withdraw_next(base::Mutex &append, Position next) {
         return false;
     if (state_.ready_end.load(std::memory_order_relaxed) > next) {
         state_.ready_end.store(next, std::memory_order_release);
-        state_.generation.fetch_add(1, std::memory_order_acq_rel);
+        state_.replaced.fetch_add(1, std::memory_order_acq_rel);
     }
     return true;
 }
@@ -262,10 +262,10 @@ base::Result<bool> Writer::fits(const Draft &draft) {
         if (geometry_.reach(place + bytes) > state_.ready_end.load(std::memory_order_acquire))
             return false;
 
-        const std::uint32_t generation = state_.generation.load(std::memory_order_acquire);
-        if (generation != mapped_generation_) {
+        const std::uint32_t replaced = state_.replaced.load(std::memory_order_acquire);
+        if (replaced != seen_replaced_) {
             mapped_ = {};
-            mapped_generation_ = generation;
+            seen_replaced_ = replaced;
         }
         // A segment_end goes into the rest of the segment left.
         if (place != head && geometry_.place(head, sizeof(RecordHeader)) == head)

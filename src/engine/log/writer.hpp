@@ -139,7 +139,7 @@ class Writer {
     base::Mutex &sync_lock_;
     // The segment of the head and the one after it, each at the index of its number's lowest bit.
     std::array<MappedSegment, 2> mapped_;
-    std::uint32_t mapped_generation_;
+    std::uint32_t seen_replaced_;
 };
 
 }  // namespace dvec::log

@@ -19,7 +19,7 @@ using graph::NodeId;
 namespace {
 
 // Of the node files of a new index.
-constexpr std::uint64_t first_files = 1;
+constexpr std::uint64_t first_generation = 1;
 
 constexpr auto idle_wait = std::chrono::milliseconds(1);
 
@@ -46,7 +46,8 @@ Result<std::unique_ptr<Builder>> Builder::create(base::FileSystem &file_system,
 }
 
 Status Builder::make_files(unsigned threads) {
-    const graph::NodeStore::Params params = node_store_params(description_, kernel_, first_files);
+    const graph::NodeStore::Params params =
+        node_store_params(description_, kernel_, first_generation);
     DVEC_TRY(file_system_.make_directory(description_.directory));
     DVEC_TRY(graph::NodeStore::create_files(file_system_, params));
     for (auto *store : {&nodes_, &linker_nodes_}) {
@@ -124,7 +125,7 @@ Status Builder::connect_all() {
 Status Builder::complete(WalFlusher &wal, const Origin &origin) {
     return base::guarded([&]() -> Status {
         DVEC_TRY(driver_status_);
-        state_.files.store(first_files);
+        state_.generation.store(first_generation);
         state_.server_start.store(origin.server_start);
         state_.reconcile_lsn.store(origin.reconcile_lsn);
         linker_.reset();

@@ -64,7 +64,7 @@ struct CheckpointRecord {
 
     std::uint64_t segment_bytes = 0;
 
-    std::uint64_t files = 0;  // the generation of the node files
+    std::uint64_t generation = 0;  // of the node files
     Repair repair = Repair::none;
     std::uint32_t links_unsound = 0;  // 1: as SharedState::links_unsound
     std::uint32_t connected = 0;      // as SharedState::connected

@@ -41,7 +41,7 @@ CheckpointRecord record_of(const Description &description, const SharedState &st
     record.linked = state.graph.linked.load();
     record.server_start = state.server_start.load();
     record.upper_blocks = state.graph.upper_allocated.load();
-    record.files = state.files.load();
+    record.generation = state.generation.load();
     record.repair = state.repair.load();
     record.links_unsound = state.links_unsound.load();
     record.connected = state.connected.load();

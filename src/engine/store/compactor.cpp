@@ -39,8 +39,8 @@ Compactor::Compactor(base::FileSystem &file_system, const Description &descripti
       description_(description),
       state_(state),
       locks_(locks),
-      old_files_(state.files.load()),
-      new_files_(old_files_ + 1) {}
+      old_generation_(state.generation.load()),
+      new_generation_(old_generation_ + 1) {}
 
 Compactor::~Compactor() {
     end_compaction(state_);
@@ -64,15 +64,15 @@ Result<std::unique_ptr<Compactor>> Compactor::begin(base::FileSystem &file_syste
 }
 
 Status Compactor::open(const distance::Kernel &kernel, unsigned threads) {
-    DVEC_TRY(
-        graph::NodeStore::remove_other_files(file_system_, description_.directory, old_files_));
+    DVEC_TRY(graph::NodeStore::remove_other_files(file_system_, description_.directory,
+                                                  old_generation_));
     auto old_nodes = graph::NodeStore::open(
-        file_system_, node_store_params(description_, kernel, old_files_), state_.graph);
+        file_system_, node_store_params(description_, kernel, old_generation_), state_.graph);
     if (!old_nodes.ok())
         return std::move(old_nodes).status();
     old_nodes_ = std::move(old_nodes).value();
 
-    new_params_ = node_store_params(description_, kernel, new_files_);
+    new_params_ = node_store_params(description_, kernel, new_generation_);
     DVEC_TRY(graph::NodeStore::create_files(file_system_, new_params_));
     auto nodes = graph::NodeStore::open(file_system_, new_params_, graph_);
     if (!nodes.ok())
@@ -172,8 +172,8 @@ Status Compactor::finish(WalFlusher &wal, const std::function<void()> &on_exchan
             exchange(on_exchange);
         }
         // Files that stay behind take space until the next start, no more.
-        static_cast<void>(
-            graph::NodeStore::remove_other_files(file_system_, description_.directory, new_files_));
+        static_cast<void>(graph::NodeStore::remove_other_files(file_system_, description_.directory,
+                                                               new_generation_));
         return {};
     });
 }
@@ -203,7 +203,7 @@ Status Compactor::write_checkpoint() {
     record.deleted = graph_.deleted.load();
     record.upper_blocks = graph_.upper_allocated.load();
     record.server_start = state_.server_start.load();
-    record.files = new_files_;
+    record.generation = new_generation_;
     record.repair = state_.repair.load();
     note_place(file_system_, *nodes_, &record);
     auto file = CheckpointFile::open(file_system_, description_.directory);
@@ -215,7 +215,7 @@ Status Compactor::write_checkpoint() {
 // Every store but the first is a release, so that whoever reads one of the new values and then the
 // generation finds that his own has ended.
 void Compactor::exchange(const std::function<void()> &on_exchange) noexcept {
-    state_.files.store(0);
+    state_.generation.store(0);
     const auto carry = [](auto &to, const auto &from) {
         to.store(from.load(), std::memory_order_release);
     };
@@ -236,7 +236,7 @@ void Compactor::exchange(const std::function<void()> &on_exchange) noexcept {
     state_.unlogged_removals.store(0);
     on_exchange();
     state_.clean.store(0);
-    state_.files.store(new_files_, std::memory_order_release);
+    state_.generation.store(new_generation_, std::memory_order_release);
     exchanged_ = true;
 }
 

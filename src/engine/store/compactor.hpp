@@ -71,8 +71,8 @@ class Compactor {
     const Description description_;
     SharedState &state_;
     Locks locks_;
-    const std::uint64_t old_files_;
-    const std::uint64_t new_files_;
+    const std::uint64_t old_generation_;
+    const std::uint64_t new_generation_;
     graph::NodeStore::Params new_params_;  // once there are such files
     bool exchanged_ = false;
 

@@ -77,7 +77,7 @@ Result<std::unique_ptr<Index>> Index::open(base::FileSystem &file_system,
         index->kernel_ = kernel.value();
         DVEC_TRY(index->check_current());
         auto nodes = graph::NodeStore::open(
-            file_system, node_store_params(description, kernel.value(), index->files_),
+            file_system, node_store_params(description, kernel.value(), index->generation_),
             state.graph);
         DVEC_TRY(index->check_current());
         if (!nodes.ok())
@@ -91,7 +91,7 @@ Result<std::unique_ptr<Index>> Index::open(base::FileSystem &file_system,
 // (release), so what was read of the shared state before this call (acquire) is of the files that
 // are mapped here.
 Status Index::check_current() const {
-    if (files_ != 0 && is_current())
+    if (generation_ != 0 && is_current())
         return {};
     return Status(Code::stale, "the files of the index have been replaced");
 }

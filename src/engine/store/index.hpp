@@ -63,8 +63,8 @@ class Index {
 
     // Whether the files this object has mapped are still those of the index.
     bool is_current() const noexcept {
-        return state_.files.load(std::memory_order_acquire) == files_ &&
-               state_.life.load(std::memory_order_acquire) == life_;
+        return state_.generation.load(std::memory_order_acquire) == generation_ &&
+               state_.incarnation.load(std::memory_order_acquire) == incarnation_;
     }
 
     base::FileSystem &file_system() const noexcept { return file_system_; }
@@ -84,8 +84,8 @@ class Index {
           description_(description),
           state_(state),
           locks_(locks),
-          files_(state.files.load(std::memory_order_acquire)),
-          life_(state.life.load(std::memory_order_acquire)) {}
+          generation_(state.generation.load(std::memory_order_acquire)),
+          incarnation_(state.incarnation.load(std::memory_order_acquire)) {}
 
     base::Status check_current() const;
 
@@ -101,8 +101,8 @@ class Index {
     Description description_;
     SharedState &state_;
     Locks locks_;
-    const std::uint64_t files_;  // the generation this object has mapped
-    const std::uint64_t life_;   // and SharedState::life at that time
+    const std::uint64_t generation_;   // the generation this object has mapped
+    const std::uint64_t incarnation_;  // and SharedState::incarnation at that time
     distance::Kernel kernel_{};
     std::unique_ptr<graph::NodeStore> nodes_;
     std::unique_ptr<log::Writer> log_;  // opened by the first write

@@ -44,7 +44,7 @@ Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_syst
             new Maintainer(file_system, description, state, locks, threads));
         maintainer->kernel_ = kernel.value();
         auto nodes = graph::NodeStore::open(
-            file_system, node_store_params(description, kernel.value(), state.files.load()),
+            file_system, node_store_params(description, kernel.value(), state.generation.load()),
             state.graph);
         if (!nodes.ok())
             return std::move(nodes).status();

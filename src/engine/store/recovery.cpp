@@ -121,7 +121,7 @@ class Recovery {
         if (!kernel.ok())
             return std::move(kernel).status();
         auto nodes = graph::NodeStore::open(
-            file_system_, node_store_params(description_, kernel.value(), checkpoint_.files),
+            file_system_, node_store_params(description_, kernel.value(), checkpoint_.generation),
             state_.graph);
         if (!nodes.ok())
             return std::move(nodes).status();
@@ -152,7 +152,7 @@ class Recovery {
     }
 
     void restore_state() {
-        state_.files.store(checkpoint_.files);
+        state_.generation.store(checkpoint_.generation);
         state_.reconcile_lsn.store(checkpoint_.reconcile_lsn);
         // After any crash: what made processes die may be a byte in a link.
         state_.links_unsound.store(checkpoint_.links_unsound != 0 || trust_ != Trust::clean);
@@ -226,7 +226,7 @@ class Recovery {
     // loss brings back the one before it, which names the other files.
     void remove_left_files() {
         static_cast<void>(graph::NodeStore::remove_other_files(file_system_, description_.directory,
-                                                               checkpoint_.files));
+                                                               checkpoint_.generation));
     }
 
     // A damaged record is one insert or delete that is missing. Rows so lost are on heap pages that

@@ -16,7 +16,7 @@ static_assert(std::is_trivially_destructible_v<SharedState>);
 
 void reset(SharedState &state) noexcept {
     // First, so that whoever reads a new value elsewhere knows it for one (Index::check_current).
-    state.files.store(0, std::memory_order_seq_cst);
+    state.generation.store(0, std::memory_order_seq_cst);
     auto *words = reinterpret_cast<Word *>(&state);
     for (std::size_t i = 0; i < sizeof state / sizeof(Word); ++i)
         __atomic_store_n(words + i, 0, __ATOMIC_RELEASE);

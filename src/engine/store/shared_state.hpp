@@ -31,11 +31,11 @@ struct SharedState {
 
     // The generation of the node files in use; 0 while they are being replaced. Whoever has mapped
     // those of another has to open the index again (Code::stale).
-    std::atomic<std::uint64_t> files;
+    std::atomic<std::uint64_t> generation;
 
     // Changed under both locks whenever all who have the index open must open it again although its
     // files may have the same generation as before: it is being repaired, or was built anew.
-    std::atomic<std::uint64_t> life;
+    std::atomic<std::uint64_t> incarnation;
 
     // S, for the next checkpoint: an LSN below which every heap insert by a transaction that has
     // ended is in the index (and durable once that checkpoint is taken). 0: not known.

@@ -91,7 +91,7 @@ Attempt insert_row(OpenIndex *open, ItemPointer tid, const void *bytes, RowOrigi
             return {};
         if (!files_are_spoilt(id.status()))
             return std::move(id).status();
-        request_repair(open->entry, open->generation, Repair::rebuild,
+        request_repair(open->entry, open->incarnation, Repair::rebuild,
                        "its files are gone or too short");
         return {base::Code::stale, std::string()};
     });

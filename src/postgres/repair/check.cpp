@@ -194,7 +194,7 @@ void have_it_mended(const Check &check) {
     if (check.log_damaged)
         entry->checkpoints_wanted.store(2);
     if (check.payload_damaged)
-        request_repair(entry, check.open->generation, Repair::every_page,
+        request_repair(entry, check.open->incarnation, Repair::every_page,
                        "dvec_check found damage");
     wake_worker();
 }

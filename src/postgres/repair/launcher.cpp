@@ -39,7 +39,7 @@ bool wants_process(const IndexEntry &entry) {
 struct Queue {
     int running = 0;
     IndexEntry *next = nullptr;  // that may be launched now, the one that has waited longest
-    uint64 generation = 0;       // of it
+    uint64 incarnation = 0;      // of it
     uint32 failures = 0;         // of it
     long until_next = no_repair_due_ms;
 };
@@ -60,7 +60,7 @@ Queue look_at_queue(Oid database = InvalidOid) noexcept {
                 queue.until_next, TimestampDifferenceMilliseconds(now, entry.repair.retry_at) + 1);
         } else if (queue.next == nullptr || entry.repair.requested < queue.next->repair.requested) {
             queue.next = &entry;
-            queue.generation = entry.generation.load();
+            queue.incarnation = entry.incarnation.load();
             queue.failures = entry.repair.failures;
         }
     }
@@ -73,7 +73,7 @@ Queue look_at_queue(Oid database = InvalidOid) noexcept {
     return queue;
 }
 
-bool start_process(const IndexEntry *entry, uint64 generation) {
+bool start_process(const IndexEntry *entry, uint64 incarnation) {
     BackgroundWorker process{};
     strlcpy(process.bgw_name, "dvec repair", BGW_MAXLEN);
     strlcpy(process.bgw_type, "dvec repair", BGW_MAXLEN);
@@ -84,21 +84,21 @@ bool start_process(const IndexEntry *entry, uint64 generation) {
     process.bgw_restart_time = BGW_NEVER_RESTART;
     process.bgw_main_arg = Int32GetDatum(static_cast<int32>(entry - registry()->entries));
     process.bgw_notify_pid = MyProcPid;
-    const RepairOrder order{generation};
+    const RepairOrder order{incarnation};
     static_assert(sizeof order <= BGW_EXTRALEN);
     std::memcpy(process.bgw_extra, &order, sizeof order);
     return RegisterDynamicBackgroundWorker(&process, nullptr);
 }
 
-void note_launch(IndexEntry *entry, uint64 generation) {
+void note_launch(IndexEntry *entry, uint64 incarnation) {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    if (entry->generation.load() == generation && wants_process(*entry))
+    if (entry->incarnation.load() == incarnation && wants_process(*entry))
         entry->repair.launched = GetCurrentTimestamp();
     LWLockRelease(&registry()->lock);
 }
 
 OwnRepair order_of(const Queue &queue) noexcept {
-    return {static_cast<int32>(queue.next - registry()->entries), {queue.generation}};
+    return {static_cast<int32>(queue.next - registry()->entries), {queue.incarnation}};
 }
 
 // However many indexes there are and however often it is tried.
@@ -118,8 +118,8 @@ long launch_repairs(OwnRepair *own) {
     Queue queue = look_at_queue();
     for (; queue.next != nullptr; queue = look_at_queue()) {
         // Before the process can run, so that it is not taken for one that never came.
-        note_launch(queue.next, queue.generation);
-        if (start_process(queue.next, queue.generation)) {
+        note_launch(queue.next, queue.incarnation);
+        if (start_process(queue.next, queue.incarnation)) {
             registry()->no_process_told.store(0);
             continue;
         }
@@ -129,7 +129,7 @@ long launch_repairs(OwnRepair *own) {
             return 0;
         }
         // First those who need the index get a chance, or others may leave.
-        count_failed_attempt(queue.next, queue.generation);
+        count_failed_attempt(queue.next, queue.incarnation);
     }
     return queue.until_next;
 }
@@ -138,7 +138,7 @@ OwnRepair next_repair_in(Oid database) noexcept {
     const Queue queue = look_at_queue(database);
     if (queue.next == nullptr)
         return {};
-    note_launch(queue.next, queue.generation);
+    note_launch(queue.next, queue.incarnation);
     return order_of(queue);
 }
 

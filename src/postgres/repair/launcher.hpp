@@ -7,9 +7,9 @@
 namespace dvec::postgres {
 
 // What a process that repairs is told: the entry's place in the registry as its argument, and the
-// generation in bgw_extra.
+// incarnation in bgw_extra.
 struct RepairOrder {
-    uint64 generation;
+    uint64 incarnation;
 };
 
 // A repair that nobody else will do: the server has no place for another process, and had none when

@@ -46,8 +46,8 @@ RepairResult read_as_owner(Relation index, Read read) {
 
 store::Shape RelationSource::shape() { return shape_of(index_, read_metapage(index_)); }
 
-bool RelationSource::repair(IndexEntry *entry, uint64 generation) {
-    return repair_index(entry, generation, *this);
+bool RelationSource::repair(IndexEntry *entry, uint64 incarnation) {
+    return repair_index(entry, incarnation, *this);
 }
 
 RepairResult RelationSource::rebuild(IndexEntry *entry) {

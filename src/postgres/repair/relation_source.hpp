@@ -16,7 +16,7 @@ class RelationSource final : public IndexSource {
     explicit RelationSource(Relation index) : index_(index) {}
 
     store::Shape shape() override;
-    bool repair(IndexEntry *entry, uint64 generation) override;
+    bool repair(IndexEntry *entry, uint64 incarnation) override;
     void announce() override;
 
     // Makes the sidecar of the index anew from the heap, replacing what is there, durably. The

@@ -20,7 +20,7 @@ namespace {
 // is not ready. Sessions that are about to write find out when they do.
 void make_others_let_go(IndexEntry *entry) {
     { const Holding care(entry->care_lock); }
-    end_life(entry);
+    end_incarnation(entry);
 }
 
 void rebuild(IndexEntry *entry, RelationSource &source, RepairResult *result) {
@@ -65,9 +65,9 @@ void abandon_repair(int, Datum entry) {
 
 }  // namespace
 
-bool repair_index(IndexEntry *entry, uint64 generation, RelationSource &source) {
+bool repair_index(IndexEntry *entry, uint64 incarnation, RelationSource &source) {
     count_as_user();
-    if (!begin_repair(entry, generation))
+    if (!begin_repair(entry, incarnation))
         return false;
     RepairResult result{};
     with_error_cleanup(abandon_repair, PointerGetDatum(entry),

@@ -28,13 +28,13 @@ namespace {
 // is nothing to do. Whoever waits is told when the process ends before.
 struct Task {
     IndexEntry *entry;
-    uint64 generation;
+    uint64 incarnation;
 };
 Task pending;
 
 void report_failed_attempt(int, Datum) {
     if (pending.entry != nullptr)
-        count_failed_attempt(pending.entry, pending.generation);
+        count_failed_attempt(pending.entry, pending.incarnation);
 }
 
 // False when it is repaired, being repaired, or gone.
@@ -42,12 +42,12 @@ bool take_order(const OwnRepair &order, IndexFile *file) {
     Registry *table = registry();
     IndexEntry *entry = &table->entries[order.entry];
     LWLockAcquire(&table->lock, LW_SHARED);
-    const bool wanted = entry->used && entry->generation.load() == order.order.generation &&
+    const bool wanted = entry->used && entry->incarnation.load() == order.order.incarnation &&
                         entry->state.load() == IndexState::needs_repair;
     *file = entry->file;
     LWLockRelease(&table->lock);
     if (wanted)
-        pending = {entry, order.order.generation};
+        pending = {entry, order.order.incarnation};
     return wanted;
 }
 
@@ -92,7 +92,7 @@ void repair_locked(Relation index) {
     const Task task = pending;
     // From here on the repair's own failure counts.
     pending = {};
-    (void)source.repair(task.entry, task.generation);
+    (void)source.repair(task.entry, task.incarnation);
 }
 
 void repair_one(const IndexFile &file) {

@@ -58,7 +58,7 @@ bool log_too_long(const OpenIndex &open) {
 // and the wait for one ends with it.
 struct Progress {
     IndexEntry *entry;
-    uint64 generation;
+    uint64 incarnation;
     uint32 linked;
     uint32 compacted;
     bool operator==(const Progress &) const = default;
@@ -66,7 +66,8 @@ struct Progress {
 
 Progress progress_of(const OpenIndex &open) {
     const store::SharedState &shared = open.entry->shared;
-    return {open.entry, open.generation, shared.graph.linked.load(), shared.compaction.done.load()};
+    return {open.entry, open.incarnation, shared.graph.linked.load(),
+            shared.compaction.done.load()};
 }
 
 // Where the worker stood when this session last waited in vain.
@@ -84,7 +85,7 @@ class Wait {
     }
 
     // An index that is being repaired meanwhile has to be opened again; that is what to wait for.
-    bool meaningful() const { return in_use(*open_.entry, open_.generation); }
+    bool meaningful() const { return in_use(*open_.entry, open_.incarnation); }
 
     // Whether there is a worker, and it was seen to make progress not long ago.
     bool worthwhile() const { return patient_ && worker_runs(); }
@@ -158,13 +159,13 @@ bool checkpoint_in_its_place(OpenIndex *open) {
         return false;
     PendingError error;
     // Another session may have been faster, or the index is in other hands now.
-    if (in_use(*open->entry, open->generation) && log_too_long(*open))
+    if (in_use(*open->entry, open->incarnation) && log_too_long(*open))
         error = pending_error(take_checkpoint(open->entry, store::CheckpointKind::running));
     open->entry->care_lock.unlock();
     if (!error)
         return true;
     if (error.sqlstate == ERRCODE_IO_ERROR)
-        give_up(open->entry, open->generation);
+        give_up(open->entry, open->incarnation);
     raise_error(error);
 }
 

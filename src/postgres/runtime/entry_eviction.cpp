@@ -2,10 +2,10 @@
 // that were used since it last came by.
 //
 // What makes it safe to take an index away from those who have it open: under the entry's locks the
-// index gets a new life, so that whatever they try to write from then on is refused as stale before
-// it is begun, and they open it again. Searches under way go on in the files, which stay. The
-// worker is kept out by care_lock. So nobody writes while the clean checkpoint is taken, and what
-// it says is true until somebody opens the index and leaves that state.
+// index gets a new incarnation, so that whatever they try to write from then on is refused as stale
+// before it is begun, and they open it again. Searches under way go on in the files, which stay.
+// The worker is kept out by care_lock. So nobody writes while the clean checkpoint is taken, and
+// what it says is true until somebody opens the index and leaves that state.
 #include "postgres/runtime/entry_eviction.hpp"
 
 #include <algorithm>
@@ -26,7 +26,7 @@ constexpr int most_freed_at_once = 8;
 
 struct Victim {
     IndexEntry *entry;
-    uint64 generation;
+    uint64 incarnation;
 };
 
 // A repair that is noted where the next opening finds it: a folder without a checkpoint is rebuilt.
@@ -57,7 +57,7 @@ std::optional<Victim> find_victim() {
         if (!entry.used || !may_go(entry))
             continue;
         if (entry.used_lately.exchange(0, std::memory_order_relaxed) == 0)
-            return Victim{&entry, entry.generation.load()};
+            return Victim{&entry, entry.incarnation.load()};
     }
     return std::nullopt;
 }
@@ -65,7 +65,7 @@ std::optional<Victim> find_victim() {
 // ready -> opening, which is for others what it always is: one process has it.
 bool claim(const Victim &victim) {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    const bool mine = in_use(*victim.entry, victim.generation);
+    const bool mine = in_use(*victim.entry, victim.incarnation);
     if (mine)
         victim.entry->state.store(IndexState::opening);
     LWLockRelease(&registry()->lock);
@@ -95,7 +95,7 @@ bool let_go_of_ready(const Victim &victim) {
     if (!claim(victim))
         return false;
     const base::Status ended = base::guarded([&]() -> base::Status {
-        end_life(victim.entry);
+        end_incarnation(victim.entry);
         return {};
     });
     // The caller was cancelled while it waited for one who writes: nothing has happened.
@@ -119,7 +119,7 @@ bool let_go_of_ready(const Victim &victim) {
 bool let_go_of_unready(const Victim &victim) {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
     const IndexEntry &entry = *victim.entry;
-    const bool mine = entry.used && entry.generation.load() == victim.generation &&
+    const bool mine = entry.used && entry.incarnation.load() == victim.incarnation &&
                       entry.state.load() != IndexState::ready && may_go(entry);
     if (mine)
         forget(victim.entry);

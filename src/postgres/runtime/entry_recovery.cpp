@@ -16,9 +16,9 @@ namespace {
 
 // Whatever processes have opened of the index is no longer valid: not in their next look at the
 // registry (in_use), nor in what they are about to write.
-void begin_life(IndexEntry *entry) {
-    entry->generation.store(next_generation());
-    entry->shared.life.store(entry->generation.load());
+void begin_incarnation(IndexEntry *entry) {
+    entry->incarnation.store(next_incarnation());
+    entry->shared.incarnation.store(entry->incarnation.load());
 }
 
 // Both of the entry's locks, for a change that nobody must be writing in the middle of.
@@ -34,9 +34,9 @@ class NobodyWrites {
 
 }  // namespace
 
-void end_life(IndexEntry *entry) {
+void end_incarnation(IndexEntry *entry) {
     const NobodyWrites hold(entry);
-    begin_life(entry);
+    begin_incarnation(entry);
 }
 
 void set_shape(IndexEntry *entry, const store::Shape &shape) {
@@ -56,7 +56,7 @@ void reset_shared_state(IndexEntry *entry) {
     // A session that still syncs the former files would else raise the new log's watermark.
     const Holding sync(entry->sync_lock);
     store::reset(entry->shared);
-    begin_life(entry);
+    begin_incarnation(entry);
 }
 
 namespace {

@@ -13,7 +13,7 @@ void note_opening(IndexEntry *entry, const OpeningRecord &opening);
 
 // Refuses whatever processes that have the index open try to write from now on: they have to open
 // it again. The entry is not ready, and the caller's. Waits for those who write (SharedLock::lock).
-void end_life(IndexEntry *entry);
+void end_incarnation(IndexEntry *entry);
 
 // The same, and what is shared about the index is as if nobody had opened it.
 void reset_shared_state(IndexEntry *entry);

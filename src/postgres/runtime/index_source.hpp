@@ -13,7 +13,7 @@ class IndexSource {
     virtual store::Shape shape() = 0;
     // Repairs the index, which is in needs_repair. False when somebody else does so already, or
     // has. The index needs its repair as before when this raises.
-    virtual bool repair(IndexEntry *entry, uint64 generation) = 0;
+    virtual bool repair(IndexEntry *entry, uint64 incarnation) = 0;
     // The index is ready: plans that were made without it can be made anew.
     virtual void announce() = 0;
 

@@ -1,8 +1,8 @@
 // The list of what a transaction has to sync belongs to the process and names entries of the
-// registry by generation, not open files: those may be closed before the transaction ends.
+// registry by incarnation, not open files: those may be closed before the transaction ends.
 //
 // An index cannot be dropped by others while the transaction that inserted into it is open. But it
-// can be repaired from its table, or built anew; the generation tells.
+// can be repaired from its table, or built anew; the incarnation tells.
 #include "postgres/runtime/log_sync.hpp"
 
 #include <algorithm>
@@ -27,7 +27,7 @@ namespace {
 struct Need {
     IndexEntry *entry;
     IndexFile file;
-    uint64 generation;
+    uint64 incarnation;
     log::Position position;  // behind the transaction's last record, or later
     int level;               // the lowest of the nested transactions it wrote in
     bool always;
@@ -80,15 +80,15 @@ void sync_in_other_hands(IndexEntry *entry, const IndexFile &file) {
 // so a process that comes too late for one shares the next with all who came meanwhile.
 void sync_up_to(const Need &need) {
     IndexEntry *entry = need.entry;
-    while (entry->generation.load(std::memory_order_acquire) == need.generation) {
+    while (entry->incarnation.load(std::memory_order_acquire) == need.incarnation) {
         if (entry->shared.log.synced.load(std::memory_order_acquire) >= need.position)
             return;
         if (!entry->sync_lock.lock_or_wait())
             continue;
         const PendingError error = sync_files(entry);
         entry->sync_lock.unlock();
-        if (error && entry->generation.load(std::memory_order_acquire) == need.generation) {
-            give_up(entry, need.generation);
+        if (error && entry->incarnation.load(std::memory_order_acquire) == need.incarnation) {
+            give_up(entry, need.incarnation);
             raise_error(error);
         }
         elog(DEBUG2, "dvec: synced the log of index %u/%u/%u", need.file.tablespace,
@@ -150,10 +150,10 @@ void sync_at_commit(const OpenIndex &open, SyncAtCommit when) {
     auto &list = needs();
     // From the end: a statement inserts into the same few indexes row after row.
     const auto known = std::find_if(list.rbegin(), list.rend(), [&open](const Need &need) {
-        return need.entry == open.entry && need.generation == open.generation;
+        return need.entry == open.entry && need.incarnation == open.incarnation;
     });
     if (known == list.rend()) {
-        list.push_back({open.entry, open.entry->file, open.generation, position,
+        list.push_back({open.entry, open.entry->file, open.incarnation, position,
                         GetCurrentTransactionNestLevel(), always});
         return;
     }
@@ -162,7 +162,7 @@ void sync_at_commit(const OpenIndex &open, SyncAtCommit when) {
 }
 
 void sync_log(const OpenIndex &open) {
-    sync_up_to({open.entry, open.entry->file, open.generation,
+    sync_up_to({open.entry, open.entry->file, open.incarnation,
                 open.entry->shared.log.head.load(std::memory_order_acquire), 0, true});
 }
 

@@ -33,7 +33,7 @@ std::multimap<Key, OpenIndex> &open_indexes() noexcept {
 }
 
 bool still_valid(const OpenIndex &open) {
-    return in_use(*open.entry, open.generation) && open.index->is_current();
+    return in_use(*open.entry, open.incarnation) && open.index->is_current();
 }
 
 // The mark of others' clock is written only where it is not there: it is looked at for every row.
@@ -87,10 +87,10 @@ void close_longest_unused() {
         table.erase(longest);
 }
 
-base::Result<OpenIndex *> open_here(const IndexFile &file, IndexEntry *entry, uint64 generation) {
+base::Result<OpenIndex *> open_here(const IndexFile &file, IndexEntry *entry, uint64 incarnation) {
     OpenIndex open;
     open.entry = entry;
-    open.generation = generation;
+    open.incarnation = incarnation;
     open.locks = std::make_unique<EntryLocks>(*entry);
     auto index = store::Index::open(base::posix_file_system(), describe(*entry), entry->shared,
                                     open.locks->engine());
@@ -113,7 +113,7 @@ Opened try_open_here(const IndexFile &file, const Sight &found) {
     auto opened = base::guarded([&]() -> base::Result<OpenIndex *> {
         close_stale();
         close_longest_unused();
-        return open_here(file, found.entry, found.generation);
+        return open_here(file, found.entry, found.incarnation);
     });
     if (!opened.ok())
         return {nullptr, pending_error(opened.status()),
@@ -129,10 +129,10 @@ void close_stale_at_end(XactEvent event, void *) {
     static uint64 seen = 0;
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
         return;
-    const uint64 generation = registry()->last_generation.load(std::memory_order_relaxed);
-    if (generation == seen)
+    const uint64 incarnation = registry()->last_incarnation.load(std::memory_order_relaxed);
+    if (incarnation == seen)
         return;
-    seen = generation;
+    seen = incarnation;
     close_stale();
 }
 
@@ -160,7 +160,7 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
         CHECK_FOR_INTERRUPTS();
         // What failed because the index ceased to be ready in this moment has not failed. And by
         // now the entry may be another index's: then that is what was opened, and nobody finds it.
-        if (opened.stale || !in_use(*found.entry, found.generation))
+        if (opened.stale || !in_use(*found.entry, found.incarnation))
             continue;
         if (opened.error)
             raise_error(opened.error);

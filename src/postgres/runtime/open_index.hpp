@@ -16,7 +16,7 @@ namespace dvec::postgres {
 // stays valid until the next open_index(), and longer while it is pinned.
 struct OpenIndex {
     IndexEntry *entry = nullptr;
-    uint64 generation = 0;
+    uint64 incarnation = 0;
     int pins = 0;          // by scans in progress
     uint64 last_used = 0;  // a count of uses in this process
     std::unique_ptr<EntryLocks> locks;

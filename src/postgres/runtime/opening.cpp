@@ -29,7 +29,7 @@ Sight look_for(const IndexFile &file, IfBusy if_busy) {
         return {nullptr, 0, IndexState::closed, false};
     }
     entry->used_lately.store(1, std::memory_order_relaxed);
-    Sight found{entry, entry->generation.load(), entry->state.load(), false};
+    Sight found{entry, entry->incarnation.load(), entry->state.load(), false};
     if (found.state == IndexState::closed)
         entry->state.store(IndexState::opening);
     else if (found.state == IndexState::needs_repair)
@@ -138,7 +138,7 @@ Sight ready_entry(const IndexFile &file, IndexSource &source) {
             open_now(found.entry, source);
         } else if (found.repair_here) {
             ConditionVariableCancelSleep();
-            (void)source.repair(found.entry, found.generation);
+            (void)source.repair(found.entry, found.incarnation);
         } else {
             wake_worker();
             ConditionVariableTimedSleep(&found.entry->state_changed, look_again_ms,

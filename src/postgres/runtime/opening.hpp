@@ -9,7 +9,7 @@ namespace dvec::postgres {
 // How a process finds an index it wants to use.
 struct Sight {
     IndexEntry *entry;  // null: it has none, and there is none to be had at the moment
-    uint64 generation;
+    uint64 incarnation;
     // `closed`: it was, and is `opening` now; the caller has to open it.
     IndexState state;
     bool repair_here;  // needs_repair only: the caller has to repair it

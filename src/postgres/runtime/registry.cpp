@@ -152,7 +152,7 @@ IndexEntry *make_entry(const IndexFile &file) {
         entry.file = file;
         entry.state.store(IndexState::closed);
         reset_counters(&entry);
-        entry.generation.store(next_generation());
+        entry.incarnation.store(next_incarnation());
         if (i >= the_registry->used_end.load())
             the_registry->used_end.store(i + 1, std::memory_order_release);
         return &entry;
@@ -163,15 +163,15 @@ IndexEntry *make_entry(const IndexFile &file) {
 void free_entry(IndexEntry *entry) noexcept {
     entry->used = false;
     entry->state.store(IndexState::closed);
-    entry->generation.store(next_generation());
+    entry->incarnation.store(next_incarnation());
     ConditionVariableBroadcast(&entry->state_changed);
 }
 
-uint64 next_generation() noexcept { return the_registry->last_generation.fetch_add(1) + 1; }
+uint64 next_incarnation() noexcept { return the_registry->last_incarnation.fetch_add(1) + 1; }
 
-bool in_use(const IndexEntry &entry, uint64 generation) noexcept {
+bool in_use(const IndexEntry &entry, uint64 incarnation) noexcept {
     return entry.state.load(std::memory_order_acquire) == IndexState::ready &&
-           entry.generation.load(std::memory_order_acquire) == generation;
+           entry.incarnation.load(std::memory_order_acquire) == incarnation;
 }
 
 void forget_index(const IndexFile &file) {

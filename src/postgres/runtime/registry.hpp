@@ -74,8 +74,8 @@ struct IndexEntry {
     bool used;
     IndexFile file;
     // Never the same for two indexes or two openings of one: what a backend cached belongs to this
-    // entry only while the generation is the one it saw.
-    std::atomic<uint64> generation;
+    // entry only while the incarnation is the one it saw.
+    std::atomic<uint64> incarnation;
     std::atomic<IndexState> state;
     ConditionVariable state_changed;
     ConditionVariable progress;  // the worker linked or flushed something
@@ -125,7 +125,7 @@ struct Registry {
     SharedLock starts_lock;  // of the file of server starts
     uint64 server_start;     // see server_starts.hpp
     std::atomic<bool> recovery_end_noted;
-    std::atomic<uint64> last_generation;
+    std::atomic<uint64> last_incarnation;
     std::atomic<Latch *> worker_latch;  // null while no worker runs
     std::atomic<uint32> worker_sleeps;
     // 1: the log says that there was no process to repair an index, and there was none since.
@@ -162,9 +162,9 @@ IndexEntry *make_entry(const IndexFile &file);
 // Under Registry::lock, exclusively, and the entry's care_lock. Forgets an index.
 void free_entry(IndexEntry *entry) noexcept;
 // A number never given out before; under Registry::lock or by the one process that opens an index.
-uint64 next_generation() noexcept;
-// Whether the entry is ready and still the one that had this generation.
-bool in_use(const IndexEntry &entry, uint64 generation) noexcept;
+uint64 next_incarnation() noexcept;
+// Whether the entry is ready and still the one that had this incarnation.
+bool in_use(const IndexEntry &entry, uint64 incarnation) noexcept;
 // Forgets what is known of the index that was in `file`, if anything: it is gone. When this returns
 // the worker does not touch its files any more. Waits for the worker (SharedLock::lock).
 void forget_index(const IndexFile &file);

@@ -56,10 +56,10 @@ void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noex
     repair.progress.pages.store(0);
 }
 
-void request_repair(IndexEntry *entry, uint64 generation, Repair kind,
+void request_repair(IndexEntry *entry, uint64 incarnation, Repair kind,
                     const char *reason) noexcept {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    const bool mine = in_use(*entry, generation);
+    const bool mine = in_use(*entry, incarnation);
     if (mine) {
         note_needed_repair(entry, kind, reason);
         entry->opening.milliseconds = 0;
@@ -72,8 +72,8 @@ void request_repair(IndexEntry *entry, uint64 generation, Repair kind,
         tell_all(entry);
 }
 
-void give_up(IndexEntry *entry, uint64 generation) noexcept {
-    request_repair(entry, generation, Repair::rebuild, "its files could not be synced");
+void give_up(IndexEntry *entry, uint64 incarnation) noexcept {
+    request_repair(entry, incarnation, Repair::rebuild, "its files could not be synced");
 }
 
 bool must_repair_here(const IndexEntry &entry) noexcept {
@@ -82,9 +82,9 @@ bool must_repair_here(const IndexEntry &entry) noexcept {
                                       repair_patience_ms);
 }
 
-bool begin_repair(IndexEntry *entry, uint64 generation) noexcept {
+bool begin_repair(IndexEntry *entry, uint64 incarnation) noexcept {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    const bool mine = entry->used && entry->generation.load() == generation &&
+    const bool mine = entry->used && entry->incarnation.load() == incarnation &&
                       entry->state.load() == IndexState::needs_repair;
     if (mine) {
         entry->repair.progress.pages_done.store(0);
@@ -158,9 +158,9 @@ bool is_left_to_rebuild(const IndexFile &file) noexcept {
     return left;
 }
 
-void count_failed_attempt(IndexEntry *entry, uint64 generation) noexcept {
+void count_failed_attempt(IndexEntry *entry, uint64 incarnation) noexcept {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    const bool concerned = entry->used && entry->generation.load() == generation &&
+    const bool concerned = entry->used && entry->incarnation.load() == incarnation &&
                            entry->state.load() == IndexState::needs_repair;
     if (concerned)
         note_failure(&entry->repair);

@@ -18,15 +18,16 @@ namespace dvec::postgres {
 void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept;
 
 // An index that was ready turns out to need a repair: from now on nobody uses what is open of it
-// (in_use), and the planner avoids it. Does nothing when the entry has another generation already,
+// (in_use), and the planner avoids it. Does nothing when the entry has another incarnation already,
 // or is being repaired: then what was found is of files that are looked at anyway. `reason` is the
 // tail of a sentence and is copied.
-void request_repair(IndexEntry *entry, uint64 generation, Repair kind, const char *reason) noexcept;
+void request_repair(IndexEntry *entry, uint64 incarnation, Repair kind,
+                    const char *reason) noexcept;
 
 // The kernel drops what it could not write, so after a failed sync trying again would only hide the
 // loss. Nobody uses these files any more; they are rebuilt from the table. Does nothing when the
-// entry has got another generation, that is, other files, already.
-void give_up(IndexEntry *entry, uint64 generation) noexcept;
+// entry has got another incarnation, that is, other files, already.
+void give_up(IndexEntry *entry, uint64 incarnation) noexcept;
 
 // Whether the entry, which the caller has found in needs_repair, is to be repaired by the process
 // that needs it: its files are reachable by this session only (temporary), there is no worker, an
@@ -36,8 +37,8 @@ bool must_repair_here(const IndexEntry &entry) noexcept;
 inline constexpr long repair_patience_ms = 5000;
 
 // needs_repair -> repairing. Returns whether the repair is now the caller's, who goes on under a
-// new generation.
-bool begin_repair(IndexEntry *entry, uint64 generation) noexcept;
+// new incarnation.
+bool begin_repair(IndexEntry *entry, uint64 incarnation) noexcept;
 
 // What a repair has read and changed.
 struct RepairResult {
@@ -74,6 +75,6 @@ Unrepaired leave_to_rebuild(const IndexFile &file) noexcept;
 bool is_left_to_rebuild(const IndexFile &file) noexcept;
 
 // Counts an attempt that did not even begin, so that those who wait for it do it themselves.
-void count_failed_attempt(IndexEntry *entry, uint64 generation) noexcept;
+void count_failed_attempt(IndexEntry *entry, uint64 incarnation) noexcept;
 
 }  // namespace dvec::postgres

@@ -38,7 +38,7 @@ void make_removals_durable(OpenIndex *open) {
     open->entry->care_lock.lock();
     PendingError error;
     // If the index is in other hands by now, these end with a checkpoint too.
-    if (in_use(*open->entry, open->generation))
+    if (in_use(*open->entry, open->incarnation))
         error = pending_error(take_checkpoint(open->entry, store::CheckpointKind::running));
     open->entry->care_lock.unlock();
     if (error)

@@ -56,7 +56,7 @@ constexpr long let_others_ms = 1;
 
 struct Ward {
     IndexEntry *entry = nullptr;
-    uint64 generation = 0;
+    uint64 incarnation = 0;
     std::unique_ptr<EntryLocks> locks;
     std::unique_ptr<store::Maintainer> maintainer;
     std::unique_ptr<store::Compactor> compactor;  // while one is under way
@@ -74,17 +74,17 @@ std::vector<Ward> &wards() noexcept {
     return *list;
 }
 
-// By entry, the generation of its latest ward: there may be thousands.
-uint64 &generation_in_care(const IndexEntry &entry) {
-    static auto *generations =
+// By entry, the incarnation of its latest ward: there may be thousands.
+uint64 &maintained_incarnation(const IndexEntry &entry) {
+    static auto *incarnations =
         new std::vector<uint64>(static_cast<std::size_t>(registry()->capacity));
-    return (*generations)[static_cast<std::size_t>(&entry - registry()->entries)];
+    return (*incarnations)[static_cast<std::size_t>(&entry - registry()->entries)];
 }
 
 // Whether an index is ready that has no ward yet.
 bool is_new(const IndexEntry &entry) {
-    const uint64 generation = entry.generation.load(std::memory_order_acquire);
-    return in_use(entry, generation) && generation_in_care(entry) != generation;
+    const uint64 incarnation = entry.incarnation.load(std::memory_order_acquire);
+    return in_use(entry, incarnation) && maintained_incarnation(entry) != incarnation;
 }
 
 // Milliseconds from now until `since` + `interval`, at least 0.
@@ -92,25 +92,25 @@ long until(TimestampTz since, long interval, TimestampTz now) {
     return std::max(0L, interval - TimestampDifferenceMilliseconds(since, now));
 }
 
-void take_in(IndexEntry *entry, uint64 generation, TimestampTz now) {
+void take_in(IndexEntry *entry, uint64 incarnation, TimestampTz now) {
     Ward ward;
     ward.entry = entry;
-    ward.generation = generation;
+    ward.incarnation = incarnation;
     ward.locks = std::make_unique<EntryLocks>(*entry);
     ward.last_flush = ward.last_checkpoint = ward.last_link = now;
     store::end_compaction(entry->shared);
     wards().push_back(std::move(ward));
-    generation_in_care(*entry) = generation;
+    maintained_incarnation(*entry) = incarnation;
 }
 
 void drop_wards_not_in_use() {
-    std::erase_if(wards(), [](const Ward &ward) { return !in_use(*ward.entry, ward.generation); });
+    std::erase_if(wards(), [](const Ward &ward) { return !in_use(*ward.entry, ward.incarnation); });
 }
 
 void take_in_new(TimestampTz now) {
     for (IndexEntry &entry : known_entries())
         if (is_new(entry))
-            take_in(&entry, entry.generation.load(), now);
+            take_in(&entry, entry.incarnation.load(), now);
 }
 
 enum class FailedSync : unsigned char { possible, impossible };
@@ -120,12 +120,12 @@ bool settle(Ward &ward, const base::Status &status, FailedSync failed_sync, Time
     if (status.ok())
         return true;
     // An index that was dropped or built anew meanwhile has taken its files with it.
-    if (status.code() == base::Code::interrupted || !in_use(*ward.entry, ward.generation))
+    if (status.code() == base::Code::interrupted || !in_use(*ward.entry, ward.incarnation))
         return false;
     report(WARNING, pending_error(status));
     ward.retry_at = TimestampTzPlusMilliseconds(now, retry_ms);
     if (failed_sync == FailedSync::possible && status.code() == base::Code::io_error)
-        give_up(ward.entry, ward.generation);
+        give_up(ward.entry, ward.incarnation);
     return false;
 }
 
@@ -225,7 +225,7 @@ bool scrub_some(Ward &ward, TimestampTz now) {
                                            " of file \"" + place.file + "\""}));
     ward.entry->damage.fetch_add(damaged.value().size());
     if (!damaged.value().empty()) {
-        request_repair(ward.entry, ward.generation, store::Repair::every_page,
+        request_repair(ward.entry, ward.incarnation, store::Repair::every_page,
                        "damaged nodes were found");
         return false;
     }
@@ -258,7 +258,7 @@ bool settle_compaction(Ward &ward, const base::Status &status, FailedSync failed
     ward.compactor.reset();
     ward.compact_at = TimestampTzPlusMilliseconds(now, compact_again_ms);
     if (status.code() == base::Code::corrupt)
-        request_repair(ward.entry, ward.generation, store::Repair::every_page,
+        request_repair(ward.entry, ward.incarnation, store::Repair::every_page,
                        "damaged nodes were found");
     return settle(ward, status, failed_sync, now);
 }
@@ -351,7 +351,7 @@ void keep_in_order(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
 bool marks_possible(Ward &ward) {
     if (ward.maintainer->has_possible_marks())
         return true;
-    request_repair(ward.entry, ward.generation, store::Repair::rebuild,
+    request_repair(ward.entry, ward.incarnation, store::Repair::rebuild,
                    "its watermarks are impossible");
     return false;
 }
@@ -360,11 +360,11 @@ bool marks_possible(Ward &ward) {
 bool work_in_pieces(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
     make_links_sound(ward, stop, now);
     bool more = link_some(ward, stop, now);
-    if (in_use(*ward.entry, ward.generation))
+    if (in_use(*ward.entry, ward.incarnation))
         keep_in_order(ward, stop, now);
-    if (in_use(*ward.entry, ward.generation) && scrub_some(ward, now))
+    if (in_use(*ward.entry, ward.incarnation) && scrub_some(ward, now))
         more = true;
-    if (in_use(*ward.entry, ward.generation) && compact_some(ward, stop, now))
+    if (in_use(*ward.entry, ward.incarnation) && compact_some(ward, stop, now))
         more = true;
     return more;
 }
@@ -376,7 +376,7 @@ long care_for(Ward &ward, const std::atomic<bool> &stop) {
         return let_others_ms;
     const Holding care(ward.entry->care_lock);
     const TimestampTz now = GetCurrentTimestamp();
-    if (!in_use(*ward.entry, ward.generation))
+    if (!in_use(*ward.entry, ward.incarnation))
         return 0;
     if (!ready_to_care(ward, now))
         return TimestampDifferenceMilliseconds(now, ward.retry_at) + 1;

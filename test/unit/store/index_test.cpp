@@ -98,7 +98,7 @@ TEST_F(StoreIndex, WhatAnotherObjectInsertedCanBeRemovedHere) {
 TEST_F(StoreIndex, WhatWasOpenedInAnotherLifeDoesNothing) {
     ASSERT_NO_FATAL_FAILURE(start(10));
     store_.insert(*index_, 10);
-    store_.state->life.store(7);
+    store_.state->incarnation.store(7);
     const auto head = store_.state->log.head.load();
     const auto vector = store_.vector(11);
     graph::Search search;

@@ -185,7 +185,7 @@ class StoreUnderTest {
 
     std::unique_ptr<graph::NodeStore> nodes() {
         auto opened = graph::NodeStore::open(
-            files, store::node_store_params(description, *description.kernel(), state->files),
+            files, store::node_store_params(description, *description.kernel(), state->generation),
             state->graph);
         EXPECT_TRUE(opened.ok()) << opened.status().message();
         return std::move(opened).value();
