@@ -19,7 +19,7 @@ namespace {
 // The worker may be in the middle of linking or syncing. It does not begin again, since the entry
 // is not ready. Sessions that are about to write find out when they do.
 void make_others_let_go(IndexEntry *entry) {
-    { const Holding care(entry->care_lock); }
+    { const Holding maintenance(entry->maintenance_lock); }
     end_incarnation(entry);
 }
 

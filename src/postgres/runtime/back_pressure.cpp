@@ -155,13 +155,13 @@ bool compaction_outrun(const OpenIndex &open) {
 // Nothing may be linked while a checkpoint is taken, so only when the worker has no hand on the
 // index. Returns whether that was so.
 bool checkpoint_in_its_place(OpenIndex *open) {
-    if (!open->entry->care_lock.try_lock())
+    if (!open->entry->maintenance_lock.try_lock())
         return false;
     PendingError error;
     // Another session may have been faster, or the index is in other hands now.
     if (in_use(*open->entry, open->incarnation) && log_too_long(*open))
         error = pending_error(take_checkpoint(open->entry, store::CheckpointKind::running));
-    open->entry->care_lock.unlock();
+    open->entry->maintenance_lock.unlock();
     if (!error)
         return true;
     if (error.sqlstate == ERRCODE_IO_ERROR)

@@ -4,8 +4,8 @@
 // What makes it safe to take an index away from those who have it open: under the entry's locks the
 // index gets a new incarnation, so that whatever they try to write from then on is refused as stale
 // before it is begun, and they open it again. Searches under way go on in the files, which stay.
-// The worker is kept out by care_lock. So nobody writes while the clean checkpoint is taken, and
-// what it says is true until somebody opens the index and leaves that state.
+// The worker is kept out by maintenance_lock. So nobody writes while the clean checkpoint is taken,
+// and what it says is true until somebody opens the index and leaves that state.
 #include "postgres/runtime/entry_eviction.hpp"
 
 #include <algorithm>
@@ -90,7 +90,7 @@ void forget(IndexEntry *entry) {
     free_entry(entry);
 }
 
-// Under care_lock.
+// Under maintenance_lock.
 bool let_go_of_ready(const Victim &victim) {
     if (!claim(victim))
         return false;
@@ -131,10 +131,10 @@ bool let_go_of(const Victim &victim) {
     if (victim.entry->state.load() != IndexState::ready)
         return let_go_of_unready(victim);
     // The worker is at work on it, so it does not rest.
-    if (!victim.entry->care_lock.try_lock())
+    if (!victim.entry->maintenance_lock.try_lock())
         return false;
     const bool gone = let_go_of_ready(victim);
-    victim.entry->care_lock.unlock();
+    victim.entry->maintenance_lock.unlock();
     return gone;
 }
 

@@ -46,7 +46,7 @@ void make_registry(Registry *table) {
     for (int i = 0; i < table->capacity; ++i) {
         table->entries[i].append_lock.init(tranche_id);
         table->entries[i].grow_lock.init(tranche_id);
-        table->entries[i].care_lock.init(tranche_id);
+        table->entries[i].maintenance_lock.init(tranche_id);
         table->entries[i].sync_lock.init(tranche_id);
         ConditionVariableInit(&table->entries[i].state_changed);
         ConditionVariableInit(&table->entries[i].progress);
@@ -178,7 +178,7 @@ void forget_index(const IndexFile &file) {
     IndexEntry *entry = entry_of(file);
     if (entry == nullptr)
         return;
-    const Holding care(entry->care_lock);
+    const Holding maintenance(entry->maintenance_lock);
     LWLockAcquire(&the_registry->lock, LW_EXCLUSIVE);
     if (find_entry(file) == entry)
         free_entry(entry);
@@ -189,7 +189,7 @@ bool forget_idle_index(const IndexFile &file) noexcept {
     IndexEntry *entry = entry_of(file);
     if (entry == nullptr)
         return true;
-    if (!entry->care_lock.try_lock())
+    if (!entry->maintenance_lock.try_lock())
         return false;
     LWLockAcquire(&the_registry->lock, LW_EXCLUSIVE);
     const bool same = find_entry(file) == entry;
@@ -198,7 +198,7 @@ bool forget_idle_index(const IndexFile &file) noexcept {
     if (same && idle)
         free_entry(entry);
     LWLockRelease(&the_registry->lock);
-    entry->care_lock.unlock();
+    entry->maintenance_lock.unlock();
     return !same || idle;
 }
 

@@ -83,7 +83,7 @@ struct IndexEntry {
     SharedLock grow_lock;
     // Held by the worker while it works on the index's files, and by whoever replaces them or gives
     // the entry to another index. Taken before Registry::lock.
-    SharedLock care_lock;
+    SharedLock maintenance_lock;
     // Held by whoever syncs the log, and while `shared` is made anew. No lock is taken under it but
     // Registry::lock.
     SharedLock sync_lock;
@@ -159,7 +159,7 @@ std::span<IndexEntry> known_entries() noexcept;
 IndexEntry *find_entry(const IndexFile &file) noexcept;
 // Under Registry::lock, exclusively. A new, closed entry; null when the table is full.
 IndexEntry *make_entry(const IndexFile &file);
-// Under Registry::lock, exclusively, and the entry's care_lock. Forgets an index.
+// Under Registry::lock, exclusively, and the entry's maintenance_lock. Forgets an index.
 void free_entry(IndexEntry *entry) noexcept;
 // A number never given out before; under Registry::lock or by the one process that opens an index.
 uint64 next_incarnation() noexcept;

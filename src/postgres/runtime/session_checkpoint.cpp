@@ -35,12 +35,12 @@ void make_removals_durable(OpenIndex *open) {
     sync_log(*open);
     if (open->entry->shared.unlogged_removals.load() == 0)
         return;
-    open->entry->care_lock.lock();
+    open->entry->maintenance_lock.lock();
     PendingError error;
     // If the index is in other hands by now, these end with a checkpoint too.
     if (in_use(*open->entry, open->incarnation))
         error = pending_error(take_checkpoint(open->entry, store::CheckpointKind::running));
-    open->entry->care_lock.unlock();
+    open->entry->maintenance_lock.unlock();
     if (error)
         raise_error(error);
 }

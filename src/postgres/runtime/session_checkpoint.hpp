@@ -7,7 +7,7 @@
 
 namespace dvec::postgres {
 
-// Nothing may be linked meanwhile, so the caller holds the entry's care_lock.
+// Nothing may be linked meanwhile, so the caller holds the entry's maintenance_lock.
 base::Status take_checkpoint(IndexEntry *entry, store::CheckpointKind kind) noexcept;
 
 // Counts a checkpoint, of whomever, where views find it.

@@ -1,5 +1,6 @@
-// Each index in use has a Ward here while it is ready: the engine's Maintainer for it, and when
-// what is due. A ward is dropped as soon as the registry says that its index is another or gone.
+// Each index has a MaintainedIndex here while it is ready: the engine's Maintainer for it, and when
+// what is due. It is dropped as soon as the registry says that the entry is another index's, or
+// free.
 #include "postgres/worker/index_maintenance.hpp"
 
 #include <algorithm>
@@ -54,7 +55,7 @@ constexpr long look_again_ms = 2;
 // When somebody else wants to work on an index, until its next turn.
 constexpr long let_others_ms = 1;
 
-struct Ward {
+struct MaintainedIndex {
     IndexEntry *entry = nullptr;
     uint64 incarnation = 0;
     std::unique_ptr<EntryLocks> locks;
@@ -69,19 +70,19 @@ struct Ward {
     TimestampTz compact_at = 0;
 };
 
-std::vector<Ward> &wards() noexcept {
-    static base::NeverDestroyed<std::vector<Ward>> list;
+std::vector<MaintainedIndex> &maintained_indexes() noexcept {
+    static base::NeverDestroyed<std::vector<MaintainedIndex>> list;
     return *list;
 }
 
-// By entry, the incarnation of its latest ward: there may be thousands.
+// By entry, the incarnation that was last added here: there may be thousands.
 uint64 &maintained_incarnation(const IndexEntry &entry) {
     static auto *incarnations =
         new std::vector<uint64>(static_cast<std::size_t>(registry()->capacity));
     return (*incarnations)[static_cast<std::size_t>(&entry - registry()->entries)];
 }
 
-// Whether an index is ready that has no ward yet.
+// Whether the entry is that of an index which is ready and not maintained yet.
 bool is_new(const IndexEntry &entry) {
     const uint64 incarnation = entry.incarnation.load(std::memory_order_acquire);
     return in_use(entry, incarnation) && maintained_incarnation(entry) != incarnation;
@@ -92,79 +93,83 @@ long until(TimestampTz since, long interval, TimestampTz now) {
     return std::max(0L, interval - TimestampDifferenceMilliseconds(since, now));
 }
 
-void take_in(IndexEntry *entry, uint64 incarnation, TimestampTz now) {
-    Ward ward;
-    ward.entry = entry;
-    ward.incarnation = incarnation;
-    ward.locks = std::make_unique<EntryLocks>(*entry);
-    ward.last_flush = ward.last_checkpoint = ward.last_link = now;
+void add_index(IndexEntry *entry, uint64 incarnation, TimestampTz now) {
+    MaintainedIndex index;
+    index.entry = entry;
+    index.incarnation = incarnation;
+    index.locks = std::make_unique<EntryLocks>(*entry);
+    index.last_flush = index.last_checkpoint = index.last_link = now;
     store::end_compaction(entry->shared);
-    wards().push_back(std::move(ward));
+    maintained_indexes().push_back(std::move(index));
     maintained_incarnation(*entry) = incarnation;
 }
 
-void drop_wards_not_in_use() {
-    std::erase_if(wards(), [](const Ward &ward) { return !in_use(*ward.entry, ward.incarnation); });
+void drop_indexes_not_in_use() {
+    std::erase_if(maintained_indexes(), [](const MaintainedIndex &index) {
+        return !in_use(*index.entry, index.incarnation);
+    });
 }
 
-void take_in_new(TimestampTz now) {
+void add_new_indexes(TimestampTz now) {
     for (IndexEntry &entry : known_entries())
         if (is_new(entry))
-            take_in(&entry, entry.incarnation.load(), now);
+            add_index(&entry, entry.incarnation.load(), now);
 }
 
 enum class FailedSync : unsigned char { possible, impossible };
 
 // Reports a failure; returns whether there was none.
-bool settle(Ward &ward, const base::Status &status, FailedSync failed_sync, TimestampTz now) {
+bool settle(MaintainedIndex &index, const base::Status &status, FailedSync failed_sync,
+            TimestampTz now) {
     if (status.ok())
         return true;
     // An index that was dropped or built anew meanwhile has taken its files with it.
-    if (status.code() == base::Code::interrupted || !in_use(*ward.entry, ward.incarnation))
+    if (status.code() == base::Code::interrupted || !in_use(*index.entry, index.incarnation))
         return false;
     report(WARNING, pending_error(status));
-    ward.retry_at = TimestampTzPlusMilliseconds(now, retry_ms);
+    index.retry_at = TimestampTzPlusMilliseconds(now, retry_ms);
     if (failed_sync == FailedSync::possible && status.code() == base::Code::io_error)
-        give_up(ward.entry, ward.incarnation);
+        give_up(index.entry, index.incarnation);
     return false;
 }
 
-base::Status open_files(Ward &ward) {
-    auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*ward.entry),
-                                              ward.entry->shared, ward.locks->engine(),
+base::Status open_files(MaintainedIndex &index) {
+    auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*index.entry),
+                                              index.entry->shared, index.locks->engine(),
                                               static_cast<unsigned>(settings::link_threads));
     if (!maintainer.ok())
         return std::move(maintainer).status();
-    ward.maintainer = std::move(maintainer).value();
+    index.maintainer = std::move(maintainer).value();
     return {};
 }
 
-// Whether the ward's index is open and may be worked on.
-bool ready_to_care(Ward &ward, TimestampTz now) {
-    if (ward.retry_at > now)
+// Whether its files are open, now at least, and may be worked on.
+bool ready_to_maintain(MaintainedIndex &index, TimestampTz now) {
+    if (index.retry_at > now)
         return false;
-    return ward.maintainer || settle(ward, open_files(ward), FailedSync::impossible, now);
+    return index.maintainer || settle(index, open_files(index), FailedSync::impossible, now);
 }
 
-void flush_when_due(Ward &ward, TimestampTz now) {
-    const uint64 unsynced = ward.maintainer->unsynced_log_bytes();
+void flush_when_due(MaintainedIndex &index, TimestampTz now) {
+    const uint64 unsynced = index.maintainer->unsynced_log_bytes();
     if (unsynced == 0) {
-        ward.last_flush = now;
+        index.last_flush = now;
         return;
     }
     if (unsynced < static_cast<uint64>(settings::log_flush_threshold_kb) * 1024 &&
-        until(ward.last_flush, settings::log_flush_interval_ms, now) > 0)
+        until(index.last_flush, settings::log_flush_interval_ms, now) > 0)
         return;
-    if (settle(ward, ward.maintainer->sync_log(), FailedSync::possible, now))
-        ConditionVariableBroadcast(&ward.entry->progress);
-    ward.last_flush = now;
+    if (settle(index, index.maintainer->sync_log(), FailedSync::possible, now))
+        ConditionVariableBroadcast(&index.entry->progress);
+    index.last_flush = now;
 }
 
 // As long as rows come, but not in the time for linking. A segment that could not be made has lost
 // nothing.
-void make_room_ahead(Ward &ward, TimestampTz now) {
-    if (ward.maintainer->unsynced_log_bytes() > 0 && (ward.waits || !ward.maintainer->has_tail()))
-        (void)settle(ward, ward.maintainer->make_room_ahead(), FailedSync::impossible, now);
+void make_room_ahead(MaintainedIndex &index, TimestampTz now) {
+    if (index.maintainer->unsynced_log_bytes() > 0 &&
+        (index.waits || !index.maintainer->has_tail()))
+        (void)settle(index, index.maintainer->make_room_ahead(), FailedSync::impossible, now);
 }
 
 // After a crash the nodes linked since the checkpoint are linked anew, and the links of the others
@@ -174,74 +179,74 @@ uint32 most_relinking(const store::SharedState &state) {
     return state.checkpoint_linked.load() / 8 + 20000;
 }
 
-bool checkpoint_due(const Ward &ward, TimestampTz now) {
-    const uint64 replay = ward.maintainer->replay_bytes();
-    const uint32 relink = ward.maintainer->relink_nodes();
-    if (ward.entry->checkpoints_wanted.load() > 0)
+bool checkpoint_due(const MaintainedIndex &index, TimestampTz now) {
+    const uint64 replay = index.maintainer->replay_bytes();
+    const uint32 relink = index.maintainer->relink_nodes();
+    if (index.entry->checkpoints_wanted.load() > 0)
         return true;
-    if (replay == 0 && relink == 0 && !ward.maintainer->has_large_log())
+    if (replay == 0 && relink == 0 && !index.maintainer->has_large_log())
         return false;
     return replay >= settings::checkpoint_bytes() ||
-           relink >= most_relinking(ward.maintainer->state()) ||
-           until(ward.last_checkpoint, settings::checkpoint_timeout_s * 1000L, now) == 0;
+           relink >= most_relinking(index.maintainer->state()) ||
+           until(index.last_checkpoint, settings::checkpoint_timeout_s * 1000L, now) == 0;
 }
 
-void note_checkpoint(Ward &ward, TimestampTz now) {
-    ward.last_checkpoint = now;
-    if (ward.entry->checkpoints_wanted.load() > 0)
-        ward.entry->checkpoints_wanted.fetch_sub(1);
-    note_checkpoint(ward.entry, now);
-    ConditionVariableBroadcast(&ward.entry->progress);
+void note_checkpoint(MaintainedIndex &index, TimestampTz now) {
+    index.last_checkpoint = now;
+    if (index.entry->checkpoints_wanted.load() > 0)
+        index.entry->checkpoints_wanted.fetch_sub(1);
+    note_checkpoint(index.entry, now);
+    ConditionVariableBroadcast(&index.entry->progress);
 }
 
 // Before a checkpoint begins, one that a session takes included. Never backwards: a build or a
-// repair may know better than the horizon, which begins at 0.
-void carry_horizon(Ward &ward) {
-    std::atomic<uint64> &reconcile_lsn = ward.entry->shared.reconcile_lsn;
+// repair may know better than safe_reconcile_lsn, which begins at 0.
+void carry_reconcile_lsn(MaintainedIndex &index) {
+    std::atomic<uint64> &reconcile_lsn = index.entry->shared.reconcile_lsn;
     reconcile_lsn.store(std::max<uint64>(reconcile_lsn.load(), safe_reconcile_lsn()));
 }
 
-void checkpoint(Ward &ward, store::CheckpointKind kind, TimestampTz now) {
+void checkpoint(MaintainedIndex &index, store::CheckpointKind kind, TimestampTz now) {
     ServerWalFlusher wal;
-    ward.last_checkpoint = now;
-    if (!settle(ward, ward.maintainer->checkpoint(wal, kind), FailedSync::possible, now))
+    index.last_checkpoint = now;
+    if (!settle(index, index.maintainer->checkpoint(wal, kind), FailedSync::possible, now))
         return;
-    note_checkpoint(ward, now);
+    note_checkpoint(index, now);
 }
 
 // ---- What an unclean start leaves to do ------------------------------------------------------
 
 // Returns whether there is more to verify.
-bool scrub_some(Ward &ward, TimestampTz now) {
-    if (!ward.maintainer->has_to_scrub())
+bool scrub_some(MaintainedIndex &index, TimestampTz now) {
+    if (!index.maintainer->has_to_scrub())
         return false;
-    auto damaged = ward.maintainer->scrub(scrubs_per_turn);
+    auto damaged = index.maintainer->scrub(scrubs_per_turn);
     if (!damaged.ok())
-        return settle(ward, damaged.status(), FailedSync::impossible, now);
+        return settle(index, damaged.status(), FailedSync::impossible, now);
     for (const store::Maintainer::Damaged &place : damaged.value())
         report(WARNING, pending_error({base::Code::corrupt,
                                        "node " + std::to_string(place.node) +
                                            " is damaged at offset " + std::to_string(place.offset) +
                                            " of file \"" + place.file + "\""}));
-    ward.entry->damage.fetch_add(damaged.value().size());
+    index.entry->damage.fetch_add(damaged.value().size());
     if (!damaged.value().empty()) {
-        request_repair(ward.entry, ward.incarnation, store::Repair::every_page,
+        request_repair(index.entry, index.incarnation, store::Repair::every_page,
                        "damaged nodes were found");
         return false;
     }
-    return ward.maintainer->has_to_scrub();
+    return index.maintainer->has_to_scrub();
 }
 
-void make_links_sound(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
-    (void)settle(ward, ward.maintainer->make_links_sound(stop), FailedSync::impossible, now);
+void make_links_sound(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
+    (void)settle(index, index.maintainer->make_links_sound(stop), FailedSync::impossible, now);
 }
 
 // ---- Compaction ------------------------------------------------------------------------------
 
-bool worth_compacting(const Ward &ward, TimestampTz now) {
-    if (settings::compact_threshold == 0 || ward.compact_at > now)
+bool worth_compacting(const MaintainedIndex &index, TimestampTz now) {
+    if (settings::compact_threshold == 0 || index.compact_at > now)
         return false;
-    const graph::SharedState &graph = ward.entry->shared.graph;
+    const graph::SharedState &graph = index.entry->shared.graph;
     const uint64 deleted = graph.deleted.load();
     return deleted >= least_compacted &&
            deleted * 100 >=
@@ -249,190 +254,193 @@ bool worth_compacting(const Ward &ward, TimestampTz now) {
 }
 
 // Ends the attempt, with or without success.
-bool settle_compaction(Ward &ward, const base::Status &status, FailedSync failed_sync,
+bool settle_compaction(MaintainedIndex &index, const base::Status &status, FailedSync failed_sync,
                        TimestampTz now) {
     if (status.ok())
         return true;
     if (status.code() == base::Code::interrupted)
         return false;
-    ward.compactor.reset();
-    ward.compact_at = TimestampTzPlusMilliseconds(now, compact_again_ms);
+    index.compactor.reset();
+    index.compact_at = TimestampTzPlusMilliseconds(now, compact_again_ms);
     if (status.code() == base::Code::corrupt)
-        request_repair(ward.entry, ward.incarnation, store::Repair::every_page,
+        request_repair(index.entry, index.incarnation, store::Repair::every_page,
                        "damaged nodes were found");
-    return settle(ward, status, failed_sync, now);
+    return settle(index, status, failed_sync, now);
 }
 
-void begin_compaction(Ward &ward, TimestampTz now) {
-    auto compactor = store::Compactor::begin(base::posix_file_system(), describe(*ward.entry),
-                                             ward.entry->shared, ward.locks->engine(),
+void begin_compaction(MaintainedIndex &index, TimestampTz now) {
+    auto compactor = store::Compactor::begin(base::posix_file_system(), describe(*index.entry),
+                                             index.entry->shared, index.locks->engine(),
                                              static_cast<unsigned>(settings::link_threads));
     if (!compactor.ok())
-        (void)settle_compaction(ward, compactor.status(), FailedSync::impossible, now);
+        (void)settle_compaction(index, compactor.status(), FailedSync::impossible, now);
     else
-        ward.compactor = std::move(compactor).value();
+        index.compactor = std::move(compactor).value();
 }
 
-void finish_compaction(Ward &ward, TimestampTz now) {
+void finish_compaction(MaintainedIndex &index, TimestampTz now) {
     ServerWalFlusher wal;
-    IndexEntry *entry = ward.entry;
-    const base::Status status = ward.compactor->finish(wal, [&ward, entry] {
-        entry->rebuilt_nodes.store(ward.compactor->copied_below(entry->rebuilt_nodes.load()));
+    IndexEntry *entry = index.entry;
+    const base::Status status = index.compactor->finish(wal, [&index, entry] {
+        entry->rebuilt_nodes.store(index.compactor->copied_below(entry->rebuilt_nodes.load()));
     });
-    if (!settle_compaction(ward, status, FailedSync::possible, now))
+    if (!settle_compaction(index, status, FailedSync::possible, now))
         return;
-    ward.compactor.reset();
+    index.compactor.reset();
     // It has the former files.
-    ward.maintainer.reset();
+    index.maintainer.reset();
     entry->compactions.fetch_add(1);
-    note_checkpoint(ward, now);
+    note_checkpoint(index, now);
 }
 
 // Does a piece of the work, if there is any. Returns whether there is more.
-bool compact_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
-    if (!ward.compactor) {
-        if (!worth_compacting(ward, now))
+bool compact_some(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
+    if (!index.compactor) {
+        if (!worth_compacting(index, now))
             return false;
-        begin_compaction(ward, now);
-        return ward.compactor != nullptr;
+        begin_compaction(index, now);
+        return index.compactor != nullptr;
     }
     for (uint32 done = 0; done < nodes_per_turn; done += nodes_per_piece) {
-        auto nearly_done = ward.compactor->step(nodes_per_piece, stop);
-        ConditionVariableBroadcast(&ward.entry->progress);
+        auto nearly_done = index.compactor->step(nodes_per_piece, stop);
+        ConditionVariableBroadcast(&index.entry->progress);
         if (!nearly_done.ok())
-            return settle_compaction(ward, nearly_done.status(), FailedSync::impossible, now);
+            return settle_compaction(index, nearly_done.status(), FailedSync::impossible, now);
         if (nearly_done.value()) {
-            finish_compaction(ward, now);
+            finish_compaction(index, now);
             break;
         }
     }
     return true;
 }
 
-bool tail_can_wait(Ward &ward, TimestampTz now) {
-    const uint64 tail = ward.maintainer->tail_bytes();
-    const uint64 limit = tail_limit(*ward.entry, now);
-    if (ward.compactor && tail < limit / tail_share_while_compacting)
+bool tail_can_wait(MaintainedIndex &index, TimestampTz now) {
+    const uint64 tail = index.maintainer->tail_bytes();
+    const uint64 limit = tail_limit(*index.entry, now);
+    if (index.compactor && tail < limit / tail_share_while_compacting)
         return true;
-    return ward.burst.should_wait({now, ward.entry->shared.graph.allocated.load(), tail, limit});
+    return index.burst.should_wait({now, index.entry->shared.graph.allocated.load(), tail, limit});
 }
 
 // Links a piece of the tail. Returns whether there is more to do at once.
-bool link_some(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
-    ward.waits = false;
-    if (!ward.maintainer->has_tail()) {
-        if (until(ward.last_link, relax_after_ms, now) == 0)
-            ward.maintainer->relax();
+bool link_some(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
+    index.waits = false;
+    if (!index.maintainer->has_tail()) {
+        if (until(index.last_link, relax_after_ms, now) == 0)
+            index.maintainer->relax();
         return false;
     }
-    ward.last_link = now;
-    ward.waits = tail_can_wait(ward, now);
-    if (ward.waits)
+    index.last_link = now;
+    index.waits = tail_can_wait(index, now);
+    if (index.waits)
         return false;
-    const uint32 limit = ward.compactor ? nodes_beside_compaction : nodes_per_turn;
-    if (!settle(ward, ward.maintainer->link(limit, stop), FailedSync::impossible, now))
+    const uint32 limit = index.compactor ? nodes_beside_compaction : nodes_per_turn;
+    if (!settle(index, index.maintainer->link(limit, stop), FailedSync::impossible, now))
         return false;
-    ConditionVariableBroadcast(&ward.entry->progress);
-    return ward.maintainer->has_tail();
+    ConditionVariableBroadcast(&index.entry->progress);
+    return index.maintainer->has_tail();
 }
 
 // Makes sure that links lead to every node, and that chains of twins lead to live ones, when it is
 // time for that.
-void keep_in_order(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
+void keep_in_order(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
     using Rest = store::Maintainer::Rest;
-    const Rest rest = until(ward.last_link, relax_after_ms, now) == 0 ? Rest::lasting : Rest::brief;
-    if (ward.maintainer->has_to_tidy())
-        (void)settle(ward, ward.maintainer->tidy(stop), FailedSync::impossible, now);
-    if (ward.maintainer->has_to_connect(rest))
-        (void)settle(ward, ward.maintainer->connect(stop), FailedSync::impossible, now);
+    const Rest rest =
+        until(index.last_link, relax_after_ms, now) == 0 ? Rest::lasting : Rest::brief;
+    if (index.maintainer->has_to_tidy())
+        (void)settle(index, index.maintainer->tidy(stop), FailedSync::impossible, now);
+    if (index.maintainer->has_to_connect(rest))
+        (void)settle(index, index.maintainer->connect(stop), FailedSync::impossible, now);
 }
 
 // What others have written into an index's shared state cannot be put right, only be made anew.
-bool marks_possible(Ward &ward) {
-    if (ward.maintainer->has_possible_marks())
+bool marks_possible(MaintainedIndex &index) {
+    if (index.maintainer->has_possible_marks())
         return true;
-    request_repair(ward.entry, ward.incarnation, store::Repair::rebuild,
+    request_repair(index.entry, index.incarnation, store::Repair::rebuild,
                    "its watermarks are impossible");
     return false;
 }
 
 // Each kind of work gets its turn. Returns whether there is more.
-bool work_in_pieces(Ward &ward, const std::atomic<bool> &stop, TimestampTz now) {
-    make_links_sound(ward, stop, now);
-    bool more = link_some(ward, stop, now);
-    if (in_use(*ward.entry, ward.incarnation))
-        keep_in_order(ward, stop, now);
-    if (in_use(*ward.entry, ward.incarnation) && scrub_some(ward, now))
+bool work_in_pieces(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
+    make_links_sound(index, stop, now);
+    bool more = link_some(index, stop, now);
+    if (in_use(*index.entry, index.incarnation))
+        keep_in_order(index, stop, now);
+    if (in_use(*index.entry, index.incarnation) && scrub_some(index, now))
         more = true;
-    if (in_use(*ward.entry, ward.incarnation) && compact_some(ward, stop, now))
+    if (in_use(*index.entry, index.incarnation) && compact_some(index, stop, now))
         more = true;
     return more;
 }
 
-// Cares for one index; returns the milliseconds until it needs care again.
-long care_for(Ward &ward, const std::atomic<bool> &stop) {
+// Gives one index its turn; returns the milliseconds until it needs the next.
+long maintain(MaintainedIndex &index, const std::atomic<bool> &stop) {
     // Those who wait would not get it in the moment between two turns.
-    if (ward.entry->care_lock.is_wanted())
+    if (index.entry->maintenance_lock.is_wanted())
         return let_others_ms;
-    const Holding care(ward.entry->care_lock);
+    const Holding maintenance(index.entry->maintenance_lock);
     const TimestampTz now = GetCurrentTimestamp();
-    if (!in_use(*ward.entry, ward.incarnation))
+    if (!in_use(*index.entry, index.incarnation))
         return 0;
-    if (!ready_to_care(ward, now))
-        return TimestampDifferenceMilliseconds(now, ward.retry_at) + 1;
-    if (!marks_possible(ward))
+    if (!ready_to_maintain(index, now))
+        return TimestampDifferenceMilliseconds(now, index.retry_at) + 1;
+    if (!marks_possible(index))
         return 0;
-    flush_when_due(ward, now);
-    make_room_ahead(ward, now);
-    carry_horizon(ward);
-    if (checkpoint_due(ward, now))
-        checkpoint(ward, store::CheckpointKind::running, now);
-    if (!stop.load() && work_in_pieces(ward, stop, now))
+    flush_when_due(index, now);
+    make_room_ahead(index, now);
+    carry_reconcile_lsn(index);
+    if (checkpoint_due(index, now))
+        checkpoint(index, store::CheckpointKind::running, now);
+    if (!stop.load() && work_in_pieces(index, stop, now))
         return 0;
-    if (!ward.maintainer)
+    if (!index.maintainer)
         return 0;
-    if (ward.waits)
+    if (index.waits)
         return look_again_ms;
-    return ward.maintainer->unsynced_log_bytes() > 0
-               ? until(ward.last_flush, settings::log_flush_interval_ms, now) + 1
+    return index.maintainer->unsynced_log_bytes() > 0
+               ? until(index.last_flush, settings::log_flush_interval_ms, now) + 1
                : longest_sleep_ms;
 }
 
 }  // namespace
 
-long care_for_all(const std::atomic<bool> &stop) {
+long maintain_all(const std::atomic<bool> &stop) {
     // Asked for in every round, so that a value is there when a checkpoint is due.
     (void)safe_reconcile_lsn();
     keep_entries_free();
-    drop_wards_not_in_use();
-    take_in_new(GetCurrentTimestamp());
+    drop_indexes_not_in_use();
+    add_new_indexes(GetCurrentTimestamp());
     long sleep = longest_sleep_ms;
-    for (Ward &ward : wards())
-        sleep = std::min(sleep, care_for(ward, stop));
+    for (MaintainedIndex &index : maintained_indexes())
+        sleep = std::min(sleep, maintain(index, stop));
     return sleep;
 }
 
-bool caretaker_has_urgent_work() {
+bool maintenance_is_urgent() {
     const auto entries = known_entries();
     if (std::any_of(entries.begin(), entries.end(), is_new))
         return true;
     const TimestampTz now = GetCurrentTimestamp();
-    return std::any_of(wards().begin(), wards().end(), [now](const Ward &ward) {
-        return ward.retry_at <= now && (!ward.maintainer || ward.maintainer->has_tail());
-    });
+    return std::any_of(maintained_indexes().begin(), maintained_indexes().end(),
+                       [now](const MaintainedIndex &index) {
+                           return index.retry_at <= now &&
+                                  (!index.maintainer || index.maintainer->has_tail());
+                       });
 }
 
-void let_go_of_all() noexcept { wards().clear(); }
+void close_maintained_indexes() noexcept { maintained_indexes().clear(); }
 
-void close_all_clean() {
-    drop_wards_not_in_use();
+void checkpoint_all_clean() {
+    drop_indexes_not_in_use();
     const TimestampTz now = GetCurrentTimestamp();
-    take_in_new(now);
-    for (Ward &ward : wards())
-        if (ward.entry->shared.clean.load() == 0 && ready_to_care(ward, now) &&
-            marks_possible(ward)) {
-            carry_horizon(ward);
-            checkpoint(ward, store::CheckpointKind::clean, now);
+    add_new_indexes(now);
+    for (MaintainedIndex &index : maintained_indexes())
+        if (index.entry->shared.clean.load() == 0 && ready_to_maintain(index, now) &&
+            marks_possible(index)) {
+            carry_reconcile_lsn(index);
+            checkpoint(index, store::CheckpointKind::clean, now);
         }
 }
 

@@ -6,18 +6,18 @@
 
 namespace dvec::postgres {
 
-// Closes the files of all indexes, at the end of this process's care for them.
-void let_go_of_all() noexcept;
+// Closes the files of all indexes: this process maintains them no longer.
+void close_maintained_indexes() noexcept;
 
 // One round over all indexes. Returns how many milliseconds nothing more needs to be done, 0 when
 // there is work at once. Linking stops early when `stop` becomes true. Failures are reported to the
 // server's log and the index concerned is left alone for a while.
-long care_for_all(const std::atomic<bool> &stop);
+long maintain_all(const std::atomic<bool> &stop);
 
 // Whether a session waits for linking or flushing, or soon will.
-bool caretaker_has_urgent_work();
+bool maintenance_is_urgent();
 
 // Checkpoints every index as clean. Nobody may be using one any more.
-void close_all_clean();
+void checkpoint_all_clean();
 
 }  // namespace dvec::postgres

@@ -54,7 +54,7 @@ XLogRecPtr safe_reconcile_lsn() {
     static TimestampTz last_look = 0;
 
     const TimestampTz now = GetCurrentTimestamp();
-    // A clock that was set back must not stop the horizon.
+    // A clock that was set back must not stop S.
     if (now >= last_look && !TimestampDifferenceExceeds(last_look, now, look_interval_ms))
         return safe;
     last_look = now;

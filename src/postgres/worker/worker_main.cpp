@@ -55,7 +55,7 @@ void announce() {
 // Who comes while the worker sleeps no longer than this need not wake it.
 constexpr long longest_nap_ms = 2;
 
-// Sleeps until somebody has something to do, or until the next deadline of the caretaker.
+// Sleeps until somebody has something to do, or until the next deadline of the maintenance.
 void wait_for_work(long milliseconds) {
     Registry *table = registry();
     if (milliseconds <= longest_nap_ms) {
@@ -67,7 +67,7 @@ void wait_for_work(long milliseconds) {
     table->worker_sleeps.store(1);
     // A session that added a row before it could see that we sleep has not woken us.
     const bool repair_waits = !shutdown_requested.load() && repair_is_due();
-    if (!repair_waits && !caretaker_has_urgent_work())
+    if (!repair_waits && !maintenance_is_urgent())
         WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
                   PG_WAIT_EXTENSION);
     table->worker_sleeps.store(0);
@@ -127,7 +127,7 @@ void yield_to_sessions() {
 // files themselves and do not wait for linking.
 [[noreturn]] void become_repairer(const OwnRepair &own) {
     withdraw(0, Datum{0});
-    let_go_of_all();
+    close_maintained_indexes();
     pqsignal(SIGTERM, die);
     repair_all_in_database(own);
     proc_exit(1);
@@ -143,7 +143,7 @@ void run() {
     while (!shutdown_requested.load() || (server_stops() && registry()->users.load() > 0)) {
         MemoryContextReset(round_context);
         reload_settings();
-        long until_next = care_for_all(shutdown_requested);
+        long until_next = maintain_all(shutdown_requested);
         if (!shutdown_requested.load()) {
             OwnRepair own;
             until_next = std::min(until_next, launch_repairs(&own));
@@ -158,7 +158,7 @@ void run() {
             ProcessProcSignalBarrier();
     }
     if (server_stops())
-        close_all_clean();
+        checkpoint_all_clean();
 }
 
 }  // namespace

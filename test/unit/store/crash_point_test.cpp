@@ -187,7 +187,7 @@ class CrashPoints : public testing::TestWithParam<Shape> {
             step();
             // What was stored through mappings since is a state of its own.
             crash_point();
-            advance_horizon();
+            advance_s();
         }
         close();
         files_.observe(nullptr);
@@ -318,7 +318,7 @@ class CrashPoints : public testing::TestWithParam<Shape> {
         compactor_.reset();
         index_.reset();
         maintainer_.reset();
-        horizon_.reset();
+        next_s_.reset();
         running_.clear();
     }
 
@@ -441,18 +441,18 @@ class CrashPoints : public testing::TestWithParam<Shape> {
     }
 
     // S may become what the end of WAL was when every transaction that was running then has ended.
-    void advance_horizon() {
-        if (!horizon_) {
-            horizon_ = Horizon{world_.heap.wal_head, running_};
+    void advance_s() {
+        if (!next_s_) {
+            next_s_ = NextS{world_.heap.wal_head, running_};
             return;
         }
-        std::erase_if(horizon_->running, [this](std::uint64_t place) {
+        std::erase_if(next_s_->running, [this](std::uint64_t place) {
             return std::find(running_.begin(), running_.end(), place) == running_.end();
         });
-        if (!horizon_->running.empty())
+        if (!next_s_->running.empty())
             return;
-        world_.store.state->reconcile_lsn.store(horizon_->lsn);
-        horizon_.reset();
+        world_.store.state->reconcile_lsn.store(next_s_->lsn);
+        next_s_.reset();
     }
 
     void shut_down() {
@@ -478,7 +478,7 @@ class CrashPoints : public testing::TestWithParam<Shape> {
         running_.clear();
     }
 
-    struct Horizon {
+    struct NextS {
         std::uint64_t lsn;
         std::vector<std::uint64_t> running;
     };
@@ -490,7 +490,7 @@ class CrashPoints : public testing::TestWithParam<Shape> {
     std::unique_ptr<store::Maintainer> maintainer_;
     std::unique_ptr<store::Compactor> compactor_;
     std::vector<std::uint64_t> running_;
-    std::optional<Horizon> horizon_;
+    std::optional<NextS> next_s_;
     std::function<void()> examination_;
     bool built_ = false;
     std::uint64_t points_ = 0;
