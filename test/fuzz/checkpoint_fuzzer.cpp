@@ -181,7 +181,7 @@ const Template &folder() {
 
 std::uint64_t boot() {
     MemoryFileSystem files;
-    return store::current_boot(files);
+    return store::current_boot_id(files);
 }
 
 void complete(CheckpointRecord &record, std::uint8_t flags) {
@@ -267,7 +267,7 @@ void repair(Life &life) {
 void live_on(Life &life) {
     auto maintainer = life.maintainer();
     const std::atomic<bool> stop{false};
-    require(maintainer->make_links_sound(stop).ok());
+    require(maintainer->sanitize_links(stop).ok());
     for (int turn = 0; maintainer->has_tail(); ++turn) {
         require(turn < 100);
         require(maintainer->link(16, stop).ok());

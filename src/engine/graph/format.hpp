@@ -111,8 +111,8 @@ static_assert(sizeof(FileHeader) == 32);
 // In the header page of `nodes`, at linking_progress_offset: how far linking has come, as the
 // linker last published it. While the page cache lives this outlives the processes, whose shared
 // memory says the same; so what was linked before a crash of the server need not be linked again.
-// Believed only where every stored byte can be (store/trust.hpp) and the checksum fits: a crash in
-// the midst of writing it leaves what the checkpoint says.
+// Believed only where every stored byte can be (store/survival.hpp) and the checksum fits: a crash
+// in the midst of writing it leaves what the checkpoint says.
 struct LinkingProgress {
     std::uint64_t entry_point;  // EntryPoint::pack
     std::uint32_t linked;

@@ -12,7 +12,7 @@
 #include "engine/graph/shared_state.hpp"
 #include "engine/log/format.hpp"
 #include "engine/store/description.hpp"
-#include "engine/store/place.hpp"
+#include "engine/store/boot_id.hpp"
 #include "engine/store/repair.hpp"
 
 namespace dvec::store {

@@ -68,7 +68,7 @@ CheckpointRecord describe_in_record(const Description &description) {
 void note_place(base::FileSystem &file_system, const graph::NodeStore &nodes,
                 CheckpointRecord *record) {
     const base::FileIdentity &identity = nodes.file_identity();
-    record->boot = current_boot(file_system);
+    record->boot = current_boot_id(file_system);
     record->mount = identity.mount;
     record->nodes_device = identity.device;
     record->nodes_inode = identity.inode;
@@ -138,7 +138,7 @@ Status leave_clean_state_locked(base::FileSystem &file_system, const Description
         auto here = file.value().identity();
         if (!here.ok())
             return std::move(here).status();
-        record.value().boot = current_boot(file_system);
+        record.value().boot = current_boot_id(file_system);
         record.value().mount = here.value().mount;
         record.value().nodes_device = here.value().device;
         DVEC_TRY(file.value().write(record.value()));

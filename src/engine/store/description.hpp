@@ -13,7 +13,7 @@ namespace dvec::store {
 // Whose sidecar a folder is. When it is another index's (of a copied database, of a file number
 // that is used again), its contents are of no use. When it is this index's on another cluster
 // (pg_upgrade keeps all but the system identifier), they have to be compared with the table
-// (trust.hpp).
+// (survival.hpp).
 struct Owner {
     std::uint64_t identity = 0;  // random, made by CREATE INDEX, never 0
     std::uint64_t system = 0;    // the cluster's system identifier

@@ -15,7 +15,7 @@
 
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/payload.hpp"
-#include "engine/store/room.hpp"
+#include "engine/store/preallocation.hpp"
 
 namespace dvec::store {
 
@@ -143,8 +143,9 @@ Status Index::make_room(std::size_t log_bytes) {
             return Status(Code::limit_exceeded, "index has reached its maximum of " +
                                                     std::to_string(graph::max_nodes) + " entries");
         DVEC_TRY(nodes_->reserve_slots(1));
-        const Room room = room_ahead(nodes_->layout(), state_, description_.segment_bytes);
-        DVEC_TRY(log_->prepare(log_bytes, std::max(2 * room.log_bytes, log::Writer::least_ahead)));
+        const Preallocation ahead =
+            preallocation_for(nodes_->layout(), state_, description_.segment_bytes);
+        DVEC_TRY(log_->prepare(log_bytes, std::max(2 * ahead.log_bytes, log::Writer::least_ahead)));
     }
     return refresh_nodes();
 }

@@ -8,7 +8,7 @@
 #include "engine/graph/sanitize.hpp"
 #include "engine/graph/twins.hpp"
 #include "engine/store/index.hpp"
-#include "engine/store/room.hpp"
+#include "engine/store/preallocation.hpp"
 
 namespace dvec::store {
 
@@ -64,7 +64,7 @@ Status Maintainer::need_linker(const std::atomic<bool> &stop) {
     if (linker.status().code() == base::Code::corrupt) {
         // The entry point's links are damaged. What a linker cannot use can be made so.
         state_.links_unsound.store(1);
-        DVEC_TRY(make_links_sound(stop));
+        DVEC_TRY(sanitize_links(stop));
         linker = graph::Linker::create(*nodes_, linker_params(description_, kernel_, threads_));
     }
     if (!linker.ok())
@@ -94,12 +94,13 @@ Status Maintainer::allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes) 
     return log_->prepare(log_bytes, std::max(2 * log_bytes, log::Writer::least_ahead));
 }
 
-Status Maintainer::make_room_ahead() {
+Status Maintainer::preallocate() {
     return base::guarded([&]() -> Status {
-        const Room room = room_ahead(nodes_->layout(), state_, description_.segment_bytes);
+        const Preallocation ahead =
+            preallocation_for(nodes_->layout(), state_, description_.segment_bytes);
         const auto slots = static_cast<std::uint32_t>(
-            std::max<std::uint64_t>(1, room.slot_bytes / nodes_->layout().stride));
-        Status space = allocate_ahead(slots, room.log_bytes);
+            std::max<std::uint64_t>(1, ahead.slot_bytes / nodes_->layout().stride));
+        Status space = allocate_ahead(slots, ahead.log_bytes);
         if (space.code() != base::Code::no_space && space.code() != base::Code::limit_exceeded)
             DVEC_TRY(std::move(space));
         // Not with every row, but before the warm ones are used up.
@@ -118,7 +119,7 @@ Status Maintainer::link(std::uint32_t limit, const std::atomic<bool> &stop) {
         if (!has_tail())
             return {};
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
-        DVEC_TRY(make_links_sound(stop));
+        DVEC_TRY(sanitize_links(stop));
         DVEC_TRY(need_linker(stop));
         const std::uint32_t linked = state_.graph.linked.load();
         const std::uint32_t allocated = state_.graph.allocated.load(std::memory_order_acquire);
@@ -126,7 +127,7 @@ Status Maintainer::link(std::uint32_t limit, const std::atomic<bool> &stop) {
     });
 }
 
-Status Maintainer::make_links_sound(const std::atomic<bool> &stop) {
+Status Maintainer::sanitize_links(const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Status {
         if (state_.links_unsound.load() == 0)
             return {};
@@ -161,7 +162,7 @@ bool Maintainer::has_to_connect(Rest rest) const noexcept {
 Status Maintainer::connect(const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Status {
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
-        DVEC_TRY(make_links_sound(stop));
+        DVEC_TRY(sanitize_links(stop));
         DVEC_TRY(nodes_->refresh());
         const auto report =
             graph::connect_unreachable(*nodes_, reachability_params(description_, kernel_), stop);
@@ -184,7 +185,7 @@ bool Maintainer::has_to_tidy() const noexcept {
 Status Maintainer::tidy(const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Status {
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
-        DVEC_TRY(make_links_sound(stop));
+        DVEC_TRY(sanitize_links(stop));
         DVEC_TRY(nodes_->refresh());
         // Read first: what is removed meanwhile may be left.
         const std::uint32_t deleted = state_.graph.deleted.load();

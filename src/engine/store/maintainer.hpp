@@ -36,12 +36,12 @@ class Maintainer {
     // Makes disk space for the rows to come and has their slots in memory, so that no session has
     // to when it adds one. Does nothing while there is enough, and where there is no more space to
     // be had: that is for those to report who need it.
-    base::Status make_room_ahead();
+    base::Status preallocate();
 
     // Makes links sound that may hold anything (SharedState::links_unsound); does nothing when they
     // are not. link() does it first. A graph that lost too much by it is linked anew.
     // Code::interrupted when `stop` became true.
-    base::Status make_links_sound(const std::atomic<bool> &stop);
+    base::Status sanitize_links(const std::atomic<bool> &stop);
 
     // Whether so many nodes were linked since connect() that some may have been cut off by it: an
     // eighth of the graph while there is a tail, little when there is not, any when it has been

@@ -1,5 +1,5 @@
-// Recovery believes as little as it can (trust.hpp says how little). What the log says is applied
-// in any case: its records carry checksums and are bound to their place and their index.
+// Recovery believes as little as it can (survival.hpp says how little). What the log says is
+// applied in any case: its records carry checksums and are bound to their place and their index.
 #include "engine/store/recovery.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/index.hpp"
 #include "engine/store/payload.hpp"
-#include "engine/store/trust.hpp"
+#include "engine/store/survival.hpp"
 
 namespace dvec::store {
 
@@ -101,16 +101,16 @@ class Recovery {
         checkpoint_ = record.value();
         DVEC_TRY(check_record(checkpoint_, description_));
         DVEC_TRY(open_nodes());
-        auto judgement =
-            judge(file_system_, *nodes_, {checkpoint_, description_.owner.system}, history_);
-        if (!judgement.ok())
-            return std::move(judgement).status();
-        trust_ = judgement.value().trust;
+        auto survival =
+            survival_of(file_system_, *nodes_, {checkpoint_, description_.owner.system}, history_);
+        if (!survival.ok())
+            return std::move(survival).status();
+        survived_ = survival.value().survived;
         need(checkpoint_.repair, "an earlier repair was not completed");
-        if (trust_ == Trust::contents)
-            need(Repair::every_page, judgement.value().reason);
-        if (trust_ == Trust::disk)
-            need(Repair::changed_pages, judgement.value().reason);
+        if (survived_ == Survived::checksummed)
+            need(Repair::every_page, survival.value().reason);
+        if (survived_ == Survived::synced)
+            need(Repair::changed_pages, survival.value().reason);
         find_surviving_end();
         restore_state();
         return replay_log();
@@ -155,8 +155,8 @@ class Recovery {
         state_.generation.store(checkpoint_.generation);
         state_.reconcile_lsn.store(checkpoint_.reconcile_lsn);
         // After any crash: what made processes die may be a byte in a link.
-        state_.links_unsound.store(checkpoint_.links_unsound != 0 || trust_ != Trust::clean);
-        state_.connected.store(trust_ == Trust::clean ? checkpoint_.connected : 0);
+        state_.links_unsound.store(checkpoint_.links_unsound != 0 || survived_ != Survived::clean);
+        state_.connected.store(survived_ == Survived::clean ? checkpoint_.connected : 0);
         state_.graph.allocated.store(checkpoint_.nodes);
         state_.graph.deleted.store(checkpoint_.deleted);
         restore_progress();
@@ -168,7 +168,7 @@ class Recovery {
         progress.entry_point = checkpoint_.entry_point;
         progress.linked = checkpoint_.linked;
         progress.upper_allocated = checkpoint_.upper_blocks;
-        if (trust_ == Trust::page_cache && checkpoint_.links_unsound == 0)
+        if (survived_ == Survived::written && checkpoint_.links_unsound == 0)
             if (const auto noted = nodes_->noted_progress(); noted && possible(*noted))
                 progress = *noted;
         state_.graph.upper_allocated.store(progress.upper_allocated);
@@ -190,13 +190,13 @@ class Recovery {
             return std::move(replayed).status();
         log::ReplayReport &replay = replayed.value();
         DVEC_TRY(note_damage(geometry, replay));
-        if (trust_ == Trust::clean && replay.records > 0)
+        if (survived_ == Survived::clean && replay.records > 0)
             need(Repair::every_page, "its log goes on behind a clean shutdown");
 
         auto writer = log::Writer::open(file_system_, geometry, state_.log, locks_.sync);
         if (!writer.ok())
             return std::move(writer).status();
-        if (trust_ == Trust::clean && repair_ == Repair::none) {
+        if (survived_ == Survived::clean && repair_ == Repair::none) {
             report_.start = Start::clean;
             return open_clean(*writer.value(), replay);
         }
@@ -236,7 +236,7 @@ class Recovery {
         report_.records = replay.records;
         report_.damage = std::move(replay.damage);
         // On another boot an unfinished end is what a power loss leaves.
-        if (replay.broken_tail && trust_ != Trust::disk)
+        if (replay.broken_tail && survived_ != Survived::synced)
             report_.damage.push_back(*replay.broken_tail);
         DVEC_TRY(find_missing_segment(geometry));
         if (!report_.damage.empty())
@@ -247,7 +247,7 @@ class Recovery {
     // The segment that a checkpoint of an index in use leads to is there (Maintainer::checkpoint,
     // Index::ready_to_write); to the reader a missing one is the regular end of a log.
     Status find_missing_segment(const log::Geometry &geometry) {
-        if (trust_ != Trust::page_cache || geometry.offset_of(checkpoint_.log_position) != 0)
+        if (survived_ != Survived::written || geometry.offset_of(checkpoint_.log_position) != 0)
             return {};
         const std::string path =
             geometry.segment_path(geometry.segment_of(checkpoint_.log_position));
@@ -275,7 +275,7 @@ class Recovery {
         }
         max_lsn_ = std::max(max_lsn_, record.lsn);
         if (record.node >= nodes_->mapped_slots()) {
-            if (trust_ != Trust::disk)
+            if (survived_ != Survived::synced)
                 return contradiction("its log names a node beyond its files");
             // The growth of a file that was not synced since is lost with the power.
             DVEC_TRY(nodes_->reserve_slots(record.node + 1 - state_.graph.allocated.load()));
@@ -286,7 +286,7 @@ class Recovery {
 
     // Files of several moments may contradict each other; a repair of every page sets that right.
     Status contradiction(const char *reason) const {
-        return trust_ == Trust::contents ? Status() : Status(Code::corrupt, reason);
+        return survived_ == Survived::checksummed ? Status() : Status(Code::corrupt, reason);
     }
 
     Status apply_insert(const log::Record &record) {
@@ -310,9 +310,9 @@ class Recovery {
 
     void note_survivor(NodeId id) {
         const std::size_t index = id - checkpoint_.nodes;
-        if (survived_.size() <= index)
-            survived_.resize(index + 1, false);
-        survived_[index] = true;
+        if (has_record_.size() <= index)
+            has_record_.resize(index + 1, false);
+        has_record_[index] = true;
         state_.graph.allocated.store(std::max(state_.graph.allocated.load(), id + 1));
     }
 
@@ -321,11 +321,11 @@ class Recovery {
     void settle_lost_ids() {
         if (const NodeId linked = state_.graph.linked.load();
             linked > state_.graph.allocated.load()) {
-            survived_.resize(linked - checkpoint_.nodes, false);
+            has_record_.resize(linked - checkpoint_.nodes, false);
             state_.graph.allocated.store(linked);
         }
-        for (std::size_t index = 0; index < survived_.size(); ++index) {
-            if (survived_[index])
+        for (std::size_t index = 0; index < has_record_.size(); ++index) {
+            if (has_record_[index])
                 continue;
             nodes_->mark_hole(checkpoint_.nodes + static_cast<NodeId>(index));
             ++report_.holes;
@@ -379,13 +379,13 @@ class Recovery {
     Locks locks_;
     const WalHistory &history_;
     std::uint64_t surviving_end_ = WalHistory::nothing_lost;
-    Trust trust_ = Trust::contents;
+    Survived survived_ = Survived::checksummed;
     Repair repair_ = Repair::none;
 
     StartReport report_;
     CheckpointRecord checkpoint_;
     std::unique_ptr<graph::NodeStore> nodes_;
-    std::vector<bool> survived_;  // by id, from checkpoint_.nodes on
+    std::vector<bool> has_record_;  // by id, from checkpoint_.nodes on
     std::uint32_t removed_ = 0;
     std::uint64_t max_lsn_ = 0;
 };

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/store/file_check.hpp"
 #include "engine/store/tid_map.hpp"
-#include "engine/store/verifier.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/relation/item_pointer.hpp"
@@ -104,7 +104,7 @@ void check_files(Check *check, Relation index) {
         const bool current = value_or_raise([&]() -> base::Result<bool> {
             return base::guarded([&]() -> base::Result<bool> {
                 store::Index &files = *check->open->index;
-                base::Status status = store::verify(
+                base::Status status = store::check_files(
                     files, {[check](const store::Finding &finding) { check->add(finding); },
                             interruption_pending});
                 auto end = files.refresh();

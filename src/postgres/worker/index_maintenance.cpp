@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "engine/base/never_destroyed.hpp"
-#include "engine/store/burst.hpp"
 #include "engine/store/compactor.hpp"
+#include "engine/store/link_delay.hpp"
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/runtime/back_pressure.hpp"
@@ -61,7 +61,7 @@ struct MaintainedIndex {
     std::unique_ptr<EntryLocks> locks;
     std::unique_ptr<store::Maintainer> maintainer;
     std::unique_ptr<store::Compactor> compactor;  // while one is under way
-    store::Burst burst;
+    store::LinkDelay delay;
     bool waits = false;  // with linking, for the end of a burst or a compaction
     TimestampTz last_flush = 0;
     TimestampTz last_checkpoint = 0;
@@ -166,10 +166,10 @@ void flush_when_due(MaintainedIndex &index, TimestampTz now) {
 
 // As long as rows come, but not in the time for linking. A segment that could not be made has lost
 // nothing.
-void make_room_ahead(MaintainedIndex &index, TimestampTz now) {
+void preallocate(MaintainedIndex &index, TimestampTz now) {
     if (index.maintainer->unsynced_log_bytes() > 0 &&
         (index.waits || !index.maintainer->has_tail()))
-        (void)settle(index, index.maintainer->make_room_ahead(), FailedSync::impossible, now);
+        (void)settle(index, index.maintainer->preallocate(), FailedSync::impossible, now);
 }
 
 // After a crash the nodes linked since the checkpoint are linked anew, and the links of the others
@@ -237,8 +237,8 @@ bool scrub_some(MaintainedIndex &index, TimestampTz now) {
     return index.maintainer->has_to_scrub();
 }
 
-void make_links_sound(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
-    (void)settle(index, index.maintainer->make_links_sound(stop), FailedSync::impossible, now);
+void sanitize_links(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
+    (void)settle(index, index.maintainer->sanitize_links(stop), FailedSync::impossible, now);
 }
 
 // ---- Compaction ------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ bool tail_can_wait(MaintainedIndex &index, TimestampTz now) {
     const uint64 limit = tail_limit(*index.entry, now);
     if (index.compactor && tail < limit / tail_share_while_compacting)
         return true;
-    return index.burst.should_wait({now, index.entry->shared.graph.allocated.load(), tail, limit});
+    return index.delay.should_wait({now, index.entry->shared.graph.allocated.load(), tail, limit});
 }
 
 // Links a piece of the tail. Returns whether there is more to do at once.
@@ -364,7 +364,7 @@ bool marks_possible(MaintainedIndex &index) {
 
 // Each kind of work gets its turn. Returns whether there is more.
 bool work_in_pieces(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
-    make_links_sound(index, stop, now);
+    sanitize_links(index, stop, now);
     bool more = link_some(index, stop, now);
     if (in_use(*index.entry, index.incarnation))
         keep_in_order(index, stop, now);
@@ -389,7 +389,7 @@ long maintain(MaintainedIndex &index, const std::atomic<bool> &stop) {
     if (!marks_possible(index))
         return 0;
     flush_when_due(index, now);
-    make_room_ahead(index, now);
+    preallocate(index, now);
     carry_reconcile_lsn(index);
     if (checkpoint_due(index, now))
         checkpoint(index, store::CheckpointKind::running, now);

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "../support/faulty_file_system.hpp"
-#include "engine/store/room.hpp"
+#include "engine/store/preallocation.hpp"
 #include "store_fixture.hpp"
 
 namespace dvec::test {
@@ -98,7 +98,7 @@ TEST_F(StoreMaintainer, AGraphWithoutLinksIsLinkedAnew) {
     for (graph::NodeId id = 0; id < 300; ++id)
         index_->nodes().slot(id)->link_count.store(0);
     store_.state->links_unsound.store(1);
-    const base::Status status = maintainer_->make_links_sound(stop_);
+    const base::Status status = maintainer_->sanitize_links(stop_);
     ASSERT_TRUE(status.ok()) << status.message();
     EXPECT_TRUE(maintainer_->has_tail());
     expect_rows(*index_, row_range(0, 300));
@@ -109,7 +109,7 @@ TEST_F(StoreMaintainer, AGraphWithoutLinksIsLinkedAnew) {
 TEST_F(StoreMaintainer, MakingLinksSoundCanBeStopped) {
     store_.state->links_unsound.store(1);
     const std::atomic<bool> stop{true};
-    EXPECT_EQ(maintainer_->make_links_sound(stop).code(), Code::interrupted);
+    EXPECT_EQ(maintainer_->sanitize_links(stop).code(), Code::interrupted);
     EXPECT_EQ(store_.state->links_unsound.load(), 1u);
 }
 
@@ -117,13 +117,13 @@ TEST_F(StoreMaintainer, MakingLinksSoundCanBeStopped) {
 
 TEST_F(StoreMaintainer, RoomAheadSparesSessionsTheWork) {
     store_.insert(*index_, 300);
-    ASSERT_TRUE(maintainer_->make_room_ahead().ok());
+    ASSERT_TRUE(maintainer_->preallocate().ok());
     const std::uint32_t capacity = store_.state->graph.capacity.load();
     EXPECT_GE((capacity - 301u) * std::size_t{index_->nodes().layout().stride}, 4096u);
     EXPECT_GE(store_.state->log.ready_end.load() - store_.state->log.head.load(),
               store_.description.segment_bytes / 2);
     const log::Position ready_end = store_.state->log.ready_end.load();
-    ASSERT_TRUE(maintainer_->make_room_ahead().ok());
+    ASSERT_TRUE(maintainer_->preallocate().ok());
     EXPECT_EQ(store_.state->graph.capacity.load(), capacity) << "there was enough";
     EXPECT_EQ(store_.state->log.ready_end.load(), ready_end);
     for (Row row = 301; row < capacity; ++row)
@@ -142,7 +142,7 @@ TEST_F(StoreMaintainer, RoomAheadIsInProportion) {
     const auto room = [&](std::uint64_t bytes, std::uint64_t new_log) {
         state.graph.allocated.store(static_cast<std::uint32_t>(bytes / layout.stride));
         state.log.head.store(new_log);
-        return store::room_ahead(layout, state, 4u << 20);
+        return store::preallocation_for(layout, state, 4u << 20);
     };
     EXPECT_LE(room(1000, 0).slot_bytes, 4096u);
     EXPECT_LE(room(1000, 0).log_bytes, 4096u);
@@ -186,7 +186,7 @@ TEST_F(StoreMaintainer, RoomAheadFollowsTheRows) {
     const std::uint64_t half = store_.description.segment_bytes / 2;
     for (Row row = 300; row < 3000; ++row) {
         store_.insert(*index_, row);
-        ASSERT_TRUE(maintainer_->make_room_ahead().ok());
+        ASSERT_TRUE(maintainer_->preallocate().ok());
         ASSERT_GE(store_.state->log.ready_end.load() - store_.state->log.head.load(), half);
         if (row % 100 == 0) {
             ASSERT_TRUE(maintainer_->link(100, stop_).ok());
@@ -208,13 +208,13 @@ TEST(StoreFullDiskAhead, IsNoConcernBeforeARowNeedsTheSpace) {
         store.insert(*index, row);
     files.plan().fail(Operation::allocate, 1, ENOSPC, Persistence::forever);
     files.plan().fail(Operation::write, 1, ENOSPC, Persistence::forever);
-    EXPECT_TRUE(maintainer->make_room_ahead().ok());
+    EXPECT_TRUE(maintainer->preallocate().ok());
     EXPECT_EQ(store.state->graph.capacity.load(), capacity);
     store.insert(*index, capacity - 2);
     files.plan().heal();
     files.plan().fail(Operation::allocate, 1, EIO);
-    EXPECT_EQ(maintainer->make_room_ahead().code(), Code::io_error);
-    EXPECT_TRUE(maintainer->make_room_ahead().ok());
+    EXPECT_EQ(maintainer->preallocate().code(), Code::io_error);
+    EXPECT_TRUE(maintainer->preallocate().ok());
     EXPECT_GT(store.state->graph.capacity.load(), capacity);
     expect_rows(*index, row_range(0, capacity - 1));
 }

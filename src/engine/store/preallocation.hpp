@@ -10,16 +10,16 @@
 
 namespace dvec::store {
 
-// Bytes of slots, and of log behind its head. When less is ready, room is made; and then for as
+// Bytes of slots, and of log behind its head. When less is ready, space is made; and then for as
 // much more, so that it is not made with every row.
-struct Room {
+struct Preallocation {
     std::uint64_t slot_bytes;
     std::uint64_t log_bytes;
 };
 
 // For an index in its present state.
-Room room_ahead(const graph::Layout &layout, const SharedState &state,
-                std::uint64_t segment_bytes) noexcept;
+Preallocation preallocation_for(const graph::Layout &layout, const SharedState &state,
+                                std::uint64_t segment_bytes) noexcept;
 
 // Whether what a log holds, or has ready, of `bytes` is so little beside the index that a
 // checkpoint need not go on in a segment of its own to get rid of it.

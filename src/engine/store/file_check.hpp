@@ -25,7 +25,7 @@ struct Finding {
     std::string problem;  // in words, to follow on the place
 };
 
-struct Verification {
+struct FileCheckCalls {
     std::function<void(const Finding &)> report;
     bool (*interrupted)() = nullptr;  // polled; Code::interrupted then
 };
@@ -34,6 +34,6 @@ struct Verification {
 // only when nothing is left to be linked, and to the last one when that was made sure since. Reads
 // all files once, the level-0 links three times. Memory: 9 bits per node. Code::stale when the
 // files were replaced during the check.
-base::Status verify(Index &index, const Verification &verification);
+base::Status check_files(Index &index, const FileCheckCalls &calls);
 
 }  // namespace dvec::store

@@ -1,23 +1,23 @@
 // When linking waits for the end of a burst of inserts, and when it does not.
-#include "engine/store/burst.hpp"
+#include "engine/store/link_delay.hpp"
 
 #include <gtest/gtest.h>
 
 namespace dvec::test {
 namespace {
 
-using store::Burst;
+using store::LinkDelay;
 
 constexpr std::int64_t millisecond = 1000;
 constexpr std::uint64_t limit = 16u << 20;
 constexpr std::uint64_t vector_bytes = 512;
 
 // An index into which rows come at a steady rate, looked at by one who links nothing.
-class BurstTest : public testing::Test {
+class LinkDelayTest : public testing::Test {
   protected:
     bool look() {
         const std::uint64_t tail = (allocated_ - linked_) * vector_bytes;
-        return burst_.should_wait({time_, allocated_, tail, limit});
+        return delay_.should_wait({time_, allocated_, tail, limit});
     }
     // Looks every two milliseconds; returns at how many of the looks linking should wait.
     int looks_that_wait(std::int64_t milliseconds, std::uint32_t rows_per_millisecond) {
@@ -34,45 +34,45 @@ class BurstTest : public testing::Test {
     }
     void link_all() { linked_ = allocated_; }
 
-    Burst burst_;
+    LinkDelay delay_;
     std::int64_t time_ = 800'000'000 * millisecond;
     std::uint32_t allocated_ = 10'000;
     std::uint32_t linked_ = 10'000;
 };
 
-TEST_F(BurstTest, NothingIsWaitedForWithoutRows) {
+TEST_F(LinkDelayTest, NothingIsWaitedForWithoutRows) {
     look();
     time_ += 60'000 * millisecond;
     EXPECT_EQ(looks_that_wait(100, 0), 0);
 }
 
-TEST_F(BurstTest, FirstRowsAfterAWhileAreGivenAMoment) {
+TEST_F(LinkDelayTest, FirstRowsAfterAWhileAreGivenAMoment) {
     look();
     time_ += 60'000 * millisecond;
     ++allocated_;
     EXPECT_TRUE(look());
-    time_ += Burst::patience;
+    time_ += LinkDelay::patience;
     EXPECT_FALSE(look());
     link_all();
     EXPECT_EQ(looks_that_wait(100, 0), 0);
 }
 
-TEST_F(BurstTest, IsWaitedForToItsEndAndNotMuchLonger) {
+TEST_F(LinkDelayTest, IsWaitedForToItsEndAndNotMuchLonger) {
     look();
     EXPECT_EQ(looks_that_wait(80, 100), 40);
-    EXPECT_LE(looks_that_wait(100, 0), Burst::window / (2 * millisecond) + 1);
+    EXPECT_LE(looks_that_wait(100, 0), LinkDelay::window / (2 * millisecond) + 1);
     EXPECT_FALSE(look());
 }
 
-TEST_F(BurstTest, ManyRowsAtOnceAfterASleepAreNoSignOfHaste) {
+TEST_F(LinkDelayTest, ManyRowsAtOnceAfterASleepAreNoSignOfHaste) {
     looks_that_wait(100, 0);
     pass(1'000, 1);
     look();
-    time_ += Burst::patience;
+    time_ += LinkDelay::patience;
     EXPECT_FALSE(look());
 }
 
-TEST_F(BurstTest, FewerIdsAfterACompactionAreNoRows) {
+TEST_F(LinkDelayTest, FewerIdsAfterACompactionAreNoRows) {
     look();
     allocated_ = linked_ = 100;
     time_ += 2 * millisecond;
@@ -80,7 +80,7 @@ TEST_F(BurstTest, FewerIdsAfterACompactionAreNoRows) {
     EXPECT_EQ(looks_that_wait(20, 100), 10);
 }
 
-TEST_F(BurstTest, SlowRowsAreLinkedAsTheyCome) {
+TEST_F(LinkDelayTest, SlowRowsAreLinkedAsTheyCome) {
     look();
     int waits = 0;
     for (int round = 0; round < 100; ++round) {
@@ -91,14 +91,14 @@ TEST_F(BurstTest, SlowRowsAreLinkedAsTheyCome) {
 }
 
 // Who links takes looks only now and then.
-TEST_F(BurstTest, AStreamIsNotWaitedForAgain) {
+TEST_F(LinkDelayTest, AStreamIsNotWaitedForAgain) {
     look();
     int waits = 0;
-    for (std::int64_t passed = 0; passed < 2 * Burst::longest; passed += 2 * millisecond) {
+    for (std::int64_t passed = 0; passed < 2 * LinkDelay::longest; passed += 2 * millisecond) {
         waits += looks_that_wait(2, 20);
         link_all();
     }
-    EXPECT_LE(waits, Burst::longest / (2 * millisecond) + 1);
+    EXPECT_LE(waits, LinkDelay::longest / (2 * millisecond) + 1);
     for (int turn = 0; turn < 100; ++turn) {
         pass(25, 20);
         EXPECT_FALSE(look());
@@ -111,12 +111,12 @@ TEST_F(BurstTest, AStreamIsNotWaitedForAgain) {
         EXPECT_FALSE(look());
     }
     // After a rest another burst may begin.
-    looks_that_wait(Burst::rest / millisecond + 10, 0);
+    looks_that_wait(LinkDelay::rest / millisecond + 10, 0);
     pass(2, 100);
     EXPECT_TRUE(look());
 }
 
-TEST_F(BurstTest, AClockThatIsSetBackStopsNobody) {
+TEST_F(LinkDelayTest, AClockThatIsSetBackStopsNobody) {
     look();
     EXPECT_EQ(looks_that_wait(20, 100), 10);
     time_ -= 3600'000 * millisecond;
@@ -124,9 +124,9 @@ TEST_F(BurstTest, AClockThatIsSetBackStopsNobody) {
     EXPECT_EQ(looks_that_wait(100, 0), 0);
 }
 
-TEST_F(BurstTest, ALongTailIsLinkedAtOnce) {
+TEST_F(LinkDelayTest, ALongTailIsLinkedAtOnce) {
     look();
-    const auto rows = static_cast<std::uint32_t>(limit / Burst::tail_share / vector_bytes);
+    const auto rows = static_cast<std::uint32_t>(limit / LinkDelay::tail_share / vector_bytes);
     pass(2, 1000);
     EXPECT_TRUE(look());
     allocated_ = linked_ + rows - 1;

@@ -17,7 +17,7 @@ using store::Start;
 
 enum class State : std::uint8_t { clean, in_use };
 
-class StorePlace : public testing::Test {
+class StoreSurvival : public testing::Test {
   protected:
     // An index with checkpointed, linked and (in use) merely logged rows; nobody has it open.
     void make(StoreUnderTest &store, State state) {
@@ -62,12 +62,12 @@ class StorePlace : public testing::Test {
     }
 };
 
-TEST_F(StorePlace, AMissingFolderIsRebuilt) {
+TEST_F(StoreSurvival, AMissingFolderIsRebuilt) {
     StoreUnderTest store;
     expect_rebuild(store);
 }
 
-TEST_F(StorePlace, ACopyIsRepairedAndTheOriginalIsNot) {
+TEST_F(StoreSurvival, ACopyIsRepairedAndTheOriginalIsNot) {
     for (const State state : {State::clean, State::in_use}) {
         StoreUnderTest store;
         ASSERT_NO_FATAL_FAILURE(make(store, state));
@@ -84,7 +84,7 @@ TEST_F(StorePlace, ACopyIsRepairedAndTheOriginalIsNot) {
 
 // A backup put back into the files it was taken from.
 // The file system gives the inode numbers of removed files to the next ones that are made.
-TEST_F(StorePlace, ACopyThatCameBackUnderTheOldNameIsRepaired) {
+TEST_F(StoreSurvival, ACopyThatCameBackUnderTheOldNameIsRepaired) {
     for (const State state : {State::clean, State::in_use}) {
         StoreUnderTest store;
         ASSERT_NO_FATAL_FAILURE(make(store, state));
@@ -96,7 +96,7 @@ TEST_F(StorePlace, ACopyThatCameBackUnderTheOldNameIsRepaired) {
     }
 }
 
-TEST_F(StorePlace, ACleanFolderThatWasOverwrittenInPlaceIsRepaired) {
+TEST_F(StoreSurvival, ACleanFolderThatWasOverwrittenInPlaceIsRepaired) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(make(store, State::clean));
     // The clock of the file system is coarse.
@@ -115,7 +115,7 @@ class Machine {
     CrashFileSystem files;
 };
 
-TEST_F(StorePlace, AnIndexInUseWhenTheMachineWentDownIsRepaired) {
+TEST_F(StoreSurvival, AnIndexInUseWhenTheMachineWentDownIsRepaired) {
     Machine machine;
     StoreUnderTest store(machine.files);
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
@@ -123,7 +123,7 @@ TEST_F(StorePlace, AnIndexInUseWhenTheMachineWentDownIsRepaired) {
     expect_repair(store, Repair::changed_pages);
 }
 
-TEST_F(StorePlace, ARepairThatWasNotCompletedIsNotForgotten) {
+TEST_F(StoreSurvival, ARepairThatWasNotCompletedIsNotForgotten) {
     Machine machine;
     StoreUnderTest store(machine.files);
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
@@ -133,7 +133,7 @@ TEST_F(StorePlace, ARepairThatWasNotCompletedIsNotForgotten) {
     expect_repair(store, Repair::changed_pages);
 }
 
-TEST_F(StorePlace, ACleanIndexIsBelievedOnAnyBoot) {
+TEST_F(StoreSurvival, ACleanIndexIsBelievedOnAnyBoot) {
     Machine machine;
     StoreUnderTest store(machine.files);
     ASSERT_NO_FATAL_FAILURE(make(store, State::clean));
@@ -144,7 +144,7 @@ TEST_F(StorePlace, ACleanIndexIsBelievedOnAnyBoot) {
 }
 
 // The flag that is taken away must not keep the name of the boot it was written on.
-TEST_F(StorePlace, AfterACleanStartOnAnotherBootACrashOfProcessesIsReplayed) {
+TEST_F(StoreSurvival, AfterACleanStartOnAnotherBootACrashOfProcessesIsReplayed) {
     Machine machine;
     StoreUnderTest store(machine.files);
     ASSERT_NO_FATAL_FAILURE(make(store, State::clean));
@@ -163,7 +163,7 @@ TEST_F(StorePlace, AfterACleanStartOnAnotherBootACrashOfProcessesIsReplayed) {
     expect_repair(store, Repair::changed_pages, 122);
 }
 
-TEST_F(StorePlace, WithoutABootIdAnIndexInUseIsRepaired) {
+TEST_F(StoreSurvival, WithoutABootIdAnIndexInUseIsRepaired) {
     Machine machine;
     StoreUnderTest store(machine.files);
     machine.lose_boot_id();
@@ -174,7 +174,7 @@ TEST_F(StorePlace, WithoutABootIdAnIndexInUseIsRepaired) {
 }
 
 // A snapshot of the device, or a volume that was away: the very files on the same boot.
-TEST_F(StorePlace, AnIndexInUseOnAnotherMountIsRepaired) {
+TEST_F(StoreSurvival, AnIndexInUseOnAnotherMountIsRepaired) {
     Machine machine;
     StoreUnderTest store(machine.files);
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
@@ -184,7 +184,7 @@ TEST_F(StorePlace, AnIndexInUseOnAnotherMountIsRepaired) {
     expect_repair(store, Repair::changed_pages);
 }
 
-TEST_F(StorePlace, ACleanIndexIsBelievedOnAnyMount) {
+TEST_F(StoreSurvival, ACleanIndexIsBelievedOnAnyMount) {
     Machine machine;
     StoreUnderTest store(machine.files);
     ASSERT_NO_FATAL_FAILURE(make(store, State::clean));
@@ -204,7 +204,7 @@ TEST_F(StorePlace, ACleanIndexIsBelievedOnAnyMount) {
     expect_repair(store, Repair::changed_pages, 122);
 }
 
-TEST_F(StorePlace, WithoutMountNumbersOnlyAProcessThatStayedIsBelieved) {
+TEST_F(StoreSurvival, WithoutMountNumbersOnlyAProcessThatStayedIsBelieved) {
     for (const bool held : {true, false}) {
         Machine machine;
         machine.files.set_mount(0);
@@ -217,7 +217,7 @@ TEST_F(StorePlace, WithoutMountNumbersOnlyAProcessThatStayedIsBelieved) {
     }
 }
 
-TEST_F(StorePlace, AProcessThatStayedIsBelievedOnAnyMountOfTheDevice) {
+TEST_F(StoreSurvival, AProcessThatStayedIsBelievedOnAnyMountOfTheDevice) {
     Machine machine;
     StoreUnderTest store(machine.files);
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
@@ -226,7 +226,7 @@ TEST_F(StorePlace, AProcessThatStayedIsBelievedOnAnyMountOfTheDevice) {
     expect_all(store, Start::replayed);
 }
 
-TEST_F(StorePlace, AnotherOwnerOrShapeIsRebuilt) {
+TEST_F(StoreSurvival, AnotherOwnerOrShapeIsRebuilt) {
     for (const State state : {State::clean, State::in_use}) {
         StoreUnderTest store;
         ASSERT_NO_FATAL_FAILURE(make(store, state));
@@ -255,7 +255,7 @@ TEST_F(StorePlace, AnotherOwnerOrShapeIsRebuilt) {
 }
 
 // As after pg_upgrade: not even the very files, left clean, are believed.
-TEST_F(StorePlace, AFolderOfAnotherClusterIsComparedWithTheTable) {
+TEST_F(StoreSurvival, AFolderOfAnotherClusterIsComparedWithTheTable) {
     for (const State state : {State::clean, State::in_use}) {
         StoreUnderTest store;
         ASSERT_NO_FATAL_FAILURE(make(store, state));
@@ -264,7 +264,7 @@ TEST_F(StorePlace, AFolderOfAnotherClusterIsComparedWithTheTable) {
     }
 }
 
-TEST_F(StorePlace, AnyMissingFileIsNoticed) {
+TEST_F(StoreSurvival, AnyMissingFileIsNoticed) {
     // Neither the log of a clean index nor segments before the checkpoint are needed.
     for (const char *name : {"nodes.1", "upper.1", "checkpoint"}) {
         SCOPED_TRACE(name);
@@ -282,7 +282,7 @@ TEST_F(StorePlace, AnyMissingFileIsNoticed) {
     expect_repair(store, Repair::changed_pages);
 }
 
-TEST_F(StorePlace, AMissingFirstLogSegmentIsNoticed) {
+TEST_F(StoreSurvival, AMissingFirstLogSegmentIsNoticed) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(store.build(5));
     ASSERT_EQ(store.recover().start, Start::clean);
@@ -297,7 +297,7 @@ TEST_F(StorePlace, AMissingFirstLogSegmentIsNoticed) {
 }
 
 // No segment is no damage as long as nothing was ever logged, however often processes die.
-TEST_F(StorePlace, AnIndexThatWasNeverWrittenToSurvivesCrashes) {
+TEST_F(StoreSurvival, AnIndexThatWasNeverWrittenToSurvivesCrashes) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(store.build(5));
     for (int again = 0; again < 2; ++again)
@@ -314,7 +314,7 @@ TEST_F(StorePlace, AnIndexThatWasNeverWrittenToSurvivesCrashes) {
         expect_all(store, Start::replayed, 5);
 }
 
-TEST_F(StorePlace, ShortenedFilesAreNoticed) {
+TEST_F(StoreSurvival, ShortenedFilesAreNoticed) {
     for (const char *name : {"nodes.1", "upper.1"}) {
         SCOPED_TRACE(name);
         for (const State state : {State::clean, State::in_use}) {
@@ -339,7 +339,7 @@ TEST_F(StorePlace, ShortenedFilesAreNoticed) {
 }
 
 // The records of the log name slots that the file no longer has.
-TEST_F(StorePlace, ANodesFileShorterThanItsLogIsNoticed) {
+TEST_F(StoreSurvival, ANodesFileShorterThanItsLogIsNoticed) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
     const auto layout =
@@ -349,7 +349,7 @@ TEST_F(StorePlace, ANodesFileShorterThanItsLogIsNoticed) {
     expect_rebuild(store);
 }
 
-TEST_F(StorePlace, ADamagedLogRecordIsReportedAndRepaired) {
+TEST_F(StoreSurvival, ADamagedLogRecordIsReportedAndRepaired) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
     const auto position = store.checkpoint().log_position;
@@ -366,7 +366,7 @@ TEST_F(StorePlace, ADamagedLogRecordIsReportedAndRepaired) {
     EXPECT_FALSE(report.damage[0].reason.empty());
 }
 
-TEST_F(StorePlace, ADamagedLastLogRecordIsReportedAndRepaired) {
+TEST_F(StoreSurvival, ADamagedLastLogRecordIsReportedAndRepaired) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(store.build(5));
     ASSERT_EQ(store.recover().start, Start::clean);
@@ -381,7 +381,7 @@ TEST_F(StorePlace, ADamagedLastLogRecordIsReportedAndRepaired) {
     EXPECT_EQ(report.damage[0].offset, 0u);
 }
 
-TEST_F(StorePlace, ACleanFolderWhoseLogGoesOnIsNotBelieved) {
+TEST_F(StoreSurvival, ACleanFolderWhoseLogGoesOnIsNotBelieved) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(store.build(5));
     const auto clean = read_bytes(store.path("checkpoint"));
@@ -395,7 +395,7 @@ TEST_F(StorePlace, ACleanFolderWhoseLogGoesOnIsNotBelieved) {
 }
 
 // Whatever bit of the checkpoint is flipped: rows are never missing, at worst the heap has to tell.
-TEST_F(StorePlace, ADamagedCheckpointNeverHidesRows) {
+TEST_F(StoreSurvival, ADamagedCheckpointNeverHidesRows) {
     StoreUnderTest store;
     ASSERT_NO_FATAL_FAILURE(make(store, State::in_use));
     const std::string backup = store.scratch("backup");
@@ -444,7 +444,7 @@ class DiskDirectory {
     std::string path_ = "/var/tmp/dvec-test-XXXXXX";
 };
 
-TEST_F(StorePlace, LinkingATailAfterACleanStartLeavesTheCleanState) {
+TEST_F(StoreSurvival, LinkingATailAfterACleanStartLeavesTheCleanState) {
     DiskDirectory disk;
     StoreUnderTest store;
     store.description.directory = disk.file("index");

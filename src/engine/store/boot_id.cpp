@@ -1,11 +1,11 @@
 // Linux gives every boot a random UUID; a digest of it is enough to tell two boots apart.
-#include "engine/store/place.hpp"
+#include "engine/store/boot_id.hpp"
 
 #include <array>
 
 namespace dvec::store {
 
-std::uint64_t current_boot(base::FileSystem &file_system) {
+std::uint64_t current_boot_id(base::FileSystem &file_system) {
     auto file = file_system.open("/proc/sys/kernel/random/boot_id", base::OpenMode::read_only);
     if (!file.ok())
         return 0;

@@ -10,9 +10,9 @@
 // the one from the other, since the kernel may write any page back at any time, the mark and not
 // its neighbour. What can is the number of the mount, which the kernel never gives out twice; or a
 // process that has the folder open all the time, since that keeps the file system from going.
-#include "engine/store/trust.hpp"
+#include "engine/store/survival.hpp"
 
-#include "engine/store/place.hpp"
+#include "engine/store/boot_id.hpp"
 
 namespace dvec::store {
 
@@ -32,7 +32,7 @@ bool same_file(const base::FileIdentity &found, const CheckpointRecord &checkpoi
 // Why what was stored and not synced may be gone; null when it cannot be.
 const char *page_cache_doubt(base::FileSystem &file_system, const base::FileIdentity &found,
                              const CheckpointRecord &checkpoint, const WalHistory &history) {
-    const std::uint64_t boot = current_boot(file_system);
+    const std::uint64_t boot = current_boot_id(file_system);
     if (boot == 0 || boot != checkpoint.boot)
         return "the machine was restarted while it was in use";
     if (found.device != checkpoint.nodes_device)
@@ -47,28 +47,30 @@ const char *page_cache_doubt(base::FileSystem &file_system, const base::FileIden
 
 }  // namespace
 
-Result<Judgement> judge(base::FileSystem &file_system, graph::NodeStore &nodes,
-                        const FoundCheckpoint &found, const WalHistory &history) {
+Result<Survival> survival_of(base::FileSystem &file_system, graph::NodeStore &nodes,
+                             const FoundCheckpoint &found, const WalHistory &history) {
     const CheckpointRecord &checkpoint = found.record;
     if (checkpoint.owner_system != found.system)
-        return Judgement{Trust::contents, "its files come from another cluster"};
+        return Survival{Survived::checksummed, "its files come from another cluster"};
     if (!same_file(nodes.file_identity(), checkpoint))
-        return Judgement{Trust::contents, "its files are copies"};
+        return Survival{Survived::checksummed, "its files are copies"};
     if (history.foreign_recovery_since(checkpoint.server_start))
-        return Judgement{Trust::contents, "the server has recovered from the WAL of another since"};
+        return Survival{Survived::checksummed,
+                        "the server has recovered from the WAL of another since"};
 
     if (checkpoint.clean != 0) {
         auto change_time = nodes.file_change_time();
         if (!change_time.ok())
             return std::move(change_time).status();
         if (change_time.value() != checkpoint.nodes_change_time)
-            return Judgement{Trust::contents, "its files were changed while the server was down"};
-        return Judgement{Trust::clean};
+            return Survival{Survived::checksummed,
+                            "its files were changed while the server was down"};
+        return Survival{Survived::clean};
     }
     if (const char *doubt =
             page_cache_doubt(file_system, nodes.file_identity(), checkpoint, history))
-        return Judgement{Trust::disk, doubt};
-    return Judgement{Trust::page_cache};
+        return Survival{Survived::synced, doubt};
+    return Survival{Survived::written};
 }
 
 }  // namespace dvec::store

@@ -1,6 +1,6 @@
 // What is ready and unused stays below a tenth of an index that has more than a few pages and gets
 // few rows. Making log ready costs a sync, so where rows come its steps grow with every one.
-#include "engine/store/room.hpp"
+#include "engine/store/preallocation.hpp"
 
 #include <algorithm>
 
@@ -33,8 +33,8 @@ std::uint64_t new_log_bytes(const SharedState &state) noexcept {
 
 }  // namespace
 
-Room room_ahead(const graph::Layout &layout, const SharedState &state,
-                std::uint64_t segment_bytes) noexcept {
+Preallocation preallocation_for(const graph::Layout &layout, const SharedState &state,
+                                std::uint64_t segment_bytes) noexcept {
     const std::uint64_t bytes = bytes_in(layout, state);
     const std::uint64_t half_segment = segment_bytes / 2;
     const std::uint64_t log = std::max(bytes / log_share, new_log_bytes(state) / new_log_share);

@@ -1,7 +1,7 @@
-// Tells a burst of inserts from a stream. Linking a row takes many times the processor time of
-// inserting it, so on a machine with few cores rows arrive far more slowly while others are linked
-// beside them. A burst is over sooner when linking waits for its end. A stream, which has no end,
-// must be kept up with.
+// When linking had better wait: it tells a burst of inserts from a stream. Linking a row takes many
+// times the processor time of inserting it, so on a machine with few cores rows arrive far more
+// slowly while others are linked beside them. A burst is over sooner when linking waits for its
+// end. A stream, which has no end, must be kept up with.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 namespace dvec::store {
 
 // Watches one index for the one who links it. Values only: no clock, no shared memory.
-class Burst {
+class LinkDelay {
   public:
     // What the index looks like at one moment. Times in microseconds.
     struct Look {

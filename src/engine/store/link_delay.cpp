@@ -1,13 +1,13 @@
 // Looks come irregularly: who links is busy for many windows now and then, or sleeps. So rows are
 // counted from look to look, and what counts is how many came for the time that has passed.
-#include "engine/store/burst.hpp"
+#include "engine/store/link_delay.hpp"
 
 #include <algorithm>
 
 namespace dvec::store {
 
 // A window ends early when enough rows have arrived in it, so that a burst is seen at once.
-void Burst::note_arrivals(const Look &now) noexcept {
+void LinkDelay::note_arrivals(const Look &now) noexcept {
     const std::int64_t passed = now.time - window_begin_;
     // A compaction leaves fewer.
     allocated_before_ = std::min(allocated_before_, now.allocated);
@@ -23,10 +23,10 @@ void Burst::note_arrivals(const Look &now) noexcept {
     allocated_before_ = now.allocated;
 }
 
-bool Burst::should_wait(const Look &now) noexcept {
+bool LinkDelay::should_wait(const Look &now) noexcept {
     // A clock that was set back must not make anybody wait until it has caught up.
     if (now.time < window_begin_)
-        *this = Burst();
+        *this = LinkDelay();
     note_arrivals(now);
     const bool fast = now.time - fast_at_ <= window;
     if (now.time - fast_at_ > rest)

@@ -1,6 +1,6 @@
 // Links change under our hands, one atomic word at a time, so a list is judged word by word: each
 // id must lie within the file, whichever state of the list it belongs to.
-#include "engine/store/verifier.hpp"
+#include "engine/store/file_check.hpp"
 
 #include <algorithm>
 #include <array>
@@ -25,10 +25,10 @@ constexpr NodeId nodes_between_polls = 1024;
 // one node in so many; or a single one when it was made sure that there is none.
 constexpr std::uint64_t reachable_share = 50;
 
-class Verifier {
+class FileCheck {
   public:
-    Verifier(Index &index, const Verification &verification)
-        : index_(index), verification_(verification), nodes_(index.nodes()) {}
+    FileCheck(Index &index, const FileCheckCalls &calls)
+        : index_(index), calls_(calls), nodes_(index.nodes()) {}
 
     Status run() {
         auto end = index_.refresh();
@@ -58,14 +58,14 @@ class Verifier {
         return {};
     }
     Status poll() const {
-        if (verification_.interrupted != nullptr && verification_.interrupted())
+        if (calls_.interrupted != nullptr && calls_.interrupted())
             return Status(Code::interrupted, "the check was stopped");
         return {};
     }
 
     void find(DamagedPart part, const std::string &file, std::uint64_t offset,
               std::string problem) const {
-        verification_.report({part, file, offset, std::move(problem)});
+        calls_.report({part, file, offset, std::move(problem)});
     }
     void find_in_node(DamagedPart part, NodeId id, const std::string &problem) const {
         find(part, nodes_.nodes_path(), nodes_.file_offset(id),
@@ -279,7 +279,7 @@ class Verifier {
     }
 
     Index &index_;
-    const Verification &verification_;
+    const FileCheckCalls &calls_;
     const graph::NodeStore &nodes_;
     NodeId end_ = 0;
     NodeId linked_ = 0;
@@ -287,8 +287,8 @@ class Verifier {
 
 }  // namespace
 
-Status verify(Index &index, const Verification &verification) {
-    return base::guarded([&] { return Verifier(index, verification).run(); });
+Status check_files(Index &index, const FileCheckCalls &calls) {
+    return base::guarded([&] { return FileCheck(index, calls).run(); });
 }
 
 }  // namespace dvec::store

@@ -1,5 +1,5 @@
-// How far the files of a folder can be believed, from where and when they were last written. This
-// alone decides what a start has to look at.
+// What is sure to be there of all that was written to the files of a folder, judged by where and
+// when they were last written. This alone decides what a start has to look at.
 #pragma once
 
 #include <cstdint>
@@ -11,21 +11,21 @@
 
 namespace dvec::store {
 
-enum class Trust : std::uint8_t {
+enum class Survived : std::uint8_t {
     // Only what carries a checksum: the files are copies, or were changed by somebody else, or the
     // table changed without them. They may be of several moments.
-    contents,
+    checksummed,
     // What was synced: the machine went down, or the file system was unmounted. Pages written since
     // may be old, new or torn.
-    disk,
+    synced,
     // Every byte that was stored: only processes died, the page cache lived on.
-    page_cache,
+    written,
     // Every byte, and nothing was written since the checkpoint.
     clean
 };
 
-struct Judgement {
-    Trust trust = Trust::contents;
+struct Survival {
+    Survived survived = Survived::checksummed;
     const char *reason = "";  // why it is not more, in words
 };
 
@@ -36,7 +36,7 @@ struct FoundCheckpoint {
 };
 
 // `nodes` is the open node store of the checkpoint's generation.
-base::Result<Judgement> judge(base::FileSystem &file_system, graph::NodeStore &nodes,
-                              const FoundCheckpoint &found, const WalHistory &history);
+base::Result<Survival> survival_of(base::FileSystem &file_system, graph::NodeStore &nodes,
+                                   const FoundCheckpoint &found, const WalHistory &history);
 
 }  // namespace dvec::store
