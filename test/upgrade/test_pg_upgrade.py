@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cluster"))
 
 import answers  # noqa: E402
 import cluster as clusters  # noqa: E402
+import pgvector  # noqa: E402
 import vectors  # noqa: E402
 
 NEW_BIN = clusters.BIN
@@ -79,6 +80,19 @@ def old(home, monkeypatch):
         made.destroy()
 
 
+def pg_upgrade(home, old, old_programs, new, mode):
+    result = subprocess.run(
+        [NEW_BIN / "pg_upgrade", "-b", old_programs, "-B", NEW_BIN, "-d", old.data, "-D", new.data,
+         "-U", "postgres", "-s", home, f"--{mode}", "--no-sync"],
+        cwd=home, capture_output=True, text=True)
+    logs = "".join(path.read_text(errors="replace")[-3000:]
+                   for path in new.data.glob("pg_upgrade_output.d/*/*/*.log")
+                   if result.returncode != 0)
+    assert result.returncode == 0, result.stdout + result.stderr + logs
+    # It leaves the way free for the folder of the old server.
+    assert new.folders() == []
+
+
 @pytest.fixture
 def upgraded(home, old, monkeypatch):
     """upgraded(mode): a stopped cluster of the new version with the old one's contents."""
@@ -89,16 +103,7 @@ def upgraded(home, old, monkeypatch):
         # Version 18 begins to want checksums; the two must agree.
         new = empty_cluster(home, "new", "--no-data-checksums")
         made.append(new)
-        result = subprocess.run(
-            [NEW_BIN / "pg_upgrade", "-b", OLD_BIN, "-B", NEW_BIN, "-d", old.data, "-D", new.data,
-             "-U", "postgres", "-s", home, f"--{mode}", "--no-sync"],
-            cwd=home, capture_output=True, text=True)
-        logs = "".join(path.read_text(errors="replace")[-3000:]
-                       for path in new.data.glob("pg_upgrade_output.d/*/*/*.log")
-                       if result.returncode != 0)
-        assert result.returncode == 0, result.stdout + result.stderr + logs
-        # It leaves the way free for the folder of the old server.
-        assert new.folders() == []
+        pg_upgrade(home, old, OLD_BIN, new, mode)
         return new
 
     yield upgrade
@@ -192,3 +197,38 @@ def test_taken_over_too_late(old, upgraded, monkeypatch):
     new.start()
     check_answer(new)
     assert check_all(new)["postgres", "items"] == "reconcile"
+
+
+@pgvector.needs_pgvector
+def test_beside_pgvector(home, monkeypatch):
+    """Between two servers of the new version, which both have pgvector: dvec stays where it was, on its types."""
+    use(monkeypatch, NEW_BIN)
+    old, new = empty_cluster(home, "old"), empty_cluster(home, "new")
+    try:
+        for server in (old, new):
+            server.configure(**pgvector.settings())
+        old.start()
+        old.sql("CREATE SCHEMA types")
+        old.sql("CREATE EXTENSION vector SCHEMA types")
+        old.sql("CREATE EXTENSION dvec")
+        old.sql("ALTER DATABASE postgres SET search_path = public, types")
+        connection = old.connect()
+        connection.execute("CREATE TABLE items (id integer, v vector(16))")
+        vectors.copy_in(connection, "items", 0, ROWS)
+        connection.execute("CREATE INDEX ours ON items USING dvec (v vector_l2_ops)")
+        connection.execute("CREATE INDEX theirs ON items USING hnsw (v vector_cosine_ops)")
+        old.stop()
+        pg_upgrade(home, old, NEW_BIN, new, "copy")
+        new.start()
+        connection = new.connect()
+        answers.force_index(connection)
+        check_answer(new)
+        answers.check_complete(connection, "items", QUERY)
+        assert connection.execute("SELECT * FROM dvec_check('ours')").fetchall() == []
+        assert connection.execute(
+            "SELECT pg_describe_object(refclassid, refobjid, 0) FROM pg_depend WHERE deptype = 'n' "
+            "AND refclassid = 'pg_extension'::regclass AND objid = (SELECT oid FROM pg_extension "
+            "WHERE extname = 'dvec')").fetchall() == [("extension vector",)]
+    finally:
+        old.destroy()
+        new.destroy()
