@@ -145,7 +145,6 @@ class NodeStore {
     const base::FileIdentity &file_identity() const noexcept { return nodes_file_.identity; }
     base::Result<std::uint64_t> file_change_time();
     const std::string &nodes_path() const noexcept { return nodes_file_.path; }
-    const std::string &upper_path() const noexcept { return upper_file_.path; }
     // Where a slot begins in `nodes`, to report damage.
     std::uint64_t file_offset(NodeId id) const noexcept {
         return file_header_bytes + std::uint64_t{id} * layout_.stride;

@@ -154,8 +154,6 @@ void run() {
         // Leaving sessions do not tell; at shutdown we look often.
         if (until_next > 0)
             wait_for_work(shutdown_requested.load() ? 10 : until_next);
-        if (ProcSignalBarrierPending)
-            ProcessProcSignalBarrier();
     }
     if (server_stops())
         checkpoint_all_clean();
