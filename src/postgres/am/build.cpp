@@ -2,13 +2,10 @@
 // last.
 #include "postgres/am/callbacks.hpp"
 
+#include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/relation/build_sidecar.hpp"
 #include "postgres/relation/metapage.hpp"
-
-extern "C" {
-#include "commands/progress.h"
-}
 
 namespace dvec::postgres {
 

@@ -3,14 +3,11 @@
 
 #include "postgres/am/callbacks.hpp"
 #include "postgres/am/scan_settings.hpp"
+#include "postgres/bridge/catalog.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
 #include "postgres/relation/own_method.hpp"
-
-extern "C" {
-#include "catalog/index.h"
-}
 
 namespace dvec::postgres {
 

@@ -6,7 +6,9 @@
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/callbacks.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/transactions.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/metapage.hpp"
 #include "postgres/relation/opclass.hpp"
@@ -16,12 +18,6 @@
 #include "postgres/runtime/log_sync.hpp"
 #include "postgres/runtime/repair_state.hpp"
 #include "postgres/runtime/wal.hpp"
-
-extern "C" {
-#include "access/transam.h"
-#include "access/xact.h"
-#include "nodes/execnodes.h"
-}
 
 namespace dvec::postgres {
 

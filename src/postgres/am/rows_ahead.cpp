@@ -6,11 +6,7 @@
 
 #include <algorithm>
 
-extern "C" {
-#include "storage/buf_internals.h"
-#include "storage/bufmgr.h"
-#include "storage/bufpage.h"
-}
+#include "postgres/bridge/heap.hpp"
 
 namespace dvec::postgres {
 

@@ -11,17 +11,14 @@
 #include "postgres/am/rows_ahead.hpp"
 #include "postgres/am/scan_guide.hpp"
 #include "postgres/am/scan_terms.hpp"
+#include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/shared_memory.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/repair/open_relation.hpp"
-
-extern "C" {
-#include "access/relscan.h"
-#include "pgstat.h"
-#include "utils/snapmgr.h"
-}
 
 namespace dvec::postgres {
 

@@ -1,11 +1,8 @@
 #include "postgres/am/scan_settings.hpp"
 
 #include "postgres/bridge/function_lookup.hpp"
+#include "postgres/bridge/transactions.hpp"
 #include "postgres/relation/options.hpp"
-
-extern "C" {
-#include "access/xact.h"
-}
 
 namespace dvec::postgres {
 

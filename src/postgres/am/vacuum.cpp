@@ -7,16 +7,13 @@
 #include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/back_pressure.hpp"
 #include "postgres/runtime/log_sync.hpp"
 #include "postgres/runtime/session_checkpoint.hpp"
 #include "postgres/runtime/wal.hpp"
-
-extern "C" {
-#include "storage/bufmgr.h"
-}
 
 namespace dvec::postgres {
 

@@ -1,7 +1,8 @@
 // The door through which PostgreSQL's headers enter C++. Every file under src/postgres/ includes
-// this header first. It carries what all of them need and what SQL functions on types need; headers
-// for one area of the server (access methods, workers) belong in a bridge header of that area,
-// which includes this one and opens its own extern "C" block.
+// this header first. It carries what all of them need and what SQL functions on types need. Headers
+// for one area of the server belong in the bridge header of that area (access_method, catalog,
+// executor, heap, planner, shared_memory, transactions, wal), which includes this one and opens its
+// own extern "C" block. No file outside of bridge/ includes a header of the server itself.
 #pragma once
 
 // The server's headers include the C library's, and port.h then renames parts of it by macro. Read
@@ -29,9 +30,13 @@ extern "C" {
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/pg_lsn.h"
+#include "utils/timestamp.h"
 #include "utils/varbit.h"
 }
 

@@ -9,13 +9,10 @@
 
 #include <algorithm>
 
+#include "postgres/bridge/access_method.hpp"
+#include "postgres/bridge/executor.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/planner/distance_expression.hpp"
-
-extern "C" {
-#include "access/stratnum.h"
-#include "executor/executor.h"
-#include "utils/datum.h"
-}
 
 namespace dvec::postgres {
 

@@ -7,12 +7,9 @@
 // of a join.
 #pragma once
 
+#include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/planner.hpp"
 #include "postgres/planner/monotone.hpp"
-
-extern "C" {
-#include "nodes/execnodes.h"
-}
 
 namespace dvec::postgres {
 

@@ -17,18 +17,13 @@
 
 #include "postgres/am/scan_settings.hpp"
 #include "postgres/am/scan_terms.hpp"
+#include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/planner.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/own_method.hpp"
 #include "postgres/repair/open_relation.hpp"
-
-extern "C" {
-#include "access/genam.h"
-#include "access/heaptoast.h"
-#include "optimizer/cost.h"
-#include "optimizer/optimizer.h"
-#include "utils/selfuncs.h"
-}
 
 namespace dvec::postgres {
 

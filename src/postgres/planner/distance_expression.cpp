@@ -2,16 +2,10 @@
 
 #include <cstring>
 
+#include "postgres/bridge/catalog.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/relation/opclass.hpp"
-
-extern "C" {
-#include "access/htup_details.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_proc.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/syscache.h"
-}
 
 namespace dvec::postgres {
 

@@ -5,17 +5,13 @@
 // aside; only the planner can be told.
 #include "postgres/planner/hidden_indexes.hpp"
 
+#include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/planner.hpp"
+#include "postgres/bridge/shared_memory.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/relation/own_method.hpp"
 #include "postgres/runtime/open_index.hpp"
-
-extern "C" {
-#include "access/genam.h"
-#include "access/xlog.h"
-#include "utils/guc.h"
-#include "optimizer/plancat.h"
-}
 
 namespace dvec::postgres {
 

@@ -4,19 +4,13 @@
 // has, that of the first key; for further keys the planner puts an incremental sort on top.
 #include "postgres/planner/orders.hpp"
 
+#include "postgres/bridge/access_method.hpp"
+#include "postgres/bridge/catalog.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/planner.hpp"
 #include "postgres/planner/distance_expression.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/own_method.hpp"
-
-extern "C" {
-#include "access/htup_details.h"
-#include "access/stratnum.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_attribute.h"
-#include "commands/defrem.h"
-#include "parser/parsetree.h"
-#include "utils/syscache.h"
-}
 
 namespace dvec::postgres {
 

@@ -1,10 +1,7 @@
 #include "postgres/planner/ranges.hpp"
 
+#include "postgres/bridge/planner.hpp"
 #include "postgres/planner/orders.hpp"
-
-extern "C" {
-#include "optimizer/restrictinfo.h"
-}
 
 namespace dvec::postgres {
 

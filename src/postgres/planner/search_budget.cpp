@@ -7,10 +7,8 @@
 
 #include <algorithm>
 
-extern "C" {
-#include "executor/instrument.h"
-#include "optimizer/optimizer.h"
-}
+#include "postgres/bridge/executor.hpp"
+#include "postgres/bridge/planner.hpp"
 
 namespace dvec::postgres {
 

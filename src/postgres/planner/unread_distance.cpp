@@ -12,18 +12,12 @@
 // that are not for ordering, and scans by other access methods are never touched.
 #include "postgres/planner/unread_distance.hpp"
 
+#include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/planner.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/planner/vector_search_path.hpp"
 #include "postgres/relation/own_method.hpp"
-
-extern "C" {
-#include "access/genam.h"
-#include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "nodes/plannodes.h"
-#include "optimizer/planner.h"
-}
 
 namespace dvec::postgres {
 

@@ -9,17 +9,13 @@
 #include <algorithm>
 
 #include "postgres/am/scan_guide.hpp"
+#include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/planner.hpp"
 #include "postgres/planner/search_budget.hpp"
 #include "postgres/planner/search_range.hpp"
 #include "postgres/planner/vector_search_plan.hpp"
-
-extern "C" {
-#include "access/genam.h"
-#include "common/int.h"
-#include "nodes/value.h"
-#include "storage/bufmgr.h"
-}
 
 namespace dvec::postgres {
 

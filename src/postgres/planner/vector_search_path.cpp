@@ -4,15 +4,12 @@
 // also the distance. Whatever the query computes from a row is computed once, by the node.
 #include "postgres/planner/vector_search_path.hpp"
 
+#include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
 #include "postgres/planner/cost.hpp"
 #include "postgres/planner/search_budget.hpp"
 #include "postgres/planner/vector_search_plan.hpp"
-
-extern "C" {
-#include "access/sysattr.h"
-#include "nodes/extensible.h"
-}
 
 namespace dvec::postgres {
 

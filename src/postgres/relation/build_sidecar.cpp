@@ -4,21 +4,18 @@
 #include "postgres/relation/build_sidecar.hpp"
 
 #include "engine/store/builder.hpp"
+#include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/shared_memory.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/page_rows.hpp"
 #include "postgres/relation/usual_rows.hpp"
 #include "postgres/runtime/wal.hpp"
-
-extern "C" {
-#include "commands/progress.h"
-#include "nodes/execnodes.h"
-#include "pgstat.h"
-#include "storage/bufmgr.h"
-}
 
 namespace dvec::postgres {
 

@@ -5,10 +5,6 @@
 #include "postgres/bridge/access_method.hpp"
 #include "postgres/runtime/registry.hpp"
 
-extern "C" {
-#include "commands/progress.h"
-}
-
 namespace dvec::postgres {
 
 // Which rows of the heap get an entry.

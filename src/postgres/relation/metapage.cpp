@@ -2,17 +2,11 @@
 // a crash, gets a new identity, and when the first unusual row comes.
 #include "postgres/relation/metapage.hpp"
 
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
 #include "postgres/runtime/settings.hpp"
-
-extern "C" {
-#include "access/generic_xlog.h"
-#include "access/xlog.h"
-#include "access/xloginsert.h"
-#include "storage/bufmgr.h"
-#include "storage/bufpage.h"
-}
 
 namespace dvec::postgres {
 

@@ -2,21 +2,10 @@
 // validate_opclass checks just that, in the style of the server's own access methods.
 #include "postgres/relation/opclass.hpp"
 
+#include "postgres/bridge/access_method.hpp"
+#include "postgres/bridge/catalog.hpp"
+#include "postgres/bridge/heap.hpp"
 #include "postgres/relation/options.hpp"
-
-extern "C" {
-#include "access/amvalidate.h"
-#include "access/htup_details.h"
-#include "catalog/pg_amop.h"
-#include "catalog/pg_amproc.h"
-#include "catalog/pg_opclass.h"
-#include "catalog/pg_opfamily.h"
-#include "commands/defrem.h"
-#include "utils/catcache.h"
-#include "utils/lsyscache.h"
-#include "utils/regproc.h"
-#include "utils/syscache.h"
-}
 
 namespace dvec::postgres {
 

@@ -1,10 +1,8 @@
 // Names, limits, defaults and messages are pgvector's, so that its users' SQL keeps its meaning.
 #include "postgres/relation/options.hpp"
 
-extern "C" {
-#include "access/amapi.h"
-#include "commands/defrem.h"
-}
+#include "postgres/bridge/access_method.hpp"
+#include "postgres/bridge/catalog.hpp"
 
 namespace dvec::postgres {
 

@@ -6,12 +6,8 @@
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"
-
-extern "C" {
-#include "miscadmin.h"
-#include "utils/elog.h"
-#include "utils/guc.h"
-}
+#include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/shared_memory.hpp"
 
 namespace dvec::postgres {
 

@@ -1,10 +1,7 @@
 #include "postgres/relation/usual_rows.hpp"
 
+#include "postgres/bridge/catalog.hpp"
 #include "postgres/relation/opclass.hpp"
-
-extern "C" {
-#include "utils/lsyscache.h"
-}
 
 namespace dvec::postgres {
 

@@ -6,14 +6,8 @@
 #include <sys/stat.h>
 
 #include "postgres/bridge/cleanup.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/runtime/wal.hpp"
-
-extern "C" {
-#include "access/xlog.h"
-#include "access/xlog_internal.h"
-#include "access/xlogreader.h"
-#include "access/xlogutils.h"
-}
 
 namespace dvec::postgres {
 

@@ -3,10 +3,7 @@
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"
-
-extern "C" {
-#include "access/xlogdefs.h"
-}
+#include "postgres/bridge/wal.hpp"
 
 namespace dvec::postgres {
 

@@ -12,8 +12,13 @@
 
 #include "engine/store/file_check.hpp"
 #include "engine/store/tid_map.hpp"
+#include "postgres/bridge/access_method.hpp"
+#include "postgres/bridge/catalog.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
@@ -21,17 +26,6 @@
 #include "postgres/relation/owner_rights.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/repair_state.hpp"
-
-extern "C" {
-#include "access/genam.h"
-#include "access/table.h"
-#include "access/tableam.h"
-#include "catalog/index.h"
-#include "funcapi.h"
-#include "nodes/execnodes.h"
-#include "utils/builtins.h"
-#include "utils/snapmgr.h"
-}
 
 namespace dvec::postgres {
 

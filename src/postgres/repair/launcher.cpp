@@ -5,11 +5,8 @@
 
 #include <algorithm>
 
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/runtime/repair_state.hpp"
-
-extern "C" {
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

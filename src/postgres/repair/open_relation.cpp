@@ -2,13 +2,10 @@
 #include "postgres/repair/open_relation.hpp"
 
 #include "postgres/bridge/subtransaction.hpp"
+#include "postgres/bridge/transactions.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/relation/options.hpp"
 #include "postgres/repair/relation_source.hpp"
-
-extern "C" {
-#include "access/xact.h"
-#include "access/xlog.h"
-}
 
 namespace dvec::postgres {
 

@@ -14,17 +14,13 @@
 #include "engine/store/reconciler.hpp"
 #include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/repair/changed_pages.hpp"
 #include "postgres/runtime/wal.hpp"
-
-extern "C" {
-#include "nodes/execnodes.h"
-#include "storage/bufmgr.h"
-#include "storage/bufpage.h"
-}
 
 namespace dvec::postgres {
 

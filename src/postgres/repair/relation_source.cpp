@@ -3,18 +3,15 @@
 // for a lock for long.
 #include "postgres/repair/relation_source.hpp"
 
+#include "postgres/bridge/catalog.hpp"
+#include "postgres/bridge/executor.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/transactions.hpp"
 #include "postgres/relation/build_sidecar.hpp"
 #include "postgres/relation/metapage.hpp"
 #include "postgres/relation/owner_rights.hpp"
 #include "postgres/repair/reconcile.hpp"
 #include "postgres/repair/repair_index.hpp"
-
-extern "C" {
-#include "access/table.h"
-#include "catalog/index.h"
-#include "nodes/execnodes.h"
-#include "storage/sinval.h"
-}
 
 namespace dvec::postgres {
 

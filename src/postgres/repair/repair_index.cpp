@@ -2,15 +2,12 @@
 #include "postgres/repair/repair_index.hpp"
 
 #include "postgres/bridge/cleanup.hpp"
+#include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/transactions.hpp"
 #include "postgres/repair/relation_source.hpp"
 #include "postgres/runtime/entry_recovery.hpp"
 #include "postgres/runtime/folder_sweep.hpp"
 #include "postgres/runtime/open_index.hpp"
-
-extern "C" {
-#include "access/transam.h"
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

@@ -4,21 +4,13 @@
 // it gives up, and then that session does the repair itself.
 #include "postgres/repair/repair_process.hpp"
 
+#include "postgres/bridge/catalog.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/bridge/shared_memory.hpp"
+#include "postgres/bridge/transactions.hpp"
 #include "postgres/repair/relation_source.hpp"
-
-extern "C" {
-#include "access/relation.h"
-#include "access/xact.h"
-#include "catalog/index.h"
-#include "pgstat.h"
-#include "storage/lmgr.h"
-#include "tcop/tcopprot.h"
-#include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

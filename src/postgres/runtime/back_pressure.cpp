@@ -5,14 +5,11 @@
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/runtime/log_sync.hpp"
 #include "postgres/runtime/repair_state.hpp"
 #include "postgres/runtime/session_checkpoint.hpp"
 #include "postgres/runtime/settings.hpp"
-
-extern "C" {
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

@@ -4,11 +4,8 @@
 
 #include "engine/store/recovery.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/runtime/server_starts.hpp"
-
-extern "C" {
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

@@ -12,12 +12,9 @@
 #include "engine/log/writer.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/transactions.hpp"
 #include "postgres/runtime/repair_state.hpp"
 #include "postgres/runtime/settings.hpp"
-
-extern "C" {
-#include "access/xact.h"
-}
 
 namespace dvec::postgres {
 

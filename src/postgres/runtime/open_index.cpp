@@ -9,12 +9,9 @@
 
 #include "engine/base/never_destroyed.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/transactions.hpp"
 #include "postgres/runtime/opening.hpp"
-
-extern "C" {
-#include "access/xact.h"
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

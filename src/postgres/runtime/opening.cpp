@@ -5,14 +5,11 @@
 #include "postgres/runtime/opening.hpp"
 
 #include "postgres/bridge/cleanup.hpp"
+#include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/shared_memory.hpp"
 #include "postgres/runtime/entry_eviction.hpp"
 #include "postgres/runtime/entry_recovery.hpp"
 #include "postgres/runtime/repair_state.hpp"
-
-extern "C" {
-#include "pgstat.h"
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

@@ -4,12 +4,9 @@
 
 #include <new>
 
+#include "postgres/bridge/catalog.hpp"
 #include "postgres/runtime/server_starts.hpp"
 #include "postgres/runtime/settings.hpp"
-
-extern "C" {
-#include "commands/extension.h"
-}
 
 namespace dvec::postgres {
 

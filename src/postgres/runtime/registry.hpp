@@ -2,8 +2,8 @@
 // share about each, and in which state it is. An entry is made when an index is opened and freed
 // when its files are gone, or when it rests and another index needs the entry (entry_eviction.hpp).
 //
-// Locking: Registry::lock protects which entry belongs to which index and every change of state. Who
-// takes several takes them in this order: an entry's maintenance_lock, grow_lock, append_lock,
+// Locking: Registry::lock protects which entry belongs to which index and every change of state.
+// Who takes several takes them in this order: an entry's maintenance_lock, grow_lock, append_lock,
 // sync_lock, and Registry::lock last; none of them is taken under Registry::lock. folder_lock comes
 // before all of them.
 #pragma once

@@ -6,10 +6,7 @@
 #include <unistd.h>
 
 #include "engine/base/file.hpp"
-
-extern "C" {
-#include "utils/timestamp.h"
-}
+#include "postgres/bridge/postgres.hpp"
 
 namespace dvec::postgres {
 

@@ -9,15 +9,12 @@
 
 #include "engine/base/file.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/shared_memory.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/runtime/registry.hpp"
 #include "postgres/runtime/starts_file.hpp"
 #include "postgres/runtime/wal.hpp"
-
-extern "C" {
-#include "access/xlog.h"
-#include "common/file_perm.h"
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

@@ -3,12 +3,9 @@
 
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/runtime/log_sync.hpp"
 #include "postgres/runtime/wal.hpp"
-
-extern "C" {
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

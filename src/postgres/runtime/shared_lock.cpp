@@ -4,10 +4,7 @@
 
 #include "engine/base/status.hpp"
 #include "postgres/bridge/errors.hpp"
-
-extern "C" {
-#include "utils/wait_event.h"
-}
+#include "postgres/bridge/shared_memory.hpp"
 
 namespace dvec::postgres {
 

@@ -4,12 +4,7 @@
 #include <string>
 
 #include "postgres/bridge/cleanup.hpp"
-
-extern "C" {
-#include "access/xlog.h"
-#include "access/xlog_internal.h"
-#include "access/xlogrecovery.h"
-}
+#include "postgres/bridge/wal.hpp"
 
 namespace dvec::postgres {
 

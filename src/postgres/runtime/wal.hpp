@@ -3,10 +3,7 @@
 
 #include "engine/store/checkpointer.hpp"
 #include "postgres/bridge/postgres.hpp"
-
-extern "C" {
-#include "access/xlogdefs.h"
-}
+#include "postgres/bridge/wal.hpp"
 
 namespace dvec::postgres {
 

@@ -1,13 +1,8 @@
 // dvec_index_states(): the registry as rows. The view dvec_indexes joins it to the catalog.
+#include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/runtime/registry.hpp"
-
-extern "C" {
-#include "funcapi.h"
-#include "utils/builtins.h"
-#include "utils/pg_lsn.h"
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

@@ -1,10 +1,7 @@
 // dvec_simd(): which instruction set this session measures distances with.
 #include "engine/distance/isa.hpp"
 #include "postgres/bridge/guard.hpp"
-
-extern "C" {
-#include "utils/builtins.h"
-}
+#include "postgres/bridge/postgres.hpp"
 
 namespace dvec::postgres {
 

@@ -12,6 +12,7 @@
 #include "engine/store/link_delay.hpp"
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/postgres.hpp"
 #include "postgres/runtime/back_pressure.hpp"
 #include "postgres/runtime/entry_eviction.hpp"
 #include "postgres/runtime/open_index.hpp"
@@ -21,10 +22,6 @@
 #include "postgres/runtime/settings.hpp"
 #include "postgres/runtime/wal.hpp"
 #include "postgres/worker/reconcile_lsn.hpp"
-
-extern "C" {
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

@@ -2,14 +2,10 @@
 // some more.
 #include "postgres/worker/reconcile_lsn.hpp"
 
+#include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/transactions.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/runtime/wal.hpp"
-
-extern "C" {
-#include "access/transam.h"
-#include "access/xlog.h"
-#include "storage/procarray.h"
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 

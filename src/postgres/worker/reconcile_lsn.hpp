@@ -21,10 +21,7 @@
 #pragma once
 
 #include "postgres/bridge/postgres.hpp"
-
-extern "C" {
-#include "access/xlogdefs.h"
-}
+#include "postgres/bridge/wal.hpp"
 
 namespace dvec::postgres {
 

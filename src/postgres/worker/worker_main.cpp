@@ -14,6 +14,8 @@
 #include "engine/distance/isa.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/shared_memory.hpp"
 #include "postgres/repair/launcher.hpp"
 #include "postgres/repair/repair_process.hpp"
 #include "postgres/runtime/folder_sweep.hpp"
@@ -21,14 +23,6 @@
 #include "postgres/runtime/server_starts.hpp"
 #include "postgres/runtime/settings.hpp"
 #include "postgres/worker/index_maintenance.hpp"
-
-extern "C" {
-#include "miscadmin.h"
-#include "pgstat.h"
-#include "tcop/tcopprot.h"
-#include "utils/pidfile.h"
-#include "utils/timestamp.h"
-}
 
 namespace dvec::postgres {
 
