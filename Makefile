@@ -17,8 +17,9 @@ ifneq ($(filter check demo dependencies,$(MAKECMDGOALS)),)
 
 check:
 	scripts/install-dependencies check
-	$(MAKE) -s --no-print-directory -j$(JOBS) WARNINGS=-Werror prefix layout units fuzzers other-compiler
-	$(MAKE) --no-print-directory -j$(JOBS) -Oline unit
+	$(MAKE) -s --no-print-directory -j$(JOBS) WARNINGS=-Werror prefix layout units fuzzers other-compiler \
+		arm-units-if-possible
+	$(MAKE) --no-print-directory -j$(JOBS) -Oline unit check-arm
 	$(MAKE) --no-print-directory regress pgtap cluster clients fuzz check-server
 
 demo: dependencies
@@ -70,6 +71,7 @@ override CFLAGS := $(filter-out $(c_only),$(CFLAGS))
 include mk/engine.mk
 include mk/shim.mk
 include mk/test.mk
+include mk/arm.mk
 include mk/bench.mk
 
 # A recipe that writes a text into the target unless it says so already: what depends on the target is

@@ -4,6 +4,7 @@
 #   make format-check
 #                    that every source is as .clang-format says; `make format` mends those that are not
 #   make unit        engine units: plain, then address+undefined, then thread sanitizer
+#   make check-arm   engine units for ARM, in an emulator (mk/arm.mk)
 #   make regress     pg_regress (test/sql against expected/)
 #   make pgtap       catalog contracts
 #   make cluster     pytest against private clusters: crash, recovery, DDL, concurrency
