@@ -10,8 +10,9 @@ PG_CONFIG ?= pg_config
 JOBS ?= $(shell nproc)
 
 # These goals run before anything is installed, or on their own; PGXS, which has a `check` that only
-# says no, is left out for them.
-ifneq ($(filter check demo dependencies,$(MAKECMDGOALS)),)
+# says no, is left out for them. In a package (mk/package.mk) there are no tests but those of `make installcheck`.
+own_goals := dependencies $(if $(wildcard mk/test.mk),check demo)
+ifneq ($(filter $(own_goals),$(MAKECMDGOALS)),)
 
 .PHONY: check demo dependencies
 
@@ -20,7 +21,8 @@ check:
 	$(MAKE) -s --no-print-directory -j$(JOBS) WARNINGS=-Werror prefix layout units fuzzers other-compiler \
 		arm-units-if-possible
 	$(MAKE) --no-print-directory -j$(JOBS) -Oline unit check-arm
-	$(MAKE) --no-print-directory regress pgtap cluster clients fuzz check-server
+	$(MAKE) --no-print-directory regress pgtap cluster clients fuzz check-server \
+		check-dist
 
 demo: dependencies
 	$(MAKE) -s --no-print-directory -j$(JOBS) prefix
@@ -57,7 +59,7 @@ override with_llvm = no
 
 # `make installcheck` runs the SQL tests against an installed server that preloads dvec.
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --load-extension=dvec
+REGRESS_OPTS = --inputdir=test --load-extension=dvec --launcher=scripts/plan-text
 
 EXTRA_CLEAN = build
 
@@ -70,9 +72,13 @@ override CFLAGS := $(filter-out $(c_only),$(CFLAGS))
 
 include mk/engine.mk
 include mk/shim.mk
-include mk/test.mk
-include mk/arm.mk
-include mk/bench.mk
+include $(wildcard mk/test.mk mk/arm.mk mk/bench.mk mk/package.mk)
+
+installcheck: test/expected
+
+# A package has no links.
+test/expected:
+	ln -s ../expected $@
 
 # A recipe that writes a text into the target unless it says so already: what depends on the target is
 # made anew when the text changes, and only then.
