@@ -25,7 +25,7 @@ OperatorDistance::OperatorDistance(ScanKey key, const IndexSupport &support, int
       query_(PointerGetDatum(PG_DETOAST_DATUM(key->sk_argument))),
       support_(support),
       dimensions_(dimensions),
-      room_(palloc0(support.value_bytes(dimensions))),
+      room_(palloc(support.value_bytes(dimensions))),
       terms_(terms_of(support, dimensions)) {
     if (support.metric != distance::Metric::inner_product)
         return;
