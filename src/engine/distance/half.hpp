@@ -56,8 +56,4 @@ static inline Half narrow(float value) {
     return {static_cast<uint16_t>(sign | half)};
 }
 
-static inline bool is_finite(Half half) { return (half.bits & 0x7c00) != 0x7c00; }
-static inline bool is_nan(Half half) { return (half.bits & 0x7fff) > 0x7c00; }
-static inline bool is_zero(Half half) { return (half.bits & 0x7fff) == 0; }
-
 }  // namespace dvec::distance

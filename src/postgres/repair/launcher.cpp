@@ -1,6 +1,6 @@
-// A process that was asked for may never come (the postmaster could not fork) or die without a
-// word; after a while it is taken for lost and another is asked for. Two that meet do no harm: only
-// one of them gets the repair.
+// A process that was asked for may never start (the postmaster could not fork) or may die before it
+// reports anything. After a while it is taken for lost and another is asked for. If both run after
+// all, only one of them gets the repair.
 #include "postgres/repair/launcher.hpp"
 
 #include <algorithm>

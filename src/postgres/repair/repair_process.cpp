@@ -1,7 +1,7 @@
-// The process that repairs one index in the background. It may fail for reasons that lie with
-// others: an index whose transaction has not committed yet is not to be found, a table may be
-// locked. It never waits for those, because a session that waits for the repair may hold the lock;
-// it gives up, and then that session does the repair itself.
+// The process that repairs one index in the background. It gives up when the index is not visible
+// yet (its transaction has not committed) or when the table is locked. It does not wait for the
+// lock, because the session that holds it may be waiting for this repair; that session then repairs
+// the index itself.
 #include "postgres/repair/repair_process.hpp"
 
 #include "postgres/bridge/catalog.hpp"

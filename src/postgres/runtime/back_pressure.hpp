@@ -1,6 +1,6 @@
-// Keeps sessions that write from leaving the worker behind without bound: in linking, in taking
-// deleted nodes away, in syncing the log and in cutting it. A session waits only for a worker that
-// makes progress; what can be done without one it then does itself.
+// Holds writing sessions back, so that the worker stays behind by a bounded amount only: of rows to
+// link, of deleted nodes to compact, of log to sync and to remove. A session waits only while the
+// worker makes progress. When it makes none, the session does itself what it can.
 #pragma once
 
 #include "postgres/runtime/open_index.hpp"

@@ -1,11 +1,11 @@
-// Which entry goes is decided by a clock hand, as in the server's buffers: it passes over entries
-// that were used since it last came by.
+// The entry is chosen by a clock sweep, as the server chooses buffers: entries that were used since
+// the hand last passed are passed over.
 //
-// What makes it safe to take an index away from those who have it open: under the entry's locks the
-// index gets a new incarnation, so that whatever they try to write from then on is refused as stale
-// before it is begun, and they open it again. Searches under way go on in the files, which stay.
-// The worker is kept out by maintenance_lock. So nobody writes while the clean checkpoint is taken,
-// and what it says is true until somebody opens the index and leaves that state.
+// Other processes may have the index open. Under the entry's locks it gets a new incarnation, so
+// whatever they try to write from then on is refused as stale before it begins, and they open the
+// index again. Searches under way go on in the files, which stay. The worker is kept out by
+// maintenance_lock. So nobody writes while the clean checkpoint is taken, and it stays true until
+// somebody opens the index and writes.
 #include "postgres/runtime/entry_eviction.hpp"
 
 #include <algorithm>

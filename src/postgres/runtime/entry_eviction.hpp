@@ -1,7 +1,7 @@
-// Room in the registry. It has a fixed number of entries, and a server may have any number of
-// indexes; so whoever wants to open one when all entries are taken lets go of one that rests: its
-// files are brought into the state of a clean shutdown and its entry is given to the other. Whoever
-// uses it next opens it as after a start of the server.
+// Eviction of indexes from the registry, which has a fixed number of entries while a server may
+// have any number of indexes. When all entries are taken, a process that wants to open an index
+// evicts one that has not been used lately: a clean checkpoint is taken of it, as at shutdown, and
+// its entry is free. Whoever uses that index next opens it as after a start of the server.
 #pragma once
 
 #include "postgres/runtime/registry.hpp"

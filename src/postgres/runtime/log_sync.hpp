@@ -1,7 +1,7 @@
-// Making the sidecar log durable on behalf of sessions: at once, or before the transaction commits.
-// Usually nobody has to wait for that, since what the log loses in a crash the heap still has, and
-// page LSNs tell where. Some rows cannot be found again that way, and some users want no such
-// search; for them the log is durable before the commit record exists.
+// Syncs the sidecar log for sessions: at once, or before the transaction commits. Usually no
+// session has to wait for a sync: what a crash takes from the log is still in the heap, and the
+// LSNs of heap pages say where. Rows that cannot be found that way are synced before the commit
+// record is written, and so is everything when dvec.wal_sync is `commit`.
 #pragma once
 
 #include "postgres/runtime/open_index.hpp"

@@ -106,7 +106,7 @@ struct Opened {
     bool stale;  // the files were exchanged for others in this moment
 };
 
-Opened try_open_here(const IndexFile &file, const Sight &found) {
+Opened try_open_here(const IndexFile &file, const FoundEntry &found) {
     auto opened = base::guarded([&]() -> base::Result<OpenIndex *> {
         close_stale();
         close_longest_unused();
@@ -152,7 +152,7 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
     require_registry();
     count_as_user();
     for (;;) {
-        const Sight found = ready_entry(file, source);
+        const FoundEntry found = ready_entry(file, source);
         const Opened opened = try_open_here(file, found);
         CHECK_FOR_INTERRUPTS();
         // What failed because the index ceased to be ready in this moment has not failed. And by
@@ -170,7 +170,7 @@ bool open_without_waiting(const IndexFile &file, IndexSource &source) {
         return true;
     require_registry();
     count_as_user();
-    const Sight found = look_with_entry(file, IfBusy::leave);
+    const FoundEntry found = look_with_entry(file, IfBusy::leave);
     if (found.entry == nullptr)
         return false;
     if (found.state == IndexState::closed)

@@ -15,7 +15,7 @@ namespace dvec::postgres {
 
 namespace {
 
-Sight look_for(const IndexFile &file, IfBusy if_busy) {
+FoundEntry look_for(const IndexFile &file, IfBusy if_busy) {
     Registry *table = registry();
     LWLockAcquire(&table->lock, LW_EXCLUSIVE);
     IndexEntry *entry = find_entry(file);
@@ -26,7 +26,7 @@ Sight look_for(const IndexFile &file, IfBusy if_busy) {
         return {nullptr, 0, IndexState::closed, false};
     }
     entry->used_lately.store(1, std::memory_order_relaxed);
-    Sight found{entry, entry->incarnation.load(), entry->state.load(), false};
+    FoundEntry found{entry, entry->incarnation.load(), entry->state.load(), false};
     if (found.state == IndexState::closed)
         entry->state.store(IndexState::opening);
     else if (found.state == IndexState::needs_repair)
@@ -41,8 +41,8 @@ Sight look_for(const IndexFile &file, IfBusy if_busy) {
 
 }  // namespace
 
-Sight look_with_entry(const IndexFile &file, IfBusy if_busy) {
-    Sight found = look_for(file, if_busy);
+FoundEntry look_with_entry(const IndexFile &file, IfBusy if_busy) {
+    FoundEntry found = look_for(file, if_busy);
     while (found.entry == nullptr && free_resting_entry())
         found = look_for(file, if_busy);
     return found;
@@ -120,11 +120,11 @@ void wait_for_an_entry() {
 
 }  // namespace
 
-Sight ready_entry(const IndexFile &file, IndexSource &source) {
+FoundEntry ready_entry(const IndexFile &file, IndexSource &source) {
     // Someone who would have to tell may have died, and the time for others may run out.
     constexpr long look_again_ms = 1000;
     for (;;) {
-        const Sight found = look_with_entry(file, IfBusy::prepare_to_sleep);
+        const FoundEntry found = look_with_entry(file, IfBusy::prepare_to_sleep);
         if (found.entry == nullptr) {
             wait_for_an_entry();
             continue;

@@ -1,13 +1,13 @@
-// How one process at a time opens an index for all: open_index.hpp is for those who want to use
-// one.
+// The protocol by which one process opens an index for all processes. Those who want to use an
+// index call open_index.hpp.
 #pragma once
 
 #include "postgres/runtime/index_source.hpp"
 
 namespace dvec::postgres {
 
-// How a process finds an index it wants to use.
-struct Sight {
+// What a process finds in the registry of an index that it wants to use.
+struct FoundEntry {
     IndexEntry *entry;  // null: it has none, and there is none to be had at the moment
     uint64 incarnation;
     // `closed`: it was, and is `opening` now; the caller has to open it.
@@ -19,12 +19,12 @@ enum class IfBusy : unsigned char { leave, prepare_to_sleep };
 
 // Looks for the index and makes an entry for it where there is none; when all entries are taken,
 // frees one. With prepare_to_sleep the caller is about to wait for a change of the state.
-Sight look_with_entry(const IndexFile &file, IfBusy if_busy);
+FoundEntry look_with_entry(const IndexFile &file, IfBusy if_busy);
 
 // Opens an index that look_with_entry has given the caller (`closed`), for all. Raises on failure.
 void open_now(IndexEntry *entry, IndexSource &source);
 
 // Returns when the index is ready.
-Sight ready_entry(const IndexFile &file, IndexSource &source);
+FoundEntry ready_entry(const IndexFile &file, IndexSource &source);
 
 }  // namespace dvec::postgres

@@ -1,5 +1,6 @@
-// A checkpoint taken by a session, or in the last moment before an index's entry goes to another.
-// The worker takes its own with the files it has open anyway (worker/index_maintenance).
+// A checkpoint that a session takes in the worker's place, or that is taken when an index is
+// evicted from the registry. The worker takes its own through the files it has open
+// (worker/index_maintenance).
 #pragma once
 
 #include "engine/store/checkpointer.hpp"

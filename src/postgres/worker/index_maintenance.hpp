@@ -1,5 +1,5 @@
-// What the worker does for each index: link its tail, flush its log, take its checkpoints. Runs in
-// the worker process only.
+// Maintains every ready index: links its tail, syncs its log, takes its checkpoints, scrubs and
+// compacts it. Runs in the dvec worker only.
 #pragma once
 
 #include <atomic>

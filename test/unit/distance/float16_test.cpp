@@ -23,6 +23,10 @@ constexpr std::uint32_t every_bit_pattern = 0x10000;
 
 Half half_of(std::uint32_t bits) { return {static_cast<std::uint16_t>(bits)}; }
 
+bool is_finite(Half half) { return (half.bits & 0x7c00) != 0x7c00; }
+bool is_nan(Half half) { return (half.bits & 0x7fff) > 0x7c00; }
+bool is_zero(Half half) { return (half.bits & 0x7fff) == 0; }
+
 // By the definition of the format; infinities and NaNs apart.
 double value_of(Half half) {
     const int exponent = half.bits >> 10 & 0x1f;
