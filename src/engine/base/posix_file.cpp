@@ -107,8 +107,7 @@ class PosixFile final : public File {
 
     Status allocate(std::uint64_t size) override {
         auto current = this->size();
-        if (!current.ok())
-            return std::move(current).status();
+        DVEC_TRY(current);
         if (current.value() >= size)
             return {};
         // posix_fallocate returns its error instead of setting errno.
@@ -197,8 +196,7 @@ class PosixFileSystem final : public FileSystem {
         if (::lstat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode))
             return remove(path);
         auto names = list(path);
-        if (!names.ok())
-            return std::move(names).status();
+        DVEC_TRY(names);
         for (const std::string &name : names.value())
             DVEC_TRY(remove(path + "/" + name));
         if (::rmdir(path.c_str()) != 0)

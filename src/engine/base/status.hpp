@@ -105,11 +105,24 @@ auto guarded(Body &&body) noexcept -> std::invoke_result_t<Body> {
     }
 }
 
+// Of what has failed. A Result gives its Status away: it is of no use any more.
+inline const Status &failure_of(const Status &status) noexcept { return status; }
+inline Status failure_of(Status &&status) noexcept { return std::move(status); }
+template <class T>
+Status failure_of(Result<T> &result) noexcept {
+    return std::move(result).status();
+}
+template <class T>
+Status failure_of(Result<T> &&result) noexcept {
+    return std::move(result).status();
+}
+
 }  // namespace dvec::base
 
-// Returns from the enclosing function when `expression` yields a Status that is not ok.
-#define DVEC_TRY(expression)                                    \
-    do {                                                        \
-        if (auto dvec_status = (expression); !dvec_status.ok()) \
-            return dvec_status;                                 \
+// Returns its Status from the enclosing function when `expression`, a Status or a Result, has
+// failed.
+#define DVEC_TRY(expression)                                                                 \
+    do {                                                                                     \
+        if (auto &&dvec_tried = (expression); !dvec_tried.ok())                              \
+            return ::dvec::base::failure_of(std::forward<decltype(dvec_tried)>(dvec_tried)); \
     } while (0)

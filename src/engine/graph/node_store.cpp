@@ -53,8 +53,7 @@ FileHeader make_header(const NodeStore::Params &params, std::uint32_t magic) {
 Status create_file(base::FileSystem &file_system, const std::string &path,
                    const FileHeader &header) {
     auto file = file_system.open(path, base::OpenMode::create);
-    if (!file.ok())
-        return std::move(file).status();
+    DVEC_TRY(file);
     DVEC_TRY(file.value()->allocate(file_header_bytes));
     return file.value()->write(0, &header, sizeof(header));
 }
@@ -111,8 +110,7 @@ Status grow(const Growth &growth) {
         return Status(Code::limit_exceeded,
                       "file \"" + growth.file.path() + "\" cannot hold more records");
     auto size = growth.file.size();
-    if (!size.ok())
-        return std::move(size).status();
+    DVEC_TRY(size);
     const std::uint64_t exact = bytes_for(growth.needed, growth.record_bytes);
     const std::uint64_t step = std::clamp(size.value() / 16, 8 * kibibyte, 256 * mebibyte);
     const std::uint64_t ample = std::max(
@@ -122,8 +120,7 @@ Status grow(const Growth &growth) {
         status = growth.file.allocate(exact);
     DVEC_TRY(std::move(status));
     size = growth.file.size();
-    if (!size.ok())
-        return std::move(size).status();
+    DVEC_TRY(size);
     raise_to(growth.capacity, records_in(size.value(), growth.record_bytes, growth.limit));
     return {};
 }
@@ -136,8 +133,7 @@ Status cover(File &file, Mapping &map, std::uint64_t bytes) {
     if (!map.empty())
         return map.extend(generous);
     auto fresh = file.map(generous, base::Access::read_write);
-    if (!fresh.ok())
-        return std::move(fresh).status();
+    DVEC_TRY(fresh);
     map = std::move(fresh).value();
     return {};
 }
@@ -168,8 +164,7 @@ Status NodeStore::remove_other_files(base::FileSystem &file_system, const std::s
                                      std::uint64_t generation) {
     return base::guarded([&]() -> Status {
         auto names = file_system.list(directory);
-        if (!names.ok())
-            return std::move(names).status();
+        DVEC_TRY(names);
         const std::string kept = std::to_string(generation);
         for (const std::string &name : names.value()) {
             const bool graph_file =
@@ -189,11 +184,9 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
         auto open_checked = [&](const std::string &path, std::uint32_t magic,
                                 MappedFile &mapped) -> Result<std::uint64_t> {
             auto opened = file_system.open(path, base::OpenMode::read_write);
-            if (!opened.ok())
-                return std::move(opened).status();
+            DVEC_TRY(opened);
             auto identity = opened.value()->identity();
-            if (!identity.ok())
-                return std::move(identity).status();
+            DVEC_TRY(identity);
             mapped.path = path;
             mapped.identity = identity.value();
             auto size = check_header(*opened.value(), make_header(params, magic));
@@ -231,11 +224,9 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
 // would leave the mapped one as it is.
 Result<std::unique_ptr<File>> NodeStore::open_mapped(const MappedFile &mapped) const {
     auto file = file_system_.open(mapped.path, base::OpenMode::read_write);
-    if (!file.ok())
-        return std::move(file).status();
+    DVEC_TRY(file);
     auto identity = file.value()->identity();
-    if (!identity.ok())
-        return std::move(identity).status();
+    DVEC_TRY(identity);
     if (!(identity.value() == mapped.identity))
         return Status(Code::corrupt,
                       "file \"" + mapped.path + "\" has been replaced while it was in use");
@@ -249,8 +240,7 @@ Status NodeStore::reserve_slots(std::uint32_t extra) {
         if (needed <= state_.capacity.load(std::memory_order_relaxed))
             return {};
         auto file = open_mapped(nodes_file_);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         return grow({*file.value(), state_.capacity, needed, layout_.stride, max_nodes});
     });
 }
@@ -262,8 +252,7 @@ Status NodeStore::reserve_upper_blocks(std::uint32_t extra) {
         if (needed <= state_.upper_capacity.load(std::memory_order_relaxed))
             return {};
         auto file = open_mapped(upper_file_);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         return grow({*file.value(), state_.upper_capacity, needed, layout_.upper_block_bytes,
                      max_upper_blocks});
     });
@@ -274,11 +263,9 @@ Status NodeStore::follow(MappedFile &mapped, std::uint64_t bytes) const {
     if (bytes <= mapped.bytes)
         return {};
     auto file = open_mapped(mapped);
-    if (!file.ok())
-        return std::move(file).status();
+    DVEC_TRY(file);
     auto size = file.value()->size();
-    if (!size.ok())
-        return std::move(size).status();
+    DVEC_TRY(size);
     if (size.value() < bytes)
         return Status(Code::corrupt, "file \"" + mapped.path + "\" is shorter than its capacity");
     DVEC_TRY(cover(*file.value(), mapped.map, bytes));
@@ -487,8 +474,7 @@ Status NodeStore::sync() {
     return base::guarded([&]() -> Status {
         for (const MappedFile *mapped : {&nodes_file_, &upper_file_}) {
             auto file = open_mapped(*mapped);
-            if (!file.ok())
-                return std::move(file).status();
+            DVEC_TRY(file);
             DVEC_TRY(file.value()->sync());
         }
         return {};
@@ -507,8 +493,7 @@ Result<std::uint64_t> NodeStore::disk_bytes() {
         std::uint64_t bytes = 0;
         for (const MappedFile *mapped : {&nodes_file_, &upper_file_}) {
             auto file = open_mapped(*mapped);
-            if (!file.ok())
-                return std::move(file).status();
+            DVEC_TRY(file);
             auto size = file.value()->size();
             if (!size.ok())
                 return size;

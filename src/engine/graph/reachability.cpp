@@ -67,12 +67,10 @@ class Reachability {
         auto found = find_lost();
         if (found.ok() && strays_ > 0) {
             auto tidied = tidy_twins(nodes_, TwinCheck::vectors, stop_);
-            if (!tidied.ok())
-                return std::move(tidied).status();
+            DVEC_TRY(tidied);
             found = find_lost();
         }
-        if (!found.ok())
-            return std::move(found).status();
+        DVEC_TRY(found);
         const std::vector<NodeId> &lost = found.value();
         if (!lost.empty())
             links_to_give_.resize(linked_, 0);
@@ -337,8 +335,7 @@ Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityPara
     return base::guarded([&]() -> Result<std::uint32_t> {
         Reachability reachability(nodes, params, stop);
         auto lost = reachability.find_lost();
-        if (!lost.ok())
-            return std::move(lost).status();
+        DVEC_TRY(lost);
         return static_cast<std::uint32_t>(lost.value().size()) + reachability.strays();
     });
 }

@@ -26,8 +26,7 @@ class Sanitizer {
 
     Result<SanitizeReport> run(const std::atomic<bool> &stop) {
         auto tidied = tidy_twins(nodes_, TwinCheck::vectors, stop);
-        if (!tidied.ok())
-            return std::move(tidied).status();
+        DVEC_TRY(tidied);
         report_.repairs += tidied.value().repaired + tidied.value().parted;
         for (NodeId id = 0; id < linked_; ++id) {
             if (stopped(id, stop))

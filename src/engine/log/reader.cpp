@@ -56,8 +56,7 @@ class SegmentImage {
             loaded_ = true;
             return {};
         }
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         const auto size = file.value()->size();
         if (!size.ok())
             return size.status();
@@ -139,8 +138,7 @@ class Replay {
 
     base::Result<ReplayReport> run(Position from) {
         auto segments = list_segments(file_system_, geometry_);
-        if (!segments.ok())
-            return std::move(segments).status();
+        DVEC_TRY(segments);
         segments_ = std::move(segments).value();
         report_.first = geometry_.start_of(geometry_.segment_of(from));
         report_.end = from;
@@ -150,8 +148,7 @@ class Replay {
             DVEC_TRY(image_.load(geometry_.segment_of(gap)));
             const Inspection inspection = image_.inspect(geometry_.offset_of(gap));
             auto found = find_record(gap + record_alignment);
-            if (!found.ok())
-                return std::move(found).status();
+            DVEC_TRY(found);
             if (!found.value()) {
                 if (inspection.finding == Finding::broken)
                     report_.broken_tail = part_of_segment(gap, inspection.reason);

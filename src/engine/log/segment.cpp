@@ -37,8 +37,7 @@ base::Status create_unfinished(base::FileSystem &file_system, const std::string 
                                std::uint64_t bytes) {
     DVEC_TRY(remove_if_present(file_system, path));
     auto file = file_system.open(path, base::OpenMode::create);
-    if (!file.ok())
-        return std::move(file).status();
+    DVEC_TRY(file);
     DVEC_TRY(write_zeros(*file.value(), 0, bytes));
     return file.value()->sync();
 }
@@ -75,8 +74,7 @@ std::optional<std::uint32_t> segment_number(std::string_view file_name) noexcept
 base::Result<std::vector<std::uint32_t>> list_segments(base::FileSystem &file_system,
                                                        const Geometry &geometry) {
     auto names = file_system.list(geometry.directory);
-    if (!names.ok())
-        return std::move(names).status();
+    DVEC_TRY(names);
     std::vector<std::uint32_t> segments;
     for (const std::string &name : names.value())
         if (const auto number = segment_number(name))

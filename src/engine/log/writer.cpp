@@ -112,8 +112,7 @@ base::Status Writer::clear_behind(Position end) {
     auto file = file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
     if (file.status().code() == base::Code::not_found)
         return create_segment(file_system_, geometry_, segment, bytes);
-    if (!file.ok())
-        return std::move(file).status();
+    DVEC_TRY(file);
     DVEC_TRY(write_zeros(*file.value(), offset, bytes));
     return file.value()->truncate(bytes);
 }
@@ -181,8 +180,7 @@ base::Status Writer::extend_to(Position end) {
         DVEC_TRY(create_segment(file_system_, geometry_, segment, bytes));
     } else {
         auto file = file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         DVEC_TRY(extend_segment(*file.value(), offset, bytes));
         DVEC_TRY(sync_longer_file(*file.value()));
     }
@@ -282,8 +280,7 @@ base::Status Writer::map_segment(std::uint64_t number) {
     // Before the size: somebody may be making the file longer, and says so when it is.
     const Position ready = state_.ready_end.load(std::memory_order_acquire);
     auto file = file_system_.open(geometry_.segment_path(number), base::OpenMode::read_write);
-    if (!file.ok())
-        return std::move(file).status();
+    DVEC_TRY(file);
     const auto size = file.value()->size();
     if (!size.ok())
         return size.status();
@@ -291,8 +288,7 @@ base::Status Writer::map_segment(std::uint64_t number) {
         return {base::Code::corrupt,
                 "log segment \"" + file.value()->path() + "\" is shorter than it was made"};
     auto mapping = file.value()->map(geometry_.segment_bytes, base::Access::read_write);
-    if (!mapping.ok())
-        return std::move(mapping).status();
+    DVEC_TRY(mapping);
     slot.mapping = std::move(mapping).value();
     slot.number = number;
     return {};

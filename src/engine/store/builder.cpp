@@ -34,8 +34,7 @@ Result<std::unique_ptr<Builder>> Builder::create(base::FileSystem &file_system,
                                                  const Description &description, unsigned threads) {
     return base::guarded([&]() -> Result<std::unique_ptr<Builder>> {
         auto kernel = known_kernel(description);
-        if (!kernel.ok())
-            return std::move(kernel).status();
+        DVEC_TRY(kernel);
         std::unique_ptr<Builder> builder(new Builder(file_system, description));
         builder->kernel_ = kernel.value();
         DVEC_TRY(builder->make_files(std::max(threads, 1u)));
@@ -52,14 +51,12 @@ Status Builder::make_files(unsigned threads) {
     DVEC_TRY(graph::NodeStore::create_files(file_system_, params));
     for (auto *store : {&nodes_, &linker_nodes_}) {
         auto opened = graph::NodeStore::open(file_system_, params, state_.graph);
-        if (!opened.ok())
-            return std::move(opened).status();
+        DVEC_TRY(opened);
         *store = std::move(opened).value();
     }
     auto linker =
         graph::Linker::create(*linker_nodes_, build_params(description_, kernel_, threads));
-    if (!linker.ok())
-        return std::move(linker).status();
+    DVEC_TRY(linker);
     linker_ = std::move(linker).value();
     return {};
 }
@@ -130,8 +127,7 @@ Status Builder::complete(WalFlusher &wal, const Origin &origin) {
         state_.reconcile_lsn.store(origin.reconcile_lsn);
         linker_.reset();
         auto file = CheckpointFile::create(file_system_, description_.directory);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         DVEC_TRY(linker_nodes_->refresh());
         DVEC_TRY(take_checkpoint(file_system_, description_, state_, Locks{append_, grow_, sync_},
                                  *linker_nodes_, wal, CheckpointKind::clean));

@@ -36,8 +36,7 @@ Result<CheckpointFile> CheckpointFile::create(base::FileSystem &file_system,
                                               const std::string &directory) {
     return base::guarded([&]() -> Result<CheckpointFile> {
         auto file = file_system.open(path_in(directory), base::OpenMode::create);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         DVEC_TRY(file.value()->allocate(blocks * checkpoint_block_bytes));
         return CheckpointFile(std::move(file).value());
     });
@@ -47,8 +46,7 @@ Result<CheckpointFile> CheckpointFile::open(base::FileSystem &file_system,
                                             const std::string &directory) {
     return base::guarded([&]() -> Result<CheckpointFile> {
         auto file = file_system.open(path_in(directory), base::OpenMode::read_write);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         return CheckpointFile(std::move(file).value());
     });
 }
@@ -65,14 +63,12 @@ Result<std::optional<CheckpointRecord>> CheckpointFile::read_block(unsigned bloc
         return status.ok();
     };
     auto found = read(common_bytes);
-    if (!found.ok())
-        return std::move(found).status();
+    DVEC_TRY(found);
     if (!found.value() || record.magic != checkpoint_magic || record.bytes < common_bytes ||
         record.bytes > bytes.size())
         return std::optional<CheckpointRecord>();
     found = read(record.bytes);
-    if (!found.ok())
-        return std::move(found).status();
+    DVEC_TRY(found);
     if (!found.value() || record.checksum != checksum_of(bytes, record.bytes))
         return std::optional<CheckpointRecord>();
     return std::optional(record);
@@ -83,8 +79,7 @@ Result<CheckpointRecord> CheckpointFile::read() {
         std::optional<CheckpointRecord> current;
         for (unsigned block = 0; block < blocks; ++block) {
             auto record = read_block(block);
-            if (!record.ok())
-                return std::move(record).status();
+            DVEC_TRY(record);
             if (record.value() && (!current || record.value()->serial > current->serial))
                 current = record.value();
         }
@@ -103,8 +98,7 @@ Result<std::vector<std::uint64_t>> CheckpointFile::damaged_blocks() {
         std::vector<std::uint64_t> damaged;
         for (unsigned block = 0; block < blocks; ++block) {
             auto record = read_block(block);
-            if (!record.ok())
-                return std::move(record).status();
+            DVEC_TRY(record);
             if (record.value())
                 continue;
             const std::uint64_t offset = block * checkpoint_block_bytes;

@@ -87,8 +87,7 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         note_place(file_system, nodes, &record);
         if (kind == CheckpointKind::clean) {
             auto change_time = nodes.file_change_time();
-            if (!change_time.ok())
-                return std::move(change_time).status();
+            DVEC_TRY(change_time);
             record.nodes_change_time = change_time.value();
             record.clean = 1;
         }
@@ -96,8 +95,7 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         // The checkpoint file has several writers (a backend leaving the clean state is one).
         const std::lock_guard hold(locks.grow);
         auto file = CheckpointFile::open(file_system, description.directory);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         DVEC_TRY(file.value().write(record));
         state.checkpoint_position.store(now.position);
         state.checkpoint_linked.store(record.linked);
@@ -125,19 +123,16 @@ Status leave_clean_state_locked(base::FileSystem &file_system, const Description
         if (state.clean.load(std::memory_order_acquire) == 0)
             return {};
         auto file = CheckpointFile::open(file_system, description.directory);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         auto record = file.value().read();
-        if (!record.ok())
-            return std::move(record).status();
+        DVEC_TRY(record);
         record.value().clean = 0;
         record.value().nodes_change_time = 0;
         record.value().server_start = state.server_start.load();
         // The clean files may have been written on an earlier boot, or mount; what follows is
         // written on this one.
         auto here = file.value().identity();
-        if (!here.ok())
-            return std::move(here).status();
+        DVEC_TRY(here);
         record.value().boot = current_boot_id(file_system);
         record.value().mount = here.value().mount;
         record.value().nodes_device = here.value().device;

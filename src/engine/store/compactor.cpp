@@ -55,8 +55,7 @@ Result<std::unique_ptr<Compactor>> Compactor::begin(base::FileSystem &file_syste
                                                     unsigned threads) {
     return base::guarded([&]() -> Result<std::unique_ptr<Compactor>> {
         auto kernel = known_kernel(description);
-        if (!kernel.ok())
-            return std::move(kernel).status();
+        DVEC_TRY(kernel);
         std::unique_ptr<Compactor> compactor(new Compactor(file_system, description, state, locks));
         DVEC_TRY(compactor->open(kernel.value(), threads));
         return compactor;
@@ -68,19 +67,16 @@ Status Compactor::open(const distance::Kernel &kernel, unsigned threads) {
                                                   old_generation_));
     auto old_nodes = graph::NodeStore::open(
         file_system_, node_store_params(description_, kernel, old_generation_), state_.graph);
-    if (!old_nodes.ok())
-        return std::move(old_nodes).status();
+    DVEC_TRY(old_nodes);
     old_nodes_ = std::move(old_nodes).value();
 
     new_params_ = node_store_params(description_, kernel, new_generation_);
     DVEC_TRY(graph::NodeStore::create_files(file_system_, new_params_));
     auto nodes = graph::NodeStore::open(file_system_, new_params_, graph_);
-    if (!nodes.ok())
-        return std::move(nodes).status();
+    DVEC_TRY(nodes);
     nodes_ = std::move(nodes).value();
     auto linker = graph::Linker::create(*nodes_, build_params(description_, kernel, threads));
-    if (!linker.ok())
-        return std::move(linker).status();
+    DVEC_TRY(linker);
     linker_ = std::move(linker).value();
     note_progress(0);
     return {};
@@ -181,8 +177,7 @@ Status Compactor::finish(WalFlusher &wal, const std::function<void()> &on_exchan
 // As before every checkpoint of an index in use: its log must be there.
 Status Compactor::begin_log() {
     auto log = log::Writer::open(file_system_, log_geometry(description_), state_.log, locks_.sync);
-    if (!log.ok())
-        return std::move(log).status();
+    DVEC_TRY(log);
     return log.value()->prepare(1);
 }
 
@@ -207,8 +202,7 @@ Status Compactor::write_checkpoint() {
     record.repair = state_.repair.load();
     note_place(file_system_, *nodes_, &record);
     auto file = CheckpointFile::open(file_system_, description_.directory);
-    if (!file.ok())
-        return std::move(file).status();
+    DVEC_TRY(file);
     return file.value().write(record);
 }
 

@@ -32,8 +32,7 @@ class FileCheck {
 
     Status run() {
         auto end = index_.refresh();
-        if (!end.ok())
-            return std::move(end).status();
+        DVEC_TRY(end);
         // Links may lead to what is linked by now; their bound is read after them.
         end_ = end.value();
         linked_ = graph::Watermarks::load(index_.state().graph).linked;
@@ -144,8 +143,7 @@ class FileCheck {
         if (marks.linked == 0 || marks.linked != marks.allocated || marks.linked > end_)
             return {};
         auto counted = count_reachable(marks);
-        if (!counted.ok())
-            return std::move(counted).status();
+        DVEC_TRY(counted);
         if (graph::Watermarks::load(index_.state().graph).allocated != marks.allocated)
             return {};
         const Reachable &nodes = counted.value();
@@ -171,8 +169,7 @@ class FileCheck {
         DVEC_TRY(poll());
         auto unreachable = graph::count_unreachable(
             index_.writable_nodes(), reachability_params(index_.description(), kernel.value()), go);
-        if (!unreachable.ok())
-            return std::move(unreachable).status();
+        DVEC_TRY(unreachable);
         if (unreachable.value() > 0 && made_sure())
             find(DamagedPart::links, nodes_.nodes_path(), 0,
                  std::to_string(unreachable.value()) + " nodes cannot be reached through links");
@@ -244,8 +241,7 @@ class FileCheck {
                                         [](const log::Record &) { return Status(); });
             if (state.checkpoint_position.load() != begin)
                 continue;
-            if (!replayed.ok())
-                return std::move(replayed).status();
+            DVEC_TRY(replayed);
             report_log_damage(geometry, replayed.value(), head);
             return {};
         }
@@ -267,11 +263,9 @@ class FileCheck {
 
     Status check_checkpoint() const {
         auto file = CheckpointFile::open(index_.file_system(), index_.description().directory);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         auto damaged = file.value().damaged_blocks();
-        if (!damaged.ok())
-            return std::move(damaged).status();
+        DVEC_TRY(damaged);
         for (const std::uint64_t offset : damaged.value())
             find(DamagedPart::checkpoint, file.value().path(), offset,
                  "the checkpoint record is damaged");

@@ -71,8 +71,7 @@ Result<std::unique_ptr<Index>> Index::open(base::FileSystem &file_system,
                                            Locks locks) {
     return base::guarded([&]() -> Result<std::unique_ptr<Index>> {
         auto kernel = known_kernel(description);
-        if (!kernel.ok())
-            return std::move(kernel).status();
+        DVEC_TRY(kernel);
         std::unique_ptr<Index> index(new Index(file_system, description, state, locks));
         index->kernel_ = kernel.value();
         DVEC_TRY(index->check_current());
@@ -80,8 +79,7 @@ Result<std::unique_ptr<Index>> Index::open(base::FileSystem &file_system,
             file_system, node_store_params(description, kernel.value(), index->generation_),
             state.graph);
         DVEC_TRY(index->check_current());
-        if (!nodes.ok())
-            return std::move(nodes).status();
+        DVEC_TRY(nodes);
         index->nodes_ = std::move(nodes).value();
         return index;
     });
@@ -104,8 +102,7 @@ Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const void *vect
                                {static_cast<const std::byte *>(vector), vector_bytes()});
         for (;;) {
             auto id = try_insert(draft, tid, vector);
-            if (!id.ok())
-                return std::move(id).status();
+            DVEC_TRY(id);
             if (id.value())
                 return *id.value();
             DVEC_TRY(make_room(draft.record_bytes()));
@@ -162,8 +159,7 @@ Status Index::open_log() {
         return {};
     auto writer =
         log::Writer::open(file_system_, log_geometry(description_), state_.log, locks_.sync);
-    if (!writer.ok())
-        return std::move(writer).status();
+    DVEC_TRY(writer);
     log_ = std::move(writer).value();
     return {};
 }
@@ -184,8 +180,7 @@ Status Index::ready_to_write() {
 Status Index::remove(NodeId id, std::uint64_t lsn) {
     return base::guarded([&]() -> Status {
         auto end = refresh();
-        if (!end.ok())
-            return std::move(end).status();
+        DVEC_TRY(end);
         if (id >= end.value())
             return Status(Code::invalid_argument,
                           "index has no entry " + std::to_string(id) + " to be removed");

@@ -38,20 +38,17 @@ Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_syst
                                                      unsigned threads) {
     return base::guarded([&]() -> Result<std::unique_ptr<Maintainer>> {
         auto kernel = known_kernel(description);
-        if (!kernel.ok())
-            return std::move(kernel).status();
+        DVEC_TRY(kernel);
         std::unique_ptr<Maintainer> maintainer(
             new Maintainer(file_system, description, state, locks, threads));
         maintainer->kernel_ = kernel.value();
         auto nodes = graph::NodeStore::open(
             file_system, node_store_params(description, kernel.value(), state.generation.load()),
             state.graph);
-        if (!nodes.ok())
-            return std::move(nodes).status();
+        DVEC_TRY(nodes);
         maintainer->nodes_ = std::move(nodes).value();
         auto log = log::Writer::open(file_system, log_geometry(description), state.log, locks.sync);
-        if (!log.ok())
-            return std::move(log).status();
+        DVEC_TRY(log);
         maintainer->log_ = std::move(log).value();
         return maintainer;
     });
@@ -67,8 +64,7 @@ Status Maintainer::need_linker(const std::atomic<bool> &stop) {
         DVEC_TRY(sanitize_links(stop));
         linker = graph::Linker::create(*nodes_, linker_params(description_, kernel_, threads_));
     }
-    if (!linker.ok())
-        return std::move(linker).status();
+    DVEC_TRY(linker);
     linker_ = std::move(linker).value();
     return {};
 }
@@ -134,8 +130,7 @@ Status Maintainer::sanitize_links(const std::atomic<bool> &stop) {
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
         DVEC_TRY(nodes_->refresh());
         auto report = graph::sanitize_links(*nodes_, stop);
-        if (!report.ok())
-            return std::move(report).status();
+        DVEC_TRY(report);
         // Nodes that nothing leads out of are mostly such that nothing leads to, either.
         if (report.value().isolated * most_isolated > state_.graph.linked.load()) {
             state_.graph.entry_point.store(0);

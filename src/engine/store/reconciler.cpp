@@ -24,8 +24,7 @@ Result<std::unique_ptr<Reconciler>> Reconciler::begin(Index &index, Repair repai
         std::unique_ptr<Reconciler> reconciler(new Reconciler(index));
         DVEC_TRY(index.ready_to_write());
         auto end = index.refresh();
-        if (!end.ok())
-            return std::move(end).status();
+        DVEC_TRY(end);
         if (repair >= Repair::every_page)
             DVEC_TRY(reconciler->drop_damaged(end.value(), interrupted));
         DVEC_TRY(reconciler->entries_.fill(index.nodes(), end.value(), interrupted));
@@ -75,8 +74,7 @@ Status Reconciler::row(graph::Tid tid, std::uint64_t lsn, const void *vector) {
         if (!note_added(tid))
             return {};
         auto id = index_.insert(tid, lsn, vector);
-        if (!id.ok())
-            return std::move(id).status();
+        DVEC_TRY(id);
         ++report_.added;
         return {};
     });

@@ -93,18 +93,15 @@ class Recovery {
   private:
     Status open_and_replay() {
         auto file = CheckpointFile::open(file_system_, description_.directory);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         auto record = file.value().read();
-        if (!record.ok())
-            return std::move(record).status();
+        DVEC_TRY(record);
         checkpoint_ = record.value();
         DVEC_TRY(check_record(checkpoint_, description_));
         DVEC_TRY(open_nodes());
         auto survival =
             survival_of(file_system_, *nodes_, {checkpoint_, description_.owner.system}, history_);
-        if (!survival.ok())
-            return std::move(survival).status();
+        DVEC_TRY(survival);
         survived_ = survival.value().survived;
         need(checkpoint_.repair, "an earlier repair was not completed");
         if (survived_ == Survived::checksummed)
@@ -118,13 +115,11 @@ class Recovery {
 
     Status open_nodes() {
         auto kernel = known_kernel(description_);
-        if (!kernel.ok())
-            return std::move(kernel).status();
+        DVEC_TRY(kernel);
         auto nodes = graph::NodeStore::open(
             file_system_, node_store_params(description_, kernel.value(), checkpoint_.generation),
             state_.graph);
-        if (!nodes.ok())
-            return std::move(nodes).status();
+        DVEC_TRY(nodes);
         nodes_ = std::move(nodes).value();
         if (checkpoint_.nodes > nodes_->mapped_slots() ||
             checkpoint_.upper_blocks > nodes_->mapped_upper_blocks())
@@ -186,16 +181,14 @@ class Recovery {
         const log::Geometry geometry = log_geometry(description_);
         auto replayed = log::replay(file_system_, geometry, checkpoint_.log_position,
                                     [this](const log::Record &record) { return apply(record); });
-        if (!replayed.ok())
-            return std::move(replayed).status();
+        DVEC_TRY(replayed);
         log::ReplayReport &replay = replayed.value();
         DVEC_TRY(note_damage(geometry, replay));
         if (survived_ == Survived::clean && replay.records > 0)
             need(Repair::every_page, "its log goes on behind a clean shutdown");
 
         auto writer = log::Writer::open(file_system_, geometry, state_.log, locks_.sync);
-        if (!writer.ok())
-            return std::move(writer).status();
+        DVEC_TRY(writer);
         if (survived_ == Survived::clean && repair_ == Repair::none) {
             report_.start = Start::clean;
             return open_clean(*writer.value(), replay);
@@ -252,8 +245,7 @@ class Recovery {
         const std::string path =
             geometry.segment_path(geometry.segment_of(checkpoint_.log_position));
         auto there = file_system_.exists(path);
-        if (!there.ok())
-            return std::move(there).status();
+        DVEC_TRY(there);
         if (!there.value())
             report_.damage.push_back({path, 0, 0, "the segment file is missing"});
         return {};

@@ -60,8 +60,7 @@ Result<Survival> survival_of(base::FileSystem &file_system, graph::NodeStore &no
 
     if (checkpoint.clean != 0) {
         auto change_time = nodes.file_change_time();
-        if (!change_time.ok())
-            return std::move(change_time).status();
+        DVEC_TRY(change_time);
         if (change_time.value() != checkpoint.nodes_change_time)
             return Survival{Survived::checksummed,
                             "its files were changed while the server was down"};

@@ -27,8 +27,7 @@ namespace {
 base::Status collect_rows(OpenIndex *open, uint32 limit) {
     return base::guarded([&]() -> base::Status {
         auto refreshed = open->index->refresh();
-        if (!refreshed.ok())
-            return std::move(refreshed).status();
+        DVEC_TRY(refreshed);
         auto rows = std::make_unique<store::TidMap>();
         DVEC_TRY(rows->fill(open->index->nodes(), std::min(limit, refreshed.value()), nullptr));
         open->rebuilt_rows = std::move(rows);

@@ -18,8 +18,7 @@ constexpr graph::NodeId largest_sample = 512;
 base::Result<std::unique_ptr<MeasuredRows>> MeasuredRows::of(store::Index &index, double farthest) {
     return base::guarded([&]() -> base::Result<std::unique_ptr<MeasuredRows>> {
         auto end = index.refresh();
-        if (!end.ok())
-            return std::move(end).status();
+        DVEC_TRY(end);
         return std::unique_ptr<MeasuredRows>(new MeasuredRows(index, end.value(), farthest));
     });
 }

@@ -180,8 +180,7 @@ Attempt begin_measuring(Scan *scan, const OpenIndex &open) {
         is_exact(*scan) ? scan->guide->farthest : std::numeric_limits<double>::quiet_NaN();
     return attempt([&]() -> base::Status {
         auto measured = MeasuredRows::of(*open.index, farthest);
-        if (!measured.ok())
-            return std::move(measured).status();
+        DVEC_TRY(measured);
         scan->measured = std::move(measured).value();
         return {};
     });

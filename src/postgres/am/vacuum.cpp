@@ -39,8 +39,7 @@ class WalFlushedOnce {
 Attempt find_end(OpenIndex *open, uint32 *end) {
     return attempt([&]() -> base::Status {
         auto readable = open->index->refresh();
-        if (!readable.ok())
-            return std::move(readable).status();
+        DVEC_TRY(readable);
         *end = readable.value();
         return {};
     });

@@ -57,8 +57,7 @@ base::Status clear_folder(const std::string &directory) {
     if (!root.ok() && root.code() != base::Code::already_exists)
         return root;
     auto exists = files.exists(directory);
-    if (!exists.ok())
-        return std::move(exists).status();
+    DVEC_TRY(exists);
     return exists.value() ? files.remove_directory(directory) : base::Status();
 }
 
@@ -70,8 +69,7 @@ store::Builder *start_builder(const store::Shape &shape, const IndexFile &file) 
             const FolderCreation no_sweep;
             DVEC_TRY(clear_folder(description.directory));
             auto builder = store::Builder::create(base::posix_file_system(), description, threads);
-            if (!builder.ok())
-                return std::move(builder).status();
+            DVEC_TRY(builder);
             return builder.value().release();
         });
     });

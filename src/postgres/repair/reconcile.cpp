@@ -88,14 +88,12 @@ Engine *start_engine(IndexEntry *entry, Repair kind) {
             auto engine = std::make_unique<Engine>(entry);
             auto index = store::Index::open(base::posix_file_system(), describe(*entry),
                                             entry->shared, engine->locks.engine());
-            if (!index.ok())
-                return std::move(index).status();
+            DVEC_TRY(index);
             engine->index = std::move(index).value();
             if (entry->shared.repair.load() < kind)
                 DVEC_TRY(checked(entry, announce_repair(*engine->index, kind)));
             auto reconciler = store::Reconciler::begin(*engine->index, kind, interruption_pending);
-            if (!reconciler.ok())
-                return std::move(reconciler).status();
+            DVEC_TRY(reconciler);
             engine->reconciler = std::move(reconciler).value();
             return engine.release();
         });

@@ -85,8 +85,7 @@ StartSummary recover_files(IndexEntry *entry) {
             EntryLocks locks(*entry);
             auto report = store::recover(base::posix_file_system(), describe(*entry), entry->shared,
                                          locks.engine(), ServerStarts());
-            if (!report.ok())
-                return std::move(report).status();
+            DVEC_TRY(report);
             StartSummary summary = summarise(report.value());
             summary.repair = entry->shared.repair.load();
             return summary;

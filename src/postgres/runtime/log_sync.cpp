@@ -45,8 +45,7 @@ PendingError sync_files(IndexEntry *entry) {
         auto writer =
             log::Writer::open(base::posix_file_system(), store::log_geometry(describe(*entry)),
                               entry->shared.log, lock);
-        if (!writer.ok())
-            return std::move(writer).status();
+        DVEC_TRY(writer);
         return writer.value()->sync();
     }));
 }

@@ -91,8 +91,7 @@ base::Result<OpenIndex *> open_here(const IndexFile &file, IndexEntry *entry, ui
     open.locks = std::make_unique<EntryLocks>(*entry);
     auto index = store::Index::open(base::posix_file_system(), describe(*entry), entry->shared,
                                     open.locks->engine());
-    if (!index.ok())
-        return std::move(index).status();
+    DVEC_TRY(index);
     open.index = std::move(index).value();
     OpenIndex *opened = &open_indexes().emplace(key_of(file), std::move(open))->second;
     note_use(opened);

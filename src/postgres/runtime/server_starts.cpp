@@ -52,8 +52,7 @@ base::Status add_start(uint64 number) {
     if (!made.ok() && made.code() != base::Code::already_exists)
         return made;
     auto starts = read_starts();
-    if (!starts.ok())
-        return std::move(starts).status();
+    DVEC_TRY(starts);
     Starts &list = starts.value();
     if (list.size() >= most_starts)
         list.erase(list.begin(), list.end() - static_cast<std::ptrdiff_t>(most_starts - 1));
@@ -70,8 +69,7 @@ base::Status follow_data_directory() {
 
 base::Status set_recovery_end(uint64 number, uint64 end) {
     auto starts = read_starts();
-    if (!starts.ok())
-        return std::move(starts).status();
+    DVEC_TRY(starts);
     for (ServerStart &start : starts.value())
         if (start.number == number)
             start.recovery_end = end;

@@ -14,8 +14,7 @@ base::Status take_checkpoint(IndexEntry *entry, store::CheckpointKind kind) noex
         EntryLocks locks(*entry);
         auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*entry),
                                                   entry->shared, locks.engine(), 1);
-        if (!maintainer.ok())
-            return std::move(maintainer).status();
+        DVEC_TRY(maintainer);
         ServerWalFlusher wal;
         DVEC_TRY(maintainer.value()->checkpoint(wal, kind));
         note_checkpoint(entry, GetCurrentTimestamp());

@@ -84,8 +84,7 @@ base::Status make_file(const Starts &starts) {
     if (!removed.ok() && removed.code() != base::Code::not_found)
         return removed;
     auto file = files.open(new_path, base::OpenMode::create);
-    if (!file.ok())
-        return std::move(file).status();
+    DVEC_TRY(file);
     DVEC_TRY(file.value()->allocate(blocks * block_bytes));
     DVEC_TRY(write_block(*file.value(), 1, starts));
     DVEC_TRY(files.rename(new_path, path));
@@ -108,8 +107,7 @@ base::Status write_starts(const Starts &starts) {
     auto file = base::posix_file_system().open(path, base::OpenMode::read_write);
     if (file.status().code() == base::Code::not_found)
         return make_file(starts);
-    if (!file.ok())
-        return std::move(file).status();
+    DVEC_TRY(file);
     const auto size = file.value()->size();
     if (!size.ok())
         return size.status();

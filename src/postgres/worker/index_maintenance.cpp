@@ -134,8 +134,7 @@ base::Status open_files(MaintainedIndex &index) {
     auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*index.entry),
                                               index.entry->shared, index.locks->engine(),
                                               static_cast<unsigned>(settings::link_threads));
-    if (!maintainer.ok())
-        return std::move(maintainer).status();
+    DVEC_TRY(maintainer);
     index.maintainer = std::move(maintainer).value();
     return {};
 }
