@@ -1,5 +1,5 @@
-"""Whoever adds rows to an index that consists of deleted entries for the most part waits for its compaction,
-and it can be seen that he does."""
+"""Whoever adds rows to an index that consists of deleted entries for the most part, or vacuums it, waits for its
+compaction, and it can be seen that he does."""
 
 import contextlib
 import threading
@@ -37,11 +37,12 @@ def test_waits_for_compaction(make_cluster):
         connection.execute("VACUUM items")
         wait_until(lambda: index_state(connection)["compact_total"] is not None, "the compaction is under way")
         state = index_state(connection)
-        assert (state["deleted"], state["waits"], state["compactions"]) == (1500, 0, 0), state
+        assert (state["deleted"], state["compactions"]) == (1500, 0), state
+        waits = state["waits"]
         writer = threading.Thread(target=insert)
         writer.start()
         # A few are admitted for what it has linked; the others come when it is seen not to get on.
-        wait_until(lambda: index_state(connection)["waits"] > 0, "the session waits")
+        wait_until(lambda: index_state(connection)["waits"] > waits, "the session waits")
         writer.join()
         state = index_state(connection)
         assert (state["nodes"], state["waiting"], state["waiting_for"]) == (2500, 0, None), state
@@ -83,3 +84,41 @@ def test_a_wait_that_is_broken_off_is_over(make_cluster):
         wait_until(lambda: index_state(connection)["waiting"] == 0, "nobody waits")
     assert answers.check_complete(connection, "items", rows[0]) == connection.execute(
         "SELECT count(*) FROM items").fetchone()[0]
+
+
+def test_vacuum_waits_for_compaction(make_cluster):
+    cluster = make_cluster(faults=True, dvec__checkpoint_timeout="1d", autovacuum="off")
+    connection = cluster.connect()
+    rows = vectors.clustered(2000, DIMENSIONS, seed=338)
+    vectors.make_table(connection, rows)
+    vacuuming = cluster.connect()
+    with cluster.faults.in_force("stall_sync", "nodes.2"):
+        connection.execute("UPDATE items SET id = id + 2000")
+        vacuuming.execute("SET statement_timeout = '1s'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            vacuuming.execute("VACUUM items")
+        state = index_state(connection)
+        assert (state["waiting"], state["compactions"]) == (0, 0), state
+        # It returns when the worker is seen not to get on.
+        vacuuming.execute("RESET statement_timeout")
+        waits = state["waits"]
+        vacuuming.execute("VACUUM items")
+        state = index_state(connection)
+        assert (state["nodes"], state["deleted"], state["compactions"]) == (4000, 2000, 0), state
+        assert state["waits"] > waits
+    wait_until(lambda: index_state(connection)["compactions"] == 1, "the compaction ends")
+    assert index_state(connection)["nodes"] == 2000
+    waits = index_state(connection)["waits"]
+    # Nothing is to be waited for where less is deleted, or nobody compacts.
+    connection.execute("DELETE FROM items WHERE id < 2700")
+    connection.execute("VACUUM items")
+    assert index_state(connection)["waits"] == waits
+    wait_until(lambda: index_state(connection)["compactions"] == 2, "the smaller compaction ends")
+    connection.execute("ALTER SYSTEM SET dvec.compact_threshold = 0")
+    connection.execute("SELECT pg_reload_conf()")
+    wait_until(lambda: connection.execute("SHOW dvec.compact_threshold").fetchone()[0] == "0", "nobody compacts")
+    connection.execute("DELETE FROM items WHERE id < 3900")
+    connection.execute("VACUUM items")
+    state = index_state(connection)
+    assert (state["deleted"], state["waits"]) == (1200, waits), state
+    assert answers.check_complete(connection, "items", rows[0]) == 100

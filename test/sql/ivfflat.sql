@@ -98,7 +98,7 @@ DROP TABLE p, answers;
 -- The rest of an index's life.
 DELETE FROM t WHERE id % 2 = 0;
 VACUUM t;
-SELECT index, deleted FROM dvec_indexes WHERE index = 'by_v'::regclass;
+SELECT index, nodes - deleted AS live FROM dvec_indexes WHERE index = 'by_v'::regclass;
 INSERT INTO t VALUES (5000, '[0,0,0]');
 SELECT id FROM t ORDER BY v <-> '[0,0,0]' LIMIT 1;
 SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> '[500,3,2]') s;

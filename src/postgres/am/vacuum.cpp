@@ -87,6 +87,15 @@ Attempt remove_dead_pinned(OpenIndex *open, IndexBulkDeleteResult *stats,
     return result;
 }
 
+// A VACUUM that somebody has asked for leaves the index small; nobody waits for autovacuum, and it
+// has other tables to see to.
+void wait_for_compaction_pinned(OpenIndex *open) {
+    if (open == nullptr || MyBackendType == B_AUTOVAC_WORKER)
+        return;
+    pin(open);
+    with_last([open] { wait_for_compaction(*open); }, [open] { unpin(open); });
+}
+
 double count_live(OpenIndex *open) {
     const graph::SharedState &graph = open->entry->shared.graph;
     const uint32 allocated = graph.allocated.load();
@@ -124,11 +133,12 @@ IndexBulkDeleteResult *vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResu
     return guarded([=] {
         const bool counted = stats != nullptr;
         IndexBulkDeleteResult *result = make_stats(stats, info->index);
-        OpenIndex *open = counted ? nullptr : open_for_writing(info->index);
-        if (open != nullptr)
+        OpenIndex *open = open_for_writing(info->index);
+        if (open != nullptr && !counted)
             result->num_index_tuples = count_live(open);
         else if (!counted)
             result->estimated_count = true;
+        wait_for_compaction_pinned(open);
         return result;
     });
 }

@@ -25,6 +25,13 @@ constexpr int longest_hindrance_ms = 30000;
 constexpr int searched_ms = 1000;
 constexpr uint64 share_while_searched = 8;
 
+// Of the entries of an index, the share of deleted ones that a VACUUM does not leave. With less,
+// the files take less than twice the space of the others, with what they have in reserve.
+constexpr double most_left_by_vacuum = 0.4;
+
+// Fewer deleted entries are not worth a compaction.
+constexpr uint64 least_compacted = 256;
+
 constexpr uint64 bytes_of(int kb) { return static_cast<uint64>(kb) * 1024; }
 
 bool tail_too_long(const OpenIndex &open) {
@@ -200,6 +207,22 @@ uint64 tail_limit(const IndexEntry &entry, TimestampTz now) {
     const auto last_scan = static_cast<TimestampTz>(entry.last_scan.load());
     const bool searched = !TimestampDifferenceExceeds(last_scan, now, searched_ms);
     return bytes_of(settings::tail_limit_kb) / (searched ? share_while_searched : 1);
+}
+
+bool is_compaction_due(const IndexEntry &entry) {
+    const graph::SharedState &graph = entry.shared.graph;
+    const uint64 deleted = graph.deleted.load();
+    return settings::compact_threshold > 0 && deleted >= least_compacted &&
+           deleted * 100 >=
+               uint64{graph.allocated.load()} * static_cast<uint64>(settings::compact_threshold);
+}
+
+void wait_for_compaction(const OpenIndex &open) {
+    wait_while(open, WorkerDebt::compaction, [](const OpenIndex &index) {
+        const graph::SharedState &graph = index.entry->shared.graph;
+        return is_compaction_due(*index.entry) &&
+               graph.deleted.load() >= most_left_by_vacuum * graph.allocated.load();
+    });
 }
 
 void wait_before_insert(OpenIndex *open) {

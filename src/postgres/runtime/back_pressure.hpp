@@ -17,6 +17,14 @@ uint64 tail_limit(const IndexEntry &entry, TimestampTz now);
 // Interruptible.
 void wait_before_insert(OpenIndex *open);
 
+// Whether so many entries of the index are deleted that the worker compacts it.
+bool is_compaction_due(const IndexEntry &entry);
+
+// At the end of a VACUUM: where at least two in five of the entries are deleted and that makes a
+// compaction due, waits until it is done. So an index whose rows are all replaced, time and again,
+// never takes more than twice the space of its rows. Interruptible.
+void wait_for_compaction(const OpenIndex &open);
+
 // Before records are appended to the log. Syncs it when dvec.log_buffer_limit is exceeded. When a
 // restart would have to read more of it than dvec.log_max_size, waits for the worker to take a
 // checkpoint, and takes one in its place when it does not. Raises when that fails too: 53100 when

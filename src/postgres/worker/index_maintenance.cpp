@@ -43,8 +43,7 @@ constexpr long retry_ms = 5000;
 constexpr long relax_after_ms = 30000;
 // Verifying is some hundred nanoseconds per node.
 constexpr uint32 scrubs_per_turn = 8192;
-// Fewer deleted nodes are not worth a compaction; and one that failed is not tried again at once.
-constexpr uint32 least_compacted = 256;
+// A compaction that failed is not tried again at once.
 constexpr long compact_again_ms = 60000;
 constexpr long longest_sleep_ms = 5000;
 // During a burst of inserts, which fills the log fast.
@@ -239,16 +238,6 @@ void sanitize_links(MaintainedIndex &index, const std::atomic<bool> &stop, Times
 
 // ---- Compaction ------------------------------------------------------------------------------
 
-bool worth_compacting(const MaintainedIndex &index, TimestampTz now) {
-    if (settings::compact_threshold == 0 || index.compact_at > now)
-        return false;
-    const graph::SharedState &graph = index.entry->shared.graph;
-    const uint64 deleted = graph.deleted.load();
-    return deleted >= least_compacted &&
-           deleted * 100 >=
-               uint64{graph.allocated.load()} * static_cast<uint64>(settings::compact_threshold);
-}
-
 // Ends the attempt, with or without success.
 bool settle_compaction(MaintainedIndex &index, const base::Status &status, FailedSync failed_sync,
                        TimestampTz now) {
@@ -292,7 +281,7 @@ void finish_compaction(MaintainedIndex &index, TimestampTz now) {
 // Does a piece of the work, if there is any. Returns whether there is more.
 bool compact_some(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
     if (!index.compactor) {
-        if (!worth_compacting(index, now))
+        if (index.compact_at > now || !is_compaction_due(*index.entry))
             return false;
         begin_compaction(index, now);
         return index.compactor != nullptr;
