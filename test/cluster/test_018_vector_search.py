@@ -103,3 +103,57 @@ def test_more_than_the_planner_thinks(table):
                       query_of(points, 3, "10", "kind < 900"), query_of(points, 3, "200")):
         assert sorted(answer(connection, statement, "enable_seqscan")) == \
             sorted(answer(connection, statement, "enable_indexscan")), statement
+
+
+def analyzed(connection, statement):
+    """The VectorSearch of a plan that was run, with what it has counted."""
+    [[[plan]]] = connection.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement).fetchall()
+    nodes = [plan["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        if node["Node Type"] == "Custom Scan":
+            return node
+        nodes += node.get("Plans", [])
+    raise AssertionError(plan)
+
+
+def test_a_returned_distance_is_not_computed_again(cluster):
+    """The exact search has measured every row in the table's order. A vector stored out of line costs pages
+    whenever it is read, which after the sort lie here and there."""
+    connection = cluster.connect()
+    connection.execute("CREATE TABLE long (id integer, v vector(768))")
+    connection.execute("ALTER TABLE long ALTER v SET STORAGE EXTERNAL")
+    points = vectors.clustered(600, 768, seed=19)
+    vectors.copy_in(connection, "long", 0, points)
+    connection.execute("CREATE INDEX ON long USING hnsw (v vector_l2_ops)")
+    connection.execute("VACUUM ANALYZE long")
+    distance = f"(v <-> '{vectors.text(points[5])}')"
+    statement = f"SELECT id, 1 - {distance}, {distance} FROM long WHERE {distance} < 1000 ORDER BY {distance}"
+    node = analyzed(connection, statement)
+    assert node["Changes to Exact Search"] == 1, node
+    pages = [plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in [node] + node["Plans"]]
+    assert pages[0] == sum(pages[1:]) > 600, pages
+    found = connection.execute(statement).fetchall()
+    connection.execute("SET enable_indexscan = off")
+    assert found == connection.execute(statement).fetchall()
+
+
+def test_a_table_that_does_not_stay_in_memory(make_cluster):
+    """The rows of a range are fetched here and there. Where that is seen to take a page each, reading the whole
+    table costs less, and what was returned is not returned again."""
+    for buffers, changes in (("128kB", 1), ("64MB", 0)):
+        connection = make_cluster(shared_buffers=buffers).connect()
+        points = vectors.clustered(ROWS, DIMENSIONS, seed=20)
+        vectors.make_table(connection, points)
+        connection.execute("VACUUM ANALYZE items")
+        distance = f"v <-> '{vectors.text(points[3])}'"
+        [[radius]] = connection.execute(
+            f"SELECT max(d) FROM (SELECT {distance} AS d FROM items ORDER BY 1 LIMIT 200) s").fetchall()
+        connection.execute("SELECT sum(id) FROM items")
+        statement = f"SELECT id, {distance} FROM items WHERE {distance} <= {radius!r} ORDER BY {distance}"
+        node = analyzed(connection, statement)
+        assert node["Changes to Exact Search"] == changes, node
+        assert node["Index Rows"] == 200 if changes == 0 else 32 <= node["Index Rows"] < 200, node
+        found = connection.execute(statement).fetchall()
+        connection.execute("SET enable_indexscan = off")
+        assert found == connection.execute(statement).fetchall() and len(found) == 200

@@ -19,6 +19,8 @@ constexpr std::size_t largest_chunk = std::size_t{1} << 18;  // with its slack 8
 // period are as likely as others. Each may have to be waited for, so a sample stays small.
 constexpr NodeId least_block = 64;
 constexpr NodeId largest_sample = 512;
+// Of those asked whether they are in memory, which takes a system call each.
+constexpr NodeId largest_sample_of_pages = 128;
 constexpr NodeId sampled_of(NodeId block, NodeId block_size) {
     constexpr NodeId golden = 0x9E3779B1u;  // the multiples of 2^32 / phi fill 2^32 evenly
     return block * block_size +
@@ -71,6 +73,16 @@ std::uint64_t estimate_within(SearchContext &context) {
             ++within;
     }
     return blocks == 0 ? 0 : within * linked / blocks;
+}
+
+double share_missing(const SearchContext &context) {
+    const NodeId linked = context.marks.linked;
+    const NodeId block_size = std::max(least_block, linked / largest_sample_of_pages);
+    NodeId missing = 0, blocks = 0;
+    // Half a block away from a place where a node is measured.
+    for (NodeId id; (id = sampled_of(blocks, block_size) + block_size / 2) < linked; ++blocks)
+        missing += context.nodes->in_memory(id) ? 0 : 1;
+    return blocks == 0 ? 0 : static_cast<double>(missing) / static_cast<double>(blocks);
 }
 
 void ExactStream::start(Ranked after, Ranked until, const std::vector<NodeId> &except) {

@@ -17,6 +17,11 @@ base::Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinem
 // for the same nodes.
 std::uint64_t estimate_within(SearchContext &context);
 
+// Which share of the linked nodes' vectors is not in memory, by another sample. It is not the nodes
+// that estimate_within() has measured, for this search or an earlier one: those stay in memory when
+// the rest does not.
+double share_missing(const SearchContext &context);
+
 // Streams the linked nodes whose distances lie in an interval, nearest first, in bounded memory:
 // each pass over the slots keeps the nearest so many that were not streamed yet, each pass more of
 // them. Where the context counts what is within a distance, the first pass keeps those, and of the

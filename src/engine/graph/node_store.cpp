@@ -22,9 +22,6 @@ namespace {
 constexpr std::uint64_t kibibyte = std::uint64_t{1} << 10;
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
 
-// Between two looks at whether to stop.
-constexpr std::uint64_t brought_in_at_once = 64 * mebibyte;
-
 constexpr std::string_view nodes_prefix = "nodes.";
 constexpr std::string_view upper_prefix = "upper.";
 
@@ -297,29 +294,6 @@ void NodeStore::warm(NodeId first, NodeId end) const noexcept {
         nodes_file_.map.populate(bytes_for(first, layout_.stride), bytes_for(end, layout_.stride));
 }
 
-Result<std::uint64_t> NodeStore::bring_in(bool (*interrupted)()) const {
-    return base::guarded([&]() -> Result<std::uint64_t> {
-        DVEC_TRY(bring_in(upper_file_, interrupted));
-        DVEC_TRY(bring_in(nodes_file_, interrupted));
-        return upper_file_.bytes + nodes_file_.bytes;
-    });
-}
-
-Status NodeStore::bring_in(const MappedFile &mapped, bool (*interrupted)()) const {
-    auto file = open_mapped(mapped);
-    if (!file.ok())
-        return std::move(file).status();
-    auto map = file.value()->map(mapped.bytes, base::Access::read_only);
-    if (!map.ok())
-        return std::move(map).status();
-    for (std::uint64_t at = 0; at < mapped.bytes; at += brought_in_at_once) {
-        if (interrupted != nullptr && interrupted())
-            return Status(Code::interrupted, "reading the index was interrupted");
-        DVEC_TRY(map.value().bring_in(at, std::min(mapped.bytes, at + brought_in_at_once)));
-    }
-    return {};
-}
-
 // The advice stays with a mapping that is extended.
 void NodeStore::expect(base::Reading reading) const noexcept {
     const auto wanted = static_cast<std::uint8_t>(reading);
@@ -327,6 +301,10 @@ void NodeStore::expect(base::Reading reading) const noexcept {
         return;
     nodes_file_.map.expect(reading);
     upper_file_.map.expect(base::Reading::scattered);
+}
+
+bool NodeStore::in_memory(NodeId id) const noexcept {
+    return nodes_file_.map.in_memory(bytes_for(id, layout_.stride) + layout_.vector_offset);
 }
 
 std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {

@@ -168,8 +168,10 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     phase_ = context_.marks.linked > 0 ? Phase::walk : Phase::done;
     if (phase_ == Phase::walk && exact_after_ == 0) {
         complete();
-        if (!std::isnan(context_.count_within))
+        if (!std::isnan(context_.count_within)) {
+            context_.statistics.not_in_memory = share_missing(context_);
             context_.statistics.within = estimate_within(context_);
+        }
     }
     return {};
 }

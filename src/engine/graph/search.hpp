@@ -37,6 +37,7 @@ struct SearchStatistics {
     std::uint32_t rounds = 0;     // times the beam was refilled after it ran out
     std::uint64_t within = 0;     // linked nodes within Params::count_within: estimated by a sample
                                   // by start(), counted with the first hit
+    double not_in_memory = 0;     // share of the vectors, by another sample, with that estimate
     bool exact = false;           // the exact completion was entered
     bool left_out = false;        // Rest::left_out ended the walk: there may be more
 };

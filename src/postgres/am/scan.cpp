@@ -245,6 +245,7 @@ bool may_go_on(Scan *scan) {
     guide->distances = statistics.distances;
     guide->scanned = statistics.scanned;
     guide->within = statistics.within;
+    guide->not_in_memory = statistics.not_in_memory;
     if (at_bound) {
         guide->end = ScanGuide::End::setting;
     } else if (scan->terms.most_rows == PG_UINT64_MAX && guide->affordable != nullptr) {
@@ -323,6 +324,7 @@ void rescan(IndexScanDesc descriptor, ScanKey keys, int, ScanKey order_bys, int)
         if (scan->guide != nullptr) {
             scan->guide->rows = scan->guide->distances = scan->guide->scanned =
                 scan->guide->within = 0;
+            scan->guide->not_in_memory = 0;
             scan->guide->end = ScanGuide::End::none;
         }
         if (keys != nullptr && descriptor->numberOfKeys > 0)

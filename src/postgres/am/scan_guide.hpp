@@ -46,7 +46,8 @@ struct ScanGuide {
     uint64 scanned = 0;    // of them in passes over all slots, which cost a fraction each
     uint64 within = 0;     // exact: how many are not farther, but for rows that are not linked yet;
                            // by a sample, until all are scanned
-    double last = 0;       // distance of the last row handed out, in terms of the operator
+    double not_in_memory = 0;  // share of the vectors, by another sample, with that one
+    double last = 0;           // distance of the last row handed out, in terms of the operator
     End end = End::none;
 };
 

@@ -39,6 +39,7 @@ extern "C" {
 #include "commands/explain_state.h"
 #endif
 #include "nodes/execnodes.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/guc_tables.h"
 #include "optimizer/cost.h"
 #include "utils/lsyscache.h"
@@ -179,6 +180,16 @@ inline Cost cost_without_penalty(const Path *path) {
     return path->total_cost;
 #else
     return std::fmod(path->total_cost, disable_cost);
+#endif
+}
+
+// expression_tree_walker, whose type of a walker version 16 has put right.
+inline bool walk_expression(Node *node, bool (*walker)(Node *, void *), void *context) {
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_walker_impl(node, walker, context);
+#else
+    return expression_tree_walker(
+        node, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context);
 #endif
 }
 

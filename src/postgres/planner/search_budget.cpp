@@ -45,6 +45,7 @@ int64 pages_faulted() {
     return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_majflt : 0;
 }
 constexpr uint64 rows_between_faults = 16;  // that call takes as long as half a row
+constexpr uint64 rows_that_tell = 32;       // by the pages they took what the others will take
 
 }  // namespace
 
@@ -55,7 +56,7 @@ void SearchBudget::begin_scan(const ExactWork *exact) {
     passed_ = 0;
     read_before_ = 0;
     faulted_at_start_ = pages_faulted();
-    faulted_ = 0;
+    faulted_ = faulted_in_pass_ = 0;
     missing_ = 0;
     begin_work();
 }
@@ -89,10 +90,14 @@ uint64 SearchBudget::affordable_distances(ScanGuide &guide) {
     auto &budget = static_cast<SearchBudget &>(guide);
     if (guide.rows % rows_between_faults == 0)
         budget.faulted_ = pages_faulted() - budget.faulted_at_start_;
-    // Nodes here and there: a sample of all.
+    // Nodes here and there: a sample of all. The same ones are measured for every query, so they
+    // may be there when others are not.
     if (guide.scanned == 0 && guide.rows == 0 && guide.distances > 0)
-        budget.missing_ = std::min(
-            1.0, static_cast<double>(budget.faulted_) / static_cast<double>(guide.distances));
+        budget.missing_ =
+            std::min(1.0, std::max(guide.not_in_memory, static_cast<double>(budget.faulted_) /
+                                                            static_cast<double>(guide.distances)));
+    if (guide.scanned > 0 && guide.rows == 0)
+        budget.faulted_in_pass_ = budget.faulted_;
     const double exact = budget.work_of_exact_search();
     if (guide.within > 0 && budget.work_of_rest_within() > exact)
         return 0;
@@ -113,11 +118,20 @@ double SearchBudget::price_of_scanning() const {
 // To measure what is not measured yet, in a pass, and to hand out what is within. How many rows
 // those are is known before any is handed out, and by a sample before all are measured.
 double SearchBudget::work_of_rest_within() const {
-    const double row = row_in_exact_order + missing_ * (page_faulted + page_fetched_scattered());
     const double measured =
         price_of_scanning() + missing_ * pages(exact_.vector_bytes) * page_fetched;
     const double unmeasured = std::max(0.0, exact_.rows - static_cast<double>(scanned));
-    return static_cast<double>(within) * row + unmeasured * measured;
+    return (static_cast<double>(within) - static_cast<double>(rows)) * price_of_row_within() +
+           unmeasured * measured;
+}
+
+// The index may be in memory when the table is not. So after some rows their pages are counted.
+double SearchBudget::price_of_row_within() const {
+    if (rows < rows_that_tell)
+        return row_in_exact_order + missing_ * (page_faulted + page_fetched_scattered());
+    const double waited = blocks_read() * page_fetched_scattered() +
+                          static_cast<double>(faulted_ - faulted_in_pass_) * page_faulted;
+    return row_in_exact_order + waited / static_cast<double>(rows);
 }
 
 double SearchBudget::work_done() const {

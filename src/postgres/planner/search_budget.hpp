@@ -54,6 +54,7 @@ class SearchBudget : public ScanGuide {
     double price_of_walking() const;
     double price_of_scanning() const;
     double work_done() const;
+    double price_of_row_within() const;
     double work_of_rest_within() const;
     double work_of_exact_search() const;
     double blocks_read() const;
@@ -64,6 +65,7 @@ class SearchBudget : public ScanGuide {
     int64 read_at_start_ = 0;
     int64 faulted_at_start_ = 0;  // pages, likewise
     int64 faulted_ = 0;           // since then, until last looked at
+    int64 faulted_in_pass_ = 0;   // of them those before the first row
     double missing_ = 0;          // share of the nodes that were not in memory, by a sample
 };
 

@@ -352,7 +352,7 @@ TupleTableSlot *next_of_exact(VectorSearchState *state) {
             return row;
         bool is_null;
         const float8 distance =
-            DatumGetFloat8(slot_getattr(row, state->plan.columns + 1, &is_null));
+            DatumGetFloat8(slot_getattr(row, state->plan.distance_column + 1, &is_null));
         if (!is_null && float8_lt(distance, state->budget->last))
             continue;
         if (was_returned(state, row))
@@ -498,8 +498,8 @@ List *to_private(const VectorSearchPlan &plan) {
     const auto real = [](double value) { return makeFloat(psprintf("%.17g", value)); };
     List *choices = list_make5(integer(plan.order), integer(plan.extent), integer(plan.unusual),
                                integer(plan.as_found_is_enough), integer(plan.filters));
-    List *columns =
-        list_make3(integer(plan.out_of_line), integer(plan.columns), integer(plan.tid_column));
+    List *columns = list_make4(integer(plan.out_of_line), integer(plan.columns),
+                               integer(plan.tid_column), integer(plan.distance_column));
     List *sizes = list_make4(real(plan.rows_per_page), real(plan.share_read),
                              real(plan.vector_bytes), real(plan.walked_bytes));
     return list_concat(list_concat(choices, columns), sizes);
@@ -517,10 +517,11 @@ VectorSearchPlan from_private(const List *numbers) {
         .out_of_line = integer(5) != 0,
         .columns = integer(6),
         .tid_column = integer(7),
-        .rows_per_page = real(8),
-        .share_read = real(9),
-        .vector_bytes = real(10),
-        .walked_bytes = real(11),
+        .distance_column = integer(8),
+        .rows_per_page = real(9),
+        .share_read = real(10),
+        .vector_bytes = real(11),
+        .walked_bytes = real(12),
     };
 }
 

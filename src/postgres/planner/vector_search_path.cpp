@@ -1,7 +1,10 @@
 // From an index path to a VectorSearch path, and from that to a plan.
 //
 // Both children return what the relation is asked for, and the row's TID behind it; the exact one
-// also the distance. Whatever the query computes from a row is computed once, by the node.
+// also the distance. Whatever the query computes from a row is computed once, by the node, but for
+// the distance where the query returns it: that comes from both children, so that it is not
+// computed again for rows of the exact search, which has measured them, in their order, which is
+// another than the table's.
 #include "postgres/planner/vector_search_path.hpp"
 
 #include "postgres/bridge/executor.hpp"
@@ -26,6 +29,8 @@ bool is_tid(const Node *expression, const RelOptInfo *rel) {
 struct ChildTarget {
     PathTarget *target;
     int tid_column;
+    int distance_column;  // of the exact child
+    int columns;          // of the node: the distance is the last of them, or behind them
 };
 
 // The planner gives a scan below a node that checks a condition without columns all columns of the
@@ -35,7 +40,29 @@ void need_tid(RelOptInfo *rel) {
     needed = bms_add_member(needed, 0);
 }
 
-ChildTarget child_target(PlannerInfo *root, RelOptInfo *rel) {
+bool contains(Node *node, void *expression) {
+    if (node == nullptr)
+        return false;
+    return equal(node, expression) || compat::walk_expression(node, contains, expression);
+}
+
+// Whether the node's own columns are the query's, and the distance is in one that is returned.
+bool returns_distance(PlannerInfo *root, const RelOptInfo *rel, Expr *distance) {
+    const Query *query = root->parse;
+    if (rel->reloptkind != RELOPT_BASEREL || bms_membership(root->all_baserels) != BMS_SINGLETON ||
+        query->commandType != CMD_SELECT || query->hasAggs || query->groupClause != NIL ||
+        query->groupingSets != NIL || query->hasWindowFuncs || query->hasTargetSRFs)
+        return false;
+    ListCell *cell;
+    foreach (cell, root->processed_tlist) {
+        const auto *column = static_cast<const TargetEntry *>(lfirst(cell));
+        if (!column->resjunk && contains(reinterpret_cast<Node *>(column->expr), distance))
+            return true;
+    }
+    return false;
+}
+
+ChildTarget child_target(PlannerInfo *root, RelOptInfo *rel, Expr *distance) {
     need_tid(rel);
     PathTarget *target = create_empty_pathtarget();
     int tid_column = -1;
@@ -52,7 +79,12 @@ ChildTarget child_target(PlannerInfo *root, RelOptInfo *rel) {
                            InvalidOid, 0);
         add_column_to_pathtarget(target, reinterpret_cast<Expr *>(tid), 0);
     }
-    return {set_pathtarget_cost_width(root, target), tid_column};
+    const int columns = list_length(target->exprs);
+    const bool returned = returns_distance(root, rel, distance);
+    if (returned)
+        add_column_to_pathtarget(target, distance, 0);
+    return {set_pathtarget_cost_width(root, target), tid_column, columns,
+            returned ? columns + 1 : columns};
 }
 
 template <class Kind>
@@ -102,14 +134,15 @@ struct ExactSearch {
 
 // Rows of one order may come in another among equals: the node knows those it has returned.
 ExactSearch exact_search(PlannerInfo *root, RelOptInfo *rel, const VectorSearchRequest &request,
-                         const PathTarget *target) {
+                         const ChildTarget &child) {
     Path *reading = cheapest_reading(root, rel, &request.index_path->path);
     const double all = rel->pages * seq_page_cost +
                        rel->tuples * (cpu_tuple_cost + rel->baserestrictcost.per_tuple);
     const double share =
         reading->pathtype == T_SeqScan || all <= 0 ? 1 : std::min(1.0, reading->total_cost / all);
-    PathTarget *with_distance = copy_pathtarget(const_cast<PathTarget *>(target));
-    add_column_to_pathtarget(with_distance, request.distance, 0);
+    PathTarget *with_distance = copy_pathtarget(child.target);
+    if (child.distance_column == child.columns)
+        add_column_to_pathtarget(with_distance, request.distance, 0);
     set_pathtarget_cost_width(root, with_distance);
     Path *path = with_target(root, reading, with_distance);
     if (request.pathkeys != NIL)
@@ -220,8 +253,8 @@ const CustomPathMethods path_methods = {
 
 CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
                                     const VectorSearchRequest &request) {
-    const ChildTarget child = child_target(root, rel);
-    const ExactSearch exact = exact_search(root, rel, request, child.target);
+    const ChildTarget child = child_target(root, rel, request.distance);
+    const ExactSearch exact = exact_search(root, rel, request, child);
     const bool two = needs_exact_child(request, exact.path);
     Path *index = with_target(root, &request.index_path->path, child.target);
     Path *second = two ? exact.path : nullptr;
@@ -236,8 +269,9 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
         .as_found_is_enough = request.level.order == QueryLevel::Order::nearest,
         .filters = has_filters(request),
         .out_of_line = bytes.out_of_line,
-        .columns = list_length(child.target->exprs),
+        .columns = child.columns,
         .tid_column = child.tid_column,
+        .distance_column = child.distance_column,
         .rows_per_page = rel->tuples / std::max<double>(rel->pages, 1),
         .share_read = exact.share_read,
         .vector_bytes = bytes.vector,

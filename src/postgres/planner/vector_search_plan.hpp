@@ -24,10 +24,11 @@ struct VectorSearchPlan {
     bool filters;
     // Whether vectors are stored out of line.
     bool out_of_line;
-    // Columns of the node's rows, the first of its children's; the exact child has one more, the
-    // distance. `tid_column` counts from 0.
+    // Columns of the node's rows, the first of its children's. The others count from 0; that of the
+    // distance is the exact child's, and one more than the node has, or its last.
     int columns;
     int tid_column;
+    int distance_column;
     // To tell what reading the table costs: rows on a page, the share of the table that the exact
     // child reads, and bytes of a vector there and for the index's walk.
     double rows_per_page;

@@ -190,6 +190,17 @@ TEST_F(PosixFile, MappingGrowsWithItsFile) {
     EXPECT_EQ(mapping.value().size(), std::size_t{1} << 20);
 }
 
+TEST_F(PosixFile, TellsWhichPagesAreInMemory) {
+    const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    auto file = open("f", OpenMode::create);
+    ASSERT_TRUE(file->truncate(4 * page).ok());
+    const Mapping mapping = file->map(4 * page, Access::read_write).value();
+    EXPECT_FALSE(mapping.in_memory(2 * page + 5));
+    mapping.data()[2 * page] = std::byte{1};
+    EXPECT_TRUE(mapping.in_memory(2 * page + 5));
+    EXPECT_TRUE(mapping.in_memory(4 * page));
+}
+
 TEST_F(PosixFile, MappingMovesItsOwnership) {
     auto file = open("f", OpenMode::create);
     ASSERT_TRUE(file->allocate(4096).ok());
