@@ -1169,6 +1169,12 @@ COMMENT ON FUNCTION dvec_check(regclass, boolean) IS
 -- Reads whole files, and tells TIDs.
 REVOKE EXECUTE ON FUNCTION dvec_check(regclass, boolean) FROM PUBLIC;
 
+CREATE FUNCTION dvec_prewarm(index regclass) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'dvec_prewarm' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 10000;
+
+COMMENT ON FUNCTION dvec_prewarm(regclass) IS
+    'reads the files of an index of dvec into memory; returns their bytes';
+
 -- ---------------------------------------------------------------------------------------------------
 -- Recall: how much of the exact answer an index finds
 -- ---------------------------------------------------------------------------------------------------

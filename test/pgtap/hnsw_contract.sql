@@ -89,7 +89,7 @@ SELECT set_eq(
     $$VALUES ('dvec_check(regclass,boolean)', 'v', true, 'u'),
         ('dvec_compare(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_measure_recall(regclass[],integer,integer)', 'v', true, 'u'), ('dvec_handler(internal)', 'v', false, 'u'),
-        ('dvec_index_states()', 'v', true, 'r'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
+        ('dvec_index_states()', 'v', true, 'r'), ('dvec_prewarm(regclass)', 'v', true, 'u'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_simd()', 'v', true, 's')$$,
     'functions of monitoring');
 SELECT ok(dvec_simd() IN ('scalar', 'neon', 'avx2', 'avx512'), 'dvec_simd() names an instruction set');

@@ -60,6 +60,12 @@ class Mapping {
     // nothing happens.
     void populate(std::size_t begin, std::size_t end) const noexcept;
 
+    // Has the pages of bytes [begin, end) in memory, read from disk where they are not, as large as
+    // the system makes them: every process that maps the file is spared page tables and misses of
+    // the processor's address cache by that. All of them must be allocated to the file. Fails when
+    // the disk does.
+    Status bring_in(std::size_t begin, std::size_t end) const;
+
     // Tells the system how this mapping will be read from now on, when pages of it are not in
     // memory. A hint; where the system cannot take it, nothing happens.
     void expect(Reading reading) const noexcept;

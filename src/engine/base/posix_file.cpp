@@ -291,6 +291,27 @@ void Mapping::populate(std::size_t begin, std::size_t end) const noexcept {
 #endif
 }
 
+Status Mapping::bring_in(std::size_t begin, std::size_t end) const {
+    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t first = begin / page * page;
+    if (begin >= end || end > size_)
+        return {};
+#ifdef MADV_HUGEPAGE
+    // Where there are none, that is no matter.
+    (void)::madvise(data_ + first, end - first, MADV_HUGEPAGE);
+#endif
+#ifdef MADV_POPULATE_READ
+    if (::madvise(data_ + first, end - first, MADV_POPULATE_READ) == 0)
+        return {};
+    // Linux before 5.14 does not know it.
+    if (errno != EINVAL)
+        return Status::from_errno(errno, "could not read a mapped file");
+#endif
+    for (std::size_t at = first; at < end; at += page)
+        static_cast<void>(*static_cast<const volatile std::byte *>(data_ + at));
+    return {};
+}
+
 void Mapping::expect(Reading reading) const noexcept {
     if (data_ != nullptr)
         (void)::madvise(data_, size_,

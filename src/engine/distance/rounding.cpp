@@ -28,7 +28,8 @@ double least_sum(double sum, std::size_t terms) {
 double bound(Metric metric, double value, std::size_t terms, double product_of_lengths) {
     switch (metric) {
         case Metric::l2_squared:
-            return std::sqrt(std::max(0.0, least_sum(value * value * (1 - in_double), terms))) *
+            // In this order max keeps what is no number.
+            return std::sqrt(std::max(least_sum(value * value * (1 - in_double), terms), 0.0)) *
                    (1 - in_double);
         case Metric::l1:
             return least_sum(value, terms);

@@ -22,6 +22,9 @@ namespace {
 constexpr std::uint64_t kibibyte = std::uint64_t{1} << 10;
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
 
+// Between two looks at whether to stop.
+constexpr std::uint64_t brought_in_at_once = 64 * mebibyte;
+
 constexpr std::string_view nodes_prefix = "nodes.";
 constexpr std::string_view upper_prefix = "upper.";
 
@@ -292,6 +295,29 @@ void NodeStore::warm(NodeId first, NodeId end) const noexcept {
     end = std::min(end, mapped_slots_);
     if (first < end)
         nodes_file_.map.populate(bytes_for(first, layout_.stride), bytes_for(end, layout_.stride));
+}
+
+Result<std::uint64_t> NodeStore::bring_in(bool (*interrupted)()) const {
+    return base::guarded([&]() -> Result<std::uint64_t> {
+        DVEC_TRY(bring_in(upper_file_, interrupted));
+        DVEC_TRY(bring_in(nodes_file_, interrupted));
+        return upper_file_.bytes + nodes_file_.bytes;
+    });
+}
+
+Status NodeStore::bring_in(const MappedFile &mapped, bool (*interrupted)()) const {
+    auto file = open_mapped(mapped);
+    if (!file.ok())
+        return std::move(file).status();
+    auto map = file.value()->map(mapped.bytes, base::Access::read_only);
+    if (!map.ok())
+        return std::move(map).status();
+    for (std::uint64_t at = 0; at < mapped.bytes; at += brought_in_at_once) {
+        if (interrupted != nullptr && interrupted())
+            return Status(Code::interrupted, "reading the index was interrupted");
+        DVEC_TRY(map.value().bring_in(at, std::min(mapped.bytes, at + brought_in_at_once)));
+    }
+    return {};
 }
 
 // The advice stays with a mapping that is extended.

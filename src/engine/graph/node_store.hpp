@@ -64,6 +64,12 @@ class NodeStore {
     // mapped_slots() are left out.
     void warm(NodeId first, NodeId end) const noexcept;
 
+    // Reads both files, as far as this store's mappings cover them, into memory. It uses mappings
+    // of its own, since their advice to the system should not stay. Returns the bytes; whoever
+    // needs the memory more may take it again at any time. `interrupted` is polled now and then;
+    // Code::interrupted when it returns true. Errors of opening as above.
+    base::Result<std::uint64_t> bring_in(bool (*interrupted)()) const;
+
     // How slots that are not in memory will be read by this process from now on. A walk reads here
     // and there: of a file that does not fit into memory the system would read a hundred times what
     // the walk needs, and drop what others do. Costs nothing where it has been said before.
@@ -175,6 +181,7 @@ class NodeStore {
 
     base::Result<std::unique_ptr<base::File>> open_mapped(const MappedFile &mapped) const;
     base::Status follow(MappedFile &mapped, std::uint64_t bytes) const;
+    base::Status bring_in(const MappedFile &mapped, bool (*interrupted)()) const;
 
     std::byte *slot_bytes(NodeId id) const noexcept {
         return slots_ + std::size_t{id} * layout_.stride;

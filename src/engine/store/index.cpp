@@ -260,6 +260,13 @@ Result<std::uint32_t> Index::refresh() {
     });
 }
 
+Result<std::uint64_t> Index::bring_in(bool (*interrupted)()) {
+    DVEC_TRY(refresh_nodes());
+    auto bytes = nodes_->bring_in(interrupted);
+    DVEC_TRY(check_current());
+    return bytes;
+}
+
 std::uint32_t Index::tail() const noexcept {
     const auto marks = graph::Watermarks::load(state_.graph);
     return marks.allocated - marks.linked;

@@ -61,6 +61,9 @@ class Index {
     base::Result<std::uint32_t> refresh();
     const graph::NodeStore &nodes() const noexcept { return *nodes_; }
 
+    // Reads the node files into memory (graph::NodeStore::bring_in); gives their bytes.
+    base::Result<std::uint64_t> bring_in(bool (*interrupted)());
+
     // Whether the files this object has mapped are still those of the index.
     bool is_current() const noexcept {
         return state_.generation.load(std::memory_order_acquire) == generation_ &&

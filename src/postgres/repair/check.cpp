@@ -22,7 +22,7 @@
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
-#include "postgres/relation/own_method.hpp"
+#include "postgres/relation/own_index.hpp"
 #include "postgres/relation/owner_rights.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/repair_state.hpp"
@@ -70,23 +70,6 @@ Check *new_check() {
     callback->arg = check;
     MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
     return check;
-}
-
-void require_own_index(Relation index) {
-    if (!is_own_method(index->rd_indam->amcostestimate))
-        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                        errmsg("\"%s\" is neither an hnsw nor an ivfflat index",
-                               RelationGetRelationName(index)),
-                        errdetail("Its access method is \"%s\".", method_name(index))));
-    if (index->rd_rel->relkind != RELKIND_INDEX)
-        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                        errmsg("\"%s\" is a partitioned index", RelationGetRelationName(index)),
-                        errhint("Each of its partitions has an index of its own: check those.")));
-    if (!index->rd_index->indisvalid)
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
-                 errhint("It was left behind by CREATE INDEX CONCURRENTLY: drop or reindex it.")));
 }
 
 // Files and entries, until both were read of the same files.

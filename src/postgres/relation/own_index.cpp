@@ -1,0 +1,25 @@
+#include "postgres/relation/own_index.hpp"
+
+#include "postgres/relation/options.hpp"
+#include "postgres/relation/own_method.hpp"
+
+namespace dvec::postgres {
+
+void require_own_index(Relation index) {
+    if (!is_own_method(index->rd_indam->amcostestimate))
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                        errmsg("\"%s\" is neither an hnsw nor an ivfflat index",
+                               RelationGetRelationName(index)),
+                        errdetail("Its access method is \"%s\".", method_name(index))));
+    if (index->rd_rel->relkind != RELKIND_INDEX)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                        errmsg("\"%s\" is a partitioned index", RelationGetRelationName(index)),
+                        errhint("Each of its partitions has an index of its own: check those.")));
+    if (!index->rd_index->indisvalid)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
+                 errhint("It was left behind by CREATE INDEX CONCURRENTLY: drop or reindex it.")));
+}
+
+}  // namespace dvec::postgres
