@@ -50,9 +50,12 @@ double bound(Metric metric, double value, std::size_t terms, double product_of_l
 }  // namespace
 
 double least_of_other(Metric metric, double value, std::size_t terms, double product_of_lengths) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    if (std::isnan(value))
+        return -infinity;
     // Also where a length is beyond the range of floats, or unknown.
     const double least = bound(metric, value, terms, product_of_lengths);
-    return std::isnan(least) ? -std::numeric_limits<double>::infinity() : least;
+    return std::isnan(least) ? -infinity : least;
 }
 
 }  // namespace dvec::distance
