@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-import pgvector  # noqa: E402
+import pgvector_beside  # noqa: E402
 from cluster import BIN, Cluster, make_template  # noqa: E402
 
 
@@ -41,7 +41,7 @@ def prepared_template(template):
 @pytest.fixture(scope="session")
 def template_beside(template):
     """The template with pgvector in database postgres, and dvec beside it, shut down cleanly."""
-    cluster = Cluster(template, **pgvector.settings())
+    cluster = Cluster(template, **pgvector_beside.settings())
     try:
         cluster.start()
         cluster.sql("CREATE EXTENSION vector")
@@ -60,7 +60,7 @@ def make_cluster(request):
 
     def make(start=True, beside=False, **settings):
         template = request.getfixturevalue("template_beside" if beside else "prepared_template")
-        cluster = Cluster(template, **(pgvector.settings() if beside else {}), **settings)
+        cluster = Cluster(template, **(pgvector_beside.settings() if beside else {}), **settings)
         clusters.append(cluster)
         return cluster.start() if start else cluster
 

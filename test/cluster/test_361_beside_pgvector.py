@@ -3,18 +3,18 @@
 import pytest
 
 import answers
-import pgvector
+import pgvector_beside
 import vectors
 
 ROWS = vectors.clustered(500, 8, seed=361)
 
-pytestmark = pgvector.needs_pgvector
+pytestmark = pgvector_beside.needs_pgvector
 
 
 @pytest.fixture
 def both(make_cluster):
     """dvec in database postgres, pgvector in database theirs."""
-    cluster = make_cluster(**pgvector.settings())
+    cluster = make_cluster(**pgvector_beside.settings())
     cluster.sql("CREATE DATABASE theirs")
     cluster.sql("CREATE EXTENSION vector", dbname="theirs")
     [[library]] = cluster.sql("SELECT probin FROM pg_proc WHERE proname = 'vector_in'", dbname="theirs")

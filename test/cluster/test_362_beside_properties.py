@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from pgvector import needs_pgvector
+from pgvector_beside import needs_pgvector
 from questions import check_answers
 
 DRAWS = int(os.environ.get("DVEC_PROPERTY_DRAWS", "600"))

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 import answers
-import pgvector
+import pgvector_beside
 import vectors
 
 ROWS = vectors.clustered(3000, 24, seed=363)
@@ -26,7 +26,7 @@ CLASSES = [(column, f"{name}_{metric}_ops", operator)
            for metric, operator in (("l2", "<->"), ("ip", "<#>"), ("cosine", "<=>"), ("l1", "<+>"))]
 CLASSES += [("b", "bit_hamming_ops", "<~>"), ("b", "bit_jaccard_ops", "<%>")]
 
-pytestmark = pgvector.needs_pgvector
+pytestmark = pgvector_beside.needs_pgvector
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_compared_with_the_index_of_pgvector(beside):
 
 def test_pgvector_where_dvec_has_types(make_cluster):
     """The other order: the error says what to do."""
-    cluster = make_cluster(**pgvector.settings())
+    cluster = make_cluster(**pgvector_beside.settings())
     with pytest.raises(psycopg.errors.DuplicateObject) as raised:
         cluster.sql("CREATE EXTENSION vector")
     assert "create extension \"vector\" first" in raised.value.diag.message_hint
@@ -320,7 +320,7 @@ def test_dump_to_a_server_of_the_other_kind(beside, make_cluster):
     assert extensions(without, "copy") == {"vector"}
     assert without.sql("SELECT count(*) FROM items", dbname="copy") == [(len(ROWS),)]
     assert without.sql("SELECT indexname FROM pg_indexes WHERE tablename = 'items'", dbname="copy") == [("theirs",)]
-    if pgvector.stands_for_shim():
+    if pgvector_beside.stands_for_shim():
         return
     own = make_cluster()
     own.sql("CREATE DATABASE copy")

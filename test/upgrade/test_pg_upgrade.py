@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cluster"))
 
 import answers  # noqa: E402
 import cluster as clusters  # noqa: E402
-import pgvector  # noqa: E402
+import pgvector_beside  # noqa: E402
 import vectors  # noqa: E402
 
 NEW_BIN = clusters.BIN
@@ -199,14 +199,14 @@ def test_taken_over_too_late(old, upgraded, monkeypatch):
     assert check_all(new)["postgres", "items"] == "reconcile"
 
 
-@pgvector.needs_pgvector
+@pgvector_beside.needs_pgvector
 def test_beside_pgvector(home, monkeypatch):
     """Between two servers of the new version, which both have pgvector: dvec stays where it was, on its types."""
     use(monkeypatch, NEW_BIN)
     old, new = empty_cluster(home, "old"), empty_cluster(home, "new")
     try:
         for server in (old, new):
-            server.configure(**pgvector.settings())
+            server.configure(**pgvector_beside.settings())
         old.start()
         old.sql("CREATE SCHEMA types")
         old.sql("CREATE EXTENSION vector SCHEMA types")
