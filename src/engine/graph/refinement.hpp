@@ -31,6 +31,8 @@ class Refinement {
         }
     }
     void take() { heap_.take_nearest(); }
+    // Nobody is nearer than this, which may be a bound. Must not be empty.
+    Ranked least() { return heap_.nearest(); }
 
     // In no particular order, as they were added or measured.
     template <class Use>

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -57,6 +58,7 @@ class Search::Progress {
                  const Params &params);
     Result<std::optional<Hit>> next();
     bool next_is_at_hand();
+    double least_next();
     std::size_t likely_next(Tid *tids, std::size_t most) const noexcept;
 
     void limit_distances(std::uint64_t most) noexcept { most_distances_ = most; }
@@ -292,6 +294,23 @@ bool Search::Progress::next_is_at_hand() {
     return round_done_ && head_of_round().has_value();
 }
 
+// Of what lies behind the edge, only that it is not next is known.
+double Search::Progress::least_next() {
+    constexpr double unknown = -std::numeric_limits<double>::infinity();
+    if (phase_ != Phase::walk || !round_done_)
+        return unknown;
+    Ranked least = Ranked::last();
+    if (!walked_.empty())
+        least = std::min(least, walked_.least());
+    if (!closed_.empty())
+        least = std::min(least, closed_.nearest());
+    if (least > edge_)
+        return unknown;
+    if (!tail_.empty())
+        least = std::min(least, tail_.least());
+    return context_.kernel.operator_value(least.distance());
+}
+
 // As above, from the walk alone; nullopt when it is exhausted or has returned enough.
 Result<Search::Progress::Head> Search::Progress::walk_head() {
     for (;;) {
@@ -472,6 +491,10 @@ Result<std::optional<Hit>> Search::next() {
 Result<bool> Search::next_is_at_hand() {
     return base::guarded(
         [&]() -> Result<bool> { return progress_ && progress_->next_is_at_hand(); });
+}
+
+double Search::least_next() {
+    return progress_ ? progress_->least_next() : -std::numeric_limits<double>::infinity();
 }
 
 void Search::limit_distances(std::uint64_t most) noexcept {

@@ -86,6 +86,10 @@ class Search {
     // behind it. Code::interrupted as of next().
     base::Result<bool> next_is_at_hand();
 
+    // What the distance of next()'s answer is at least, in terms of the operator, as far as that is
+    // known without measuring anything or another round; minus infinity where it is not.
+    double least_next();
+
     // From now on the walk begins no round that would probably bring statistics().distances above
     // this; the first is made in any case. For Rest::left_out alone.
     void limit_distances(std::uint64_t most) noexcept;

@@ -46,6 +46,10 @@ double OperatorDistance::to(const void *row) {
 double OperatorDistance::least(double distance, const void *row) {
     if (support_.metric == distance::Metric::inner_product)
         row_length_ = std::max(row_length_, length_of(row));
+    return least(distance);
+}
+
+double OperatorDistance::least(double distance) const {
     return distance::least_of_other(support_.metric, distance, terms_, query_length_ * row_length_);
 }
 

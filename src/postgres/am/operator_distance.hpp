@@ -23,6 +23,8 @@ class OperatorDistance {
     // What it is at least to any row that our kernels find at `distance` or behind it. `row` is one
     // of these, and stands for the others where lengths count.
     double least(double distance, const void *row);
+    // The same, going by the rows that have been named before.
+    double least(double distance) const;
 
   private:
     OperatorDistance(ScanKey key, const IndexSupport &support, int dimensions);

@@ -17,8 +17,12 @@ bool is_farther(const graph::Hit &a, const graph::Hit &b) {
 
 }  // namespace
 
-bool OperatorOrder::may_return_nearest(graph::Search &search) const {
-    return ended_ || !graph::comes_before(least_, waiting_.front().distance) ||
+// What needs no measuring is asked first.
+bool OperatorOrder::may_return_nearest(graph::Search &search,
+                                       const OperatorDistance &operator_distance) const {
+    const double nearest = waiting_.front().distance;
+    return ended_ || !graph::comes_before(least_, nearest) ||
+           !graph::comes_before(operator_distance.least(search.least_next()), nearest) ||
            !value_or_raise([&] { return search.next_is_at_hand(); });
 }
 
@@ -43,7 +47,7 @@ std::optional<graph::Hit> OperatorOrder::next_late() {
 std::optional<graph::Hit> OperatorOrder::next(graph::Search &search, const graph::NodeStore &nodes,
                                               OperatorDistance &operator_distance) {
     for (;;) {
-        if (!waiting_.empty() && may_return_nearest(search)) {
+        if (!waiting_.empty() && may_return_nearest(search, operator_distance)) {
             const graph::Hit nearest = take_nearest();
             if (any_returned_ && graph::comes_before(nearest.distance, returned_)) {
                 late_.push_back(nearest);

@@ -23,7 +23,7 @@ class OperatorOrder {
                                    OperatorDistance &operator_distance);
 
   private:
-    bool may_return_nearest(graph::Search &search) const;
+    bool may_return_nearest(graph::Search &search, const OperatorDistance &operator_distance) const;
     graph::Hit take_nearest();
     std::optional<graph::Hit> next_late();
 

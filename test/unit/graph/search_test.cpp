@@ -255,12 +255,18 @@ TEST_F(SearchTest, TellsWhetherTheNextIsAtHand) {
         search.start(*nodes_, Watermarks::load(state_), query.data(), search_params(20)).ok());
     std::size_t returned = 0;
     std::size_t rounds_begun = 0;
+    std::size_t known = 0;  // bounds of the next distance
     for (bool ended = false; !ended; ++returned) {
+        const std::uint64_t distances = search.statistics().distances;
+        const double least = search.least_next();
+        EXPECT_EQ(search.statistics().distances, distances);
+        known += std::isfinite(least) ? 1 : 0;
         const bool at_hand = search.next_is_at_hand().value();
         const std::uint32_t rounds = search.statistics().rounds;
         const bool exact = search.statistics().exact;
         auto hit = search.next();
         ASSERT_TRUE(hit.ok());
+        EXPECT_TRUE(!hit.value() || !comes_before(hit.value()->distance, least)) << returned;
         ended = !hit.value();
         if (at_hand) {
             EXPECT_EQ(search.statistics().rounds, rounds) << returned;
@@ -272,6 +278,7 @@ TEST_F(SearchTest, TellsWhetherTheNextIsAtHand) {
     EXPECT_EQ(returned, 3001u);
     EXPECT_GT(rounds_begun, 2u);
     EXPECT_LT(rounds_begun, 100u);
+    EXPECT_GT(known, returned / 4);
 }
 
 // What a selective filter lets through is spread over many rounds: none of them may lose many.
