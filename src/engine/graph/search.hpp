@@ -28,6 +28,12 @@ inline bool comes_before(double distance, double other) {
     return distance < other || (distance == distance && other != other);
 }
 
+// Whether one entry comes before another in the order in which a search returns them: equal
+// distances by id.
+inline bool comes_before(double distance, NodeId id, double other, NodeId other_id) {
+    return comes_before(distance, other) || (!comes_before(other, distance) && id < other_id);
+}
+
 // Counters of one search, for tests, benchmarks and EXPLAIN.
 struct SearchStatistics {
     std::uint64_t distances = 0;  // kernel calls

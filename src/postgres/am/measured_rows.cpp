@@ -29,9 +29,7 @@ bool MeasuredRows::is_wanted(double distance) const noexcept {
 }
 
 bool MeasuredRows::is_farther(const Measured &a, const Measured &b) noexcept {
-    if (graph::comes_before(b.distance, a.distance))
-        return true;
-    return !graph::comes_before(a.distance, b.distance) && b.node < a.node;
+    return graph::comes_before(b.distance, b.node, a.distance, a.node);
 }
 
 void MeasuredRows::sample(OperatorDistance &distance) {

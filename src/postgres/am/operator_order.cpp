@@ -8,11 +8,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// Equal distances in the order of the entries, as a search has them.
 bool is_farther(const graph::Hit &a, const graph::Hit &b) {
-    if (graph::comes_before(b.distance, a.distance))
-        return true;
-    return !graph::comes_before(a.distance, b.distance) && b.id < a.id;
+    return graph::comes_before(b.distance, b.id, a.distance, a.id);
 }
 
 }  // namespace
