@@ -107,6 +107,7 @@ struct Query {
     const IndexSupport &support;
     int dimensions;
     IndexSupport::Encoded encoded;
+    bool foreign;  // its operator is not the one the index's kernels are made for
 };
 
 // A NULL query is as far from every row: any vector will do.
@@ -117,7 +118,8 @@ Query query_of(IndexScanDesc descriptor, const OpenIndex &open) {
     const bool is_null = (key->sk_flags & SK_ISNULL) != 0;
     return {key, support, dimensions,
             is_null ? IndexSupport::Encoded{dimensions, palloc0(open.index->vector_bytes())}
-                    : encode_query(support, dimensions, key->sk_argument)};
+                    : encode_query(support, dimensions, key->sk_argument),
+            is_foreign_operator(key, support)};
 }
 
 bool is_exact(const Scan &scan) {
@@ -127,8 +129,7 @@ bool is_exact(const Scan &scan) {
 // By another's operator nothing may be missed where the order is to be exact, and what our kernels
 // find near says that only roughly.
 bool must_measure_rows(const Scan &scan, const Query &query) {
-    return query.encoded.beyond_rows ||
-           (is_exact(scan) && is_foreign_operator(query.key, query.support));
+    return query.encoded.beyond_rows || (is_exact(scan) && query.foreign);
 }
 
 // A walk that goes on beyond its first candidates measures about so many for each row.
@@ -189,11 +190,11 @@ Attempt begin_measuring(Scan *scan, const OpenIndex &open) {
 // In the scan's query context.
 Attempt begin_rows(Scan *scan, const OpenIndex &open, const Query &query) {
     const bool measures = must_measure_rows(*scan, query);
-    if (measures || is_foreign_operator(query.key, query.support))
+    if (measures || query.foreign)
         scan->operator_distance = OperatorDistance::of(query.key, query.support, query.dimensions);
     if (measures)
         return begin_measuring(scan, open);
-    if (is_foreign_operator(query.key, query.support))
+    if (query.foreign)
         scan->order = std::make_unique<OperatorOrder>();
     return begin_search(scan, open, query.encoded.bytes);
 }
