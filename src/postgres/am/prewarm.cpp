@@ -39,17 +39,10 @@ uint64 bring_in(Relation index) {
 
 DVEC_COMMON_FUNCTION(prewarm) {
     require_registry();
-    const Oid index_oid = PG_GETARG_OID(0);
-    // The table first, like everybody who needs both.
-    const Oid heap_oid = IndexGetRelation(index_oid, true);
-    Relation heap = OidIsValid(heap_oid) ? table_open(heap_oid, AccessShareLock) : nullptr;
-    Relation index = index_open(index_oid, AccessShareLock);
-    require_own_index(index);
-    require_select(index->rd_index->indrelid);
-    const uint64 bytes = bring_in(index);
-    index_close(index, AccessShareLock);
-    if (heap != nullptr)
-        table_close(heap, AccessShareLock);
+    const OwnIndex own = open_own_index(PG_GETARG_OID(0));
+    require_select(own.index->rd_index->indrelid);
+    const uint64 bytes = bring_in(own.index);
+    close_own_index(own);
     PG_RETURN_INT64(static_cast<int64>(bytes));
 }
 

@@ -1,9 +1,13 @@
 #include "postgres/relation/own_index.hpp"
 
+#include "postgres/bridge/catalog.hpp"
+#include "postgres/bridge/heap.hpp"
 #include "postgres/relation/options.hpp"
 #include "postgres/relation/own_method.hpp"
 
 namespace dvec::postgres {
+
+namespace {
 
 void require_own_index(Relation index) {
     if (!is_own_method(index->rd_indam->amcostestimate))
@@ -20,6 +24,24 @@ void require_own_index(Relation index) {
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                  errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
                  errhint("It was left behind by CREATE INDEX CONCURRENTLY: drop or reindex it.")));
+}
+
+}  // namespace
+
+OwnIndex open_own_index(Oid index) {
+    // The table first, like everybody who needs both.
+    const Oid heap = IndexGetRelation(index, true);
+    OwnIndex own;
+    own.heap = OidIsValid(heap) ? table_open(heap, AccessShareLock) : nullptr;
+    own.index = index_open(index, AccessShareLock);
+    require_own_index(own.index);
+    return own;
+}
+
+void close_own_index(const OwnIndex &own) {
+    index_close(own.index, AccessShareLock);
+    if (own.heap != nullptr)
+        table_close(own.heap, AccessShareLock);
 }
 
 }  // namespace dvec::postgres

@@ -5,8 +5,15 @@
 
 namespace dvec::postgres {
 
-// Raises unless it is an index of ours, valid, and with files of its own, which a partitioned one
-// has not.
-void require_own_index(Relation index);
+struct OwnIndex {
+    Relation heap;  // null where the index's table is gone
+    Relation index;
+};
+
+// Opens both with AccessShareLock. Raises unless it is an index of ours, valid, and with files of
+// its own, which a partitioned one has not.
+OwnIndex open_own_index(Oid index);
+// Closes both and gives the locks back.
+void close_own_index(const OwnIndex &own);
 
 }  // namespace dvec::postgres

@@ -188,33 +188,26 @@ void put(ReturnSetInfo *result, const store::Finding &finding) {
 
 DVEC_COMMON_FUNCTION(check) {
     require_registry();
-    const Oid index_oid = PG_GETARG_OID(0);
     const bool with_heap = PG_GETARG_BOOL(1);
     InitMaterializedSRF(fcinfo, 0);
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-
-    // The table first, like everybody who needs both.
-    const Oid heap_oid = IndexGetRelation(index_oid, true);
-    Relation heap = OidIsValid(heap_oid) ? table_open(heap_oid, AccessShareLock) : nullptr;
-    Relation index = index_open(index_oid, AccessShareLock);
-    require_own_index(index);
+    const OwnIndex own = open_own_index(PG_GETARG_OID(0));
 
     Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
     Check *check = new_check();
-    check_files(check, index);
-    if (with_heap && heap != nullptr)
-        with_owner_rights(heap, index, [=] { compare_with_table(check, heap, index, snapshot); });
+    check_files(check, own.index);
+    if (with_heap && own.heap != nullptr)
+        with_owner_rights(own.heap, own.index,
+                          [=] { compare_with_table(check, own.heap, own.index, snapshot); });
     UnregisterSnapshot(snapshot);
     if (!check->findings.empty()) {
-        tell_log(*check, index);
+        tell_log(*check, own.index);
         have_it_mended(*check);
     }
     for (std::size_t i = 0; i < check->findings.size(); ++i)
         put(result, check->findings[i]);
 
-    index_close(index, AccessShareLock);
-    if (heap != nullptr)
-        table_close(heap, AccessShareLock);
+    close_own_index(own);
     return Datum{0};
 }
 
