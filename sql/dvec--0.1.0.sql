@@ -1175,6 +1175,22 @@ CREATE FUNCTION dvec_prewarm(index regclass) RETURNS bigint
 COMMENT ON FUNCTION dvec_prewarm(regclass) IS
     'reads the files of an index of dvec into memory; returns their bytes';
 
+CREATE FUNCTION dvec_last_searches(
+    OUT index regclass,
+    OUT searches bigint,
+    OUT rows bigint,
+    OUT distances bigint,
+    OUT nodes bigint,
+    OUT rounds bigint,
+    OUT tail bigint,
+    OUT exact_searches bigint,
+    OUT milliseconds double precision
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'dvec_last_searches' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 1;
+
+COMMENT ON FUNCTION dvec_last_searches() IS
+    'what the last statement of this session that searched indexes of dvec did there';
+
 -- ---------------------------------------------------------------------------------------------------
 -- Recall: how much of the exact answer an index finds
 -- ---------------------------------------------------------------------------------------------------

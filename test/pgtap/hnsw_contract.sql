@@ -89,7 +89,7 @@ SELECT set_eq(
     $$VALUES ('dvec_check(regclass,boolean)', 'v', true, 'u'),
         ('dvec_compare(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_measure_recall(regclass[],integer,integer)', 'v', true, 'u'), ('dvec_handler(internal)', 'v', false, 'u'),
-        ('dvec_index_states()', 'v', true, 'r'), ('dvec_prewarm(regclass)', 'v', true, 'u'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
+        ('dvec_index_states()', 'v', true, 'r'), ('dvec_last_searches()', 'v', true, 'r'), ('dvec_prewarm(regclass)', 'v', true, 'u'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_simd()', 'v', true, 's')$$,
     'functions of monitoring');
 SELECT ok(dvec_simd() IN ('scalar', 'neon', 'avx2', 'avx512'), 'dvec_simd() names an instruction set');
@@ -140,8 +140,9 @@ SELECT set_eq(
     ('dvec.log_buffer_limit', '1024', 'kB', 'sighup'),
     ('dvec.log_flush_interval', '200', 'ms', 'sighup'),
     ('dvec.log_max_size', '1048576', 'kB', 'sighup'),
+    ('dvec.log_search_min_duration', '-1', 'ms', 'superuser'),
     ('dvec.log_segment_size', '4096', 'kB', 'superuser')$$,
-    'settings of the sidecar log');
+    'settings of the sidecar log and of the server''s');
 
 -- Progress of a build has names.
 SELECT is(

@@ -2,6 +2,7 @@
 #include "postgres/am/handler.hpp"
 
 #include "postgres/am/callbacks.hpp"
+#include "postgres/am/last_searches.hpp"
 #include "postgres/am/scan_settings.hpp"
 #include "postgres/bridge/catalog.hpp"
 #include "postgres/bridge/guard.hpp"
@@ -64,6 +65,7 @@ DVEC_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat))
 void access_method_init() {
     options_init();
     scan_settings_init();
+    last_searches_init();
 }
 
 }  // namespace dvec::postgres

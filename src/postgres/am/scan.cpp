@@ -5,6 +5,7 @@
 
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/callbacks.hpp"
+#include "postgres/am/last_searches.hpp"
 #include "postgres/am/measured_rows.hpp"
 #include "postgres/am/operator_distance.hpp"
 #include "postgres/am/operator_order.hpp"
@@ -56,10 +57,25 @@ struct Scan {
     ScanGuide *guide = nullptr;  // the caller's, or none
     uint64 returned = 0;         // rows
     double farthest = 0;         // distance of the last of them
+    Oid index = InvalidOid;
+    SearchCounts ended;  // of the searches before the one under way
+    SearchTime time;     // of all of them
 
-    ~Scan() { release(); }
+    ~Scan() { finish(); }
+
+    graph::SearchStatistics statistics() const {
+        return measured ? measured->statistics() : search->statistics();
+    }
+
+    SearchCounts counts() const noexcept {
+        SearchCounts all = ended;
+        if (started)
+            all.add(counts_of_search(statistics(), returned));
+        return all;
+    }
 
     void release() noexcept {
+        ended = counts();
         if (started)
             rows_of_last_scan = returned;
         if (open != nullptr)
@@ -70,6 +86,13 @@ struct Scan {
         order.reset();
         keep_search(std::move(search));
     }
+
+    // After the last search; whoever comes second finds nothing to do.
+    void finish() noexcept {
+        release();
+        note_searches(index, ended, time);
+        ended = SearchCounts();
+    }
 };
 
 Scan *scan_of(IndexScanDesc descriptor) { return static_cast<Scan *>(descriptor->opaque); }
@@ -77,12 +100,14 @@ Scan *scan_of(IndexScanDesc descriptor) { return static_cast<Scan *>(descriptor-
 // Scans end with their portal even when end_scan is never called: the memory goes with the context.
 void destroy_scan(void *scan) { delete static_cast<Scan *>(scan); }
 
-Scan *new_scan() {
+Scan *new_scan(Oid index) {
     auto *callback = static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback)));
     MemoryContext query_context =
         AllocSetContextCreate(CurrentMemoryContext, "dvec query", ALLOCSET_SMALL_SIZES);
     auto *scan = new Scan;
     scan->query_context = query_context;
+    scan->index = index;
+    scan->time.prepare();
     callback->func = destroy_scan;
     callback->arg = scan;
     MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
@@ -232,17 +257,13 @@ void start(IndexScanDesc descriptor) {
         CHECK_FOR_INTERRUPTS();
 }
 
-graph::SearchStatistics statistics_of(const Scan &scan) {
-    return scan.measured ? scan.measured->statistics() : scan.search->statistics();
-}
-
 // Notes in the guide how far the scan has come and, unless it goes on, why.
 bool may_go_on(Scan *scan) {
     ScanGuide *guide = scan->guide;
     const bool at_bound = scan->returned >= scan->terms.most_rows;
     if (guide == nullptr)
         return !at_bound;
-    const graph::SearchStatistics statistics = statistics_of(*scan);
+    const graph::SearchStatistics statistics = scan->statistics();
     guide->distances = statistics.distances;
     guide->scanned = statistics.scanned;
     guide->within = statistics.within;
@@ -265,7 +286,7 @@ bool is_wanted(Scan *scan, const std::optional<graph::Hit> &hit) {
     if (guide == nullptr)
         return hit.has_value();
     if (!hit)
-        guide->end = statistics_of(*scan).left_out ? ScanGuide::End::walk : ScanGuide::End::all;
+        guide->end = scan->statistics().left_out ? ScanGuide::End::walk : ScanGuide::End::all;
     else if (is_beyond(*guide, hit->distance))
         guide->end = ScanGuide::End::farthest;
     return guide->end == ScanGuide::End::none;
@@ -313,7 +334,7 @@ std::optional<graph::Hit> next_hit(Scan *scan) {
 IndexScanDesc begin_scan(Relation index, int key_count, int order_by_count) {
     return guarded([=] {
         IndexScanDesc descriptor = RelationGetIndexScan(index, key_count, order_by_count);
-        descriptor->opaque = new_scan();
+        descriptor->opaque = new_scan(RelationGetRelid(index));
         return descriptor;
     });
 }
@@ -340,9 +361,11 @@ void rescan(IndexScanDesc descriptor, ScanKey keys, int, ScanKey order_bys, int)
 bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
     return guarded([=] {
         Scan *scan = scan_of(descriptor);
+        scan->time.begin();
         if (!scan->started)
             start(descriptor);
         const std::optional<graph::Hit> hit = next_hit(scan);
+        scan->time.end();
         if (!hit)
             return false;
         if (scan->returned == 1 && !scan->measured)
@@ -356,8 +379,15 @@ bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
 
 void guide_scan(IndexScanDesc descriptor, ScanGuide *guide) { scan_of(descriptor)->guide = guide; }
 
+SearchCounts search_counts(IndexScanDesc descriptor) { return scan_of(descriptor)->counts(); }
+
 void end_scan(IndexScanDesc descriptor) {
-    guarded([=] { scan_of(descriptor)->release(); });
+    guarded([=] {
+        Scan *scan = scan_of(descriptor);
+        scan->release();
+        log_searches(descriptor->indexRelation, scan->ended, scan->time);
+        scan->finish();
+    });
 }
 
 }  // namespace dvec::postgres

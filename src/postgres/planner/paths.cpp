@@ -12,6 +12,7 @@
 #include "postgres/planner/paths.hpp"
 
 #include "postgres/bridge/guard.hpp"
+#include "postgres/planner/explain_search.hpp"
 #include "postgres/planner/orders.hpp"
 #include "postgres/planner/query_level.hpp"
 #include "postgres/planner/ranges.hpp"
@@ -152,6 +153,7 @@ void paths_init() {
     set_rel_pathlist_hook = add_paths;
     RegisterCustomScanMethods(&vector_search_methods);
     unread_distance_init();
+    explain_search_init();
 }
 
 }  // namespace dvec::postgres

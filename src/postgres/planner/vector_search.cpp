@@ -13,6 +13,7 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/planner.hpp"
+#include "postgres/planner/explain_search.hpp"
 #include "postgres/planner/search_budget.hpp"
 #include "postgres/planner/search_range.hpp"
 #include "postgres/planner/vector_search_plan.hpp"
@@ -30,13 +31,6 @@ enum class Source : unsigned char {
     index,
     exact,  // the exact search, from its beginning or behind what the index gave
     end
-};
-
-// How often each thing happened, over all rescans, for EXPLAIN.
-struct Counts {
-    uint64 index_rows = 0;
-    uint64 index_distances = 0;
-    uint64 changes = 0;  // from the index to the exact search
 };
 
 struct Returned {
@@ -67,7 +61,7 @@ struct VectorSearchState {
     int64 gathered_next = 0;
     Returned returned;
     bool passing_over = false;  // the exact search has not come to where the index was left
-    Counts counts;
+    uint64 changes = 0;         // to the exact search, over all rescans
 };
 
 VectorSearchState *state_of(CustomScanState *node) {
@@ -180,7 +174,7 @@ int compare_tids(const void *left, const void *right) {
 }
 
 void change_to_exact(VectorSearchState *state, bool passing_over) {
-    ++state->counts.changes;
+    ++state->changes;
     state->source = Source::exact;
     state->passing_over = passing_over;
     Returned &returned = state->returned;
@@ -411,19 +405,9 @@ TupleTableSlot *exec(CustomScanState *node) {
     });
 }
 
-// Adds what the scan under way has done.
-void note_counts(VectorSearchState *state) {
-    if (state->budget == nullptr)
-        return;
-    state->counts.index_rows += state->budget->rows;
-    state->counts.index_distances += state->budget->distances;
-    state->budget->rows = state->budget->distances = 0;
-}
-
 void rescan(CustomScanState *node) {
     guarded([=] {
         VectorSearchState *state = state_of(node);
-        note_counts(state);
         ListCell *cell;
         foreach (cell, node->custom_ps) {
             auto *child = static_cast<PlanState *>(lfirst(cell));
@@ -458,10 +442,9 @@ void explain(CustomScanState *node, List *, ExplainState *output) {
                             state->plan.order == SearchOrder::exact ? "exact" : "as found", output);
         if (!output->analyze)
             return;
-        note_counts(state);
-        ExplainPropertyUInteger("Index Rows", nullptr, state->counts.index_rows, output);
-        ExplainPropertyUInteger("Index Distances", nullptr, state->counts.index_distances, output);
-        ExplainPropertyUInteger("Changes to Exact Search", nullptr, state->counts.changes, output);
+        const IndexScanDesc scan = state->index_scan->iss_ScanDesc;
+        explain_search(scan != nullptr ? search_counts(scan) : SearchCounts(), output);
+        ExplainPropertyUInteger("Changes to Exact Search", nullptr, state->changes, output);
     });
 }
 

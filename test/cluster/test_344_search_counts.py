@@ -1,0 +1,159 @@
+"""What a search did, told by EXPLAIN, by dvec_last_searches() and in the server's log: the same numbers in all
+three, and those that the data demands."""
+
+import os
+import re
+import signal
+
+import psycopg
+import pytest
+
+import vectors
+from cluster import wait_until
+
+ROWS = vectors.clustered(3000, 16, seed=344)
+COUNTS = {"Index Rows": "rows", "Index Distances": "distances", "Index Nodes": "nodes", "Index Rounds": "rounds",
+          "Index Tail": "tail", "Index Exact Searches": "exact_searches"}
+
+
+@pytest.fixture
+def table(cluster):
+    connection = cluster.connect()
+    vectors.make_table(connection, ROWS)
+    connection.execute("ALTER TABLE items ADD kind integer")
+    connection.execute("UPDATE items SET kind = id % 10")
+    connection.execute("VACUUM ANALYZE items")
+    connection.execute("SET enable_seqscan = off")
+    connection.execute("SET max_parallel_workers_per_gather = 0")
+    wait_until(lambda: connection.execute("SELECT tail FROM dvec_indexes").fetchall() == [(0,)], "all is linked")
+    return connection
+
+
+def last_searches(connection):
+    cursor = connection.execute("SELECT * FROM dvec_last_searches()")
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+def last_search(connection):
+    [row] = last_searches(connection)
+    return row
+
+
+def nearest(rest, number=5, where="true"):
+    return f"SELECT id FROM items WHERE {where} ORDER BY v <-> '{vectors.text(ROWS[number])}' {rest}"
+
+
+def nodes_of(connection, statement):
+    [[[plan]]] = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + statement).fetchall()
+    nodes = [plan["Plan"]]
+    for node in nodes:
+        nodes += node.get("Plans", [])
+    return nodes
+
+
+def shown(node):
+    return {COUNTS[label]: node[label] for label in COUNTS if label in node}
+
+
+def test_explain_shows_what_the_function_does(table):
+    for statement, rows in ((nearest("LIMIT 7"), 7), (nearest("LIMIT 60"), 60)):
+        scans = [node for node in nodes_of(table, statement) if node["Node Type"] == "Index Scan"]
+        counted = last_search(table)
+        assert (counted["index"], counted["searches"], counted["rows"]) == ("items_v_idx", 1, rows)
+        assert counted["distances"] >= counted["nodes"] >= 7, counted
+        # The first walk finds hnsw.ef_search rows at most.
+        assert (counted["rounds"] > 0) == (rows > 40), counted
+        if table.info.server_version >= 180000:
+            assert shown(scans[0]) == {name: counted[name] for name in COUNTS.values()}
+        else:
+            assert shown(scans[0]) == {}
+
+
+def test_explain_of_vector_search(table):
+    nodes = nodes_of(table, nearest("LIMIT 7", where="kind < 5"))
+    [search] = [node for node in nodes if node["Node Type"] == "Custom Scan"]
+    counted = last_search(table)
+    assert shown(search) == {name: counted[name] for name in COUNTS.values()}
+    assert counted["rows"] >= 7
+    # The node above has shown them.
+    assert all(shown(node) == {} for node in nodes if node is not search)
+
+
+def test_text_leaves_out_what_was_not_done(table):
+    plan = "\n".join(line for [line] in table.execute("EXPLAIN (ANALYZE) " + nearest("LIMIT 7", where="kind < 5")))
+    assert "Index Nodes: " in plan and "Index Tail" not in plan and "Index Exact" not in plan
+
+
+def test_every_restart_counts(table):
+    table.execute("SELECT q.id, n.id FROM items q, LATERAL (SELECT id FROM items ORDER BY v <-> q.v LIMIT 3) n "
+                  "WHERE q.id BETWEEN 10 AND 29")
+    counted = last_search(table)
+    assert (counted["searches"], counted["rows"]) == (20, 60)
+
+
+def test_all_scans_of_a_statement_by_index(cluster, table):
+    table.execute("CREATE INDEX by_cosine ON items USING hnsw (v vector_cosine_ops)")
+    query = vectors.text(ROWS[9])
+    table.execute(f"(SELECT id FROM items ORDER BY v <-> '{query}' LIMIT 3) UNION ALL "
+                  f"(SELECT id FROM items ORDER BY v <=> '{query}' LIMIT 4) UNION ALL "
+                  f"(SELECT id FROM items ORDER BY v <-> '{query}' LIMIT 5)")
+    rows = {row["index"]: (row["searches"], row["rows"]) for row in last_searches(table)}
+    assert rows == {"items_v_idx": (2, 8), "by_cosine": (1, 4)}
+    # A statement that searches nothing changes nothing, and other sessions see nothing of it.
+    table.execute("SELECT count(*) FROM items")
+    assert len(last_searches(table)) == 2
+    assert last_searches(cluster.connect()) == []
+    table.execute(nearest("LIMIT 2"))
+    assert last_search(table)["rows"] == 2
+    table.execute("DROP INDEX items_v_idx")
+    assert last_search(table)["index"].isdigit()
+
+
+def test_of_a_statement_that_failed(table):
+    statement = f"SELECT 1 / (v <-> '{vectors.text(ROWS[5])}' > 0)::integer FROM ({nearest('LIMIT 9').replace('id', 'v')}) s"
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        table.execute(statement)
+    assert last_search(table)["searches"] == 1
+
+
+def test_tail_and_exact_search(cluster, table):
+    worker = cluster.worker_pid()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        vectors.copy_in(table, "items", 10000, ROWS[:25])
+        table.execute(nearest("LIMIT 7"))
+        counted = last_search(table)
+        assert (counted["tail"], counted["exact_searches"]) == (25, 0)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    table.execute("SET hnsw.max_scan_tuples = 100")
+    table.execute(nearest("LIMIT 300"))
+    counted = last_search(table)
+    assert counted["exact_searches"] == 1 and counted["distances"] >= len(ROWS), counted
+
+
+def scans_in_log(cluster, begin):
+    return re.findall(r'LOG:  duration: [\d.]+ ms  index scan on "(\w+)"\n.*DETAIL:  (.*)\n', cluster.log_text()[begin:])
+
+
+def test_log(cluster, table):
+    begin = len(cluster.log_text())
+    table.execute(nearest("LIMIT 3"))
+    assert last_search(table)["milliseconds"] is None
+    table.execute("SET dvec.log_search_min_duration = 2147483647")
+    table.execute(nearest("LIMIT 4"))
+    assert last_search(table)["milliseconds"] >= 0
+    assert scans_in_log(cluster, begin) == []
+    table.execute("SET dvec.log_search_min_duration = 0")
+    table.execute(nearest("LIMIT 5"))
+    counted = last_search(table)
+    [(index, detail)] = scans_in_log(cluster, begin)
+    assert index == "items_v_idx"
+    assert detail == ", ".join(f"{word}: {counted[name]}" for word, name in (
+        ("searches", "searches"), ("rows", "rows"), ("distances", "distances"), ("nodes", "nodes"),
+        ("rounds", "rounds"), ("tail", "tail"), ("exact", "exact_searches")))
+    table.execute("CREATE ROLE somebody")
+    table.execute("SET ROLE somebody")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        table.execute("SET dvec.log_search_min_duration = -1")
