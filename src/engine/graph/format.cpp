@@ -18,14 +18,17 @@ constexpr std::uint64_t scramble(std::uint64_t word) noexcept {
 
 }  // namespace
 
-Layout layout_of(const distance::Kernel &kernel, std::uint32_t dimensions, std::uint32_t m) {
+Layout layout_of(const distance::Kernel &kernel, std::uint32_t dimensions, std::uint32_t m,
+                 std::uint32_t columns) {
     const auto code_bytes = static_cast<std::uint32_t>(kernel.vector_code_bytes(dimensions));
     auto lengths = Lengths::none;
     if (kernel.product != nullptr && code_bytes == 0)
         lengths =
             kernel.element == distance::Element::float16 ? Lengths::of_halves : Lengths::of_floats;
-    return Layout::make(m, static_cast<std::uint32_t>(kernel.vector_bytes(dimensions)), code_bytes,
-                        lengths);
+    Layout layout = Layout::make(m, static_cast<std::uint32_t>(kernel.vector_bytes(dimensions)),
+                                 code_bytes, lengths);
+    layout.columns = columns;
+    return layout;
 }
 
 int node_level(NodeId id, std::uint32_t m) noexcept {

@@ -1,4 +1,5 @@
-// The bytes of the two graph files, `nodes.G` and `upper.G`, G being the generation of the files.
+// The bytes of the graph files, `nodes.G`, `upper.G` and, where an index has columns behind the
+// vector, `columns.G`, G being the generation of the files.
 // Every process that opens an index maps them, so this is at once the disk format and the
 // shared-memory layout of the graph.
 //
@@ -16,6 +17,11 @@
 //     [count][M ids][owner]
 // A node of level l owns l consecutive blocks, level 1 first; SlotHeader::upper says where, and the
 // owner word says the same backwards, so that a reference that survived a crash can be checked.
+//
+// columns: a header page, then chunks, each of column_chunk_ids ids, in order of ids:
+//     [a bit per id: gone][a bit per id: shared][keys of column 0][keys of column 1]...
+// A key is 64 bits wide and part of its row's payload, under the checksum in the slot; columns.hpp
+// says what the bits mean.
 //
 // Everything is little-endian. Link lists and counts are read by other processes while one process
 // writes them: each 32-bit word is loaded and stored atomically, and a reader takes any mixture of
@@ -43,8 +49,15 @@ inline constexpr NodeId max_nodes = 0x7FFFFFF0u;
 inline constexpr std::size_t cache_line = 64;
 inline constexpr std::size_t file_header_bytes = 4096;
 inline constexpr std::uint32_t format_version = 5;
-inline constexpr std::uint32_t nodes_magic = 0x4E435644;  // "DVCN"
-inline constexpr std::uint32_t upper_magic = 0x55435644;  // "DVCU"
+inline constexpr std::uint32_t nodes_magic = 0x4E435644;    // "DVCN"
+inline constexpr std::uint32_t upper_magic = 0x55435644;    // "DVCU"
+inline constexpr std::uint32_t columns_magic = 0x4B435644;  // "DVCK"
+
+inline constexpr std::uint32_t max_columns = 8;
+inline constexpr std::uint32_t column_chunk_ids = 512;
+// The two arrays of bits that a chunk begins with.
+inline constexpr std::uint32_t column_chunk_head_bytes = 2 * column_chunk_ids / 8;
+static_assert(column_chunk_head_bytes % cache_line == 0);
 
 // A heap TID as PostgreSQL counts: block number and line pointer (1-based; 0 in no valid TID).
 struct Tid {
@@ -82,7 +95,7 @@ constexpr bool is_live(std::uint64_t state) {
 
 struct SlotHeader {
     std::atomic<std::uint64_t> state;
-    std::uint32_t checksum;            // CRC-32C of node id, TID, code, vector, 1 / length
+    std::uint32_t checksum;            // CRC-32C of node id, TID, keys, code, vector, 1 / length
     std::atomic<std::uint32_t> upper;  // 1 + index of its first block in `upper`; 0: it has none
     std::atomic<std::uint32_t> twin;   // the next row of the same place (twins.hpp)
     // Followed at once by the level-0 ids. hnswlib expects exactly this: a count word, then the
@@ -95,13 +108,13 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
 
-// First page of both files. The rest of the page is zero, but for LinkingProgress. Later versions
+// First page of each file. The rest of the page is zero, but for LinkingProgress. Later versions
 // keep these 32 bytes as they are, so that damage and age can always be told apart.
 struct FileHeader {
     std::uint32_t magic;
     std::uint32_t version;
     std::uint64_t identity;      // of the index this file belongs to
-    std::uint32_t record_bytes;  // stride of a slot, or size of a block
+    std::uint32_t record_bytes;  // stride of a slot, or size of a block or chunk
     std::uint32_t m;             // links per node per level above 0
     std::uint32_t vector_bytes;
     std::uint32_t checksum;  // CRC-32C of the fields before
@@ -137,6 +150,7 @@ struct Layout {
     std::uint32_t stride = 0;
     std::uint32_t upper_block_bytes = 0;
     Lengths lengths = Lengths::none;
+    std::uint32_t columns = 0;  // keys per row, 0..max_columns
 
     static constexpr Layout make(std::uint32_t m, std::uint32_t vector_bytes,
                                  std::uint32_t code_bytes = 0, Lengths lengths = Lengths::none) {
@@ -178,6 +192,11 @@ struct Layout {
     }
     // How far behind the beginning of the vector its inverse length stands.
     constexpr std::uint32_t length_behind() const { return (vector_bytes + 3) / 4 * 4; }
+    // Of a chunk of `columns`.
+    constexpr std::uint32_t column_chunk_bytes() const {
+        return column_chunk_head_bytes +
+               columns * column_chunk_ids * static_cast<std::uint32_t>(sizeof(std::uint64_t));
+    }
     // Cache lines of a slot that hold its state and its links.
     constexpr std::uint32_t link_lines() const {
         return (code_offset + static_cast<std::uint32_t>(cache_line) - 1) / cache_line;
@@ -185,8 +204,9 @@ struct Layout {
     bool operator==(const Layout &) const = default;
 };
 
-// For vectors that `kernel` measures.
-Layout layout_of(const distance::Kernel &kernel, std::uint32_t dimensions, std::uint32_t m);
+// For vectors that `kernel` measures, with so many keys behind each.
+Layout layout_of(const distance::Kernel &kernel, std::uint32_t dimensions, std::uint32_t m,
+                 std::uint32_t columns = 0);
 
 inline constexpr int max_level = 24;
 // The level of a node, 0..max_level: a pure function of its id, so that it needs no storage and

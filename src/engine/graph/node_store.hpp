@@ -12,7 +12,10 @@
 
 #include "engine/base/checksum.hpp"
 #include "engine/base/file.hpp"
+#include "engine/graph/columns.hpp"
 #include "engine/graph/format.hpp"
+#include "engine/graph/record_file.hpp"
+#include "engine/graph/row.hpp"
 #include "engine/graph/shared_state.hpp"
 
 namespace dvec::graph {
@@ -27,7 +30,7 @@ class NodeStore {
         std::uint64_t generation = 1;
     };
 
-    // Creates both files, empty and with their header pages, in an existing folder.
+    // Creates the files, empty and with their header pages, in an existing folder.
     static base::Status create_files(base::FileSystem &file_system, const Params &params);
     // Removes the graph files of one generation, or of every other one, from a folder; that there
     // are none is no failure. Whoever still maps them keeps what he has.
@@ -35,7 +38,7 @@ class NodeStore {
     static base::Status remove_other_files(base::FileSystem &file_system,
                                            const std::string &directory, std::uint64_t generation);
 
-    // Opens and maps both files, and closes them: from then on only their mappings stay. Growing,
+    // Opens and maps the files, and closes them: from then on only their mappings stay. Growing,
     // syncing and looking at a file opens it for the moment, and is Code::not_found when it is gone
     // by then, Code::corrupt when another has its name. The headers must match `params`:
     // Code::mismatch when the identity or shape differs, Code::corrupt when a header is damaged,
@@ -45,11 +48,11 @@ class NodeStore {
     static base::Result<std::unique_ptr<NodeStore>> open(base::FileSystem &file_system,
                                                          const Params &params, SharedState &state);
 
-    // Makes disk space for `extra` more slots beyond `allocated` (or blocks beyond
+    // Makes disk space for `extra` more slots beyond `allocated`, with their keys (or blocks beyond
     // `upper_allocated`), growing in steps of a sixteenth of the file. Not to be run by two parties
     // at once: the caller serialises (slots and blocks are independent of each other). No slot is
     // allocated, no mapping changes: refresh() before the new slots are used. Code::no_space
-    // changes nothing; Code::limit_exceeded beyond max_nodes.
+    // changes no capacity; Code::limit_exceeded beyond max_nodes.
     base::Status reserve_slots(std::uint32_t extra);
     base::Status reserve_upper_blocks(std::uint32_t extra);
 
@@ -64,7 +67,7 @@ class NodeStore {
     // mapped_slots() are left out.
     void warm(NodeId first, NodeId end) const noexcept;
 
-    // Reads both files, as far as this store's mappings cover them, into memory. It uses mappings
+    // Reads the files, as far as this store's mappings cover them, into memory. It uses mappings
     // of its own, since their advice to the system should not stay. Returns the bytes; whoever
     // needs the memory more may take it again at any time. `interrupted` is polled now and then;
     // Code::interrupted when it returns true. Errors of opening as above.
@@ -79,15 +82,15 @@ class NodeStore {
     // system call, which brings in nothing.
     bool in_memory(NodeId id) const noexcept;
 
-    // Writes the payload of a new node: vector and checksum, empty links, TID. The slot is then
-    // complete except for the ready flag, which publish() sets (release). `vector` has
-    // layout().vector_bytes. Written over a node from before a crash, it leaves the reference to
-    // upper blocks, which the linker reuses when they are really this node's.
-    void write_payload(NodeId id, Tid tid, const void *vector) noexcept;
+    // Writes the payload of a new node: vector, keys and checksum, empty links, TID. The slot is
+    // then complete except for the ready flag, which publish() sets (release). Written over a node
+    // from before a crash, it leaves the reference to upper blocks, which the linker reuses when
+    // they are really this node's.
+    void write_payload(NodeId id, Tid tid, const Row &row) noexcept;
     void publish(NodeId id) noexcept;
     // As both, for a node that may be there already: then it keeps its links. A mark that its row
     // is gone is taken away.
-    void restore_payload(NodeId id, Tid tid, const void *vector) noexcept;
+    void restore_payload(NodeId id, Tid tid, const Row &row) noexcept;
 
     // Notes in the file how far linking has come, from the shared state. To be called by whoever
     // has changed `linked`, the entry point or `upper_allocated` there, alone.
@@ -119,7 +122,30 @@ class NodeStore {
         std::memcpy(&length, vector(id) + layout_.length_behind(), sizeof(length));
         return length;
     }
-    // Whether the stored checksum fits id, TID and vector.
+
+    // Where the layout has columns; of an id below `allocated`, or whose slot is ready.
+    std::uint64_t key(NodeId id, std::uint32_t column) const noexcept {
+        return columns_.key(id, column);
+    }
+    // Those of the ids from chunk * column_chunk_ids on. Only those of ids as above may be read.
+    const std::uint64_t *keys(std::uint32_t chunk, std::uint32_t column) const noexcept {
+        return columns_.keys(chunk, column);
+    }
+    // Whether the id has the keys of a row.
+    bool same_keys(NodeId id, const std::uint64_t *keys) const noexcept;
+    // The hints of columns.hpp; of any mapped id. Where there are no columns, nothing is noted.
+    std::uint64_t gone_word(NodeId first_of_64) const noexcept {
+        return columns_.gone(first_of_64).load(std::memory_order_acquire);
+    }
+    bool is_gone(NodeId id) const noexcept { return Columns::test(columns_.gone(id), id); }
+    bool is_shared(NodeId id) const noexcept { return Columns::test(columns_.shared(id), id); }
+    // For the party that links: before the id's first twin can be found in its chain.
+    void note_shared(NodeId id) noexcept;
+    // Sets the hints of the ids below `end` to what their slots say, exactly. For a party that has
+    // the index to itself.
+    void restore_hints(NodeId end) noexcept;
+
+    // Whether the stored checksum fits id, TID, keys and vector.
     bool payload_intact(NodeId id) const noexcept;
     // Whether an id below `allocated` is what it must be: a hole, or a node, deleted or not, with a
     // sound payload.
@@ -146,32 +172,26 @@ class NodeStore {
     std::uint32_t mapped_slots() const noexcept { return mapped_slots_; }
     std::uint32_t mapped_upper_blocks() const noexcept { return mapped_blocks_; }
 
-    // Flushes both files.
+    // Flushes the files.
     base::Status sync();
 
     const Layout &layout() const noexcept { return layout_; }
     SharedState &shared() const noexcept { return state_; }
     // Of `nodes`.
-    const base::FileIdentity &file_identity() const noexcept { return nodes_file_.identity; }
+    const base::FileIdentity &file_identity() const noexcept { return nodes_file_.identity(); }
     base::Result<std::uint64_t> file_change_time();
-    const std::string &nodes_path() const noexcept { return nodes_file_.path; }
+    const std::string &nodes_path() const noexcept { return nodes_file_.path(); }
     // Where a slot begins in `nodes`, to report damage.
-    std::uint64_t file_offset(NodeId id) const noexcept {
-        return file_header_bytes + std::uint64_t{id} * layout_.stride;
+    std::uint64_t file_offset(NodeId id) const noexcept { return nodes_file_.offset(id); }
+    // Where the chunk of its keys begins in `columns`; only where the layout has columns.
+    const std::string &columns_path() const noexcept { return columns_file_.path(); }
+    std::uint64_t chunk_offset(NodeId id) const noexcept {
+        return columns_file_.offset(id / column_chunk_ids);
     }
-    // Bytes of disk taken by both files.
+    // Bytes of disk taken by the files.
     base::Result<std::uint64_t> disk_bytes();
 
   private:
-    // A file that is mapped and not open: a process may use more indexes than it may have open
-    // files.
-    struct MappedFile {
-        std::string path;
-        base::FileIdentity identity;
-        base::Mapping map;
-        std::uint64_t bytes = 0;  // of the file that are known to be there
-    };
-
     NodeStore(base::FileSystem &file_system, const Params &params, SharedState &state)
         : file_system_(file_system),
           layout_(params.layout),
@@ -179,16 +199,19 @@ class NodeStore {
           state_(state),
           vector_checksum_(params.layout.derived_bytes() + params.layout.vector_bytes) {}
 
-    base::Result<std::unique_ptr<base::File>> open_mapped(const MappedFile &mapped) const;
-    base::Status follow(MappedFile &mapped, std::uint64_t bytes) const;
-    base::Status bring_in(const MappedFile &mapped, bool (*interrupted)()) const;
+    // Those that the layout has.
+    template <class Do>
+    base::Status each_file(const Do &apply) const;
+    void map_records() noexcept;
 
     std::byte *slot_bytes(NodeId id) const noexcept {
         return slots_ + std::size_t{id} * layout_.stride;
     }
     std::uint32_t payload_checksum(NodeId id, Tid tid) const noexcept;
-    static std::uint32_t head_checksum(NodeId id, Tid tid) noexcept;
+    std::uint32_t head_checksum(NodeId id, Tid tid) const noexcept;
     void write_length(NodeId id) noexcept;
+    void note_gone(NodeId id) noexcept;
+    void restore_hint(NodeId id) noexcept;
     std::uint32_t progress_checksum(const LinkingProgress &progress) const noexcept;
 
     base::FileSystem &file_system_;
@@ -196,10 +219,12 @@ class NodeStore {
     const std::uint64_t identity_;
     SharedState &state_;
     const base::ChecksumTail vector_checksum_;
-    MappedFile nodes_file_;
-    MappedFile upper_file_;
+    RecordFile nodes_file_;
+    RecordFile upper_file_;
+    RecordFile columns_file_;
     std::byte *slots_ = nullptr;   // slot 0, inside the mapping of `nodes`
     std::byte *blocks_ = nullptr;  // block 0, inside that of `upper`
+    Columns columns_;
     std::uint32_t mapped_slots_ = 0;
     std::uint32_t mapped_blocks_ = 0;
     // What was expected last, if anything. Threads that disagree mislead the system and nobody

@@ -121,6 +121,8 @@ class Tidying {
     void set_next(NodeId id, std::uint32_t next) {
         auto &word = nodes_.slot(id)->twin;
         const std::uint32_t before = word.load(std::memory_order_relaxed);
+        if (next != 0 && (before & twin_mark) == 0)
+            nodes_.note_shared(id);
         if ((before & ~twin_mark) == next)
             return;
         word.store((before & twin_mark) | next, std::memory_order_release);
@@ -154,6 +156,7 @@ void append_twin(NodeStore &nodes, NodeId node, NodeId last, NodeId twin,
         if (lowest.load(std::memory_order_relaxed) == 0)
             lowest.store(twin + 1, std::memory_order_release);
     }
+    nodes.note_shared(node);
     auto &word = nodes.slot(last)->twin;
     word.store((word.load(std::memory_order_relaxed) & twin_mark) | (twin + 1),
                std::memory_order_release);

@@ -32,7 +32,8 @@ class GraphTest : public ::testing::Test {
   protected:
     static constexpr std::uint64_t identity = 0x1234567890ABCDEF;
 
-    // Files for float vectors; `dimensions`, `m` and the rest hold for the test.
+    // Files for float vectors, with columns_ keys; `dimensions`, `m` and the rest hold for the
+    // test.
     void create(std::uint32_t dimensions, std::uint32_t m = 16, Codes codes = Codes::as_usual,
                 distance::Metric metric = distance::Metric::l2_squared) {
         dimensions_ = dimensions;
@@ -40,6 +41,7 @@ class GraphTest : public ::testing::Test {
         params_ = {directory_.path(), identity, layout_of(kernel_, dimensions, m)};
         if (codes == Codes::none)
             params_.layout = Layout::make(m, params_.layout.vector_bytes);
+        params_.layout.columns = columns_;
         const base::Status status = NodeStore::create_files(files_, params_);
         ASSERT_TRUE(status.ok()) << status.message();
         nodes_ = open_store(state_);
@@ -51,14 +53,17 @@ class GraphTest : public ::testing::Test {
         return opened.ok() ? std::move(opened).value() : nullptr;
     }
 
-    // Adds ready nodes with these vectors, one after another; TIDs follow the ids.
-    void add(const std::vector<float> &vectors) {
+    // Adds ready nodes with these vectors, and columns_ keys for each, one after another; TIDs
+    // follow the ids.
+    void add(const std::vector<float> &vectors, const std::vector<std::uint64_t> &keys = {}) {
         const auto count = static_cast<std::uint32_t>(vectors.size() / dimensions_);
         ASSERT_TRUE(nodes_->reserve_slots(count).ok());
         ASSERT_TRUE(nodes_->refresh().ok());
         for (std::uint32_t i = 0; i < count; ++i) {
             const NodeId id = state_.allocated.load();
-            nodes_->write_payload(id, tid_of(id), &vectors[std::size_t{i} * dimensions_]);
+            nodes_->write_payload(
+                id, tid_of(id),
+                {&vectors[std::size_t{i} * dimensions_], keys.data() + std::size_t{i} * columns_});
             nodes_->publish(id);
             state_.allocated.store(id + 1);
         }
@@ -312,6 +317,7 @@ class GraphTest : public ::testing::Test {
     NodeStore::Params params_;
     distance::Kernel kernel_{};
     std::uint32_t dimensions_ = 0;
+    std::uint32_t columns_ = 0;
     std::unique_ptr<NodeStore> nodes_;
 };
 

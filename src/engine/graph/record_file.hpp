@@ -1,0 +1,68 @@
+// A file of the graph: a header page, then records of one size. Mapped, and not open: a process may
+// use more indexes than it may have open files, so growing, syncing and looking at a file opens it
+// for the moment.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/base/file.hpp"
+#include "engine/graph/format.hpp"
+
+namespace dvec::graph {
+
+class RecordFile {
+  public:
+    RecordFile() noexcept = default;
+
+    // Creates the file, empty and with its header page.
+    static base::Status create(base::FileSystem &file_system, const std::string &path,
+                               const FileHeader &header);
+
+    // Opens, maps and closes it. Code::mismatch when it has another header, Code::corrupt when that
+    // is damaged, Code::unsupported for another version.
+    static base::Result<RecordFile> open(base::FileSystem &file_system, const std::string &path,
+                                         const FileHeader &header);
+
+    // The file that is mapped, and no other one: growing or syncing a file that has got its name
+    // since would leave the mapped one as it is. Code::not_found when it is gone, Code::corrupt
+    // when another has its name.
+    base::Result<std::unique_ptr<base::File>> reopen(base::FileSystem &file_system) const;
+
+    // Makes disk space for `needed` records, in steps of a sixteenth of the file; returns for how
+    // many there is, `limit` at most. The mapping stays as it is. Code::no_space changes nothing;
+    // Code::limit_exceeded beyond `limit`.
+    base::Result<std::uint64_t> grow(base::FileSystem &file_system, std::uint64_t needed,
+                                     std::uint64_t limit) const;
+
+    // Makes the mapping cover so many records; it may move. Code::corrupt when the file is shorter.
+    base::Status follow(base::FileSystem &file_system, std::uint64_t records);
+
+    // Reads what the mapping covers into memory by way of a mapping of its own.
+    base::Status bring_in(base::FileSystem &file_system, bool (*interrupted)()) const;
+
+    // How many records the file had when it was last looked at.
+    std::uint64_t records(std::uint64_t limit) const noexcept;
+    // Where a record begins in the file.
+    std::uint64_t offset(std::uint64_t record) const noexcept {
+        return file_header_bytes + record * record_bytes_;
+    }
+    // Record 0, inside the mapping.
+    std::byte *first() const noexcept { return map_.data() + file_header_bytes; }
+
+    const std::string &path() const noexcept { return path_; }
+    const base::FileIdentity &identity() const noexcept { return identity_; }
+    const base::Mapping &map() const noexcept { return map_; }
+    std::uint64_t bytes() const noexcept { return bytes_; }
+
+  private:
+    std::string path_;
+    base::FileIdentity identity_;
+    base::Mapping map_;
+    std::uint64_t bytes_ = 0;  // of the file that are known to be there
+    std::uint32_t record_bytes_ = 0;
+};
+
+}  // namespace dvec::graph

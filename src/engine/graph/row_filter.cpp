@@ -1,0 +1,160 @@
+// Keys are taken 64 at a time, one condition after the other, so that a loop has one test in it and
+// no branch. Later conditions pass over the words in which nothing is left.
+#include "engine/graph/row_filter.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace dvec::graph {
+
+namespace {
+
+using Condition = RowFilter::Condition;
+using Range = RowFilter::Range;
+
+constexpr std::uint32_t word_bits = 64;
+
+// So many tests of one key after the other are cheaper than a search among sorted ranges.
+constexpr std::size_t few_ranges = 8;
+
+bool within(const Range &range, std::uint64_t key) noexcept {
+    return key - range.first <= range.last - range.first;
+}
+
+bool within_any(const std::vector<Range> &ranges, std::uint64_t key) noexcept {
+    const auto behind = std::upper_bound(
+        ranges.begin(), ranges.end(), key,
+        [](std::uint64_t value, const Range &range) { return value < range.first; });
+    return behind != ranges.begin() && key <= std::prev(behind)->last;
+}
+
+bool has_all(std::uint64_t mask, std::uint64_t key) noexcept {
+    return (key & mask) == mask && key != RowFilter::null_key;
+}
+
+bool has_no_other(std::uint64_t mask, std::uint64_t key) noexcept {
+    return (key & ~mask) == 0 && key != RowFilter::null_key;
+}
+
+bool meets(const Condition &condition, std::uint64_t key) noexcept {
+    switch (condition.kind) {
+        case Condition::Kind::within_ranges:
+            return within_any(condition.ranges, key);
+        case Condition::Kind::has_all_bits:
+        case Condition::Kind::has_any_mask:
+            return std::any_of(condition.masks.begin(), condition.masks.end(),
+                               [key](std::uint64_t mask) { return has_all(mask, key); });
+        case Condition::Kind::has_no_other_bits:
+            return has_no_other(condition.masks.front(), key);
+    }
+    return false;
+}
+
+template <class Test>
+std::uint64_t test_word(const std::uint64_t *keys, std::uint32_t count, const Test &test) noexcept {
+    std::uint64_t word = 0;
+    for (std::uint32_t i = 0; i < count; ++i)
+        word |= std::uint64_t{test(keys[i])} << i;
+    return word;
+}
+
+std::uint64_t word_of(const Condition &condition, const std::uint64_t *keys,
+                      std::uint32_t count) noexcept {
+    std::uint64_t word = 0;
+    switch (condition.kind) {
+        case Condition::Kind::within_ranges:
+            if (condition.ranges.size() > few_ranges)
+                return test_word(keys, count, [&](std::uint64_t key) {
+                    return within_any(condition.ranges, key);
+                });
+            for (const Range range : condition.ranges)
+                word |= test_word(keys, count,
+                                  [range](std::uint64_t key) { return within(range, key); });
+            return word;
+        case Condition::Kind::has_all_bits:
+        case Condition::Kind::has_any_mask:
+            for (const std::uint64_t mask : condition.masks)
+                word |= test_word(keys, count,
+                                  [mask](std::uint64_t key) { return has_all(mask, key); });
+            return word;
+        case Condition::Kind::has_no_other_bits:
+            return test_word(keys, count, [mask = condition.masks.front()](std::uint64_t key) {
+                return has_no_other(mask, key);
+            });
+    }
+    return word;
+}
+
+// Bit i: id first + i is not marked as gone. `count` ids, 64 at most, of one chunk.
+std::uint64_t present(const NodeStore &nodes, NodeId first, std::uint32_t count) noexcept {
+    const std::uint32_t skipped = first % word_bits;
+    std::uint64_t gone = nodes.gone_word(first - skipped) >> skipped;
+    if (skipped + count > word_bits)
+        gone |= nodes.gone_word(first - skipped + word_bits) << (word_bits - skipped);
+    const std::uint64_t all = ~std::uint64_t{0} >> (word_bits - count);
+    return all & ~gone;
+}
+
+}  // namespace
+
+void RowFilter::add(Condition condition) { conditions_.push_back(std::move(condition)); }
+
+bool RowFilter::admits(const NodeStore &nodes, NodeId id) const noexcept {
+    return std::all_of(conditions_.begin(), conditions_.end(), [&](const Condition &condition) {
+        return meets(condition, nodes.key(id, condition.column));
+    });
+}
+
+void RowFilter::admit_chunk(const NodeStore &nodes, NodeId first, NodeId end,
+                            std::uint64_t *out) const noexcept {
+    for (NodeId id = first; id < end; id += word_bits, ++out) {
+        const std::uint32_t count = std::min(end - id, word_bits);
+        std::uint64_t word = present(nodes, id, count);
+        for (const Condition &condition : conditions_) {
+            if (word == 0)
+                break;
+            const std::uint64_t *keys =
+                nodes.keys(id / column_chunk_ids, condition.column) + id % column_chunk_ids;
+            word &= word_of(condition, keys, count);
+        }
+        *out = word;
+    }
+}
+
+std::uint64_t RowFilter::count(const NodeStore &nodes, NodeId end) const noexcept {
+    std::uint64_t passed = 0;
+    for (NodeId first = 0; first < end;) {
+        const NodeId chunk_end = first + std::min(end - first, column_chunk_ids);
+        std::uint64_t words[chunk_words];
+        admit_chunk(nodes, first, chunk_end, words);
+        for (std::uint32_t i = 0; i < (chunk_end - first + word_bits - 1) / word_bits; ++i)
+            passed += static_cast<std::uint64_t>(std::popcount(words[i]));
+        first = chunk_end;
+    }
+    return passed;
+}
+
+// Runs of the ids that share a cache line, one in each of equal parts, at a place that differs from
+// part to part: values often repeat at regular distances. The places are the same every time.
+double RowFilter::estimate(const NodeStore &nodes, NodeId end) const noexcept {
+    constexpr std::uint32_t run = cache_line / sizeof(std::uint64_t);
+    constexpr std::uint32_t parts = 128;
+    constexpr std::uint64_t scatter = 0x9E3779B97F4A7C15;  // 2^64 / the golden ratio
+    if (end == 0)
+        return 0;
+    if (end <= 4 * run * parts)
+        return static_cast<double>(count(nodes, end)) / end;
+    const std::uint64_t runs_per_part = end / run / parts;
+    std::uint64_t passed = 0;
+    for (std::uint64_t part = 0; part < parts; ++part) {
+        const std::uint64_t place = ((part * scatter) >> 32) * runs_per_part >> 32;
+        const auto first = static_cast<NodeId>((part * runs_per_part + place) * run);
+        std::uint64_t word;
+        admit_chunk(nodes, first, first + run, &word);
+        passed += static_cast<std::uint64_t>(std::popcount(word));
+    }
+    return static_cast<double>(passed) / (parts * run);
+}
+
+}  // namespace dvec::graph
