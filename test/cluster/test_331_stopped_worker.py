@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 
 import psycopg
 import pytest
@@ -78,7 +77,9 @@ def check_interruptible(cluster, statement):
     assert not thread.is_alive(), "statement_timeout does not reach it"
     assert isinstance(outcome[0], psycopg.errors.QueryCanceled), outcome
     thread, outcome = in_thread(waiting, statement)
-    time.sleep(0.3)
+    event = "DvecLock" if waiting.info.server_version >= 170000 else "Extension"
+    wait_until(lambda: cluster.sql("SELECT wait_event FROM pg_stat_activity WHERE pid = %s",
+                                   [waiting.info.backend_pid]) == [(event,)], "it waits")
     assert thread.is_alive()
     cluster.sql("SELECT pg_terminate_backend(%s)", [waiting.info.backend_pid])
     thread.join(FOR_GOOD)

@@ -38,10 +38,13 @@ SET_PATH = "SET search_path = public, pg_temp"
 
 def make(cluster, rows, settings):
     connection = cluster.connect()
-    connection.execute(SETUP.format(settings=settings))
+    # From version 17 on the server itself builds no index with a function that depends on the path.
+    connection.execute(SETUP.format(settings=SET_PATH))
     connection.execute("CREATE TABLE items (id integer, v vector(8))")
     vectors.copy_in(connection, "items", 0, rows)
     connection.execute("CREATE INDEX ON items USING hnsw (v vector_l2_ops) WHERE keep(id)")
+    if not settings:
+        connection.execute("ALTER FUNCTION keep RESET search_path")
     connection.execute("ALTER TABLE items OWNER TO owner_of_table")
     connection.execute("GRANT SELECT, INSERT, UPDATE ON items TO anybody")
     repairs.lose_folders(cluster, "items_v_idx")
@@ -104,9 +107,13 @@ def test_function_that_depends_on_the_search_path(make_cluster):
     connection.execute("INSERT INTO items VALUES (1002, %s)", [vectors.text(rows[2])])
     assert answers.index_state(connection, "items_v_idx")["state"] == "needs_repair"
     assert ids_of(connection, rows) == [*range(11, 100), 1000, 1001, 1002]
-    # REINDEX reads the table with the owner's own path.
-    connection.execute("REINDEX INDEX items_v_idx")
-    answers.force_index(connection)
+    if connection.info.server_version < 170000:
+        # REINDEX reads the table with the owner's own path.
+        connection.execute("REINDEX INDEX items_v_idx")
+        answers.force_index(connection)
+    else:
+        with pytest.raises(psycopg.errors.UndefinedFunction, match="weigh"):
+            connection.execute("REINDEX INDEX items_v_idx")
     assert ids_of(connection, rows) == [*range(11, 100), 1000, 1001, 1002]
     with pytest.raises(psycopg.errors.UndefinedFunction, match="weigh"):
         connection.execute("SELECT * FROM dvec_check('items_v_idx')")

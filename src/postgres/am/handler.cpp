@@ -32,7 +32,8 @@ IndexBuildResult *build_ivfflat(Relation heap, Relation index, IndexInfo *index_
 
 IndexAmRoutine *make_routine(Method method) {
     IndexAmRoutine *routine = makeNode(IndexAmRoutine);
-    // Zeroed by makeNode: everything not named is absent.
+    // Zeroed by makeNode: everything not named is absent, on every version. Version 18 also asks
+    // what the comparisons of an operator family have in common; ours has distances only.
     routine->amsupport = support_function;
     routine->amcanorderbyop = true;
     routine->amoptionalkey = true;

@@ -41,6 +41,7 @@ extern "C" {
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/guc_tables.h"
+#include "utils/wait_event.h"
 #include "optimizer/cost.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -228,6 +229,28 @@ inline bool is_set(const char *setting) {
     const config_generic *found = is_found ? settings[begin] : nullptr;
 #endif
     return found != nullptr && found->source != PGC_S_DEFAULT;
+}
+
+// A number for something that only an extension waits for, under a name that pg_stat_activity
+// shows; before version 17 that of all extensions. Raises an ERROR when the server has no room for
+// more.
+inline uint32 new_wait_event([[maybe_unused]] const char *name) {
+#if PG_VERSION_NUM >= 170000
+    return WaitEventExtensionNew(name);
+#else
+    return PG_WAIT_EXTENSION;
+#endif
+}
+
+// Has names without a schema found only where nobody but a superuser makes them, until the end of
+// the present level of settings (NewGUCNestLevel).
+inline void restrict_search_path() {
+#if PG_VERSION_NUM >= 170000
+    RestrictSearchPath();
+#else
+    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                            GUC_ACTION_SAVE, true, 0, false);
+#endif
 }
 
 // As index_beginscan(), for the scan that an executor node of the index has not begun yet.

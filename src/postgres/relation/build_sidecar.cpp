@@ -133,7 +133,7 @@ void wait_for_linking(Build *build) {
     build->builder->finish_adding();
     while (!build->builder->done()) {
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
-                        PG_WAIT_EXTENSION);
+                        wait_event(WaitFor::build));
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
         show_progress(build, PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());

@@ -26,8 +26,7 @@ void with_owner_rights(Relation heap, Relation index, Body body) {
     SetUserIdAndSecContext(heap->rd_rel->relowner,
                            security_context | SECURITY_RESTRICTED_OPERATION);
     const int settings_level = NewGUCNestLevel();
-    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-                            GUC_ACTION_SAVE, true, 0, false);
+    compat::restrict_search_path();
     ErrorContextCallback context{};
     context.previous = error_context_stack;
     context.callback = tell_search_path;

@@ -77,11 +77,24 @@ Progress progress_of(const OpenIndex &open) {
 // Where the worker stood when this session last waited in vain.
 Progress stuck_at{};
 
+WaitFor wait_for(WorkerDebt debt) {
+    switch (debt) {
+        case WorkerDebt::linking:
+            return WaitFor::linking;
+        case WorkerDebt::compaction:
+            return WaitFor::compaction;
+        case WorkerDebt::checkpoint:
+            break;
+    }
+    return WaitFor::checkpoint;
+}
+
 // One session's wait for one index.
 class Wait {
   public:
-    explicit Wait(const OpenIndex &open)
+    Wait(const OpenIndex &open, WorkerDebt debt)
         : open_(open),
+          event_(wait_event(wait_for(debt))),
           seen_(progress_of(open)),
           begin_(GetCurrentTimestamp()),
           patient_(seen_ != stuck_at) {
@@ -100,7 +113,7 @@ class Wait {
 
     void sleep() {
         wake_worker();
-        ConditionVariableTimedSleep(&open_.entry->progress, recheck_ms, PG_WAIT_EXTENSION);
+        ConditionVariableTimedSleep(&open_.entry->progress, recheck_ms, event_);
         const Progress now = progress_of(open_);
         if (now != seen_) {
             seen_ = now;
@@ -117,6 +130,7 @@ class Wait {
 
   private:
     const OpenIndex &open_;
+    uint32 event_;
     Progress seen_;
     TimestampTz begin_;  // when the wait began, or progress was last seen
     bool patient_;
@@ -143,7 +157,7 @@ void wait_while(const OpenIndex &open, WorkerDebt debt, Behind &&behind) {
     if (!behind(open))
         return;
     with_wait_shown(open.entry, debt, [&] {
-        Wait wait(open);
+        Wait wait(open, debt);
         while (behind(open) && wait.meaningful() && wait.worthwhile())
             wait.sleep();
         Wait::end();
@@ -189,7 +203,7 @@ void wait_for_checkpoint(OpenIndex *open) {
     if (!log_too_long(*open))
         return;
     with_wait_shown(open->entry, WorkerDebt::checkpoint, [open] {
-        Wait wait(*open);
+        Wait wait(*open, WorkerDebt::checkpoint);
         while (log_too_long(*open) && wait.meaningful()) {
             if (!wait.worthwhile() && checkpoint_in_its_place(open))
                 break;

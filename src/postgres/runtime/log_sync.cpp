@@ -46,7 +46,10 @@ PendingError sync_files(IndexEntry *entry) {
             log::Writer::open(base::posix_file_system(), store::log_geometry(describe(*entry)),
                               entry->shared.log, lock);
         DVEC_TRY(writer);
-        return writer.value()->sync();
+        pgstat_report_wait_start(wait_event(WaitFor::log_sync));
+        const base::Status status = writer.value()->sync();
+        pgstat_report_wait_end();
+        return status;
     }));
 }
 

@@ -113,7 +113,7 @@ namespace {
 void wait_for_an_entry() {
     constexpr long look_again_ms = 10;
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, look_again_ms,
-                    PG_WAIT_EXTENSION);
+                    wait_event(WaitFor::entry));
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
 }
@@ -139,7 +139,7 @@ FoundEntry ready_entry(const IndexFile &file, IndexSource &source) {
         } else {
             wake_worker();
             ConditionVariableTimedSleep(&found.entry->state_changed, look_again_ms,
-                                        PG_WAIT_EXTENSION);
+                                        wait_event(WaitFor::opening));
             ConditionVariableCancelSleep();
         }
     }

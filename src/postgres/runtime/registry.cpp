@@ -37,6 +37,7 @@ void make_registry(Registry *table) {
     std::memset(static_cast<void *>(table), 0, registry_bytes());
     tranche_id = LWLockNewTrancheId();
     table->capacity = settings::max_indexes;
+    table->wait_events = name_wait_events();
     LWLockInitialize(&table->lock, tranche_id);
     table->folder_lock.init(tranche_id);
     table->starts_lock.init(tranche_id);

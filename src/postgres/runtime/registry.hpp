@@ -16,6 +16,7 @@
 #include "engine/store/shared_state.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/runtime/shared_lock.hpp"
+#include "postgres/runtime/wait_events.hpp"
 
 namespace dvec::postgres {
 
@@ -128,6 +129,7 @@ struct Registry {
     uint64 server_start;     // see server_starts.hpp
     std::atomic<bool> recovery_end_noted;
     std::atomic<uint64> last_incarnation;
+    WaitEvents wait_events;
     std::atomic<Latch *> worker_latch;  // null while no worker runs
     std::atomic<uint32> worker_sleeps;
     // 1: the log says that there was no process to repair an index, and there was none since.

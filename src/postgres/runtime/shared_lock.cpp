@@ -5,6 +5,7 @@
 #include "engine/base/status.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/shared_memory.hpp"
+#include "postgres/runtime/wait_events.hpp"
 
 namespace dvec::postgres {
 
@@ -45,7 +46,7 @@ bool SharedLock::wait_for(LWLockMode mode, bool once) {
         interrupted = interruption_pending();
         if (interrupted)
             break;
-        ConditionVariableTimedSleep(&freed_, look_again_ms, PG_WAIT_EXTENSION);
+        ConditionVariableTimedSleep(&freed_, look_again_ms, wait_event(WaitFor::lock));
         held = LWLockConditionalAcquire(&lock_, mode);
     }
     ConditionVariableCancelSleep();

@@ -54,7 +54,7 @@ void wait_for_work(long milliseconds) {
     Registry *table = registry();
     if (milliseconds <= longest_nap_ms) {
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
-                        PG_WAIT_EXTENSION);
+                        wait_event(WaitFor::work));
         ResetLatch(MyLatch);
         return;
     }
@@ -63,7 +63,7 @@ void wait_for_work(long milliseconds) {
     const bool repair_waits = !shutdown_requested.load() && repair_is_due();
     if (!repair_waits && !maintenance_is_urgent())
         WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
-                  PG_WAIT_EXTENSION);
+                  wait_event(WaitFor::work));
     table->worker_sleeps.store(0);
     ResetLatch(MyLatch);
 }
