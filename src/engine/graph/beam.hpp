@@ -69,9 +69,9 @@ class Beam {
 
     // The nearest not yet expanded, `none` when all are.
     Candidate next() const noexcept { return cursor_ < size_ ? entries_[cursor_] : none; }
-    // Marks it, or takes it out of the beam.
-    void mark_next() noexcept {
-        entries_[cursor_] |= expanded_mark;
+    // Marks it as expanded, or takes it out of the beam.
+    void mark_next_expanded() noexcept {
+        entries_[cursor_] |= expanded_bit;
         skip_expanded();
     }
     void remove_next() noexcept {
@@ -85,7 +85,7 @@ class Beam {
 
   private:
     void skip_expanded() noexcept {
-        while (cursor_ < size_ && (entries_[cursor_] & expanded_mark) != 0)
+        while (cursor_ < size_ && is_expanded(entries_[cursor_]))
             ++cursor_;
     }
 

@@ -1,6 +1,6 @@
-// A found node as one 64-bit word: distance, id and a mark. Ordering the words as integers orders
-// the nodes by (distance, id), so that ties come in a fixed order and no comparison ever meets a
-// NaN.
+// A found node as one 64-bit word: its distance, its id, and whether it was expanded. Ordering the
+// words as integers orders the nodes by (distance, id), so that ties come in a fixed order and no
+// comparison ever meets a NaN.
 #pragma once
 
 #include <bit>
@@ -11,12 +11,14 @@
 namespace dvec::graph {
 
 // Upper half: the distance's bits, mapped so that unsigned order is numeric order (negatives
-// inverted, the sign bit flipped otherwise); NaN comes after +infinity. Lower half: id << 1 |
-// expanded.
+// inverted, the sign bit flipped otherwise); NaN comes after +infinity. Lower half: id << 1, and
+// expanded_bit.
 using Candidate = std::uint64_t;
 
-inline constexpr Candidate expanded_mark = 1;
-static_assert(max_nodes < 0x80000000u, "an id and a mark share 32 bits");
+// The walk has followed the node's links. Set in a Beam; a candidate that leaves it keeps the bit,
+// so that it is not expanded again when it comes back.
+inline constexpr Candidate expanded_bit = 1;
+static_assert(max_nodes < 0x80000000u, "an id and a bit share 32 bits");
 
 inline Candidate make_candidate(float distance, NodeId id) noexcept {
     constexpr std::uint32_t sign = 0x80000000u;
@@ -38,7 +40,7 @@ inline float candidate_distance(Candidate candidate) noexcept {
     return std::bit_cast<float>((bits & sign) != 0 ? bits ^ sign : ~bits);
 }
 
-// The candidate whatever its mark.
-inline Candidate unmarked(Candidate candidate) noexcept { return candidate & ~expanded_mark; }
+inline bool is_expanded(Candidate candidate) noexcept { return (candidate & expanded_bit) != 0; }
+inline Candidate unexpanded(Candidate candidate) noexcept { return candidate & ~expanded_bit; }
 
 }  // namespace dvec::graph

@@ -11,6 +11,9 @@
 
 namespace dvec::graph {
 
+// A search that has needed memory for more entries than this gives it back before the next one.
+inline constexpr std::size_t kept_entries = std::size_t{1} << 16;
+
 // Of Candidate, or of Ranked.
 template <class Entry>
 class NodeHeap {

@@ -28,7 +28,7 @@ class CandidateSearch {
         visited_.insert(from);
         beam_.insert(graph.measure(from));
         for (Candidate nearest; (nearest = beam_.next()) != Beam::none;) {
-            beam_.mark_next();
+            beam_.mark_next_expanded();
             expand(graph, candidate_id(nearest));
         }
         return beam_;

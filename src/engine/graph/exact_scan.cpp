@@ -31,7 +31,8 @@ bool is_within(const SearchContext &context, Ranked node) {
     return context.kernel.operator_value(node.distance()) <= context.count_within;
 }
 
-// Calls `use` with every live node of [first, last). `prefetch` is called for nodes ahead.
+// Calls `use` with every node that the context admits of [first, last). `prefetch` is called for
+// nodes ahead.
 template <class Prefetch, class Use>
 Status pass_over(SearchContext &context, NodeId first, NodeId last, Prefetch prefetch, Use use) {
     // Slots ahead of the one measured: their lines arrive while this one is computed.
@@ -44,7 +45,7 @@ Status pass_over(SearchContext &context, NodeId first, NodeId last, Prefetch pre
             __builtin_prefetch(nodes.slot(id + ahead));
             prefetch(id + ahead);
         }
-        if (context.live(id))
+        if (context.admits(id))
             use(id);
     }
     return {};
@@ -69,7 +70,7 @@ std::uint64_t estimate_within(SearchContext &context) {
     for (NodeId id; (id = sampled_of(blocks, block_size)) < linked; ++blocks) {
         if (const NodeId ahead = sampled_of(blocks + 2, block_size); ahead < linked)
             context.prefetch_whole(ahead);
-        if (context.live(id) && is_within(context, context.measure_whole(id)))
+        if (context.admits(id) && is_within(context, context.measure_whole(id)))
             ++within;
     }
     return blocks == 0 ? 0 : within * linked / blocks;
@@ -85,7 +86,7 @@ double share_missing(const SearchContext &context) {
     return blocks == 0 ? 0 : static_cast<double>(missing) / static_cast<double>(blocks);
 }
 
-void ExactStream::start(Ranked after, Ranked until, const std::vector<NodeId> &except) {
+void IntervalScan::start(Ranked after, Ranked until, const std::vector<NodeId> &except) {
     chunk_.clear();
     position_ = 0;
     chunk_size_ = first_chunk;
@@ -95,15 +96,15 @@ void ExactStream::start(Ranked after, Ranked until, const std::vector<NodeId> &e
     last_chunk_ = false;
 }
 
-Result<std::optional<Ranked>> ExactStream::nearest(SearchContext &context) {
+Result<Head> IntervalScan::nearest(SearchContext &context) {
     if (position_ == chunk_.size() && !last_chunk_)
         DVEC_TRY(fill(context));
     if (position_ == chunk_.size())
-        return std::optional<Ranked>();
-    return std::optional<Ranked>(chunk_[position_]);
+        return Head();
+    return Head(chunk_[position_]);
 }
 
-Status ExactStream::fill(SearchContext &context) {
+Status IntervalScan::fill(SearchContext &context) {
     if (!chunk_.empty()) {
         after_ = chunk_.back();
         chunk_size_ = std::min(chunk_size_ * 2, largest_chunk);
@@ -168,9 +169,9 @@ Status ExactStream::fill(SearchContext &context) {
     return {};
 }
 
-void ExactStream::release_memory(std::size_t keep_entries) {
+void IntervalScan::release_memory() {
     chunk_.clear();
-    if (chunk_.capacity() > keep_entries)
+    if (chunk_.capacity() > kept_entries)
         chunk_.shrink_to_fit();
     position_ = 0;
 }

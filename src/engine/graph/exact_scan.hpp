@@ -6,11 +6,13 @@
 
 #include "engine/base/status.hpp"
 #include "engine/graph/refinement.hpp"
+#include "engine/graph/result_stream.hpp"
 #include "engine/graph/search_context.hpp"
 
 namespace dvec::graph {
 
-// Adds every live node of [first, last) to `found`. Code::interrupted leaves `found` incomplete.
+// Adds every node of [first, last) that the context admits to `found`. Code::interrupted leaves
+// `found` incomplete.
 base::Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &found);
 
 // How many linked nodes are not farther than context.count_within, by a sample of them: the same
@@ -26,18 +28,19 @@ double share_missing(const SearchContext &context);
 // each pass over the slots keeps the nearest so many that were not streamed yet, each pass more of
 // them. Where the context counts what is within a distance, the first pass keeps those, and of the
 // others the nearest.
-class ExactStream {
+class IntervalScan {
   public:
     // Begins the interval (after, until]. Nodes in `except` (sorted by id) are left out; it must
-    // outlive the stream.
+    // outlive the scan.
     void start(Ranked after, Ranked until, const std::vector<NodeId> &except);
 
     // The nearest node not yet taken, nullopt at the end. Makes passes when needed;
     // Code::interrupted keeps the position.
-    base::Result<std::optional<Ranked>> nearest(SearchContext &context);
+    base::Result<Head> nearest(SearchContext &context);
     void take() noexcept { ++position_; }
 
-    void release_memory(std::size_t keep_entries);
+    // Beyond kept_entries.
+    void release_memory();
     std::size_t memory_bytes() const noexcept { return chunk_.capacity() * sizeof(Ranked); }
 
   private:

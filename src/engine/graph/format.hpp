@@ -42,8 +42,8 @@ namespace dvec::graph {
 static_assert(std::endian::native == std::endian::little, "the file formats are little-endian");
 
 using NodeId = std::uint32_t;
-// Ids stay below 2^31: hnswlib sizes its visited lists with an int, and the searcher packs an id
-// and a mark into one 32-bit word.
+// Ids stay below 2^31: hnswlib sizes its visited lists with an int, and searches pack an id and
+// a bit into one 32-bit word.
 inline constexpr NodeId max_nodes = 0x7FFFFFF0u;
 
 inline constexpr std::size_t cache_line = 64;

@@ -16,7 +16,6 @@ namespace {
 
 // A beam wider than this costs more in moving entries than it saves in rounds.
 constexpr std::size_t usual_widest = 1024;
-constexpr std::size_t kept_set_aside = std::size_t{1} << 16;
 
 // Scattered vectors of so many cache lines are measured faster four at a time: the streams of
 // memory side by side do more than what is prefetched of each. Shorter ones have arrived whole.
@@ -32,7 +31,7 @@ void GraphWalk::start(SearchContext &context, std::uint32_t ef) {
     beam_.reset(width_);
     // A search visits some 16 new nodes per expansion and expands little more than ef.
     visited_.reset(std::size_t{ef} * 32);
-    set_aside_.reset(kept_set_aside);
+    set_aside_.reset(kept_entries);
     unseen_.resize(context.nodes->layout().level0_links());
 }
 
@@ -41,20 +40,19 @@ Status GraphWalk::run_round(std::size_t taken) {
         fill_beam(taken);
         in_round_ = true;
     }
-    const NodeStore &nodes = *context_->nodes;
     for (Candidate nearest; (nearest = beam_.next()) != Beam::none;) {
         if (context_->stop_requested())
             return Status(Code::interrupted, "search was interrupted");
         const NodeId id = candidate_id(nearest);
         ++context_->statistics.expanded;
-        if (is_twin(nodes, id)) {
+        if (is_twin(*context_->nodes, id)) {
             follow_twin(id);
             continue;
         }
-        if (has_live_row(nodes, id, context_->marks.linked))
-            beam_.mark_next();
+        if (context_->admits_place(id))
+            beam_.mark_next_expanded();
         else
-            replace_dead();
+            replace_next();
         expand(id);
     }
     in_round_ = false;
@@ -77,8 +75,9 @@ void GraphWalk::fill_beam(std::size_t taken) {
         beam_.insert(set_aside_.take_nearest());
 }
 
-// A dead node leads on to others but is no result: its place goes to the best one set aside.
-void GraphWalk::replace_dead() {
+// A node that is no result may still lead to others that are. What it had in the beam goes to the
+// best one set aside.
+void GraphWalk::replace_next() {
     beam_.remove_next();
     if (!set_aside_.empty())
         beam_.insert(set_aside_.take_nearest());
@@ -86,7 +85,7 @@ void GraphWalk::replace_dead() {
 
 // What a link from before a crash leads to may have been linked again as the twin of another.
 void GraphWalk::follow_twin(NodeId id) {
-    replace_dead();
+    replace_next();
     const NodeId node = named_node(*context_->nodes, id);
     visited_.reserve(1);
     if (node < context_->marks.linked && !is_twin(*context_->nodes, node) && visited_.insert(node))

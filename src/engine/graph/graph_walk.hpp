@@ -27,10 +27,10 @@ class GraphWalk {
     // Whether nothing was set aside: every node that links lead to has been in a beam.
     bool exhausted() const noexcept { return started_ && !in_round_ && set_aside_.empty(); }
 
-    // The results of the last round, nearest first, marks and all: nodes, each with a live row in
-    // its place (twins.hpp), itself or twins. A node that was taken is in no later results. Rounds
-    // after the first may find nodes nearer than results of earlier ones: the more of the beam is
-    // left in it, the fewer of them are nearer than what was taken.
+    // The results of the last round, nearest first, as Beam holds them: nodes, each with a row in
+    // its place that the context admits. A node that was taken is in no later results. Rounds after
+    // the first may find nodes nearer than results of earlier ones: the more of the beam is left in
+    // it, the fewer of them are nearer than what was taken.
     const Beam &results() const noexcept { return beam_; }
 
     // Calls `use` with every node that was met and is in no beam, in no particular order.
@@ -49,7 +49,7 @@ class GraphWalk {
     void expand(NodeId id);
     void prefetch_links(Candidate candidate) const noexcept;
     void offer(Candidate candidate);
-    void replace_dead();
+    void replace_next();
     void follow_twin(NodeId id);
 
     SearchContext *context_ = nullptr;

@@ -19,8 +19,8 @@ class Ranked {
 
     constexpr Ranked() = default;
     Ranked(double distance, NodeId id, Kind kind) noexcept
-        : key_(key_of(distance)), place_(id << 1 | static_cast<std::uint32_t>(kind)) {
-        static_assert(max_nodes < 0x80000000u, "an id and a mark share 32 bits");
+        : key_(key_of(distance)), id_and_kind_(id << 1 | static_cast<std::uint32_t>(kind)) {
+        static_assert(max_nodes < 0x80000000u, "an id and a bit share 32 bits");
     }
 
     // Before, and behind, every node.
@@ -28,23 +28,23 @@ class Ranked {
     static constexpr Ranked last() noexcept {
         Ranked last;
         last.key_ = std::numeric_limits<std::uint64_t>::max();
-        last.place_ = std::numeric_limits<std::uint32_t>::max();
+        last.id_and_kind_ = std::numeric_limits<std::uint32_t>::max();
         return last;
     }
 
     // Another node at the same distance.
     Ranked with_id(NodeId id) const noexcept {
         Ranked other = *this;
-        other.place_ = id << 1 | (place_ & 1);
+        other.id_and_kind_ = id << 1 | (id_and_kind_ & 1);
         return other;
     }
 
-    NodeId id() const noexcept { return place_ >> 1; }
+    NodeId id() const noexcept { return id_and_kind_ >> 1; }
     // Or what it is at least.
     double distance() const noexcept {
         return std::bit_cast<double>((key_ & sign) != 0 ? key_ ^ sign : ~key_);
     }
-    bool is_bound() const noexcept { return (place_ & 1) == 0; }
+    bool is_bound() const noexcept { return (id_and_kind_ & 1) == 0; }
 
     auto operator<=>(const Ranked &) const = default;
 
@@ -61,7 +61,7 @@ class Ranked {
     }
 
     std::uint64_t key_ = 0;
-    std::uint32_t place_ = 0;
+    std::uint32_t id_and_kind_ = 0;
 };
 static_assert(sizeof(Ranked) == 16);
 

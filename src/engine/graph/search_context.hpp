@@ -10,6 +10,7 @@
 #include "engine/graph/prefetch.hpp"
 #include "engine/graph/ranked.hpp"
 #include "engine/graph/search.hpp"
+#include "engine/graph/twins.hpp"
 
 namespace dvec::graph {
 
@@ -160,8 +161,15 @@ struct SearchContext {
         return {judge.bound(distance, error), 0, Ranked::Kind::bound};
     }
 
-    // A node to be returned: complete, not deleted, not a hole. Acquire: its payload may be read.
-    bool live(NodeId id) const noexcept { return is_live(nodes->state(id)); }
+    // Whether the search may return this row: complete, not deleted, not a hole. The streams ask
+    // nothing else, so what else a search is to leave out belongs here. Acquire: its payload may be
+    // read.
+    bool admits(NodeId id) const noexcept { return is_live(nodes->state(id)); }
+    // Whether it may return any linked row of the node's place.
+    bool admits_place(NodeId node) const noexcept {
+        return any_row_of_place(*nodes, node, marks.linked,
+                                [this](NodeId row) { return admits(row); });
+    }
 
     // Which shortcut slots of this layout offer.
     static Shortcut shortcut_of(const Layout &layout) noexcept {

@@ -80,18 +80,22 @@ inline bool has_near_twins(const NodeStore &nodes, NodeId node, NodeId bound) no
     return word != 0 && word - 1 < bound;
 }
 
-// Whether a row of the node's place, itself or a twin below `bound`, is live.
-inline bool has_live_row(const NodeStore &nodes, NodeId node, NodeId bound) noexcept {
-    const std::uint64_t state = nodes.state(node);
-    if (is_live(state))
+// Whether `wanted` is true for a row of the node's place: the node itself or a twin below `bound`.
+template <class Wanted>
+bool any_row_of_place(const NodeStore &nodes, NodeId node, NodeId bound, Wanted wanted) noexcept {
+    if (wanted(node))
         return true;
-    if ((state_flags(state) & slot_hole) != 0)
+    if ((state_flags(nodes.state(node)) & slot_hole) != 0)
         return false;
     for (NodeId id = next_twin(nodes, node, node, bound); id != nobody;
          id = next_twin(nodes, node, id, bound))
-        if (is_live(nodes.state(id)))
+        if (wanted(id))
             return true;
     return false;
+}
+inline bool has_live_row(const NodeStore &nodes, NodeId node, NodeId bound) noexcept {
+    return any_row_of_place(nodes, node, bound,
+                            [&](NodeId id) { return is_live(nodes.state(id)); });
 }
 
 enum class TwinVector : std::uint8_t { equal, near };

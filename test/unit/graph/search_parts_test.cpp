@@ -36,11 +36,11 @@ TEST(CandidateTest, OrderIsThatOfDistanceThenId) {
     EXPECT_GT(make_candidate(-infinity, 0), 0u);
 }
 
-TEST(CandidateTest, MarkChangesNeitherIdNorDistance) {
-    const Candidate marked = make_candidate(2.5f, max_nodes - 1) | expanded_mark;
-    EXPECT_EQ(candidate_id(marked), max_nodes - 1);
-    EXPECT_EQ(candidate_distance(marked), 2.5f);
-    EXPECT_EQ(unmarked(marked), make_candidate(2.5f, max_nodes - 1));
+TEST(CandidateTest, ExpandedBitChangesNeitherIdNorDistance) {
+    const Candidate expanded = make_candidate(2.5f, max_nodes - 1) | expanded_bit;
+    EXPECT_EQ(candidate_id(expanded), max_nodes - 1);
+    EXPECT_EQ(candidate_distance(expanded), 2.5f);
+    EXPECT_EQ(unexpanded(expanded), make_candidate(2.5f, max_nodes - 1));
 }
 
 TEST(BeamTest, KeepsTheBestAndExpandsTheNearestFirst) {
@@ -49,7 +49,7 @@ TEST(BeamTest, KeepsTheBestAndExpandsTheNearestFirst) {
     for (int trial = 0; trial < 200; ++trial) {
         const std::size_t capacity = 1 + random() % 50;
         beam.reset(capacity);
-        std::vector<Candidate> model;  // sorted, marks and all
+        std::vector<Candidate> model;  // sorted, expanded ones marked
         std::multiset<Candidate> left;
         for (NodeId id = 0; id < 300; ++id) {
             const Candidate fresh = make_candidate(static_cast<float>(random() % 97), id);
@@ -64,16 +64,15 @@ TEST(BeamTest, KeepsTheBestAndExpandsTheNearestFirst) {
                 model.insert(std::lower_bound(model.begin(), model.end(), fresh), fresh);
             }
             if (random() % 3 == 0) {
-                const auto next = std::find_if(model.begin(), model.end(), [](Candidate c) {
-                    return (c & expanded_mark) == 0;
-                });
+                const auto next = std::find_if(model.begin(), model.end(),
+                                               [](Candidate c) { return (c & expanded_bit) == 0; });
                 ASSERT_EQ(beam.next(), next == model.end() ? Beam::none : *next);
                 if (next != model.end() && random() % 4 == 0) {
                     model.erase(next);
                     beam.remove_next();
                 } else if (next != model.end()) {
-                    *next |= expanded_mark;
-                    beam.mark_next();
+                    *next |= expanded_bit;
+                    beam.mark_next_expanded();
                 }
             }
             ASSERT_EQ(beam.size(), model.size());
@@ -83,14 +82,14 @@ TEST(BeamTest, KeepsTheBestAndExpandsTheNearestFirst) {
     }
 }
 
-TEST(BeamTest, CandidatesThatReturnMarkedAreNotExpandedAgain) {
+TEST(BeamTest, ExpandedCandidatesThatReturnAreNotExpandedAgain) {
     Beam beam;
     beam.reset(3);
-    beam.insert(make_candidate(2, 2) | expanded_mark);
+    beam.insert(make_candidate(2, 2) | expanded_bit);
     EXPECT_EQ(beam.next(), Beam::none);
     beam.insert(make_candidate(1, 1));
     EXPECT_EQ(beam.next(), make_candidate(1, 1));
-    beam.mark_next();
+    beam.mark_next_expanded();
     EXPECT_EQ(beam.next(), Beam::none);
 }
 
@@ -100,10 +99,10 @@ TEST(BeamTest, WhatIsNotTakenStaysInPlaceAndExpanded) {
     for (NodeId id = 1; id <= 4; ++id)
         beam.insert(make_candidate(static_cast<float>(id), id));
     for (int i = 0; i < 3; ++i)
-        beam.mark_next();
+        beam.mark_next_expanded();
     beam.drop_front(2, 6);
     ASSERT_EQ(beam.size(), 2u);
-    EXPECT_EQ(beam[0], make_candidate(3, 3) | expanded_mark);
+    EXPECT_EQ(beam[0], make_candidate(3, 3) | expanded_bit);
     EXPECT_EQ(beam.next(), make_candidate(4, 4));
     for (NodeId id = 5; id <= 8; ++id)
         EXPECT_EQ(beam.insert(make_candidate(static_cast<float>(id), id)), Beam::none);

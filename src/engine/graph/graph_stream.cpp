@@ -1,0 +1,254 @@
+// Rounds of the walk, and what comes out of them in order.
+#include "engine/graph/graph_stream.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dvec::graph {
+
+using base::Result;
+using base::Status;
+
+void GraphStream::start(SearchContext &context, const Search::Params &params) {
+    context_ = &context;
+    exact_after_ = params.exact_after;
+    rest_ = params.rest;
+    most_distances_ = UINT64_MAX;
+    // A vector of zeros, however it is stored, points nowhere.
+    any_order_ = context.kernel.metric == distance::Metric::cosine &&
+                 std::all_of(context.query, context.query + context.nodes->layout().vector_bytes,
+                             [](std::byte byte) { return byte == std::byte{0}; });
+    taken_ = 0;
+    round_done_ = false;
+    farthest_returned_ = Ranked::first();
+    last_ = nobody;
+    returned_.clear();
+    walked_.reset(kept_entries);
+    closed_.reset(kept_entries);
+    apart_.reset(16);
+    copies_.reset();
+    walk_.start(context, std::max(params.ef, 1u));
+}
+
+Result<Head> GraphStream::head() {
+    for (;;) {
+        if (const Head head = head_at_hand())
+            return head;
+        if (round_done_ && (walk_.exhausted() || walked_enough()))
+            return Head();
+        DVEC_TRY(run_round());
+        if (walk_is_lost())
+            return Head();
+        for (std::size_t i = 0; i < taken_; ++i)
+            add_walked(unexpanded(walk_.results()[i]));
+        // Whatever was not taken has an estimate beyond the last one's.
+        edge_is_exact_ = false;
+        if (taken_ > 0)
+            edge_ = context_->likely_bound(unexpanded(walk_.results()[taken_ - 1]));
+    }
+}
+
+// May have to go on with a round that was interrupted.
+Status GraphStream::run_round() {
+    round_done_ = false;
+    const std::uint64_t before = context_->statistics.distances;
+    DVEC_TRY(walk_.run_round(taken_));
+    distances_of_round_ = context_->statistics.distances - before;
+    round_done_ = true;
+    taken_ = results_to_take();
+    keep_started_places();
+    return {};
+}
+
+void GraphStream::take() {
+    const Ranked row = walked_.nearest(*context_);
+    const NodeId id = row.id();
+    step_behind(row);
+    farthest_returned_ =
+        std::max(farthest_returned_, measured_apart(id) ? row : row.with_id(place(id)));
+    last_ = id;
+    returned_.push_back(id);
+}
+
+// Of what lies behind the edge, only that it is not next is known.
+Head GraphStream::least() {
+    if (!round_done_)
+        return Head();
+    Ranked least = Ranked::last();
+    if (!walked_.empty())
+        least = std::min(least, walked_.least());
+    if (!closed_.empty())
+        least = std::min(least, closed_.nearest());
+    return least > edge_ ? Head() : Head(least);
+}
+
+const std::vector<NodeId> &GraphStream::sort_returned() {
+    std::sort(returned_.begin(), returned_.end());
+    return returned_;
+}
+
+std::size_t GraphStream::likely_next(Tid *tids, std::size_t most) const noexcept {
+    if (!round_done_)
+        return 0;
+    std::size_t count = last_ == nobody ? 0 : list_rows(last_, tids, most);
+    // In the order of their estimates, by which the last one returned has a place among them.
+    for (std::size_t i = 0; i < taken_ && count < most; ++i) {
+        const Candidate candidate = unexpanded(walk_.results()[i]);
+        const NodeId id = candidate_id(candidate);
+        if (Ranked(candidate_distance(candidate), id, Ranked::Kind::distance) <= farthest_returned_)
+            continue;
+        if (context_->admits(id))
+            tids[count++] = state_tid(context_->nodes->state(id));
+        count += list_rows(id, tids + count, most - count);
+    }
+    return count;
+}
+
+// The rows behind this one in its place.
+std::size_t GraphStream::list_rows(NodeId id, Tid *tids, std::size_t most) const noexcept {
+    const NodeStore &nodes = *context_->nodes;
+    const NodeId node = place(id);
+    std::size_t count = 0;
+    while (count < most && (id = next_twin(nodes, node, id, context_->marks.linked)) != nobody)
+        if (context_->admits(id))
+            tids[count++] = state_tid(nodes.state(id));
+    return count;
+}
+
+// The nearest that the rounds so far have found, up to their edge.
+Head GraphStream::head_of_round() {
+    while (open_nearer_places(), !walked_.empty()) {
+        const Ranked row = walked_.nearest(*context_);
+        const NodeId id = row.id();
+        if (row > edge_) {
+            if (edge_is_exact_)
+                break;
+            settle_edge();
+            continue;
+        }
+        // A later round may find what an earlier one missed: too late for its place in the
+        // order. It is the node that comes first, unless each row has a distance of its own.
+        if (row <= farthest_returned_ && (id == place(id) || measured_apart(id)))
+            walked_.take();
+        else if (context_->admits(id))
+            return Head(row);
+        else
+            step_behind(row);
+    }
+    return Head();
+}
+
+// Among the nearest are distances that float cannot hold, so nothing says which of their neighbours
+// are nearer still.
+bool GraphStream::walk_is_lost() const noexcept {
+    if (taken_ == 0 || any_order_)
+        return false;
+    return !std::isfinite(candidate_distance(walk_.results()[0])) ||
+           !std::isfinite(candidate_distance(walk_.results()[taken_ - 1]));
+}
+
+// What was taken and what was not are told apart by estimates. Near the edge between them some of
+// the others are nearer than some of those taken: they come in their place, too, and stay where
+// they are, so that a later round meets them again and knows them for returned.
+void GraphStream::settle_edge() {
+    // Rows of open places say nothing about how far the walk has come; they wait.
+    edge_ = walked_.farthest(*context_, edge_, [this](NodeId id) { return !measured_apart(id); });
+    edge_is_exact_ = true;
+    const auto take_nearer = [this](Candidate met) {
+        if (const Candidate estimate = unexpanded(met); context_->likely_bound(estimate) <= edge_)
+            add_walked(estimate);
+    };
+    for (std::size_t i = taken_; i < walk_.results().size(); ++i)
+        take_nearer(walk_.results()[i]);
+    walk_.for_each_set_aside(take_nearer);
+}
+
+// A round is up to twice as wide as the one before.
+bool GraphStream::walked_enough() const noexcept {
+    if (rest_ == Search::Params::Rest::exact)
+        return returned_.size() >= exact_after_;
+    return context_->statistics.distances + 2 * distances_of_round_ > most_distances_;
+}
+
+// A twin that a link leads to comes by way of its node, and only so.
+void GraphStream::add_walked(Candidate estimate) {
+    const NodeId id = candidate_id(estimate);
+    if (is_twin(*context_->nodes, id) || measured_apart(id))
+        return;
+    const Ranked bound = context_->bound(estimate);
+    if (has_near_twins(*context_->nodes, id, context_->marks.linked))
+        set_place_aside(bound);
+    else
+        walked_.add(bound);
+}
+
+void GraphStream::set_place_aside(Ranked node) {
+    const NodeStore &nodes = *context_->nodes;
+    if (!copies_)
+        copies_.emplace(context_->kernel, context_->dimensions, nodes.layout().vector_bytes);
+    apart_.reserve(1);
+    apart_.insert(node.id());
+    const double least = copies_->least(node.distance(), nodes.vector(node.id()), context_->query);
+    closed_.add({least, node.id(), Ranked::Kind::bound});
+}
+
+// Those that may have a row before the nearest.
+void GraphStream::open_nearer_places() {
+    while (!closed_.empty() && (walked_.empty() || closed_.nearest() < walked_.nearest(*context_)))
+        open_place(closed_.take_nearest().id());
+}
+
+void GraphStream::open_place(NodeId node) {
+    const NodeStore &nodes = *context_->nodes;
+    if ((state_flags(nodes.state(node)) & slot_hole) != 0)
+        return;
+    for (NodeId id = node; id != nobody;) {
+        const NodeId next = next_twin(nodes, node, id, context_->marks.linked);
+        if (next != nobody)
+            context_->prefetch(next);
+        apart_.reserve(1);
+        apart_.insert(id);
+        if (context_->admits(id))
+            walked_.add(context_->bound(context_->estimate(id)));
+        id = next;
+    }
+}
+
+// Of the nodes beyond the edge those that were not taken are met again; the twins of one that came
+// before it are not.
+void GraphStream::keep_started_places() {
+    started_.clear();
+    walked_.for_each([this](Ranked row) {
+        if (is_twin(*context_->nodes, row.id()) || measured_apart(row.id()))
+            started_.push_back(row);
+    });
+    walked_.reset(kept_entries);
+    for (const Ranked row : started_)
+        walked_.add(row);
+}
+
+// After a row of a place comes the next one, at the same distance, unless each has its own. Must be
+// the first in walked_.
+void GraphStream::step_behind(Ranked row) {
+    walked_.take();
+    const NodeId id = row.id();
+    if (measured_apart(id))
+        return;
+    const NodeStore &nodes = *context_->nodes;
+    const NodeId node = place(id);
+    if (id == node && (state_flags(nodes.state(id)) & slot_hole) != 0)
+        return;
+    if (const NodeId next = next_twin(nodes, node, id, context_->marks.linked); next != nobody)
+        walked_.add(row.with_id(next));
+}
+
+// Of the rounds that widen the beam, the farther half waits for the next one: what that finds near
+// the edge of this one's results then still comes in its place. The first round is what the caller
+// asked for by `ef`, and costs no more.
+std::size_t GraphStream::results_to_take() const noexcept {
+    const std::size_t results = walk_.results().size();
+    const bool all = context_->statistics.rounds == 0 || walk_.exhausted();
+    return all ? results : (results + 1) / 2;
+}
+
+}  // namespace dvec::graph

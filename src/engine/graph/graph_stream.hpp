@@ -1,0 +1,99 @@
+// The rows that walking the graph finds, in order of distance, as far as the walk goes.
+//
+// The rounds of the walk (graph_walk.hpp) find nodes by estimates. Each node stands for its place:
+// a row and its twins (twins.hpp). Refinement puts the rows into the order of whole distances.
+#pragma once
+
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "engine/graph/graph_walk.hpp"
+#include "engine/graph/near_copies.hpp"
+#include "engine/graph/refinement.hpp"
+#include "engine/graph/result_stream.hpp"
+#include "engine/graph/search.hpp"
+#include "engine/graph/search_context.hpp"
+#include "engine/graph/twins.hpp"
+
+namespace dvec::graph {
+
+class GraphStream {
+  public:
+    // Begins at the entry point of context.marks, below which there must be a linked node for
+    // head() to be called. `context` must outlive the stream.
+    void start(SearchContext &context, const Search::Params &params);
+
+    // Makes rounds of the walk where they are needed. It ends where the walk does, has returned
+    // enough or is lost; must not be called again then.
+    base::Result<Head> head();
+    void take();
+
+    // The head, if no other round is needed for it.
+    Head head_at_hand() { return round_done_ ? head_of_round() : Head(); }
+    // What the distance of the head is at least, without measuring anything and without another
+    // round; nullopt where it is not known.
+    Head least();
+    // As Search::likely_next and Search::limit_distances.
+    std::size_t likely_next(Tid *tids, std::size_t most) const noexcept;
+    void limit_distances(std::uint64_t most) noexcept { most_distances_ = most; }
+
+    // The farthest that take() has taken, Ranked::first() before the first. Where twins are at one
+    // distance, it has the id of their node. What exact completion need not look at.
+    Ranked farthest_returned() const noexcept { return farthest_returned_; }
+    // All rows that take() has taken, sorted by id. The stream must have ended, or not begun.
+    const std::vector<NodeId> &sort_returned();
+
+    std::size_t memory_bytes() const noexcept {
+        return walk_.memory_bytes() + walked_.memory_bytes() + closed_.memory_bytes() +
+               apart_.memory_bytes() + returned_.capacity() * sizeof(NodeId) +
+               started_.capacity() * sizeof(Ranked);
+    }
+
+  private:
+    base::Status run_round();
+    Head head_of_round();
+    bool walk_is_lost() const noexcept;
+    bool walked_enough() const noexcept;
+    std::size_t results_to_take() const noexcept;
+    void settle_edge();
+    void add_walked(Candidate estimate);
+    void keep_started_places();
+    void step_behind(Ranked row);
+    void set_place_aside(Ranked node);
+    void open_nearer_places();
+    void open_place(NodeId node);
+    bool measured_apart(NodeId id) const noexcept { return apart_.contains(id); }
+    std::size_t list_rows(NodeId id, Tid *tids, std::size_t most) const noexcept;
+    NodeId place(NodeId id) const noexcept { return place_of(*context_->nodes, id); }
+
+    SearchContext *context_ = nullptr;
+    GraphWalk walk_;
+    // What is left of the last round's results: of each place the row to come next, the node itself
+    // at first.
+    Refinement walked_;
+    // Places with near twins that have not been opened, by what the least distance of a row there
+    // is at least; of all such places that the walk has met the node, and of open ones all rows:
+    // their rows stand in walked_, each by itself.
+    NodeHeap<Ranked> closed_;
+    VisitedSet apart_;
+    std::optional<NearCopies> copies_;  // since the first such place
+    std::uint64_t exact_after_ = 0;
+    Search::Params::Rest rest_ = Search::Params::Rest::exact;
+    std::uint64_t most_distances_ = 0;
+    std::uint64_t distances_of_round_ = 0;  // of the walk's last one
+    bool any_order_ = false;                // is right: no distance from the query is a number
+    std::size_t taken_ = 0;                 // of the results of the walk's last round, into walked_
+    bool round_done_ = false;               // the walk has made one, to its end
+    // So far walked_ holds every node that the walk has met; what is farther waits. Of no meaning
+    // before the first round.
+    Ranked edge_;
+    bool edge_is_exact_ = false;  // or a bound, which the distances in walked_ may replace
+    Ranked farthest_returned_;
+    NodeId last_ = nobody;  // the row that take() took last
+    std::vector<NodeId> returned_;
+    std::vector<Ranked> started_;  // scratch of keep_started_places()
+};
+static_assert(ResultStream<GraphStream>);
+
+}  // namespace dvec::graph
