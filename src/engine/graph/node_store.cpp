@@ -40,6 +40,14 @@ Status remove_if_there(base::FileSystem &file_system, const std::string &path) {
     return removed.code() == Code::not_found ? Status() : removed;
 }
 
+Status check_columns(const NodeStore::Params &params) {
+    return params.layout.columns <= max_columns
+               ? Status()
+               : Status(Code::unsupported, "an index cannot have " +
+                                               std::to_string(params.layout.columns) +
+                                               " columns behind the vector");
+}
+
 FileHeader make_header(const NodeStore::Params &params, std::uint32_t magic) {
     FileHeader header{};
     header.magic = magic;
@@ -65,6 +73,7 @@ void raise_to(std::atomic<std::uint32_t> &mark, std::uint64_t value) {
 
 Status NodeStore::create_files(base::FileSystem &file_system, const Params &params) {
     return base::guarded([&]() -> Status {
+        DVEC_TRY(check_columns(params));
         DVEC_TRY(RecordFile::create(file_system, path_of(params, nodes_prefix),
                                     make_header(params, nodes_magic)));
         DVEC_TRY(RecordFile::create(file_system, path_of(params, upper_prefix),
@@ -101,6 +110,7 @@ Status NodeStore::remove_other_files(base::FileSystem &file_system, const std::s
 Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system,
                                                    const Params &params, SharedState &state) {
     return base::guarded([&]() -> Result<std::unique_ptr<NodeStore>> {
+        DVEC_TRY(check_columns(params));
         std::unique_ptr<NodeStore> store(new NodeStore(file_system, params, state));
         const auto open_file = [&](RecordFile &file, std::string_view prefix,
                                    std::uint32_t magic) -> Status {
@@ -343,6 +353,20 @@ void NodeStore::restore_hint(NodeId id) noexcept {
     put(columns_.shared(id), twin != 0 && (twin & twin_mark) == 0);
 }
 
+// Where the row is being removed just now, the mark that it is gone is lost: it may lag.
+bool NodeStore::mend_hints(NodeId id) noexcept {
+    if (layout_.columns == 0)
+        return false;
+    const bool wrong = is_gone(id) && is_live(state(id));
+    if (wrong)
+        Columns::clear(columns_.gone(id), id);
+    const std::uint32_t twin = slot(id)->twin.load(std::memory_order_acquire);
+    const bool missing = twin != 0 && (twin & twin_mark) == 0 && !is_shared(id);
+    if (missing)
+        note_shared(id);
+    return wrong || missing;
+}
+
 void NodeStore::restore_hints(NodeId end) noexcept {
     if (layout_.columns > 0)
         for (NodeId id = 0; id < end; ++id)
@@ -448,14 +472,15 @@ Result<std::uint64_t> NodeStore::file_change_time() {
 Result<std::uint64_t> NodeStore::disk_bytes() {
     return base::guarded([&]() -> Result<std::uint64_t> {
         std::uint64_t bytes = 0;
-        DVEC_TRY(each_file([&](const RecordFile &mapped) -> Status {
+        const Status added = each_file([&](const RecordFile &mapped) -> Status {
             auto file = mapped.reopen(file_system_);
             DVEC_TRY(file);
             auto size = file.value()->size();
             DVEC_TRY(size);
             bytes += size.value();
             return {};
-        }));
+        });
+        DVEC_TRY(added);
         return bytes;
     });
 }

@@ -144,6 +144,9 @@ class NodeStore {
     // Sets the hints of the ids below `end` to what their slots say, exactly. For a party that has
     // the index to itself.
     void restore_hints(NodeId end) noexcept;
+    // While others use the index: leaves no hint that would make a search miss a row; returns
+    // whether there was one.
+    bool mend_hints(NodeId id) noexcept;
 
     // Whether the stored checksum fits id, TID, keys and vector.
     bool payload_intact(NodeId id) const noexcept;

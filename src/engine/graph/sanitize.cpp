@@ -28,6 +28,7 @@ class Sanitizer {
         auto tidied = tidy_twins(nodes_, TwinCheck::vectors, stop);
         DVEC_TRY(tidied);
         report_.repairs += tidied.value().repaired + tidied.value().parted;
+        DVEC_TRY(mend_hints(stop));
         for (NodeId id = 0; id < linked_; ++id) {
             if (stopped(id, stop))
                 return Status(Code::interrupted, "checking links was stopped");
@@ -45,6 +46,18 @@ class Sanitizer {
   private:
     static bool stopped(NodeId id, const std::atomic<bool> &stop) {
         return (id & 1023) == 0 && stop.load(std::memory_order_relaxed);
+    }
+
+    // Also those of the tail.
+    Status mend_hints(const std::atomic<bool> &stop) {
+        const NodeId end = std::min(nodes_.shared().allocated.load(std::memory_order_acquire),
+                                    nodes_.mapped_slots());
+        for (NodeId id = 0; nodes_.layout().columns > 0 && id < end; ++id) {
+            if (stopped(id, stop))
+                return Status(Code::interrupted, "checking links was stopped");
+            report_.repairs += nodes_.mend_hints(id);
+        }
+        return {};
     }
 
     // The highest level on which the node has a list; -1 for a twin or a slot without payload.

@@ -13,14 +13,15 @@ namespace dvec::graph {
 
 struct SanitizeReport {
     std::uint64_t repairs =
-        0;  // links dropped, counts, block references and entry points corrected
+        0;  // links dropped, counts, block references, entry points and hints corrected
     std::uint64_t isolated = 0;  // live linked nodes left without any link on level 0
     bool operator==(const SanitizeReport &) const = default;
 };
 
 // Walks the slots below SharedState::linked and leaves every list without duplicates and with links
 // only to other linked nodes that have a payload and the list's level, and the chains of twins as
-// tidy_twins() does, by their vectors. References to upper blocks
+// tidy_twins() does, by their vectors. No hint of any row makes a search miss it (columns.hpp).
+// References to upper blocks
 // that are out of bounds or belong to another node are cleared (the node then counts as one of
 // level 0), and an entry point that is no such node is replaced by the highest that is. Sound lists
 // are not written. Must run alone on the index, with the mapping refreshed. Reads every slot's

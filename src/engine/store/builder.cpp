@@ -67,7 +67,7 @@ Builder::~Builder() {
         driver_.join();
 }
 
-Status Builder::add(graph::Tid tid, const void *vector) {
+Status Builder::add(graph::Tid tid, const graph::Row &row) {
     return base::guarded([&]() -> Status {
         if (done())
             return driver_status_.ok() ? Status(Code::internal, "linking ended early")
@@ -80,7 +80,7 @@ Status Builder::add(graph::Tid tid, const void *vector) {
             DVEC_TRY(nodes_->reserve_slots(1));
             DVEC_TRY(nodes_->refresh());
         }
-        nodes_->write_payload(id, tid, vector);
+        nodes_->write_payload(id, tid, row);
         nodes_->publish(id);
         state_.graph.allocated.store(id + 1, std::memory_order_release);
         return {};

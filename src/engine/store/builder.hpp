@@ -29,7 +29,7 @@ class Builder {
     ~Builder();
 
     // Adds a row. One thread. Reports a failure of the linking threads too.
-    base::Status add(graph::Tid tid, const void *vector);
+    base::Status add(graph::Tid tid, const graph::Row &row);
 
     std::uint32_t added() const noexcept { return state_.graph.allocated.load(); }
     std::uint32_t linked() const noexcept { return state_.graph.linked.load(); }

@@ -68,7 +68,7 @@ struct CheckpointRecord {
     Repair repair = Repair::none;
     std::uint32_t links_unsound = 0;  // 1: as SharedState::links_unsound
     std::uint32_t connected = 0;      // as SharedState::connected
-    std::uint32_t reserved = 0;
+    std::uint32_t columns = 0;        // behind the vector
 };
 static_assert(sizeof(CheckpointRecord) == 200);
 

@@ -60,6 +60,7 @@ CheckpointRecord describe_in_record(const Description &description) {
     record.metric = static_cast<std::uint8_t>(description.metric);
     record.dimensions = description.dimensions;
     record.m = description.m;
+    record.columns = description.columns;
     record.ef_construction = description.ef_construction;
     record.segment_bytes = description.segment_bytes;
     return record;

@@ -136,7 +136,11 @@ Status Compactor::copy(NodeId id) {
         DVEC_TRY(nodes_->refresh());
     }
     origin_.push_back(id);
-    nodes_->write_payload(copy, graph::state_tid(old_nodes_->state(id)), old_nodes_->vector(id));
+    std::uint64_t keys[graph::max_columns];
+    for (std::uint32_t column = 0; column < old_nodes_->layout().columns; ++column)
+        keys[column] = old_nodes_->key(id, column);
+    nodes_->write_payload(copy, graph::state_tid(old_nodes_->state(id)),
+                          {old_nodes_->vector(id), keys});
     nodes_->publish(copy);
     graph_.allocated.store(copy + 1, std::memory_order_release);
     return {};

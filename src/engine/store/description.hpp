@@ -34,6 +34,7 @@ struct Shape {
     std::uint32_t m = 16;
     std::uint32_t ef_construction = 64;
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;  // of a log segment
+    std::uint32_t columns = 0;  // behind the vector, up to graph::max_columns
 
     // The kernel row; nullptr when this build does not know the pair.
     const distance::Kernel *kernel() const noexcept {

@@ -80,9 +80,25 @@ class FileCheck {
             return;
         }
         const auto *header = nodes_.slot(id);
+        if (nodes_.layout().columns > 0)
+            check_hints(id);
         check_twin(id);
         check_list(id, 0, header->link_count.load(std::memory_order_acquire), nodes_.links(id));
         check_upper(id, header->upper.load(std::memory_order_acquire));
+    }
+
+    // Each is read in the order opposite to that in which it is written.
+    void check_hints(NodeId id) const {
+        const bool gone = nodes_.is_gone(id);
+        if (gone && graph::is_live(nodes_.state(id)))
+            find_in_columns(id, "it is marked as gone and is not");
+        const std::uint32_t word = nodes_.slot(id)->twin.load(std::memory_order_acquire);
+        if (word != 0 && (word & graph::twin_mark) == 0 && !nodes_.is_shared(id))
+            find_in_columns(id, "it has a chain of twins and is not marked so");
+    }
+    void find_in_columns(NodeId id, const std::string &problem) const {
+        find(DamagedPart::links, nodes_.columns_path(), nodes_.chunk_offset(id),
+             "node " + std::to_string(id) + ": " + problem);
     }
 
     // The chain of twins at this place, and whether a twin has the vector of its node.

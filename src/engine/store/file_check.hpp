@@ -13,7 +13,7 @@ namespace dvec::store {
 // What is damaged decides what has to be done.
 enum class DamagedPart : std::uint8_t {
     payload,    // rows may be missing or wrong: Repair::every_page
-    links,      // searches are slower or less good: SharedState::links_unsound
+    links,      // searches miss rows or are slower: SharedState::links_unsound
     log,        // what a crash would need: a checkpoint makes it unnecessary
     checkpoint  // likewise
 };

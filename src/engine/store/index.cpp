@@ -27,7 +27,8 @@ using graph::NodeId;
 graph::NodeStore::Params node_store_params(const Description &description,
                                            const distance::Kernel &kernel, std::uint64_t files) {
     return {description.directory, description.owner.identity,
-            graph::layout_of(kernel, description.dimensions, description.m), files};
+            graph::layout_of(kernel, description.dimensions, description.m, description.columns),
+            files};
 }
 
 graph::Linker::Params linker_params(const Description &description, const distance::Kernel &kernel,
@@ -94,14 +95,14 @@ Status Index::check_current() const {
     return Status(Code::stale, "the files of the index have been replaced");
 }
 
-Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const void *vector) {
+Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const graph::Row &row) {
     return base::guarded([&]() -> Result<NodeId> {
         DVEC_TRY(ready_to_write());
-        const PayloadHead head = make_payload_head(tid);
-        const log::Draft draft(log::RecordType::insert, lsn, std::as_bytes(std::span(&head, 1)),
-                               {static_cast<const std::byte *>(vector), vector_bytes()});
+        const PayloadFront front(tid, row.keys, nodes_->layout().columns);
+        const log::Draft draft(log::RecordType::insert, lsn, front.bytes(),
+                               {static_cast<const std::byte *>(row.vector), vector_bytes()});
         for (;;) {
-            auto id = try_insert(draft, tid, vector);
+            auto id = try_insert(draft, tid, row);
             DVEC_TRY(id);
             if (id.value())
                 return *id.value();
@@ -112,7 +113,7 @@ Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const void *vect
 
 // The critical section. No id means no room: prepare and come again.
 Result<std::optional<NodeId>> Index::try_insert(const log::Draft &draft, graph::Tid tid,
-                                                const void *vector) {
+                                                const graph::Row &row) {
     const std::lock_guard hold(locks_.append);
     DVEC_TRY(check_current());
     const NodeId id = state_.graph.allocated.load(std::memory_order_relaxed);
@@ -124,7 +125,7 @@ Result<std::optional<NodeId>> Index::try_insert(const log::Draft &draft, graph::
     if (!fits.value())
         return std::optional<NodeId>();
 
-    nodes_->write_payload(id, tid, vector);
+    nodes_->write_payload(id, tid, row);
     log_->append(draft, id);
     nodes_->publish(id);
     state_.graph.allocated.store(id + 1, std::memory_order_release);

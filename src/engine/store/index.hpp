@@ -29,10 +29,10 @@ class Index {
                                                      const Description &description,
                                                      SharedState &state, Locks locks);
 
-    // Adds a row: from the moment this returns every search that starts finds it. `vector` has
+    // Adds a row: from the moment this returns every search that starts finds it. Its vector has
     // vector_bytes() bytes, encoded as the kernel wants it; `lsn` is the end of the row's heap
     // insert in PostgreSQL's WAL, or 0 when it has none. All or nothing: on error no id was used.
-    base::Result<graph::NodeId> insert(graph::Tid tid, std::uint64_t lsn, const void *vector);
+    base::Result<graph::NodeId> insert(graph::Tid tid, std::uint64_t lsn, const graph::Row &row);
 
     // Marks a node deleted and logs it. `lsn`: the caller's WAL must be flushed up to it before.
     // Deleting a deleted node is a no-op. Durable only after sync_log(), and, where the log found
@@ -47,7 +47,7 @@ class Index {
     // makes sure that the next start knows they were in use.
     base::Status ready_to_write();
 
-    // Prepares `search` for the rows present now. `query` as for insert().
+    // Prepares `search` for the rows present now. `query` as a vector of insert().
     struct SearchParams {
         std::uint32_t ef = 40;
         std::uint64_t exact_after = 20000;
@@ -93,7 +93,7 @@ class Index {
     base::Status check_current() const;
 
     base::Result<std::optional<graph::NodeId>> try_insert(const log::Draft &draft, graph::Tid tid,
-                                                          const void *vector);
+                                                          const graph::Row &row);
     base::Result<bool> try_remove(const log::Draft &draft, graph::NodeId id);
     base::Status remove_unlogged(graph::NodeId id);
     base::Status make_room(std::size_t log_bytes);

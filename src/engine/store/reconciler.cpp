@@ -27,6 +27,7 @@ Result<std::unique_ptr<Reconciler>> Reconciler::begin(Index &index, Repair repai
         DVEC_TRY(end);
         if (repair >= Repair::every_page)
             DVEC_TRY(reconciler->drop_damaged(end.value(), interrupted));
+        index.writable_nodes().restore_hints(end.value());
         DVEC_TRY(reconciler->entries_.fill(index.nodes(), end.value(), interrupted));
         // What was counted before belongs to files that could not be believed.
         index.state().graph.deleted.store(end.value() -
@@ -61,11 +62,16 @@ bool Reconciler::note_added(graph::Tid tid) {
     return true;
 }
 
-Status Reconciler::row(graph::Tid tid, std::uint64_t lsn, const void *vector) {
+bool Reconciler::is_of(NodeId node, const graph::Row &row) const {
+    const graph::NodeStore &nodes = index_.nodes();
+    return std::memcmp(nodes.vector(node), row.vector, index_.vector_bytes()) == 0 &&
+           nodes.same_keys(node, row.keys);
+}
+
+Status Reconciler::row(graph::Tid tid, std::uint64_t lsn, const graph::Row &row) {
     return base::guarded([&]() -> Status {
         for (TidMap::Entry &entry : entries_.at(tid)) {
-            if (std::memcmp(index_.nodes().vector(entry.node), vector, index_.vector_bytes()) ==
-                0) {
+            if (is_of(entry.node, row)) {
                 entry.marked = true;
                 ++report_.kept;
                 return {};
@@ -73,7 +79,7 @@ Status Reconciler::row(graph::Tid tid, std::uint64_t lsn, const void *vector) {
         }
         if (!note_added(tid))
             return {};
-        auto id = index_.insert(tid, lsn, vector);
+        auto id = index_.insert(tid, lsn, row);
         DVEC_TRY(id);
         ++report_.added;
         return {};

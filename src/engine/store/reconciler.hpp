@@ -2,8 +2,9 @@
 // them or those that may tell something new, and says what rows he found; here entries are kept,
 // added and removed until both sides say the same. Knows nothing of how a table is read.
 //
-// For every row there is to be one entry with its TID and its vector. An entry whose row the caller
-// did not find, or found with another vector, is removed; a row without an entry gets one.
+// For every row there is to be one entry with its TID, its vector and its keys. An entry whose row
+// the caller did not find, or found with another vector or key, is removed; a row without an entry
+// gets one.
 #pragma once
 
 #include <cstdint>
@@ -33,10 +34,10 @@ class Reconciler {
     static base::Result<std::unique_ptr<Reconciler>> begin(Index &index, Repair repair,
                                                            bool (*interrupted)());
 
-    // A row of the table, in any order within its block, blocks ascending. `vector` has
-    // vector_bytes(), `lsn` is a WAL position behind the row's insert. A TID may be given again, by
-    // versions of one row that share it: they share the vector too.
-    base::Status row(graph::Tid tid, std::uint64_t lsn, const void *vector);
+    // A row of the table, in any order within its block, blocks ascending. `row` as for
+    // Index::insert, `lsn` is a WAL position behind the row's insert. A TID may be given again, by
+    // versions of one row that share it: they share all that is indexed too.
+    base::Status row(graph::Tid tid, std::uint64_t lsn, const graph::Row &row);
 
     // Every row on the blocks [first, end) was given: what else the index has there is removed.
     base::Status finish_blocks(std::uint32_t first, std::uint32_t end, std::uint64_t lsn);
@@ -52,6 +53,7 @@ class Reconciler {
     explicit Reconciler(Index &index) : index_(index) {}
 
     base::Status drop_damaged(std::uint32_t end, bool (*interrupted)());
+    bool is_of(graph::NodeId node, const graph::Row &row) const;
     bool note_added(graph::Tid tid);
 
     Index &index_;

@@ -51,7 +51,7 @@ Status check_record(const CheckpointRecord &record, const Description &descripti
     if (record.element != static_cast<std::uint8_t>(description.element) ||
         record.metric != static_cast<std::uint8_t>(description.metric) ||
         record.dimensions != description.dimensions || record.m != description.m ||
-        record.segment_bytes != description.segment_bytes)
+        record.columns != description.columns || record.segment_bytes != description.segment_bytes)
         return Status(Code::mismatch, "its files have another shape");
     if (record.linked > record.nodes ||
         !entry_possible(record.entry_point, record.linked, record.m) ||
@@ -282,15 +282,15 @@ class Recovery {
     }
 
     Status apply_insert(const log::Record &record) {
-        const std::size_t vector_bytes = nodes_->layout().vector_bytes;
-        if (record.payload.size() != sizeof(PayloadHead) + vector_bytes ||
+        const graph::Layout &layout = nodes_->layout();
+        const std::size_t front_bytes = PayloadFront::bytes_with(layout.columns);
+        if (record.payload.size() != front_bytes + layout.vector_bytes ||
             record.node < checkpoint_.nodes)
             return contradiction("its log contradicts its checkpoint");
-        PayloadHead head;
-        std::memcpy(&head, record.payload.data(), sizeof head);
+        const PayloadFront front(record.payload.data(), layout.columns);
         note_survivor(record.node);
-        nodes_->restore_payload(record.node, payload_tid(head),
-                                record.payload.data() + sizeof head);
+        nodes_->restore_payload(record.node, front.tid(),
+                                {record.payload.data() + front_bytes, front.keys()});
         return {};
     }
 

@@ -71,9 +71,10 @@ class RowFilterTest : public GraphTest {
         EXPECT_EQ(filter.count(*nodes_, end), present);
         for (int i = 0; i < 20; ++i)
             expect_pass(filter, admitted);
-        if (end <= 4096)
+        if (end <= 4096) {
             EXPECT_DOUBLE_EQ(filter.estimate(*nodes_, end),
                              end == 0 ? 0.0 : static_cast<double>(present) / end);
+        }
     }
 
     // A part of a chunk.

@@ -69,9 +69,8 @@ void reconcile(World &world, Tally &tally) {
         for (auto line = begin; line != end; ++line) {
             if (line->second.state != HeapModel::State::present)
                 continue;
-            const auto vector = world.store.vector(line->second.version);
-            const base::Status told =
-                reconciler.row(HeapModel::tid(line->first), wal_end, vector.data());
+            const auto data = world.store.data(line->second.version);
+            const base::Status told = reconciler.row(HeapModel::tid(line->first), wal_end, data);
             ASSERT_TRUE(told.ok()) << told.message();
         }
         const base::Status finished = reconciler.finish_blocks(block, block + 1, wal_end);
@@ -109,8 +108,8 @@ void live_on(World &world) {
     for (int i = 0; i < 5; ++i) {
         const std::uint64_t place = world.heap.begin_row();
         HeapModel::Line &line = world.heap.lines.at(place);
-        const auto vector = world.store.vector(line.version);
-        ASSERT_TRUE(index->insert(HeapModel::tid(place), line.lsn, vector.data()).ok());
+        const auto data = world.store.data(line.version);
+        ASSERT_TRUE(index->insert(HeapModel::tid(place), line.lsn, data).ok());
         line.state = HeapModel::State::present;
     }
     ASSERT_NO_FATAL_FAILURE(link_all(*maintainer));
@@ -127,6 +126,7 @@ void live_on(World &world) {
 struct Shape {
     std::uint32_t dimensions;
     std::uint64_t segment_bytes;
+    std::uint32_t columns;
 };
 
 class CrashPoints : public testing::TestWithParam<Shape> {
@@ -136,6 +136,7 @@ class CrashPoints : public testing::TestWithParam<Shape> {
     static void take_shape(World &world) {
         world.store.description.dimensions = GetParam().dimensions;
         world.store.description.segment_bytes = GetParam().segment_bytes;
+        world.store.description.columns = GetParam().columns;
     }
 
     // Takes the remains of `world` after a crash now and examines them. `deeper` is called at every
@@ -291,8 +292,8 @@ class CrashPoints : public testing::TestWithParam<Shape> {
             heap.begin_row();
         graph::NodeId id = 0;
         for (auto &[place, line] : heap.lines) {
-            const auto vector = world_.store.vector(line.version);
-            ASSERT_TRUE(builder.value()->add(HeapModel::tid(place), vector.data()).ok());
+            const auto data = world_.store.data(line.version);
+            ASSERT_TRUE(builder.value()->add(HeapModel::tid(place), data).ok());
             line.state = HeapModel::State::present;
             line.id = id++;
         }
@@ -365,8 +366,8 @@ class CrashPoints : public testing::TestWithParam<Shape> {
         for (std::size_t left = 1 + random_() % running_.size(); left > 0; --left) {
             const std::uint64_t place = running_.back();
             HeapModel::Line &line = world_.heap.lines.at(place);
-            const auto vector = world_.store.vector(line.version);
-            auto id = index_->insert(HeapModel::tid(place), line.lsn, vector.data());
+            const auto data = world_.store.data(line.version);
+            auto id = index_->insert(HeapModel::tid(place), line.lsn, data);
             ASSERT_TRUE(id.ok()) << id.status().message();
             line.id = id.value();
             line.state = HeapModel::State::present;
@@ -382,8 +383,8 @@ class CrashPoints : public testing::TestWithParam<Shape> {
         for (std::uint64_t &place : places) {
             place = world_.heap.begin_row(HeapModel::Wal::skipped);
             HeapModel::Line &line = world_.heap.lines.at(place);
-            const auto vector = world_.store.vector(line.version);
-            auto id = index_->insert(HeapModel::tid(place), 0, vector.data());
+            const auto data = world_.store.data(line.version);
+            auto id = index_->insert(HeapModel::tid(place), 0, data);
             ASSERT_TRUE(id.ok()) << id.status().message();
             line.id = id.value();
         }
@@ -596,7 +597,9 @@ TEST_P(CrashPoints, NothingIsLostWhenACheckpointFails) {
     EXPECT_LT(failures, 8) << "some count reaches beyond the last sync";
 }
 
-INSTANTIATE_TEST_SUITE_P(Store, CrashPoints, testing::Values(Shape{8, 4096}, Shape{1000, 65536}));
+INSTANTIATE_TEST_SUITE_P(Store, CrashPoints,
+                         testing::Values(Shape{8, 4096, 0}, Shape{1000, 65536, 0},
+                                         Shape{8, 4096, 2}));
 
 }  // namespace
 }  // namespace dvec::test

@@ -108,13 +108,16 @@ class HeapModel {
     Row next_version_ = 0;
 };
 
-// Searches to the end: every acknowledged row is there, once, at its exact distance; what else is
-// there is a row that the model does not exclude.
+// Searches to the end: every acknowledged row is there, once, at its exact distance and with its
+// keys; what else is there is a row that the model does not exclude.
 inline void expect_agrees(store::Index &index, const HeapModel &heap) {
     const std::uint32_t dimensions = index.description().dimensions;
     const auto query = vector_of(7, dimensions);
     std::map<std::uint64_t, double> found;
+    std::map<graph::NodeId, Row> ids;
     for (const graph::Hit &hit : all_hits(index, query)) {
+        if (const auto line = heap.lines.find(HeapModel::key(hit.tid)); line != heap.lines.end())
+            ids.emplace(hit.id, line->second.version);
         ASSERT_TRUE(found.emplace(HeapModel::key(hit.tid), hit.distance).second)
             << "found twice: block " << hit.tid.block << " line " << hit.tid.offset;
     }
@@ -123,10 +126,11 @@ inline void expect_agrees(store::Index &index, const HeapModel &heap) {
         ASSERT_NE(line, heap.lines.end())
             << "should not be there: block " << HeapModel::tid(place).block << " line "
             << HeapModel::tid(place).offset;
-        ASSERT_EQ(distance,
-                  distance_between(index, query, vector_of(line->second.version, dimensions)))
+        const RowData data(index.description(), line->second.version);
+        ASSERT_EQ(distance, distance_between(index, query, data.vector))
             << "row " << line->second.version;
     }
+    ASSERT_NO_FATAL_FAILURE(expect_columns(index, ids));
     for (const auto &[place, line] : heap.lines) {
         if (line.state == HeapModel::State::present) {
             ASSERT_TRUE(found.contains(place))

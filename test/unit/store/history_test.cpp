@@ -40,9 +40,14 @@ struct Table {
     }
 };
 
-class StoreHistory : public testing::TestWithParam<unsigned> {
+struct HistoryKind {
+    unsigned seed;
+    std::uint32_t columns;
+};
+
+class StoreHistory : public testing::TestWithParam<HistoryKind> {
   protected:
-    StoreHistory() : random_(GetParam()) {}
+    StoreHistory() : random_(GetParam().seed) { store_.description.columns = GetParam().columns; }
 
     void open() {
         for (auto &index : indexes_)
@@ -199,7 +204,9 @@ TEST_P(StoreHistory, AgreesWithTheModelAfterEveryStart) {
     EXPECT_GT(next_row_, 500u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Store, StoreHistory, testing::Values(1u, 20u, 300u));
+INSTANTIATE_TEST_SUITE_P(Store, StoreHistory,
+                         testing::Values(HistoryKind{1, 0}, HistoryKind{20, 0}, HistoryKind{300, 3},
+                                         HistoryKind{4000, 8}));
 
 }  // namespace
 }  // namespace dvec::test

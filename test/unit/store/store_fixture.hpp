@@ -21,6 +21,8 @@
 
 #include "../support/temp_directory.hpp"
 #include "engine/base/file.hpp"
+#include "engine/graph/row_filter.hpp"
+#include "engine/graph/twins.hpp"
 #include "engine/store/builder.hpp"
 #include "engine/store/checkpoint.hpp"
 #include "engine/store/index.hpp"
@@ -49,6 +51,31 @@ inline std::vector<float> vector_of(Row row, std::uint32_t dimensions) {
         x = wide(centre) + narrow(random);
     return vector;
 }
+
+// Its keys, where the index has columns: few different ones, many, and bits; NULL now and then.
+inline std::vector<std::uint64_t> keys_of(Row row, std::uint32_t columns) {
+    std::vector<std::uint64_t> keys(columns);
+    for (std::uint32_t column = 0; column < columns; ++column) {
+        const std::uint64_t word = (std::uint64_t{row} + 1 + column) * 0x9E3779B97F4A7C15u;
+        keys[column] = row % 13 == column ? graph::RowFilter::null_key
+                       : column % 3 == 0  ? word >> 61
+                       : column % 3 == 1  ? word >> 8
+                                          : word & word >> 17 & 0xFFFF;
+    }
+    return keys;
+}
+
+// What an index of some shape holds of a row. With columns every fourth vector is a copy of the one
+// before, under other keys.
+struct RowData {
+    std::vector<float> vector;
+    std::vector<std::uint64_t> keys;
+
+    RowData(const store::Shape &shape, Row row)
+        : vector(vector_of(shape.columns > 0 && row % 4 == 3 ? row - 1 : row, shape.dimensions)),
+          keys(keys_of(row, shape.columns)) {}
+    operator graph::Row() const { return {vector.data(), keys.data()}; }
+};
 
 // PostgreSQL's side of a checkpoint.
 class FakeWal final : public store::WalFlusher {
@@ -133,7 +160,8 @@ class StoreUnderTest {
     const std::string &folder() const { return description.directory; }
     std::string path(const std::string &name) const { return folder() + "/" + name; }
     std::string scratch(const std::string &name) const { return directory_.file(name); }
-    std::vector<float> vector(Row row) const { return vector_of(row, description.dimensions); }
+    RowData data(Row row) const { return {description, row}; }
+    std::vector<float> vector(Row row) const { return data(row).vector; }
     store::Locks locks() { return {append_, grow_, sync_}; }
 
     // Builds the index with rows [0, rows).
@@ -141,7 +169,7 @@ class StoreUnderTest {
         auto builder = store::Builder::create(files, description, threads);
         ASSERT_TRUE(builder.ok()) << builder.status().message();
         for (Row row = 0; row < rows; ++row) {
-            const base::Status added = builder.value()->add(tid_of(row), vector(row).data());
+            const base::Status added = builder.value()->add(tid_of(row), data(row));
             ASSERT_TRUE(added.ok()) << added.message();
         }
         builder.value()->finish_adding();
@@ -196,7 +224,7 @@ class StoreUnderTest {
     void damage_noted_progress() { flip_bits(path("nodes.1"), graph::linking_progress_offset, 1); }
 
     graph::NodeId insert(store::Index &index, Row row, std::uint64_t lsn = 0) {
-        auto id = index.insert(tid_of(row), lsn, vector(row).data());
+        auto id = index.insert(tid_of(row), lsn, data(row));
         EXPECT_TRUE(id.ok()) << id.status().message();
         return id.ok() ? id.value() : graph::max_nodes;
     }
@@ -238,17 +266,51 @@ inline double distance_between(const store::Index &index, const std::vector<floa
     return kernel.operator_value(kernel.whole_distance(a.data(), b.data(), a.size()));
 }
 
+// What columns.hpp and row_filter.hpp promise about the rows that are there, by their ids.
+inline void expect_columns(store::Index &index, const std::map<graph::NodeId, Row> &rows) {
+    const std::uint32_t columns = index.description().columns;
+    if (columns == 0)
+        return;
+    const graph::NodeStore &nodes = index.nodes();
+    const auto allocated = index.refresh();
+    ASSERT_TRUE(allocated.ok());
+    graph::RowFilter filter;
+    filter.add({0, graph::RowFilter::Condition::Kind::within_ranges, {{1, 3}, {5, 6}}, {}});
+    std::uint64_t passing = 0;
+    for (const auto &[id, row] : rows) {
+        const auto keys = keys_of(row, columns);
+        ASSERT_TRUE(nodes.same_keys(id, keys.data())) << "row " << row;
+        ASSERT_FALSE(nodes.is_gone(id)) << "row " << row;
+        const bool passes = (1 <= keys[0] && keys[0] <= 3) || keys[0] == 5 || keys[0] == 6;
+        ASSERT_EQ(filter.admits(nodes, id), passes) << "row " << row;
+        std::uint64_t bit;
+        filter.admit_chunk(nodes, id, id + 1, &bit);
+        ASSERT_EQ(bit, passes) << "row " << row;
+        passing += passes;
+    }
+    // The mark that a row is gone may be missing.
+    ASSERT_GE(filter.count(nodes, allocated.value()), passing);
+    for (graph::NodeId id = 0; id < index.state().graph.linked.load(); ++id)
+        if (graph::next_twin(nodes, id, id, allocated.value()) != graph::nobody &&
+            !graph::is_twin(nodes, id)) {
+            ASSERT_TRUE(nodes.is_shared(id)) << id;
+        }
+}
+
 // Searches to the end and compares with `rows`: each once, at its exact distance, and no others.
 inline void expect_rows(store::Index &index, const std::set<Row> &rows, Row query_row = 7) {
     const std::uint32_t dimensions = index.description().dimensions;
     const auto query = vector_of(query_row, dimensions);
     std::set<Row> found;
+    std::map<graph::NodeId, Row> ids;
     for (const graph::Hit &hit : all_hits(index, query)) {
         const Row row = row_of(hit.tid);
         EXPECT_TRUE(found.insert(row).second) << "row " << row << " is found twice";
-        EXPECT_EQ(hit.distance, distance_between(index, query, vector_of(row, dimensions)))
-            << "row " << row;
+        const RowData data(index.description(), row);
+        EXPECT_EQ(hit.distance, distance_between(index, query, data.vector)) << "row " << row;
+        ids.emplace(hit.id, row);
     }
+    ASSERT_NO_FATAL_FAILURE(expect_columns(index, ids));
     std::vector<Row> missing, extra;
     std::set_difference(rows.begin(), rows.end(), found.begin(), found.end(),
                         std::back_inserter(missing));
@@ -269,8 +331,8 @@ inline store::Reconciler::Report repair(store::Index &index, const std::set<Row>
         const std::uint32_t block = tid_of(row).block;
         EXPECT_TRUE(reconciler.value()->finish_blocks(blocks, block, 0).ok());
         blocks = block;
-        const auto vector = vector_of(row, index.description().dimensions);
-        const base::Status status = reconciler.value()->row(tid_of(row), 0, vector.data());
+        const RowData data(index.description(), row);
+        const base::Status status = reconciler.value()->row(tid_of(row), 0, data);
         EXPECT_TRUE(status.ok()) << status.message();
     }
     EXPECT_TRUE(reconciler.value()->finish_blocks(blocks, blocks + 1, 0).ok());
