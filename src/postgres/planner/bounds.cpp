@@ -2,9 +2,9 @@
 //     part_and n, part_or n    and the n conditions joined by it
 //     part_other               a condition that says nothing about the distance
 //     part_compare strategy low high n steps...
-// where low and high are the least and greatest distance (-1: without end), and a comparison takes
-// its operands in order: the vector that its distance is measured to, those of its steps, and what
-// is compared with.
+// where low and high are the least and the greatest distance (-1 means unbounded). A comparison
+// consumes its operands in this order: the vector that its distance is measured to, the operands of
+// its steps, and the value compared with.
 #include "postgres/planner/bounds.hpp"
 
 #include <algorithm>
@@ -40,8 +40,8 @@ int comparison_strategy(Oid comparison) {
 
 int commuted(int strategy) { return BTMaxStrategyNumber + 1 - strategy; }
 
-// Whether a comparison leaves distances below a limit; when that depends on operands which are not
-// known yet, it may.
+// Whether a comparison can bound the distance from above. Returns true when that depends on
+// operands whose values are not known yet.
 bool may_limit(const DistanceExpression &expression, int strategy) {
     switch (slope_of(chain_with_constants(expression))) {
         case Slope::rising:
@@ -56,8 +56,9 @@ bool may_limit(const DistanceExpression &expression, int strategy) {
 
 bool is_constant(const OpExpr *distance) { return IsA(lsecond(distance->args), Const); }
 
-// Whether the expression is, or may be, of the distance whose bounds are collected. One that is
-// only bounded from below does not decide which distance that is.
+// Whether the expression is, or may turn out to be, of the distance whose bounds are being
+// collected. The first distance bounded from above is chosen for that; one that is bounded only
+// from below is not.
 bool is_wanted(Writer *writer, const DistanceExpression &expression, bool limits) {
     if (writer->distance == nullptr)
         return limits;
@@ -65,7 +66,8 @@ bool is_wanted(Writer *writer, const DistanceExpression &expression, bool limits
            !is_constant(expression.distance);
 }
 
-// The range is one of a few that operators have, all of them whole numbers or without end.
+// The limits come from the ranges of the distance operators, which are all whole numbers or
+// infinite.
 int code_of_limit(double limit) { return std::isinf(limit) ? -1 : static_cast<int>(limit); }
 
 bool write_comparison(Writer *writer, OpExpr *comparison) {
@@ -165,7 +167,7 @@ BoundsState *init_bounds(List *code, List *operands, PlanState *parent) {
 
 namespace {
 
-// What is said of an operand that is a vector.
+// The value of an operand that is a vector: whether it is the one that the index measures to.
 constexpr double same_vector = 1;
 constexpr double other_vector = 0;
 
@@ -180,7 +182,7 @@ DistanceRange both(const DistanceRange &a, const DistanceRange &b) {
 
 bool is_empty(Interval interval) { return interval.low > interval.high; }
 
-// What lies between two ranges is in it too.
+// The smallest range that covers both, including any gap between them.
 DistanceRange either(const DistanceRange &a, const DistanceRange &b) {
     const bool nan = a.nan == DistanceRange::NaN::admitted || b.nan == DistanceRange::NaN::admitted;
     Interval distances = is_empty(a.distances) ? b.distances : a.distances;
@@ -236,7 +238,7 @@ class Reader {
         return chain;
     }
 
-    // NaN is greater than all other numbers, and nothing done to it makes it less.
+    // SQL sorts NaN above all other numbers, and every arithmetic step on NaN gives NaN again.
     DistanceRange comparison() {
         const int strategy = next();
         const Operand query = *operands_++;

@@ -1,6 +1,6 @@
 // What the conditions of a query say about the distance of the rows it can return. A scan in order
-// of distance may end behind the farthest of them. The conditions themselves stay with the scan as
-// its filter and decide; bounds only say where nothing more can come.
+// of distance may end behind the farthest of them. The conditions stay in the plan as the scan's
+// filter and decide about each row. Bounds only tell where the scan can stop.
 //
 // Which distances pass is computed when a scan starts, from the values that the other sides of the
 // conditions have then. So a bound may be a parameter, a sub-select, or a column of another table
@@ -17,18 +17,19 @@ namespace dvec::postgres {
 struct Bounds {
     List *operands;    // expressions, to be evaluated when a scan starts
     List *code;        // integers: the conditions, read together with the operands; NIL: no bound
-    List *conditions;  // of the restrictions, those that bound the distance
+    List *conditions;  // the restrictions that bound the distance
     bool farthest;     // whether distances may be bounded from above, not from below alone
 };
 
 // What restrictions (of RestrictInfo) say about `distance`, an index's distance as
 // match_distance_expression() gives it. When it is null, the first that a condition bounds from
-// above is taken and stored there. Conditions on the distance to something else are kept where that
-// may turn out to be the same vector: a sub-select that stands twice in a query is two.
+// above is taken and stored there. Conditions on the distance to another expression are kept when
+// that may turn out to be the same vector, since the planner makes two parameters of a sub-select
+// that is written twice in a query.
 Bounds bounds_of(PlannerInfo *root, IndexOptInfo *index, List *restrictions, OpExpr **distance);
 
-// Rows whose distance is not in here pass no condition. Rows without a distance (NULL) never do,
-// when there is a bound; rows whose distance is NaN may: 1 - d > 0.8 is true for them.
+// Rows whose distance is outside this range cannot pass the conditions. With a bound, rows whose
+// distance is NULL never pass. Rows whose distance is NaN may pass: 1 - d > 0.8 is true for them.
 struct DistanceRange {
     Interval distances;
     enum class NaN : bool { excluded, admitted } nan;
@@ -44,7 +45,8 @@ struct QueryVector {
     Datum value;
     bool is_null;
 };
-// For the operands' present values. Raises what evaluating an operand raises.
+// Evaluates the operands and returns the range that follows from their values. Errors raised by an
+// operand are passed on.
 DistanceRange distance_range(const BoundsState *state, ExprContext *context, QueryVector query);
 
 }  // namespace dvec::postgres

@@ -11,8 +11,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// The functions behind the distance operators, by the names of DVEC_FUNCTION, and another function
-// that gives the same distance in another form.
+// The functions that implement the distance operators, by their DVEC_FUNCTION names. Some have a
+// second function that returns the same distance in another form, such as the square.
 struct DistanceFunction {
     const char *of_operator;
     Interval distances;
@@ -43,7 +43,7 @@ constexpr DistanceFunction distance_functions[] = {
     {"jaccard_distance", {0, 1}, false, nullptr, {}},
 };
 
-// A function written in C: where it lies and what it is called there.
+// A function written in C: its library and its symbol.
 struct Symbol {
     const char *library;  // null when the function is none
     const char *name;
@@ -179,7 +179,8 @@ int unary_step(Oid function) {
             return static_cast<int>(StepKind::round_to_float4);
         case F_NUMERIC_FLOAT8:
         case F_FLOAT8_NUMERIC:
-        // Exact, and as harmless.
+        // These conversions are exact. Treating them as that rounding widens bounds a little, which
+        // does no harm.
         case F_FLOAT8_FLOAT4:
         case F_FLOAT8UP:
         case F_FLOAT4UP:
@@ -255,7 +256,7 @@ int binary_step(Oid function, Position position) {
     }
 }
 
-// The result of the step before is rounded to the result's type.
+// The rounding that a function's result type implies for the step before.
 int rounding_behind(Oid function) {
     switch (function) {
         case F_FLOAT4PL:

@@ -1,6 +1,7 @@
-// Recognises what queries make of a distance. Whether a query orders or compares by `v <=> $1`,
-// `cosine_distance($1, v)`, `1 - (v <=> $1)` or `round((100 * (1 - (v <=> $1)))::numeric, 2)`, an
-// index on v knows the distance in it, and which way the expression goes with it.
+// Recognises expressions that queries compute from a distance. Whether a query orders or compares
+// by `v <=> $1`, `cosine_distance($1, v)`, `1 - (v <=> $1)` or `round((100 * (1 - (v <=>
+// $1)))::numeric, 2)`, an index on v knows the distance in it, and whether the expression rises or
+// falls with it.
 #pragma once
 
 #include "postgres/bridge/planner.hpp"

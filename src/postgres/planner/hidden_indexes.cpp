@@ -1,8 +1,9 @@
-// The server asks for the indexes of each table of a query before it plans; what is taken out of
-// that list is not looked at.
+// Before planning a query, the server lists the indexes of each of its tables. An index that is
+// removed from the list is not considered.
 //
-// To measure one of several indexes of a column, pgvector's among them, the others have to stand
-// aside; only the planner can be told.
+// dvec_recall() and dvec_compare() measure one of several indexes on a column, which may be
+// pgvector's. The others are hidden meanwhile, as nothing else keeps the planner from choosing
+// them.
 #include "postgres/planner/hidden_indexes.hpp"
 
 #include "postgres/bridge/access_method.hpp"
@@ -20,8 +21,8 @@ namespace {
 get_relation_info_hook_type previous_relation_info_hook = nullptr;
 
 // A standby's sidecars do not follow the primary. And while an index is opened or repaired, an
-// exact search is better than waiting. One that nobody has opened yet is left alone until a query
-// could use it (estimate_cost).
+// exact search is better than waiting. An index that nobody has opened yet is not hidden:
+// estimate_cost opens it when a query could use it.
 bool known_unusable(const IndexOptInfo *info) {
     if (RecoveryInProgress() || registry() == nullptr)
         return true;

@@ -10,12 +10,12 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-// A double's own rounding is 1e-16 of the value and that of a numeric's 15 digits 1e-15; a bound
-// that lies a little farther out costs a few rows more and loses none.
+// A double is rounded by 1e-16 of its value, and a numeric made from one keeps 15 digits. A bound
+// may lie a little too far out, which costs a few rows and loses none, so this is generous.
 constexpr double rounding = 1e-12;
 // Of a float4 the server's numeric keeps 6 digits.
 constexpr double float4_rounding = 1e-5;
-// Below this, rounding is no longer a share of the value.
+// Below this a rounding error may be denormal, and then it is no longer proportional to the value.
 constexpr double smallest_exact = 1e-290;
 
 bool is_known(const Step &step) {
@@ -60,8 +60,8 @@ Slope slope_of_step(const Step &step, Interval from) {
             return from.low >= 0 ? Slope::rising : Slope::falling;
         case StepKind::round_quotient:
         case StepKind::exponential:
-            // Of two values that differ by less than what these may be wrong by, the greater may
-            // become the smaller: good for a bound, not for an order.
+            // Rounding may swap two values that are closer together than the rounding error. That
+            // is acceptable for a bound but not for an order.
             return Slope::unknown;
         default:
             return Slope::rising;
@@ -85,13 +85,13 @@ Interval quotients(double c, Interval from) {
 
 double slack_of_digits(const Step &step) { return std::pow(10.0, -step.operand.value); }
 
-// Rounding carries no value across zero.
+// Rounding never changes the sign of a value.
 Interval rounded_range(Interval from, double slack) {
     return {from.low >= 0 ? std::max(from.low - slack, 0.0) : from.low - slack,
             from.high <= 0 ? std::min(from.high + slack, 0.0) : from.high + slack};
 }
 
-// Where the step takes the values in `from`.
+// The range of the step's results for values in `from`.
 Interval range_after(const Step &step, Interval from) {
     if (!is_known(step))
         return all_distances;
@@ -128,7 +128,7 @@ Interval range_after(const Step &step, Interval from) {
     }
 }
 
-// The values that a bound leaves: those on `side` of `at`.
+// The values on `side` of `at`, which is included.
 struct Bound {
     double at;
     Side side;
@@ -145,7 +145,8 @@ Bound widened(Bound bound, double slack) {
 
 Bound mirrored(Bound bound) { return {-bound.at, opposite(bound.side)}; }
 
-// x + c and the like: their error is a share of the greatest of the three.
+// Solves x + c and similar steps. Their rounding error is proportional to the greatest of the three
+// numbers.
 Bound sum_solved(double x, double sum, double c, Side side) {
     return widened({x, side}, rounding * (std::fabs(x) + std::fabs(sum) + std::fabs(c)));
 }
@@ -182,7 +183,7 @@ Bound square_solved(Bound bound, Interval from) {
     if (bound.at < 0)
         return bound.side == Side::at_most ? nothing : everything;
     const double x = std::sqrt(bound.at);
-    // The square of a tiny number is rounded to a multiple of the smallest.
+    // The square of a tiny number may be denormal, so an absolute error is added.
     return widened({x, bound.side}, rounding * x + 1e-160);
 }
 
@@ -200,7 +201,8 @@ Bound exponential_solved(Bound bound) {
     return widened({x, bound.side}, bound.at < smallest_exact ? 2 : rounding * (1 + std::fabs(x)));
 }
 
-// The bound on the value before a step, of known slope or a rounding, from that behind it.
+// Given a bound on the result of a step, returns the bound on its argument. The step has a known
+// slope or is a rounding.
 Bound solved(const Step &step, Bound bound, Interval from) {
     const double c = step.operand.value;
     const double b = bound.at;
@@ -238,7 +240,7 @@ Bound solved(const Step &step, Bound bound, Interval from) {
     return everything;
 }
 
-// A step for which a bound behind it says something about the value before it.
+// Whether a bound on the result of a step implies a bound on its argument.
 bool can_be_solved(const Step &step, Interval from) {
     return is_known(step) &&
            (step.kind == StepKind::round_quotient || step.kind == StepKind::exponential ||

@@ -1,7 +1,7 @@
-// Arithmetic on a distance, as queries write it: `1 - d`, `round((d * 100)::numeric, 1)`,
-// `1 / (1 + d)`. A chain of steps leads from the distance to the value that a query orders by or
-// compares; this file knows which way such a value goes as the distance grows, and which distances
-// can give a value on one side of a bound. Pure arithmetic that raises no errors.
+// Arithmetic that queries apply to a distance: `1 - d`, `round((d * 100)::numeric, 1)`, `1 / (1 +
+// d)`. A chain of steps leads from the distance to the value that a query orders by or compares;
+// this file tells whether such a value rises or falls as the distance grows, and which distances
+// can give a value on one side of a bound. It is pure arithmetic and raises no errors.
 #pragma once
 
 #include <cstdint>
@@ -74,9 +74,10 @@ Slope slope_of(const Chain &chain);
 // On which side of a bound the value shall be, the bound included.
 enum class Side : std::uint8_t { at_most, at_least };
 
-// Holds every distance, NaN aside, whose value can be on that side: wider than exact by what the
-// steps may have rounded, and without limits where the slope is unknown. Empty (low > high) when no
-// value can. Without a step it is exact. A chain with a null operand has no value: empty.
+// The range of distances, NaN excepted, whose value can be on that side of the bound. It is wider
+// than the exact range by what the steps may round, unbounded where the slope is unknown, and exact
+// for a chain without steps. It is empty (low > high) when no distance gives such a value, and for
+// a chain with a null operand.
 Interval distances_within(const Chain &chain, Side side, double bound);
 
 inline constexpr Interval all_distances{-__builtin_inf(), __builtin_inf()};

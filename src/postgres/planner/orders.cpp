@@ -1,7 +1,7 @@
-// The server itself finds an index for ORDER BY v <-> $1 and for nothing else: not where the order
-// is of an expression of the distance, not for the function behind the operator, and (before
-// version 17) not where a second key follows. Here such a scan is offered with the order it really
-// has, that of the first key; for further keys the planner puts an incremental sort on top.
+// The server matches an index to ORDER BY v <-> $1 only. It does not recognise an expression of the
+// distance, the function that implements the operator, or (before version 17) a distance followed
+// by another key. This file adds index paths for these, with the order of the first key as their
+// pathkeys. For further keys the planner adds an incremental sort.
 #include "postgres/planner/orders.hpp"
 
 #include "postgres/bridge/access_method.hpp"
@@ -28,7 +28,8 @@ bool goes_with(Slope slope, const PathKey *key) {
     return false;
 }
 
-// The first member of the key's class that is of the index's distance and goes the key's way.
+// Finds the first member of the key's equivalence class that is an expression of the index's
+// distance and rises or falls in the direction of the key.
 bool match_key(PlannerInfo *root, IndexOptInfo *index, const PathKey *key,
                DistanceExpression *result) {
     if (key->pk_eclass->ec_has_volatile)
@@ -44,7 +45,7 @@ bool match_key(PlannerInfo *root, IndexOptInfo *index, const PathKey *key,
     return false;
 }
 
-// Of the only column of the index.
+// Whether the only column of the index may be NULL.
 bool may_be_null(const PlannerInfo *root, const IndexOptInfo *index) {
     if (index->indexkeys[0] == 0)
         return true;
@@ -58,8 +59,8 @@ bool may_be_null(const PlannerInfo *root, const IndexOptInfo *index) {
     return !not_null;
 }
 
-// NaN is the greatest number, so a descending order begins with it; and with NULL, unless the query
-// says otherwise.
+// NaN sorts above all numbers, so a descending order begins with it. It begins with NULL too,
+// unless the query says NULLS LAST.
 UnusualRows place_of_unusual(const PlannerInfo *root, const IndexOptInfo *index, const PathKey *key,
                              const DistanceExpression &expression) {
     const bool nan_first =
@@ -83,7 +84,7 @@ ReorderedPath *reordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *
         create_index_path(root, index, NIL, list_make1(expression.distance), list_make1_int(0),
                           list_make1(result->stands_alone ? key : own), ForwardScanDirection, false,
                           rel->lateral_relids, 1.0, false);
-    // One that cannot be searched now.
+    // An index that cannot be searched now has an infinite cost.
     return std::isfinite(result->path->path.total_cost) ? result : nullptr;
 }
 

@@ -15,12 +15,12 @@ struct ReorderedPath {
     bool stands_alone;
 };
 
-// For each of the relation's indexes that fits a query which orders by what rises or falls with a
-// distance, or by a distance and more behind it: a list of ReorderedPath.
+// Returns a list of ReorderedPath, for those indexes of the relation that suit a query which orders
+// by an expression that rises or falls with a distance, or by a distance and further keys.
 List *reordered_paths(PlannerInfo *root, RelOptInfo *rel);
 
-// What an index path is ordered by that serves no key of the query, or one of another type than the
-// distance has. Nothing but the making of the plan ever looks at it.
+// The pathkey of an index path that serves no key of the query, or a key of another type than the
+// distance. Only create_plan ever looks at it.
 PathKey *key_of_distance(EquivalenceClass *order);
 
 // Whether this index may be scanned for the query.

@@ -1,14 +1,14 @@
 // The planner makes an index path of ours wherever a query wants rows in order of distance, and
 // believes that the scan returns all of them, in that order. A scan of the graph does less: it may
-// miss a near row. A plain ORDER BY … LIMIT k asks for no more, and keeps its Index Scan. Everybody
-// else gets a VectorSearch:
+// miss a near row. For a plain ORDER BY … LIMIT k that is acceptable, and it keeps its Index Scan.
+// All other queries get a VectorSearch:
 //
 //   with conditions, or a join, below the LIMIT    as found, until it has cost too much
 //   with a LIMIT that is a large part of the       exact
 //   table, or without one
 //   grouping, DISTINCT, windows, WITH TIES, …      exact, whatever the settings say
 //
-// A LIMIT that only the executor will know is looked at there.
+// A LIMIT whose value is not known to the planner is examined by the executor.
 #include "postgres/planner/paths.hpp"
 
 #include "postgres/bridge/guard.hpp"
@@ -43,7 +43,8 @@ Expr *distance_of(PlannerInfo *root, const RelOptInfo *rel, const IndexPath *pat
     return member != nullptr && equal(member->em_expr, distance) ? member->em_expr : distance;
 }
 
-// Of a partial index it is not known how many rows it has, only how many the query wants of it.
+// The number of rows of a partial index is not known here, only the number that the query selects
+// from it.
 double rows_of(const IndexPath *path) {
     const IndexOptInfo *index = path->indexinfo;
     return index->indpred == NIL ? index->rel->tuples : path->path.rows;
@@ -63,7 +64,8 @@ SearchOrder order_for(const QueryLevel &level, const IndexPath *path) {
                                                                           : SearchOrder::as_found;
 }
 
-// Of the rows of the path: those of the relation, and of a join those that it is a parameter of.
+// The conditions on the path's rows: the relation's own, and for a parameterized path the join
+// clauses that it enforces.
 List *conditions_of(const IndexPath *path) {
     List *conditions = list_copy(path->path.parent->baserestrictinfo);
     if (path->path.param_info != nullptr)
@@ -91,8 +93,8 @@ void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
         auto *path = static_cast<IndexPath *>(lfirst(cell));
         if (!orders_by_distance(&path->path) || path->path.pathkeys == NIL)
             continue;
-        // Of an index that cannot be searched now. What the planner makes of an infinite cost is no
-        // number, which loses against nothing.
+        // The index cannot be searched now. The planner would turn the infinite cost into NaN,
+        // which no comparison rejects, so the path is removed.
         if (!std::isfinite(path->path.total_cost)) {
             rel->pathlist = foreach_delete_current(rel->pathlist, cell);
             removed = true;
@@ -108,7 +110,7 @@ void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
     }
     if (!removed)
         return;
-    // It may have been dropped for one that is gone.
+    // add_path may have dropped the sequential scan in favour of a path that was removed above.
     add_path(rel, create_seqscan_path(root, rel, rel->lateral_relids, 0));
     foreach (cell, searches)
         add_path(rel, static_cast<Path *>(lfirst(cell)));

@@ -4,8 +4,9 @@ namespace dvec::postgres {
 
 namespace {
 
-// MIN and MAX over a whole table are planned as a query of their own, ORDER BY … LIMIT 1, under
-// this name for its only column. Whoever gives a column that name only gets a more exact answer.
+// The planner turns MIN and MAX over a whole table into a subquery with ORDER BY … LIMIT 1, whose
+// only column has this name. A user's query whose column happens to have this name is merely
+// answered exactly.
 constexpr char aggregate_column[] = "agg_target";
 
 bool is_min_or_max(const PlannerInfo *root) {
@@ -23,7 +24,7 @@ bool only_sorts(const PlannerInfo *root) {
            !query->hasWindowFuncs && query->setOperations == nullptr && !is_min_or_max(root);
 }
 
-// A class with several members says that they are equal, and a merge join may be made of that.
+// An equivalence class with several members may be used as the condition of a merge join.
 bool may_be_joined_by(const List *pathkeys) {
     const ListCell *cell;
     foreach (cell, pathkeys) {
@@ -36,7 +37,8 @@ bool may_be_joined_by(const List *pathkeys) {
     return false;
 }
 
-// A row that is missing on one side of it returns one of the other side with NULLs.
+// If a row is missing on one side of a full join, a row of the other side is returned with NULLs,
+// which would be wrong.
 bool has_full_join(const PlannerInfo *root) {
     const ListCell *cell;
     foreach (cell, root->join_info_list)
@@ -102,8 +104,9 @@ QueryLevel query_level(PlannerInfo *root, const List *pathkeys) {
     if (!level.alone || query->hasTargetSRFs || !can_be_evaluated_twice(query->limitCount) ||
         !can_be_evaluated_twice(query->limitOffset))
         return level;
-    // With more keys behind those of the order, rows that are equal by it are sorted first. Rows
-    // that are locked may turn out to be changed, or skipped, and others are taken instead.
+    // The number of rows taken from the relation is not that of LIMIT where further sort keys
+    // follow, since rows of equal distance are sorted before LIMIT counts them, nor where rows are
+    // locked, since a row that was changed or is skipped is replaced by the next one.
     if (query->rowMarks == NIL && list_length(root->query_pathkeys) <= list_length(pathkeys)) {
         level.limit_count = query->limitCount;
         level.limit_offset = query->limitOffset;

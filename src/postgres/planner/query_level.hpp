@@ -1,4 +1,4 @@
-// What one level of a query (a SELECT with what is in its FROM) makes of rows in order of distance.
+// How one query level (a SELECT and its FROM) uses rows that come in order of distance.
 #pragma once
 
 #include "postgres/bridge/planner.hpp"

@@ -14,8 +14,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// All in units of what it costs to look at a row, in the table's order, that does not pass: some
-// fifty nanoseconds.
+// The unit is the cost of reading a row in the table's order and finding that it does not pass,
+// about fifty nanoseconds.
 constexpr double page_in_order = 20;      // to open a page for that
 constexpr double page_fetched = 50;       // to get it into the buffer pool first
 constexpr double fetched_scattered = 10;  // times that, for pages here and there, at least
@@ -76,7 +76,7 @@ double SearchBudget::share_in_vain() const {
     return exact_.passing < 1 ? wasted_share : wasted_share_if_all_pass;
 }
 
-// Where all rows pass it is known what will be handed out; else that may be in vain.
+// Where all rows pass, every row handed out is of use. Otherwise the work may be in vain.
 bool SearchBudget::is_worth_measuring_all(double wanted) const {
     if (affordable == nullptr)
         return true;
@@ -90,8 +90,9 @@ uint64 SearchBudget::affordable_distances(ScanGuide &guide) {
     auto &budget = static_cast<SearchBudget &>(guide);
     if (guide.rows % rows_between_faults == 0)
         budget.faulted_ = pages_faulted() - budget.faulted_at_start_;
-    // Nodes here and there: a sample of all. The same ones are measured for every query, so they
-    // may be there when others are not.
+    // Only the sample was measured so far. Every query measures the same sample, so its pages may
+    // be in memory when others are not: the share of missing pages is the greater of what its page
+    // faults show and what was found for other nodes (not_in_memory).
     if (guide.scanned == 0 && guide.rows == 0 && guide.distances > 0)
         budget.missing_ =
             std::min(1.0, std::max(guide.not_in_memory, static_cast<double>(budget.faulted_) /
@@ -107,7 +108,8 @@ uint64 SearchBudget::affordable_distances(ScanGuide &guide) {
     return left > 0 ? static_cast<uint64>(left / budget.price_of_walking()) + 1 : 0;
 }
 
-// From node to node, and of all of them in one pass, which reads the vectors themselves.
+// The price of a distance on a walk from node to node; below, that of one in a pass over all nodes,
+// which reads whole vectors.
 double SearchBudget::price_of_walking() const {
     return 4 + line_scattered * lines(exact_.walked_bytes);
 }
@@ -115,8 +117,9 @@ double SearchBudget::price_of_scanning() const {
     return 1 + line_in_order * lines(exact_.vector_bytes);
 }
 
-// To measure what is not measured yet, in a pass, and to hand out what is within. How many rows
-// those are is known before any is handed out, and by a sample before all are measured.
+// The work left for a scan within a bound: measuring the remaining nodes in a pass, and handing out
+// the rows within the bound. Their number is estimated by a sample until all are measured, and
+// known from then on.
 double SearchBudget::work_of_rest_within() const {
     const double measured =
         price_of_scanning() + missing_ * pages(exact_.vector_bytes) * page_fetched;
@@ -125,7 +128,8 @@ double SearchBudget::work_of_rest_within() const {
            unmeasured * measured;
 }
 
-// The index may be in memory when the table is not. So after some rows their pages are counted.
+// The index may be in memory when the table is not, so after some rows the pages read for them are
+// counted.
 double SearchBudget::price_of_row_within() const {
     if (rows < rows_that_tell)
         return row_in_exact_order + missing_ * (page_faulted + page_fetched_scattered());
@@ -138,11 +142,12 @@ double SearchBudget::work_done() const {
     return static_cast<double>(distances - scanned) * price_of_walking() +
            static_cast<double>(scanned) * price_of_scanning() +
            static_cast<double>(rows) * row_handed_out + blocks_read() * page_fetched_scattered() +
-           // But those that a pass reads in order.
+           // Page faults of a pass in order are not counted: the system reads ahead.
            (scanned == 0 ? static_cast<double>(faulted_) * page_faulted : 0);
 }
 
-// At least: as many rows pass, and as many pages are not in the buffer pool, as was seen so far.
+// The least that the exact search costs, assuming the share of passing rows and of pages missing
+// from the buffer pool that was observed so far.
 double SearchBudget::work_of_exact_search() const {
     const double handed_out = std::max(1.0, static_cast<double>(rows));
     const double passing =

@@ -1,11 +1,12 @@
 // How far a VectorSearch goes with the index before it changes over to the exact search.
 //
 // An index scan whose rows do not pass the query's conditions may go on through the whole table, at
-// a higher price for a row than reading the table has. So it is counted what the scan has done, and
-// what the exact search would have to do at least; where the first comes to wasted_share of the
-// second, the scan ends. Whatever the planner believed, a query then costs 1 + wasted_share of the
-// exact search, and half of it with what the prices below are wrong by. Nothing is timed: the same
-// data and plan end a scan at the same row, as long as they are in memory.
+// a higher price for a row than reading the table has. So the work of the scan is counted, and
+// compared with the least work that the exact search would have; when it reaches wasted_share of
+// that, the scan ends. A query then costs at most 1 + wasted_share times the exact search, whatever
+// the planner estimated. As the prices are only approximate, the bound to rely on is 1.5 times.
+// Nothing is timed: the same data and plan end a scan at the same row, as long as they are in
+// memory.
 #pragma once
 
 #include "postgres/am/scan_guide.hpp"
@@ -14,7 +15,8 @@
 namespace dvec::postgres {
 
 inline constexpr double wasted_share = 0.35;
-// Where it is sure that the exact search would measure every row, its work is known better.
+// The same where all rows pass: the exact search is then sure to measure every row, so its work is
+// known more exactly.
 inline constexpr double wasted_share_if_all_pass = 0.5;
 
 // What the exact search would have to do.
@@ -38,10 +40,11 @@ class SearchBudget : public ScanGuide {
     // Whether it is worth while to measure all of the index in one pass, for a caller that is going
     // to ask for `wanted` rows; -1: as many as there are, or fewer.
     bool is_worth_measuring_all(double wanted) const;
-    // For a caller that knows.
+    // For a caller that knows that the index is the cheaper way.
     void lift() { affordable = nullptr; }
 
-    // To be called around all that the scan does for its caller, its table's pages included.
+    // To be called before and after each call of the index scan, the reading of the table's pages
+    // included.
     void begin_work();
     void end_work();
 

@@ -57,7 +57,7 @@ SearchRange search_range(SearchRangeState *state, ExprContext *context) {
     }
     const DistanceRange range = distance_range(state->bounds, context, query);
     const Interval &distances = range.distances;
-    // Only what a condition admits can be of any kind.
+    // Rows with a NaN distance matter only when the conditions admit NaN.
     const bool unusual = range.nan == DistanceRange::NaN::admitted && !all_is_usual(state, query);
     if (unusual)
         return {all_distances.low, no_limit, anywhere ? Rows::not_of_index : Rows::any};

@@ -54,7 +54,7 @@ void forget_distances(Plan *plan) {
     }
 }
 
-// `plan` is what a whole query is answered with: its hidden columns end here.
+// `plan` is the top plan node of a whole query, which removes its hidden columns.
 void visit_top(Plan *plan) {
     while (plan != nullptr && IsA(plan, Limit) &&
            reinterpret_cast<Limit *>(plan)->limitOption == LIMIT_OPTION_COUNT)

@@ -1,11 +1,11 @@
 // The executor's side of VectorSearch (vector_search_path.hpp).
 //
 // Where it is known how many rows are going to be asked for, and they are few, they are gathered
-// before the first is returned: should the index not give them within the budget, the exact search
-// begins with nothing returned yet, and its answer is complete. Where that is not known (a join
-// above) or rows are many, they are returned as they come. The exact search then goes on where the
-// index was left: rows nearer than its last are passed over, and so are those that were returned.
-// In exact order nothing is lost by that; as found, a near row may be.
+// before the first is returned: if the index cannot supply them within the budget, the exact search
+// starts from the beginning, and its answer is complete. Where that is not known (a join above) or
+// rows are many, they are returned as they come. The exact search then continues where the index
+// scan stopped: it skips rows nearer than the last row of the index, and those already returned. In
+// exact order no row is lost by that. As found, a near row that the walk missed is.
 #include <algorithm>
 
 #include "postgres/am/scan_guide.hpp"
@@ -107,7 +107,8 @@ void begin(CustomScanState *node, EState *estate, int flags) {
         estate, node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 }
 
-// A clause of LIMIT; nothing where it is missing or NULL. What LIMIT refuses is left to it.
+// The value of LIMIT or OFFSET; not known where the clause is missing or NULL. Negative values are
+// left for the Limit node to refuse.
 struct Rows {
     bool known;
     int64 count;
@@ -180,7 +181,7 @@ void change_to_exact(VectorSearchState *state, bool passing_over) {
     Returned &returned = state->returned;
     if (passing_over)
         ::qsort(returned.tids, returned.count, sizeof(ItemPointerData), compare_tids);
-    // Rows that are passed over would count.
+    // Rows that are skipped would count towards the bound.
     ExecSetTupleBound(passing_over ? -1 : state->limit, state->exact);
 }
 
@@ -255,7 +256,7 @@ ExactWork exact_work(const VectorSearchState *state) {
     return work;
 }
 
-// A LIMIT that is known only now may turn out to be a large one, or to be none.
+// A LIMIT whose value becomes known only now may be large, or NULL.
 SearchOrder wanted_order(const VectorSearchState *state) {
     if (state->plan.order == SearchOrder::exact || state->limit_count == nullptr)
         return state->plan.order;
@@ -376,8 +377,8 @@ TupleTableSlot *next_row(VectorSearchState *state) {
     return row;
 }
 
-// Nobody needs rows beyond LIMIT, but some ask: a plan may take this node for its price and sort
-// what it returns.
+// No query needs rows beyond its LIMIT, but a plan may sort the rows of this node and would read
+// all of them.
 bool has_more(const VectorSearchState *state) {
     if (state->source == Source::none)
         return true;

@@ -116,7 +116,8 @@ bool reads_table(const Path *path, const Path *like) {
 }
 
 Path *cheapest_reading(PlannerInfo *root, RelOptInfo *rel, const Path *like) {
-    // The planner may have dropped it for the very path that is to be replaced.
+    // The planner may have dropped the sequential scan in favour of the path that is being
+    // replaced.
     Path *cheapest = create_seqscan_path(root, rel, PATH_REQ_OUTER(like), 0);
     ListCell *cell;
     foreach (cell, rel->pathlist) {
@@ -132,7 +133,8 @@ struct ExactSearch {
     double share_read;  // of the table
 };
 
-// Rows of one order may come in another among equals: the node knows those it has returned.
+// Rows of equal distance may come in another order than from the index. That does no harm, since
+// the node knows which rows it has returned.
 ExactSearch exact_search(PlannerInfo *root, RelOptInfo *rel, const VectorSearchRequest &request,
                          const ChildTarget &child) {
     Path *reading = cheapest_reading(root, rel, &request.index_path->path);
@@ -172,8 +174,9 @@ Costs index_costs(PlannerInfo *root, const VectorSearchRequest &request) {
     return {startup, startup + share * std::max(rows, 0.0)};
 }
 
-// Where the planner knows that the node is going to change over, it pays for what was in vain and
-// for the exact search; in no case does it pay more.
+// When the index scan is estimated to cost more than the exact search and the budget for trying the
+// index first, the node is going to change over, and is charged for both. That is also the most it
+// is ever charged.
 Costs node_costs(PlannerInfo *root, const VectorSearchRequest &request, const Path *exact) {
     const Costs index = index_costs(root, request);
     if (exact == nullptr)
@@ -187,9 +190,9 @@ Costs node_costs(PlannerInfo *root, const VectorSearchRequest &request, const Pa
     return {index.startup, std::max(index.startup, std::min(index.total, in_vain + all))};
 }
 
-// Nobody knows how many rows a threshold leaves: the planner takes a third of all for want of
-// anything better, and applications set one that few rows reach. What a wrong guess costs is
-// bounded by the change to the exact search.
+// There are no statistics on how many rows are within a threshold. The planner's default for an
+// inequality is a third, but applications choose thresholds that few rows pass. The cost of a wrong
+// guess is bounded, since the node changes to the exact search.
 constexpr double share_in_range = 1.0 / 400;
 
 // Measuring all rows without putting them in order, and fetching those that are near.
