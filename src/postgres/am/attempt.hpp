@@ -1,5 +1,5 @@
-// Work on an index whose files may be replaced at any moment, by a repair or to make them smaller.
-// Who is in the middle of something then opens the index again and begins anew.
+// Work on an index whose files may be replaced at any moment, by a repair or a compaction. A
+// process that is in the middle of something then has to open the index again and start over.
 #pragma once
 
 #include "postgres/bridge/errors.hpp"
@@ -8,7 +8,7 @@ namespace dvec::postgres {
 
 enum class Attempt : unsigned char { done, files_replaced };
 
-// Runs `operation`, which returns a Status. Raises that unless it is ok or Code::stale.
+// Runs `operation`, which returns a Status. A failure other than Code::stale is raised.
 template <class Operation>
 Attempt attempt(Operation &&operation) {
     PendingError error;

@@ -12,11 +12,12 @@ namespace dvec::postgres {
 IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_info) {
     return guarded([=] {
         require_registry();
-        // The file's number may be that of an index dropped not long ago.
+        // The file number may have belonged to an index that was dropped not long ago.
         forget_index(compat::file_name(index));
         Metapage metapage = new_metapage(index, WithIdentity::yes);
-        // What pg_upgrade has the new server make are empty tables, whose files the old ones
-        // replace. The way is left free for the old server's sidecars.
+        // pg_upgrade has the new server create empty indexes, whose files it then replaces by those
+        // of the old server. Nothing is built here, so that the sidecars of the old server can be
+        // brought along.
         BuildResult built{};
         if (!IsBinaryUpgrade)
             built = build_sidecar(heap, index, index_info, shape_of(index, metapage), RowSource{});

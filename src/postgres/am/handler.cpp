@@ -1,4 +1,5 @@
-// What the server asks first: which functions make up the access method, and what it can do.
+// The handler functions of the access methods, which tell the server what they can do and which
+// callbacks to use.
 #include "postgres/am/handler.hpp"
 
 #include "postgres/am/callbacks.hpp"
@@ -14,8 +15,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// Whoever restores a dump or runs a migration is told what they get, but not again each time the
-// index is built anew.
+// Tells users who restore a dump or run a migration what they get. Not repeated when the index is
+// rebuilt.
 void tell_what_is_built(Relation index) {
     if (ReindexIsProcessingIndex(RelationGetRelid(index)))
         return;
@@ -58,7 +59,8 @@ IndexAmRoutine *make_routine(Method method) {
 
 }  // namespace
 
-// In every database, under the name dvec; with our types also as hnsw, under pgvector's name.
+// The access method dvec exists in every database. In those with our own types it has pgvector's
+// name, hnsw, as well.
 DVEC_COMMON_FUNCTION(handler) { PG_RETURN_POINTER(make_routine(Method::hnsw)); }
 DVEC_FUNCTION(hnswhandler) { PG_RETURN_POINTER(make_routine(Method::hnsw)); }
 DVEC_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat)); }

@@ -1,6 +1,6 @@
 // INSERT: one copy into a slot, one into the log. Linking and syncing are the worker's job; a
-// session waits only when it leaves the worker too far behind, and for syncs that its commit
-// depends on.
+// session waits only when the worker has fallen too far behind, and for syncs that its commit
+// requires.
 #include <algorithm>
 
 #include "postgres/am/attempt.hpp"
@@ -23,7 +23,7 @@ namespace dvec::postgres {
 
 namespace {
 
-// The live nodes below `limit`, by TID.
+// Collects the live nodes with ids below `limit`, by TID.
 base::Status collect_rows(OpenIndex *open, uint32 limit) {
     return base::guarded([&]() -> base::Status {
         auto refreshed = open->index->refresh();
@@ -35,9 +35,10 @@ base::Status collect_rows(OpenIndex *open, uint32 limit) {
     });
 }
 
-// Whether a repair has already taken this row from the heap: it can have if the row's transaction
-// had begun when the repair ended, as that of another's row has. An entry that vacuum has marked
-// since was of an earlier row at this TID.
+// Whether a repair has already added this row from the heap. That is possible if the row's
+// transaction had begun before the repair ended; the transaction of a row that a concurrent build
+// adds always had. An entry that vacuum has marked deleted since then belonged to an earlier row
+// with this TID.
 Attempt look_for_repaired_row(OpenIndex *open, ItemPointer tid, RowOrigin origin, bool *found) {
     *found = false;
     const uint64 before = open->entry->rebuilt_before_xid.load(std::memory_order_acquire);
@@ -57,7 +58,7 @@ Attempt look_for_repaired_row(OpenIndex *open, ItemPointer tid, RowOrigin origin
     return Attempt::done;
 }
 
-// Rows of a concurrent build come from other transactions.
+// CREATE INDEX CONCURRENTLY adds rows that other transactions have inserted.
 RowOrigin origin_of_row(Relation heap, const IndexInfo *index_info) {
     if (index_info->ii_Concurrent)
         return RowOrigin::others;
@@ -65,14 +66,15 @@ RowOrigin origin_of_row(Relation heap, const IndexInfo *index_info) {
                                                                 : RowOrigin::own;
 }
 
-// A row of our own with WAL is found again by its page's LSN, should the log be lost with the
-// power. Pages without WAL have none; and rows of others may lie below what a checkpoint promised.
+// If a power loss takes the end of the log, a row of our own is found again by the LSN of its heap
+// page. Pages whose WAL is skipped have no LSN to go by, and rows of other transactions may have
+// LSNs below the one that a checkpoint has promised, so those are synced before the commit.
 SyncAtCommit sync_of_row(RowOrigin origin) {
     return origin == RowOrigin::own ? SyncAtCommit::as_set : SyncAtCommit::always;
 }
 
-// A log segment or node file that is gone or too short while the index is in use. To be repaired,
-// and then the row has its place.
+// Whether a log segment or node file turned out to be missing or too short while the index is in
+// use. The index is then repaired, and the insert tried again.
 bool files_are_spoilt(const base::Status &status) {
     return status.code() == base::Code::not_found || status.code() == base::Code::corrupt;
 }
@@ -97,7 +99,7 @@ Attempt insert_value(Relation index, Relation heap, ItemPointer tid, Datum value
     OpenIndex *open = open_for_writing(index);
     const store::Shape shape =
         open != nullptr ? open->entry->shape : shape_of(index, read_metapage(index));
-    // Refuses what no index can hold, a rebuilt one neither.
+    // Raises an error for a value that no index can hold, not even a rebuilt one.
     const void *bytes =
         encode_row(*index_support(index), static_cast<int>(shape.dimensions), value);
     if (open == nullptr)
@@ -112,7 +114,7 @@ Attempt insert_value(Relation index, Relation heap, ItemPointer tid, Datum value
         return Attempt::done;
     if (insert_row(open, tid, bytes, origin) == Attempt::files_replaced)
         return Attempt::files_replaced;
-    // No crash leaves anything of a temporary or unlogged index that a sync could have saved.
+    // Temporary and unlogged indexes do not survive a crash, so they need no sync.
     if (RelationIsPermanent(index))
         sync_at_commit(*open, sync_of_row(origin));
     wake_worker();

@@ -9,7 +9,8 @@ namespace {
 
 constexpr graph::NodeId nodes_between_polls = 1024;
 
-// One node of so many is in a sample, and few enough to be waited for.
+// The distance between the ids of two nodes of a sample, at least, and the most nodes in one, so
+// that a sample takes little time.
 constexpr graph::NodeId least_distance = 61;
 constexpr graph::NodeId largest_sample = 512;
 

@@ -1,7 +1,7 @@
-// Every row of an index by the distance that an SQL operator gives to it: for scans that must miss
-// nothing by an operator that is not ours, and for queries that no row could equal (a sparse vector
-// with more elements than a row may have), which no kernel knows. As the exact search does, it
-// measures each row once, but reads no table.
+// All rows of an index in the order of an SQL operator's distances, each measured by the operator
+// itself. Used for scans that must miss nothing and order by an operator that is not ours, and for
+// queries that no kernel can measure (a sparse vector with more elements than an indexed row may
+// have). As in the exact search each row is measured once, but the table is not read.
 #pragma once
 
 #include <memory>
@@ -16,18 +16,19 @@ namespace dvec::postgres {
 
 class MeasuredRows {
   public:
-    // Of all entries there are now. Rows farther than `farthest` are not going to be asked for, but
-    // one of them says that there are such; NaN: all are. Code::stale as of a search.
+    // For all entries that exist now. The caller is not interested in rows farther than `farthest`
+    // (NaN means no bound); only the nearest of those is returned, to tell that they exist. Fails
+    // with Code::stale as a search does.
     static base::Result<std::unique_ptr<MeasuredRows>> of(store::Index &index, double farthest);
 
-    // Measures a sample, for statistics().within. May raise, as may the next function.
+    // Measures a sample to estimate statistics().within. This and next() may raise errors.
     void sample(OperatorDistance &distance);
 
-    // The next entry whose row is not gone by now. The first call measures all: 16 bytes for each
-    // that is not too far.
+    // The next entry that has not been deleted meanwhile. The first call measures all entries, and
+    // takes 16 bytes of memory for each that is not too far.
     std::optional<graph::Hit> next(OperatorDistance &distance);
 
-    // As of a search in exact order.
+    // The same as those of a graph::Search in exact order.
     graph::SearchStatistics statistics() const noexcept { return statistics_; }
 
   private:

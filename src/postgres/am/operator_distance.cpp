@@ -11,7 +11,7 @@ namespace {
 
 std::size_t terms_of(const IndexSupport &support, int dimensions) {
     const auto all = static_cast<std::size_t>(dimensions);
-    // Two vectors, merged.
+    // The elements of two sparse vectors together.
     return support.element == distance::Element::sparse_float32
                ? 2 * distance::indexed_capacity(all)
                : all;

@@ -1,6 +1,7 @@
-// The distance that an operator of SQL gives to a row of an index: for operators that are not ours,
-// as pgvector's beside its types, and whatever no kernel can measure. There is one distance, and it
-// is the operator's; a slot of the index has all of the value that it is asked about.
+// Calls an SQL distance operator for rows of an index: for operators that are not ours, such as
+// pgvector's beside its own types, and for queries that no kernel can measure. Rows are returned by
+// the operator's distance and no other. The slot of a row contains the whole value, so the table is
+// not read.
 //
 // Everything here may raise an ERROR, so callers hold only trivially destructible objects
 // (guard.hpp).
@@ -13,17 +14,18 @@ namespace dvec::postgres {
 
 class OperatorDistance {
   public:
-    // In the current memory context, where it may be used for as long as the key's argument, which
-    // is not NULL, is there.
+    // Allocated in the current memory context. The argument of `key` must not be NULL, and must
+    // stay valid while the result is in use.
     static OperatorDistance *of(ScanKey key, const IndexSupport &support, int dimensions);
 
-    // From the query to the row whose vector in the index this is. Not NULL.
+    // The distance from the query to the row whose encoded vector this is. `row` must not be null.
     double to(const void *row);
 
-    // What it is at least to any row that our kernels find at `distance` or behind it. `row` is one
-    // of these, and stands for the others where lengths count.
+    // A lower bound of the operator's distance to any row that our kernels place at `distance` or
+    // farther. `row` is one of these rows; its length is taken into account where the bound depends
+    // on lengths.
     double least(double distance, const void *row);
-    // The same, going by the rows that have been named before.
+    // The same, using the greatest length of the rows passed before.
     double least(double distance) const;
 
   private:

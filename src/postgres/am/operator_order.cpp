@@ -14,7 +14,7 @@ bool is_farther(const graph::Hit &a, const graph::Hit &b) {
 
 }  // namespace
 
-// What needs no measuring is asked first.
+// The checks that need no distances come first.
 bool OperatorOrder::may_return_nearest(graph::Search &search,
                                        const OperatorDistance &operator_distance) const {
     const double nearest = waiting_.front().distance;

@@ -1,7 +1,8 @@
 // Rows of a search in the order of an operator that is not ours. The search returns them in the
-// order of our kernels; by the operator's distances neighbours in that order may change places, but
-// none goes far: both round the same sums. So a row waits until the search is so far that nothing
-// nearer can come, by more than the two may be apart.
+// order of our kernels; by the operator's distances, neighbours in that order may change places,
+// but not by much, since both are roundings of the same sums. So a row is held back until the
+// search has advanced so far that no nearer row can follow, given the greatest difference that
+// rounding can make.
 #pragma once
 
 #include <optional>
@@ -15,10 +16,11 @@ namespace dvec::postgres {
 
 class OperatorOrder {
   public:
-    // The search's next row, with the operator's distance, in order of that. What turns out to be
-    // nearer than a row that was returned comes at the very end, in order among itself, as what the
-    // walk has missed does. No row waits for another round of the walk: whoever wants no more rows
-    // than one gives would pay for it. May raise; then it is of no use any more.
+    // The search's next row with the operator's distance, in the order of these distances. Rows
+    // that turn out to be nearer than one already returned come at the very end, in order among
+    // themselves, as rows that the walk has missed do. No row is held back for another round of the
+    // walk, which would cost callers who need no more rows than one round finds. May raise an
+    // error, after which the object must not be used.
     std::optional<graph::Hit> next(graph::Search &search, const graph::NodeStore &nodes,
                                    OperatorDistance &operator_distance);
 

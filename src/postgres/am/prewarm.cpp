@@ -12,7 +12,7 @@ namespace dvec::postgres {
 
 namespace {
 
-// Who may read the table may have its index read.
+// SELECT permission on the table suffices.
 void require_select(Oid heap) {
     if (const AclResult result = pg_class_aclcheck(heap, GetUserId(), ACL_SELECT);
         result != ACLCHECK_OK)

@@ -12,7 +12,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// Beyond so many the first would have left the processor's nearest cache again.
+// With more rows than this, the first ones would have been evicted from the processor's first-level
+// cache before they are used.
 constexpr std::size_t most_rows = 32;
 
 struct Place {
@@ -20,8 +21,8 @@ struct Place {
     const ItemIdData *item;
 };
 
-// Where a row is in the buffer pool. Nobody holds the page: it may be replaced at any moment, so
-// what is read there is only good for guesses.
+// Where a row is in the buffer pool. The page is not pinned and may be replaced at any moment, so
+// what is read there can only serve as a hint.
 Place place_of(Buffer buffer, std::uint16_t offset) {
     const auto *page = static_cast<const char *>(BufferGetBlock(buffer));
     return {page, reinterpret_cast<const ItemIdData *>(page + SizeOfPageHeaderData) + offset - 1};
@@ -46,8 +47,8 @@ void fetch_rows_ahead(Relation heap, const graph::Search &search, uint64 rows) {
         __builtin_prefetch(place.item);
         places[present++] = place;
     }
-    // A line pointer leads to an address inside the pool or a little behind it; asking for memory
-    // that does not exist has no effect.
+    // The address is computed from a line pointer that may be garbage, but it is inside the pool or
+    // a little behind it, and prefetching an invalid address has no effect.
     for (std::size_t i = 0; i < present; ++i)
         __builtin_prefetch(places[i].page + places[i].item->lp_off);
 }

@@ -1,5 +1,5 @@
-// Has the table's pages that a scan is going to need brought nearer before the executor asks for
-// their rows one by one.
+// Prefetches the table's pages that a scan is going to need, before the executor fetches their rows
+// one by one.
 #pragma once
 
 #include "engine/graph/search.hpp"
@@ -7,9 +7,10 @@
 
 namespace dvec::postgres {
 
-// `search` has just given the first of about `rows` rows. Pages of the others that are not in the
-// buffer pool are requested from the operating system (unless effective_io_concurrency is 0), what
-// is there from memory. Nothing is pinned or waited for.
+// To be called when `search` has just returned the first of about `rows` rows. Of the pages of the
+// other rows, those in the buffer pool are prefetched from memory; the others are requested from
+// the operating system. Does nothing if effective_io_concurrency is 0. Pins nothing and does not
+// wait.
 void fetch_rows_ahead(Relation heap, const graph::Search &search, uint64 rows);
 
 }  // namespace dvec::postgres

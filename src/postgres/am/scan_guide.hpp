@@ -1,5 +1,5 @@
-// What a caller that knows more of the query than an index scan does tells that scan, and what it
-// hears from it. Scans without a guide end as the session's settings say.
+// How a caller that knows more about the query than an index scan does controls the scan, and what
+// the scan reports to it. A scan without a guide follows the session's settings.
 #pragma once
 
 #include <limits>
@@ -10,30 +10,30 @@ namespace dvec::postgres {
 
 struct ScanGuide {
     enum class Order : unsigned char {
-        // Rows as the walk over the graph finds them, in order; the scan ends with the walk. What
-        // the walk missed is left out, so that no row ever comes after its place.
+        // Rows in order, as the walk over the graph finds them. The scan ends with the walk, and
+        // rows that it missed are left out, so no row is ever returned out of order.
         as_found,
-        // All rows are measured first: nothing is missed, and the order is the operator's.
+        // All rows are measured first, so none is missed and the order is that of the operator.
         exact
     };
     // Whether hnsw.iterative_scan and its like may end the scan.
     enum class Extent : unsigned char { as_set, everything };
     // Why next_tuple had no more rows.
     enum class End : unsigned char {
-        none,      // it has not said so yet
+        none,      // the scan has not ended
         all,       // every row of the index was returned
         walk,      // as_found: the walk is over; there may be more
         farthest,  // the next row is farther than wanted
-        spent,     // the caller can afford no more; there may be
+        spent,     // the caller cannot afford more distances; there may be more rows
         setting    // the session's settings end it
     };
 
     Order order = Order::as_found;
     Extent extent = Extent::as_set;
-    // Rows nearer than this are passed over: they count as measured, not as handed out.
+    // Rows nearer than this are skipped. They count as measured but not as returned.
     double nearest = -std::numeric_limits<double>::infinity();
-    // Rows farther than this, in terms of the operator, are not wanted; NaN counts as greatest.
-    // NaN: all are.
+    // Rows farther than this are not wanted. In terms of the operator's distances, among which NaN
+    // is the greatest; a bound of NaN means none.
     double farthest = std::numeric_limits<double>::quiet_NaN();
     // How many more distances the caller can afford; 0 ends the scan. Asked before each row, with
     // the numbers below up to date, unless the settings end the scan anyway. Must not raise or

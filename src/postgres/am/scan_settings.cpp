@@ -24,7 +24,7 @@ struct ModeSetting {
 
 constexpr int value_of(IterativeScan mode) { return static_cast<int>(mode); }
 
-// Beyond the modes: no setting.
+// Not a mode: the setting has no value.
 constexpr int unset_mode = -1;
 
 const config_enum_entry dvec_modes[] = {
@@ -82,17 +82,17 @@ ModeSetting hnsw_mode = {"hnsw.iterative_scan", hnsw_modes, value_of(IterativeSc
 ModeSetting ivfflat_mode = {"ivfflat.iterative_scan", ivfflat_modes,
                             value_of(IterativeScan::complete)};
 
-// The settings that go before the others.
+// The settings that take precedence over the others.
 constexpr int unset_ef_search = 0;
 int dvec_ef_search = unset_ef_search;
 int dvec_mode = unset_mode;
 
-// Read by nobody: a scan's memory is a few numbers for each row it has met, and running out of
-// work_mem must not end an answer.
+// Not used: a scan takes a few numbers of memory for each row that it has met, and exceeding
+// work_mem must not cut an answer short.
 double scan_mem_multiplier;
 
-// Whether this process has defined the settings. Another has not: one that runs a part of a query
-// in parallel, where the server lets nobody define a setting that has a value already.
+// Whether this process has defined the settings. Parallel workers do not, since the server refuses
+// the definition of a setting that has a value already.
 bool defined;
 
 void define_integer(IntegerSetting *setting) {
@@ -107,7 +107,8 @@ void define_mode(ModeSetting *setting) {
                              PGC_USERSET, 0, nullptr, nullptr, nullptr);
 }
 
-// Somebody else's library has defined it; not merely a value waits for whoever will.
+// Whether another library has defined the setting, as opposed to a placeholder that holds a value
+// for a later definition.
 bool is_defined_by_another(const char *name) {
     return GetConfigOption(name, true, false) != nullptr &&
            (GetConfigOptionFlags(name, true) & GUC_CUSTOM_PLACEHOLDER) == 0;
@@ -127,7 +128,8 @@ void define_own() {
 void define() {
     if (defined || IsInParallelMode() || is_defined_by_another(hnsw_ef_search.name))
         return;
-    // Before an ERROR could leave a part of them behind.
+    // Set first, so that an ERROR below does not lead to a second attempt, when some of them are
+    // defined already.
     defined = true;
     define_integer(&hnsw_ef_search);
     define_mode(&hnsw_mode);
@@ -142,7 +144,8 @@ void define() {
     MarkGUCPrefixReserved("ivfflat");
 }
 
-// A value that means nothing counts as none, as it does when a setting is defined later.
+// An invalid value is ignored, as the server does when a setting is defined after it was given a
+// value.
 int current(const IntegerSetting &setting) {
     if (defined)
         return setting.value;
@@ -157,7 +160,7 @@ int current(const IntegerSetting &setting) {
 IterativeScan current(const ModeSetting &setting) {
     if (defined)
         return static_cast<IterativeScan>(setting.value);
-    // A default of pgvector's is not ours.
+    // pgvector's default is not used in place of ours.
     const char *text =
         compat::is_set(setting.name) ? GetConfigOption(setting.name, true, false) : nullptr;
     if (text != nullptr)

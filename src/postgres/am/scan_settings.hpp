@@ -1,14 +1,14 @@
 // The settings hnsw.* and ivfflat.*, and two of dvec.*: what a session says about its scans.
 //
-// dvec.ef_search and dvec.iterative_scan are there in every session and go before the others, which
-// in a database with pgvector are pgvector's.
+// dvec.ef_search and dvec.iterative_scan exist in every session and take precedence over the
+// others, which in a database with pgvector belong to pgvector.
 //
-// Names, limits, defaults and messages are pgvector's, so that its users' SQL keeps its meaning;
-// the one exception is that a scan is complete unless the session asks for less. pgvector's own
-// library ends with an error in a session where somebody else has defined them, and a server may
-// have databases of both. So they are defined, as pgvector's are, in a session that looks up a
-// function of our types, and not in the server that loads us for all databases. Values that were
-// set before keep: the server holds them under their names until somebody defines them.
+// Names, limits, defaults and messages are pgvector's, so that its users' SQL keeps its meaning.
+// The only exception is that scans are complete by default. pgvector's library fails to load in a
+// session where its settings are already defined, and one server may have databases with either
+// extension. So the settings are not defined when the server preloads dvec, but in each session
+// that looks up a function of our types. Values set before that are not lost: the server keeps them
+// as placeholders until the settings are defined.
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"

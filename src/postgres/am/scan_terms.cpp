@@ -1,6 +1,7 @@
-// The bounds are those that pgvector's settings put on its own scans: `off` ends a scan of an hnsw
-// index after ef_search rows, the iterative modes after max_scan_tuples. An inverted file is read
-// list by list, each with about the same share of the rows, so its bounds are shares of the index.
+// A scan is bounded by the same settings as pgvector's own scans: `off` ends a scan of an hnsw
+// index after ef_search rows, the iterative modes after max_scan_tuples. pgvector reads an ivfflat
+// index list by list, each of which holds about the same share of the rows, so for ivfflat the
+// bounds are shares of the index.
 #include "postgres/am/scan_terms.hpp"
 
 #include <algorithm>
@@ -11,12 +12,12 @@ namespace dvec::postgres {
 
 namespace {
 
-// An inverted file becomes more exact with every list it reads; so does the graph with this many
-// candidates for each.
+// A scan of lists becomes more exact with every probe; this many candidates per probe have the same
+// effect on the graph.
 constexpr int candidates_per_probe = 10;
 
-// A walk over a graph of few nodes measures about as many as there are: of the neighbours of a
-// candidate it meets this many for the first time, or more.
+// A walk meets at least this many new neighbours for each candidate. If that adds up to the number
+// of nodes, the walk measures about as many as the exact scan does.
 constexpr uint64 measured_per_candidate = 16;
 
 uint64 share_of_lists(int read_lists, int lists, uint64 entries) {

@@ -1,5 +1,6 @@
-// What the session's settings ask of a scan: how wide it searches, how far it goes, what it leaves
-// out. Both access methods are told here in terms of the one search.
+// What the session's settings mean for a scan: how many candidates it keeps, where it ends, and
+// which rows it leaves out. The settings of both access methods are translated into parameters of
+// the same search.
 #pragma once
 
 #include "engine/graph/search.hpp"
@@ -10,13 +11,15 @@ namespace dvec::postgres {
 struct ScanTerms {
     // Candidates the search keeps.
     int ef;
-    // After so many rows from the graph the rest is found by exact search; after 0 all are.
+    // After this many rows from the graph, the remaining ones are found by exact search; 0 means
+    // all rows are.
     uint64 exact_after;
-    // After so many rows the scan ends, whatever there is.
+    // After this many rows the scan ends, even if there are more.
     uint64 most_rows;
-    // What becomes of rows that the graph does not lead to.
+    // What happens to rows that the walk over the graph does not find.
     graph::Search::Params::Rest rest;
-    // Whether a row nearer than one already returned is left out instead of returned late.
+    // Whether a row that is found late, nearer than one already returned, is returned out of order
+    // or left out.
     enum class Late : bool { returned, left_out } late;
 };
 

@@ -1,5 +1,5 @@
-// VACUUM: mark the nodes of dead rows deleted. They keep their place in the graph, since others are
-// reached through them, but no search returns them any more.
+// VACUUM: mark the nodes of dead rows deleted. They stay in the graph, since others are reached
+// through them, but searches no longer return them.
 #include <algorithm>
 
 #include "postgres/am/attempt.hpp"
@@ -22,8 +22,8 @@ namespace {
 constexpr uint32 nodes_between_delays = 1024;
 
 // A row is removable because its deletion committed, which with asynchronous commit may not be
-// durable yet. It must be before its entry goes: else a crash would bring back a row that the index
-// has lost.
+// durable yet. It must be durable before the index entry is removed; otherwise a crash could bring
+// back a row that the index has lost.
 class WalFlushedOnce {
   public:
     void ensure() {
@@ -45,8 +45,9 @@ Attempt find_end(OpenIndex *open, uint32 *end) {
     });
 }
 
-// May stop in the middle, when ids are of no use any more. Going over the index again does no harm:
-// what was removed stays removed.
+// May stop early, when a compaction or repair has replaced the files and with them all ids. The
+// caller then starts again from the beginning, which does no harm: entries that were removed stay
+// removed.
 Attempt remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDeleteCallback is_dead,
                     void *callback_state) {
     uint32 end = 0;
@@ -72,8 +73,8 @@ Attempt remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDele
             return Attempt::files_replaced;
         stats->tuples_removed += 1;
     }
-    // Durable before vacuum frees the line pointers for new rows, also what an earlier vacuum
-    // marked that did not come to this.
+    // All marks must be durable before vacuum frees the line pointers for new rows, those of an
+    // earlier vacuum that failed before this point included.
     make_removals_durable(open);
     return Attempt::done;
 }
@@ -87,8 +88,8 @@ Attempt remove_dead_pinned(OpenIndex *open, IndexBulkDeleteResult *stats,
     return result;
 }
 
-// A VACUUM that somebody has asked for leaves the index small; nobody waits for autovacuum, and it
-// has other tables to see to.
+// A manual VACUUM waits for the compaction, so that it leaves the index small. Autovacuum does not,
+// since nobody waits for it and it has other tables to process.
 void wait_for_compaction_pinned(OpenIndex *open) {
     if (open == nullptr || MyBackendType == B_AUTOVAC_WORKER)
         return;

@@ -1,8 +1,9 @@
-// An index's expressions are its table's owner's code. Whoever has them run must neither lend them
-// his own rights nor choose what the names in them mean: with the owner's rights and the
-// search_path of whoever inserts a row, an expression would call that one's functions. So only
-// names of pg_catalog are found without their schema, as in the maintenance commands of PostgreSQL
-// from version 17 on. A function that needs more says so (CREATE FUNCTION ... SET search_path).
+// The expressions of an index are code of its table's owner. A user who causes them to run must not
+// lend them their own rights, and must not decide what the names in them refer to: if they ran as
+// the owner but with the search_path of the user who inserts a row, they could be made to call
+// functions of that user. So they run as the owner, and only names in pg_catalog are found without
+// a schema, as in PostgreSQL's own maintenance commands from version 17 on. A function that needs
+// another path can set it (CREATE FUNCTION ... SET search_path).
 #pragma once
 
 #include "postgres/bridge/access_method.hpp"

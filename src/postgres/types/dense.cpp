@@ -17,7 +17,7 @@ Dense<Element> *new_dense(int dimensions) {
     return vector;
 }
 
-// The length is what stands between a damaged or foreign value and reads beyond its end.
+// Checking the length keeps damaged or foreign values from being read beyond their end.
 template <class Element>
 Dense<Element> *dense_from_datum(Datum datum) {
     auto *vector = reinterpret_cast<Dense<Element> *>(PG_DETOAST_DATUM(datum));

@@ -1,6 +1,7 @@
 // The SQL types `vector` and `halfvec`: one value for each dimension, in single or half precision.
-// They differ in their elements and their name and in nothing else, so the code is one, for an
-// Element that is float or Half. Here are the layout and the rules every value obeys.
+// They differ only in their elements and their name, so they share one implementation, a template
+// over Element, which is float or Half. This file has the layout and the rules that every value
+// obeys.
 //
 // A value has 1 to 16,000 elements, each finite: neither NaN nor an infinity. The input functions
 // and every function that computes a value enforce it, so readers may rely on it.
@@ -86,8 +87,8 @@ Datum dense_datum(const Dense<Element> *vector) {
     return PointerGetDatum(vector);
 }
 
-// The errors of the checks below, out of line to keep the checks small. `type` is the name of the
-// SQL type; sparsevec has the same errors.
+// The errors of the checks below, kept out of line so that the checks are small. `type` is the name
+// of the SQL type; sparsevec has the same errors.
 namespace failure {
 [[noreturn]] void no_dimensions(const char *type);
 [[noreturn]] void too_many_dimensions(const char *type, int most);

@@ -20,7 +20,7 @@ AverageState view(ArrayType *array) {
     return {array, values, values + 1, ARR_DIMS(array)[0] - 1};
 }
 
-// SQL can call the support functions with any array.
+// Users can call the support functions directly, with any array.
 AverageState state_argument(FunctionCallInfo fcinfo, int number, const char *function) {
     ArrayType *array = PG_GETARG_ARRAYTYPE_P(number);
     if (ARR_NDIM(array) != 1 || ARR_DIMS(array)[0] < 1 || ARR_HASNULL(array) ||

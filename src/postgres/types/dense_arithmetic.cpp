@@ -39,7 +39,7 @@ Datum subtract(FunctionCallInfo fcinfo) {
         fcinfo, [](float a, float b) { return finite_element<Element>(a - b); }));
 }
 
-// Here a zero that neither factor brought in is an error too.
+// In a product, a zero result of two factors other than zero is an underflow error.
 template <class Element>
 Datum multiply(FunctionCallInfo fcinfo) {
     return dense_datum(combine_elements<Element>(fcinfo, [](float a, float b) {

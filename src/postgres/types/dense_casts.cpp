@@ -18,8 +18,8 @@ Datum from_array(FunctionCallInfo fcinfo) {
 
     float *numbers = element_values(array, dimensions);
     Dense<Element> *vector = new_dense<Element>(dimensions);
-    // All are converted before any is checked: of two errors the same one is reported as in
-    // pgvector.
+    // All elements are converted before any is checked, so that with two errors in an array the one
+    // reported is the same as in pgvector.
     for (int i = 0; i < dimensions; ++i)
         vector->values[i] = converted_element<Element>(numbers[i]);
     for (int i = 0; i < dimensions; ++i)
@@ -57,7 +57,7 @@ Datum convert(FunctionCallInfo fcinfo) {
     return dense_datum(to);
 }
 
-// To declared dimensions: refuses, never resizes.
+// Cast to a declared number of dimensions: raises an error when they differ, never resizes.
 template <class Element>
 Datum declare(FunctionCallInfo fcinfo) {
     const Dense<Element> *value = dense_argument<Element>(fcinfo, 0);

@@ -31,7 +31,8 @@ Datum concatenate(FunctionCallInfo fcinfo) {
     return dense_datum(joined);
 }
 
-// Like substring: elements are counted from 1, and what lies outside the vector is left away.
+// Like substring: elements are numbered from 1, and the part of the range outside the vector is
+// ignored.
 template <class Element>
 Datum part(FunctionCallInfo fcinfo) {
     const Dense<Element> *vector = dense_argument<Element>(fcinfo, 0);

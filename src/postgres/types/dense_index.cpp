@@ -24,8 +24,8 @@ IndexSupport::Encoded as_stored(Datum value, IndexSupport::Use) {
     return {vector->dimensions, vector->values};
 }
 
-// For cosine distance, in full as well: the distance is then the operator's. A row of zeros has
-// none from anything.
+// For cosine distance. The vector is stored unchanged as well, so that the distance is the
+// operator's. A row of zeros has no cosine distance to any vector.
 template <class Element>
 IndexSupport::Encoded with_direction(Datum value, IndexSupport::Use use) {
     const Dense<Element> *vector = dense_from_datum<Element>(value);

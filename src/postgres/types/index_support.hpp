@@ -19,24 +19,26 @@ struct IndexSupport {
         // The value's own bytes, or palloc'd in the current memory context. Null for a row that has
         // no place in such an index (a zero vector has no direction); never null for a query.
         const void *bytes;
-        // A query that has more than a row may have in such an index: no kernel can measure it.
+        // Set for a query with more elements than an indexed row may have: no kernel can measure
+        // it.
         bool beyond_rows = false;
     };
     enum class Use : unsigned char { row, query };
     using Encode = Encoded (*)(Datum value, Use use);
     Encode encode;
 
-    // The other way: writes the value that was encoded to `room`, which is aligned as by palloc and
-    // has value_bytes(dimensions) bytes. What damaged bytes say is bounded.
+    // The reverse of encoding: writes the SQL value to `room`, which is aligned as palloc does and
+    // has value_bytes(dimensions) bytes. Damaged bytes do not make it write more than that.
     Size (*value_bytes)(int dimensions);
     void (*decode)(const void *row, int dimensions, void *room);
 
-    // The function behind our operator of this metric. The kernels return its very values. By a
-    // class for another type of the same bytes stands another operator, which may round otherwise.
+    // The function behind our operator of this metric; the kernels return exactly the same values.
+    // An operator class for another type with the same bytes (pgvector's) has another operator,
+    // which may round differently.
     PGFunction distance;
 
-    // Raises what the type's distance raises for values of these dimensions, which differ: a query
-    // must not fail otherwise with the index than without.
+    // Raises the error that the type's distance function raises for two values whose dimensions
+    // differ like these, so that a query fails in the same way with the index as without.
     void (*refuse_query)(int column, int query);
 };
 

@@ -47,7 +47,7 @@ static_assert(offsetof(SparseVector, count) == 8 && SparseVector::bytes(0) == 16
 // A value with its header set and its elements not.
 SparseVector *new_sparse(int dimensions, int count);
 
-// Like dense_from_datum. What has a length that contradicts its count raises XX001.
+// Like dense_from_datum. A value whose length contradicts its number of elements raises XX001.
 SparseVector *sparse_from_datum(Datum datum);
 
 inline SparseVector *sparse_argument(FunctionCallInfo fcinfo, int number) {
@@ -59,7 +59,7 @@ inline Datum sparse_datum(const SparseVector *vector) { return PointerGetDatum(v
 // The length of the vector, in double.
 double norm(const SparseVector *vector);
 
-// The vector of length 1 and the same direction. Elements that vanish in it are left out; of the
+// The vector of length 1 and the same direction. Elements that become zero are left out. For the
 // zero vector it is the zero vector.
 SparseVector *unit_of(const SparseVector *vector);
 

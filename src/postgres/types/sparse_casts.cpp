@@ -43,7 +43,7 @@ Datum to_dense(FunctionCallInfo fcinfo) {
                 sizeof(Element) * static_cast<std::size_t>(sparse->dimensions));
     for (int i = 0; i < sparse->count; ++i) {
         const int32 index = sparse->indices[i];
-        // What stands between a damaged value and a write beyond the end.
+        // Keeps a damaged value from causing a write beyond the end.
         if (index < 0 || index >= sparse->dimensions)
             ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("invalid sparsevec value"),
                             errdetail("An index is beyond the dimensions.")));
@@ -73,7 +73,7 @@ DVEC_FUNCTION(array_to_sparsevec) {
     return sparse_datum(vector);
 }
 
-// To declared dimensions: refuses, never resizes.
+// Cast to a declared number of dimensions: raises an error when they differ, never resizes.
 DVEC_FUNCTION(sparsevec) {
     const SparseVector *value = sparse_argument(fcinfo, 0);
     check_expected_dimensions(PG_GETARG_INT32(1), value->dimensions);

@@ -1,8 +1,8 @@
 // `sparsevec` in hnsw indexes: one IndexSupport for each operator class.
 //
-// The slots of an index have one size, so each has room for the most elements that an indexed
-// vector may have (engine/distance/sparse.hpp), and what is not used is zero. That costs disk and
-// log; searches touch little more than the elements, because these come first.
+// All slots of an index have the same size, so each has room for the greatest number of elements
+// that an indexed vector may have (engine/distance/sparse.hpp); unused room is zero. That costs
+// disk space and log, but searches read little more than the elements, because these come first.
 #include "postgres/types/index_support.hpp"
 #include "postgres/types/sparse.hpp"
 
@@ -46,7 +46,7 @@ IndexSupport::Encoded as_stored(Datum value, IndexSupport::Use use) {
     return {vector->dimensions, in_slot(vector)};
 }
 
-// For cosine distance. A row of zeros has none from anything.
+// For cosine distance, which a row of zeros has to no other vector.
 IndexSupport::Encoded with_norm(Datum value, IndexSupport::Use use) {
     const SparseVector *vector = sparse_from_datum(value);
     if (use == IndexSupport::Use::row && norm(vector) == 0)

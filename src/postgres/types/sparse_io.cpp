@@ -18,13 +18,15 @@ struct IndexedElement {
     float value;
 };
 
-// Elements that are zero are read and forgotten, so `most` commas bound the result.
+// Zero elements are skipped, so the number of commas is only an upper bound of the number of
+// elements.
 int read_elements(TextReader *reader, IndexedElement *elements) {
     int count = 0;
     if (reader->skip('}'))
         return count;
     do {
-        // Kept within int32 when it is counted from 0; the check of the bounds comes later.
+        // Limited so that the subtraction cannot overflow; the bounds of the index are checked
+        // later.
         const int32 index = std::max(reader->integer(), PG_INT32_MIN + 1) - 1;
         reader->expect(':');
         const TextReader::Number number = reader->number();
@@ -44,7 +46,8 @@ DVEC_FUNCTION(sparsevec_in) {
     TextReader reader(SparseVector::type_name, PG_GETARG_CSTRING(0));
     const int32 typmod = PG_GETARG_INT32(2);
 
-    // An upper bound, of zeros too: longer text is refused before it is read.
+    // An upper bound of the number of elements, zeros included. Text with more than the maximum is
+    // refused before it is parsed.
     const int bound = reader.commas(max_sparse_elements) + 1;
     check_sparse_count(bound, max_sparse_dimensions);
     auto *elements =

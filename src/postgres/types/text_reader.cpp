@@ -38,8 +38,9 @@ void TextReader::expect_end(const char *detail) {
         malformed(detail);
 }
 
-// from_chars is much faster than strtof and rounds alike. It is trusted with numbers that
-// it read up to a delimiter; those in another notation, or beyond float's range, are strtof's.
+// from_chars is much faster than strtof and rounds alike. Its result is used when it read the
+// number up to a delimiter. Numbers in other notations, or beyond the range of float, are parsed by
+// strtof.
 TextReader::Number TextReader::number() {
     skip_space();
     float value = 0;

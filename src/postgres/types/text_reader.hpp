@@ -1,5 +1,5 @@
-// Reads the text of one vector value from left to right: what the input functions of all vector
-// types have in common. White space is free around every token.
+// Reads the text of one vector value from left to right. Shared by the input functions of all
+// vector types. White space is allowed around every token.
 //
 // Text that is not what the caller asks for raises 22P02 in the words of the type. Numbers have the
 // grammar of float4 and are rounded once.
@@ -30,7 +30,7 @@ class TextReader {
     };
     Number number();
 
-    // A decimal number, brought into the range of int32 if it is beyond.
+    // A decimal integer. Values outside the range of int32 are clamped to it.
     int32 integer();
 
     // How many commas are still to come, counted up to `most`.
