@@ -31,7 +31,7 @@ namespace dvec::postgres {
 
 namespace {
 
-// A file that is damaged all over need not be described node by node.
+// Enough to describe a file; one that is damaged everywhere need not be listed node by node.
 constexpr std::size_t most_findings = 1000;
 
 // Owned by the function's memory context.
@@ -72,7 +72,7 @@ Check *new_check() {
     return check;
 }
 
-// Files and entries, until both were read of the same files.
+// Checks the files and reads the entries, repeating both if the files were replaced in between.
 void check_files(Check *check, Relation index) {
     for (;;) {
         check->findings.clear();
@@ -144,13 +144,13 @@ void compare_with_table(Check *check, Relation heap, Relation index, Snapshot sn
     check->table_file = compat::relation_path(compat::file_name(heap));
 
     IndexInfo *info = BuildIndexInfo(index);
-    // The scan of a snapshot, beside writers, as in CREATE INDEX CONCURRENTLY.
+    // Reads the rows that the snapshot sees, as CREATE INDEX CONCURRENTLY does, while others write.
     info->ii_Concurrent = true;
     TableScanDesc scan = table_beginscan_strat(heap, snapshot, 0, nullptr, true, true);
     (void)table_index_build_scan(heap, index, info, true, false, take_row, check, scan);
 }
 
-// For whoever reads the server's log and did not ask.
+// Reports findings to the server's log as well, for administrators who did not run the check.
 void tell_log(const Check &check, Relation index) {
     const store::Finding &first = check.findings.front();
     ereport(LOG, (errcode(ERRCODE_DATA_CORRUPTED),
@@ -161,13 +161,14 @@ void tell_log(const Check &check, Relation index) {
                             first.problem.c_str())));
 }
 
-// Hands what was found to those who mend it.
+// Requests the repairs that the findings call for.
 void have_it_mended(const Check &check) {
     IndexEntry *entry = check.open->entry;
     entry->damage.fetch_add(check.findings.size());
     if (check.links_damaged)
         entry->shared.links_unsound.store(1);
-    // What the next checkpoints write replaces both records, and makes the log before unnecessary.
+    // The next two checkpoints overwrite both checkpoint records, and make the log before them
+    // unnecessary.
     if (check.log_damaged)
         entry->checkpoints_wanted.store(2);
     if (check.payload_damaged)

@@ -12,8 +12,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// A repair reads a table and links with several threads, and the slots for background workers are
-// few; the others queue up. A session that cannot wait does its repair itself.
+// A repair reads a table and links with several threads, and there are few slots for background
+// workers. Further repairs are queued. A session that cannot wait does its repair itself.
 constexpr int most_at_once = 2;
 constexpr long lost_after_ms = 10000;
 constexpr long no_repair_due_ms = 3600 * 1000L;
@@ -26,13 +26,13 @@ bool has_process(const IndexEntry &entry, TimestampTz now) {
            !TimestampDifferenceExceeds(repair.launched, now, lost_after_ms);
 }
 
-// Files of a temporary relation are reached by its session only.
+// Only its own session can read the files of a temporary relation.
 bool wants_process(const IndexEntry &entry) {
     return entry.used && entry.state.load() == IndexState::needs_repair &&
            entry.file.backend == InvalidBackendId;
 }
 
-// What there is to do, as seen at one moment.
+// The repairs to be done, as of one look at the registry.
 struct Queue {
     int running = 0;
     IndexEntry *next = nullptr;  // that may be launched now, the one that has waited longest
@@ -62,7 +62,7 @@ Queue look_at_queue(Oid database = InvalidOid) noexcept {
         }
     }
     LWLockRelease(&registry()->lock);
-    // The end of one that runs wakes the worker; one that got lost does not.
+    // A repair that ends wakes the worker, but a process that was lost does not.
     if (queue.running > 0)
         queue.until_next = std::min(queue.until_next, lost_after_ms);
     if (queue.running >= most_at_once)
@@ -98,7 +98,7 @@ OwnRepair order_of(const Queue &queue) noexcept {
     return {static_cast<int32>(queue.next - registry()->entries), {queue.incarnation}};
 }
 
-// However many indexes there are and however often it is tried.
+// Logged once, however many indexes need a repair and however often it is tried.
 void tell_once_of_no_process() {
     if (registry()->no_process_told.exchange(1) != 0)
         return;
@@ -114,7 +114,8 @@ void tell_once_of_no_process() {
 long launch_repairs(OwnRepair *own) {
     Queue queue = look_at_queue();
     for (; queue.next != nullptr; queue = look_at_queue()) {
-        // Before the process can run, so that it is not taken for one that never came.
+        // Noted before the process can start. Otherwise one that ends at once could be taken for
+        // one that was lost.
         note_launch(queue.next, queue.incarnation);
         if (start_process(queue.next, queue.incarnation)) {
             registry()->no_process_told.store(0);
@@ -125,7 +126,8 @@ long launch_repairs(OwnRepair *own) {
             *own = order_of(queue);
             return 0;
         }
-        // First those who need the index get a chance, or others may leave.
+        // Waiting sessions get a chance to do the repair first, and another background worker may
+        // end meanwhile.
         count_failed_attempt(queue.next, queue.incarnation);
     }
     return queue.until_next;

@@ -6,14 +6,14 @@
 
 namespace dvec::postgres {
 
-// What a process that repairs is told: the entry's place in the registry as its argument, and the
-// incarnation in bgw_extra.
+// What a background worker for a repair is passed in bgw_extra; the entry's number in the registry
+// is its argument.
 struct RepairOrder {
     uint64 incarnation;
 };
 
-// A repair that nobody else will do: the server has no place for another process, and had none when
-// this was tried before. The worker has to.
+// A repair that the dvec worker has to do itself: the server had no slot for a background worker,
+// now and at the attempt before.
 struct OwnRepair {
     int32 entry = -1;  // none
     RepairOrder order{};
@@ -24,7 +24,7 @@ struct OwnRepair {
 // Starts what is due, few at a time. Returns how many milliseconds nothing more will be.
 long launch_repairs(OwnRepair *own);
 
-// What is due and of this database, for the worker that is connected to it.
+// The next repair that is due in this database, for a worker that is connected to it.
 OwnRepair next_repair_in(Oid database) noexcept;
 
 // Whether launch_repairs would start one now.

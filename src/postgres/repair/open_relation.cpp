@@ -1,4 +1,4 @@
-// Opening an index for whoever is called for it.
+// Opens an index for the callbacks of the access method.
 #include "postgres/repair/open_relation.hpp"
 
 #include "postgres/bridge/subtransaction.hpp"
@@ -24,8 +24,8 @@ OpenIndex *open_relation(Relation index) {
 
 namespace {
 
-// Whether a repair failed by the fault of what it calls. Otherwise something ran out, was locked,
-// or is broken: the statement is told, and the next one tries again.
+// Whether a repair failed in the index's own expressions. Other errors (a resource was exhausted, a
+// lock not available, a file damaged) are raised, and the next statement tries again.
 bool lies_in_expressions(const PendingError &error) {
     switch (ERRCODE_TO_CATEGORY(error.sqlstate)) {
         case ERRCODE_TRANSACTION_ROLLBACK:
@@ -58,7 +58,8 @@ OpenIndex *open_for_writing(Relation index) {
     const IndexFile file = compat::file_name(index);
     if (OpenIndex *open = find_open_index(file))
         return open;
-    // A VACUUM with parallel workers cannot try without failing; autovacuum has none.
+    // In parallel mode there are no subtransactions, so a failed repair makes a VACUUM with
+    // parallel workers fail. Autovacuum does not use them.
     if (IsInParallelMode())
         return is_left_to_rebuild(file) ? nullptr : open_relation(index);
     while (!is_left_to_rebuild(file)) {

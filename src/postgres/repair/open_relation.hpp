@@ -10,13 +10,14 @@ namespace dvec::postgres {
 // Raises on failure. Valid until the next call, and longer while pinned.
 OpenIndex *open_relation(Relation index);
 
-// The same for a process that is about to tell the index of rows that are in the table, or of dead
-// ones. Null, with a WARNING now and then, where that is for nothing: the index needs a repair,
-// which fails in the index's own expressions, and once that is mended it is rebuilt from the table.
+// The same for a process that is about to add rows to the index or to remove dead ones. Returns
+// null, with a WARNING from time to time, when that is not necessary: the index needs a repair that
+// fails in its own expressions, and once these are fixed it is rebuilt from the table.
 OpenIndex *open_for_writing(Relation index);
 
-// Whether a query should use the index (is_worth_planning). Recovers it from its log first when
-// nobody has, but waits for nobody and repairs nothing. Raises when recovering fails.
+// Whether a query should use the index (is_worth_planning). If nobody has opened it yet, recovers
+// it from its log first, but neither waits for other processes nor repairs it. Raises an error when
+// recovery fails.
 bool can_be_searched(Relation index);
 
 }  // namespace dvec::postgres

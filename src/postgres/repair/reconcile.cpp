@@ -26,10 +26,10 @@ namespace dvec::postgres {
 
 namespace {
 
-// Bounds what is flushed and removed at a time.
+// Limits how much is flushed and removed at a time.
 constexpr BlockNumber longest_run = 1024;
 
-// The engine's side, made and deleted as one, since an ERROR destroys nothing by itself.
+// The engine's objects, allocated and deleted together, since an ERROR does not run destructors.
 struct Engine {
     explicit Engine(IndexEntry *entry) : locks(*entry) {}
 
@@ -60,8 +60,9 @@ void stop(int, Datum argument) {
     work->engine = nullptr;
 }
 
-// From now on a crash must not make anyone believe that nothing has to be repaired: what is damaged
-// will be taken out before its row is put in again. Opening has said so already when it found out.
+// Notes in the checkpoint that the index needs a repair, so that it is repeated after a crash:
+// damaged entries are removed before their rows are added again. If opening has found the need for
+// the repair, this has been done already.
 base::Status announce_repair(store::Index &index, Repair kind) {
     DVEC_TRY(index.ready_to_write());
     DVEC_TRY(index.sync_log());
@@ -75,7 +76,7 @@ base::Status announce_repair(store::Index &index, Repair kind) {
     return status;
 }
 
-// What could not be written once cannot be trusted to be written the next time.
+// After an I/O error the files cannot be trusted, so the index has to be rebuilt.
 base::Status checked(IndexEntry *entry, base::Status status) {
     if (status.code() == base::Code::io_error)
         escalate_repair(entry, Repair::rebuild, "its files could not be read or written");
@@ -100,8 +101,9 @@ Engine *start_engine(IndexEntry *entry, Repair kind) {
     });
 }
 
-// Pages of tables without WAL carry no LSN to go by, nor do those that were filled without it
-// (wal_level = minimal); their rows stand in the sidecar log, but that may be what is damaged.
+// Returns 0, for all pages, where page LSNs cannot be relied on: in tables without WAL, and with
+// wal_level = minimal, which may have filled pages without WAL. The rows of such pages are in the
+// sidecar log, but the log may be what is damaged.
 XLogRecPtr changed_since(Relation heap, const IndexEntry *entry) {
     if (entry->repair.kind != Repair::changed_pages || !RelationNeedsWAL(heap) || !XLogIsNeeded())
         return 0;
@@ -142,8 +144,8 @@ bool is_changed(const Reconciliation &work, BlockNumber block, BufferAccessStrat
 void read_run(Reconciliation *work, BlockNumber first, BlockNumber end) {
     (void)table_index_build_range_scan(work->heap, work->index, work->index_info, false, true,
                                        false, first, end - first, take_row, work, nullptr);
-    // A row is gone because its deletion committed, or its insert never did. Nothing that is lost
-    // with WAL in a crash must have had such an effect here.
+    // A row is missing from the heap because its deletion committed or its insert never did. The
+    // WAL of that must be durable before the entry is removed, or a crash could bring the row back.
     flush_wal();
     ok_or_raise([&] {
         return checked(work->entry, work->engine->reconciler->finish_blocks(first, end, 0));
@@ -172,7 +174,8 @@ void read_pages(Reconciliation *work, BlockNumber pages) {
 }
 
 RepairResult run(Reconciliation *work) {
-    // Before any page is read: what is below is in the index when we are done.
+    // Taken before any page is read: all changes below this LSN are in the index when the repair is
+    // complete.
     const XLogRecPtr reconcile_lsn = end_of_wal();
     const BlockNumber pages = RelationGetNumberOfBlocks(work->heap);
     work->progress->pages.store(pages);

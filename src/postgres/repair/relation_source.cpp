@@ -1,6 +1,6 @@
-// A repair runs in the middle of whatever needs the index, or in a process of its own. Those who
-// wait for it do so where the server's deadlock detector does not see them, so a repair never waits
-// for a lock for long.
+// A repair runs inside of a statement that needs the index, or in a process of its own. The
+// deadlock detector does not know of the processes that wait for a repair, so a repair must not
+// wait long for a lock.
 #include "postgres/repair/relation_source.hpp"
 
 #include "postgres/bridge/catalog.hpp"
@@ -17,7 +17,7 @@ namespace dvec::postgres {
 
 namespace {
 
-// For locks that the index's expressions may want.
+// Applies to locks that the index's expressions may acquire.
 void limit_lock_waits() {
     constexpr int longest_ms = 5000;
     if (LockTimeout > 0 && LockTimeout < longest_ms)
@@ -62,7 +62,7 @@ RepairResult RelationSource::reconcile(IndexEntry *entry) {
     });
 }
 
-// At once, not when the transaction commits: an index is ready whether it does or not.
+// Sent at once and not at commit, since the index is ready even if the transaction aborts.
 void RelationSource::announce() {
     SharedInvalidationMessage message{};
     message.rc.id = SHAREDINVALRELCACHE_ID;

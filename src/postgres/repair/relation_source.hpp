@@ -8,9 +8,9 @@
 
 namespace dvec::postgres {
 
-// Of an index that the caller has open, with its table locked against being dropped. The heap is
-// read with the rights of the table's owner: the index's expressions are the owner's code, whoever
-// runs the query.
+// For an index that the caller has open, with its table locked so that it cannot be dropped. The
+// heap is read with the rights of the table's owner, since the index's expressions are the owner's
+// code, whichever user runs the query.
 class RelationSource final : public IndexSource {
   public:
     explicit RelationSource(Relation index) : index_(index) {}

@@ -1,4 +1,4 @@
-// What a repair is for all processes, whoever does it.
+// The steps of a repair that concern all processes, the same whichever process does it.
 #include "postgres/repair/repair_index.hpp"
 
 #include "postgres/bridge/cleanup.hpp"
@@ -13,8 +13,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// The worker may be in the middle of linking or syncing. It does not begin again, since the entry
-// is not ready. Sessions that are about to write find out when they do.
+// Waits for the worker, which may be linking or syncing. It does not start again, since the entry
+// is not ready. Sessions that are about to write are refused when they try.
 void make_others_let_go(IndexEntry *entry) {
     { const Holding maintenance(entry->maintenance_lock); }
     end_incarnation(entry);
@@ -24,8 +24,8 @@ void rebuild(IndexEntry *entry, RelationSource &source, RepairResult *result) {
     ereport(LOG,
             (errmsg("dvec: rebuilding the files of index %s from its table", name_of(entry).text),
              errdetail_internal("%s.", entry->repair.reason)));
-    // A database that moves to another tablespace and back leaves its folders behind: what they say
-    // must not be there any more when it comes back with rows that were added meanwhile.
+    // A database that moves to another tablespace leaves its folders behind. They must be gone
+    // before it moves back with rows that were added meanwhile.
     sweep();
     *result = source.rebuild(entry);
     reset_shared_state(entry);
@@ -49,7 +49,7 @@ void run_repair(IndexEntry *entry, RelationSource &source, RepairResult *result)
         *result = source.reconcile(entry);
     }
     entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
-    // Whoever has a transaction ID by now may have had rows read by the repair.
+    // The repair may have read rows of any transaction that has an ID by now.
     entry->rebuilt_before_xid.store(U64FromFullTransactionId(ReadNextFullTransactionId()));
     opening.milliseconds += TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
     note_opening(entry, opening);

@@ -16,8 +16,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// The entry this process was started for, until it has got hold of the repair or found that there
-// is nothing to do. Whoever waits is told when the process ends before.
+// The entry that this process was started for, until it has begun the repair or found that there is
+// nothing to do. If the process ends before that, waiting sessions are woken.
 struct Task {
     IndexEntry *entry;
     uint64 incarnation;
@@ -82,7 +82,7 @@ void repair_locked(Relation index) {
     show_activity(index);
     RelationSource source(index);
     const Task task = pending;
-    // From here on the repair's own failure counts.
+    // From here on repair_index() counts a failure.
     pending = {};
     (void)source.repair(task.entry, task.incarnation);
 }

@@ -1,5 +1,6 @@
 // The main of the background process that repairs one index (dvec_repair_main, which the launcher
-// names), and what the dvec worker does in its place where the server has none to give.
+// names), and the function by which the dvec worker does the same when the server has no slot for a
+// background worker.
 #pragma once
 
 #include "postgres/repair/launcher.hpp"

@@ -1,5 +1,6 @@
-// A worker can be missing, stopped, or stuck. A session finds out by waiting in vain, and remembers
-// that, so that it does not wait as long again before every row.
+// A worker can be missing, stopped, or stuck. A session notices that by waiting without seeing
+// progress. It remembers where the worker stood, so that it does not wait as long again before
+// every row.
 #include "postgres/runtime/back_pressure.hpp"
 
 #include "engine/store/maintainer.hpp"
@@ -15,18 +16,19 @@ namespace dvec::postgres {
 
 namespace {
 
-// How long a session waits at a time before it looks again, should nobody wake it; how long for a
-// worker that makes no progress; and how long then until it may do the worker's work.
+// How long a session sleeps before it looks again, unless it is woken; how long it waits for a
+// worker that makes no progress; and how long it then waits to be able to do the worker's work.
 constexpr long recheck_ms = 10;
 constexpr int patience_ms = 5000;
 constexpr int longest_hindrance_ms = 30000;
 
-// An index is being searched for this long after a search began.
+// An index counts as being searched for this long after a search began.
 constexpr int searched_ms = 1000;
 constexpr uint64 share_while_searched = 8;
 
-// Of the entries of an index, the share of deleted ones that a VACUUM does not leave. With less,
-// the files take less than twice the space of the others, with what they have in reserve.
+// A VACUUM waits for the compaction when at least this share of the entries are deleted. Below it
+// the files, with the space they keep in reserve, take less than twice the space of the live
+// entries.
 constexpr double most_left_by_vacuum = 0.4;
 
 // Fewer deleted entries are not worth a compaction.
@@ -36,14 +38,14 @@ constexpr uint64 bytes_of(int kb) { return static_cast<uint64>(kb) * 1024; }
 
 bool tail_too_long(const OpenIndex &open) {
     const uint64 tail = uint64{open.index->tail()} * open.index->vector_bytes();
-    // The clock is asked only where it matters: this is done for every row.
+    // This is called for every row, so the clock is read only where it matters.
     return tail > bytes_of(settings::tail_limit_kb) / share_while_searched &&
            tail > tail_limit(*open.entry, GetCurrentTimestamp());
 }
 
 bool too_much_unsynced(const OpenIndex &open) {
     const log::SharedState &log = open.entry->shared.log;
-    // The lower mark first: it never passes the head, which only grows.
+    // The lower position is read first: it never passes the head, which only grows.
     const uint64 synced = log.synced.load(std::memory_order_acquire);
     return log.head.load(std::memory_order_acquire) - synced >
            bytes_of(settings::log_buffer_limit_kb);
@@ -58,8 +60,8 @@ bool log_too_long(const OpenIndex &open) {
 
 // ---- Waiting for the worker ------------------------------------------------------------------
 
-// How far the worker has come with an index. Its checkpoints do not count: sessions take some too,
-// and the wait for one ends with it.
+// How far the worker has come with an index. Checkpoints do not count, since sessions take some
+// themselves, and a wait for a checkpoint ends with it anyway.
 struct Progress {
     IndexEntry *entry;
     uint64 incarnation;
@@ -101,7 +103,8 @@ class Wait {
         ConditionVariablePrepareToSleep(&open.entry->progress);
     }
 
-    // An index that is being repaired meanwhile has to be opened again; that is what to wait for.
+    // Whether the index is still the one that was opened. If it is being repaired meanwhile it has
+    // to be opened again, which waits for the repair.
     bool meaningful() const { return in_use(*open_.entry, open_.incarnation); }
 
     // Whether there is a worker, and it was seen to make progress not long ago.
@@ -125,7 +128,8 @@ class Wait {
         }
     }
 
-    // Not a destructor: an interrupt leaves by longjmp, and the server then does this.
+    // Not a destructor, since an interrupt leaves by longjmp. In that case the server cancels the
+    // sleep itself.
     static void end() { ConditionVariableCancelSleep(); }
 
   private:
@@ -140,7 +144,7 @@ void stop_showing_wait(int, Datum entry) {
     reinterpret_cast<IndexEntry *>(DatumGetPointer(entry))->waiting.fetch_sub(1);
 }
 
-// Shows in dvec_indexes, while `body` waits, what for. Whatever ends the wait ends that.
+// Shows in dvec_indexes what the session waits for while `body` runs, however that ends.
 template <class Body>
 void with_wait_shown(IndexEntry *entry, WorkerDebt debt, Body &&body) {
     entry->waiting_for.store(debt);
@@ -150,8 +154,8 @@ void with_wait_shown(IndexEntry *entry, WorkerDebt debt, Body &&body) {
     stop_showing_wait(0, PointerGetDatum(entry));
 }
 
-// The row is safe in the heap, and the tail is searched however long it is, so where there is
-// nobody to wait for the session goes on. So it does where nobody is seen to compact.
+// The row is safe in the heap, and the tail is searched however long it is. So the session goes on
+// when there is no worker to wait for, or when the worker is not seen to make progress.
 template <class Behind>
 void wait_while(const OpenIndex &open, WorkerDebt debt, Behind &&behind) {
     if (!behind(open))
@@ -170,13 +174,13 @@ bool compaction_outrun(const OpenIndex &open) {
 
 // ---- The worker's checkpoint, taken by a session ---------------------------------------------
 
-// Nothing may be linked while a checkpoint is taken, so only when the worker has no hand on the
-// index. Returns whether that was so.
+// Takes a checkpoint, unless the worker is working on the index: nothing may be linked meanwhile.
+// Returns whether it could.
 bool checkpoint_in_its_place(OpenIndex *open) {
     if (!open->entry->maintenance_lock.try_lock())
         return false;
     PendingError error;
-    // Another session may have been faster, or the index is in other hands now.
+    // Another session may have taken one meanwhile, or the index may have been opened anew.
     if (in_use(*open->entry, open->incarnation) && log_too_long(*open))
         error = pending_error(take_checkpoint(open->entry, store::CheckpointKind::running));
     open->entry->maintenance_lock.unlock();
@@ -198,7 +202,8 @@ void raise_log_too_long(const IndexFile &file) {
                      "increase dvec.log_max_size.")));
 }
 
-// Unlike the tail, the log takes disk space that nobody would give back: the limit holds.
+// Unlike the tail, the log takes disk space that is not released until a checkpoint, so its limit
+// is enforced.
 void wait_for_checkpoint(OpenIndex *open) {
     if (!log_too_long(*open))
         return;
@@ -246,7 +251,8 @@ void wait_before_insert(OpenIndex *open) {
 }
 
 void wait_before_logging(OpenIndex *open) {
-    // The worker syncs at a lower threshold; a session that outruns it does so itself.
+    // The worker syncs at a lower threshold. A session that writes faster than it does syncs the
+    // log itself.
     if (too_much_unsynced(*open))
         sync_log(*open);
     wait_for_checkpoint(open);

@@ -1,5 +1,5 @@
 // The entry is chosen by a clock sweep, as the server chooses buffers: entries that were used since
-// the hand last passed are passed over.
+// the hand last passed them are skipped.
 //
 // Other processes may have the index open. Under the entry's locks it gets a new incarnation, so
 // whatever they try to write from then on is refused as stale before it begins, and they open the
@@ -20,7 +20,7 @@ namespace dvec::postgres {
 
 namespace {
 
-// The worker keeps one entry in so many free, and frees so many at a time.
+// The worker keeps this share of the entries free, and frees as many at a time.
 constexpr int free_share = 16;
 constexpr int most_freed_at_once = 8;
 
@@ -29,7 +29,8 @@ struct Victim {
     uint64 incarnation;
 };
 
-// A repair that is noted where the next opening finds it: a folder without a checkpoint is rebuilt.
+// Whether the next opening will find out that the index needs its repair: a folder without a
+// checkpoint is rebuilt.
 bool repair_is_on_disk(const IndexEntry &entry) {
     return entry.repair.kind == Repair::rebuild || entry.shared.repair.load() >= entry.repair.kind;
 }
@@ -62,7 +63,7 @@ std::optional<Victim> find_victim() {
     return std::nullopt;
 }
 
-// ready -> opening, which is for others what it always is: one process has it.
+// ready -> opening. To other processes it looks as if one process were opening the index.
 bool claim(const Victim &victim) {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
     const bool mine = in_use(*victim.entry, victim.incarnation);
@@ -72,8 +73,8 @@ bool claim(const Victim &victim) {
     return mine;
 }
 
-// A checkpoint that could not be taken leaves what a crash does: the log is replayed at the next
-// opening. After a failed sync not even that is certain.
+// If the checkpoint could not be taken, the log is replayed at the next opening, as after a crash.
+// After a failed sync not even the log can be trusted.
 void settle_failure(IndexEntry *entry, const base::Status &status) {
     if (status.code() == base::Code::interrupted)
         return;
@@ -82,8 +83,8 @@ void settle_failure(IndexEntry *entry, const base::Status &status) {
         remove_checkpoint(entry);
 }
 
-// That the index was repaired is remembered for all indexes together, for as long as the server
-// runs. Under Registry::lock.
+// Frees the entry. That the index was repaired is remembered in one value for all evicted indexes,
+// until the server stops. Under Registry::lock.
 void forget(IndexEntry *entry) {
     std::atomic<uint64> &latest = registry()->repaired_before_xid;
     latest.store(std::max(latest.load(), entry->rebuilt_before_xid.load()));
@@ -98,13 +99,13 @@ bool let_go_of_ready(const Victim &victim) {
         end_incarnation(victim.entry);
         return {};
     });
-    // The caller was cancelled while it waited for one who writes: nothing has happened.
+    // The caller was cancelled while it waited for a writer. Nothing was changed.
     if (!ended.ok()) {
         set_state(victim.entry, IndexState::ready);
         return false;
     }
     if (victim.entry->shared.clean.load() == 0) {
-        // Nobody writes any more, and the worker is out.
+        // From here on nobody writes, and the worker does not touch the index.
         const base::Status status = take_checkpoint(victim.entry, store::CheckpointKind::clean);
         if (!status.ok())
             settle_failure(victim.entry, status);
@@ -130,7 +131,7 @@ bool let_go_of_unready(const Victim &victim) {
 bool let_go_of(const Victim &victim) {
     if (victim.entry->state.load() != IndexState::ready)
         return let_go_of_unready(victim);
-    // The worker is at work on it, so it does not rest.
+    // The worker is working on it, so it is in use.
     if (!victim.entry->maintenance_lock.try_lock())
         return false;
     const bool gone = let_go_of_ready(victim);

@@ -13,8 +13,8 @@ namespace dvec::postgres {
 // written to. To be called without locks; neither raises nor throws.
 bool free_resting_entry() noexcept;
 
-// Of the worker, now and then: keeps some entries free, so that sessions need not wait for the
-// checkpoints of others.
+// Called by the worker now and then. Keeps some entries free, so that sessions need not wait while
+// another index's checkpoint is taken.
 void keep_entries_free() noexcept;
 
 }  // namespace dvec::postgres

@@ -11,14 +11,14 @@ namespace dvec::postgres {
 
 namespace {
 
-// Whatever processes have opened of the index is no longer valid: not in their next look at the
-// registry (in_use), nor in what they are about to write.
+// Invalidates the index as opened by other processes: they notice at their next look at the
+// registry (in_use), and whatever they are about to write is refused.
 void begin_incarnation(IndexEntry *entry) {
     entry->incarnation.store(next_incarnation());
     entry->shared.incarnation.store(entry->incarnation.load());
 }
 
-// Both of the entry's locks, for a change that nobody must be writing in the middle of.
+// Holds both locks that writers take, for a change during which nobody may be writing.
 class NobodyWrites {
   public:
     explicit NobodyWrites(IndexEntry *entry)
@@ -50,7 +50,8 @@ void note_opening(IndexEntry *entry, const OpeningRecord &opening) {
 
 void reset_shared_state(IndexEntry *entry) {
     const NobodyWrites hold(entry);
-    // A session that still syncs the former files would else raise the new log's watermark.
+    // Otherwise a session that is still syncing the former files could advance the position of the
+    // new log.
     const Holding sync(entry->sync_lock);
     store::reset(entry->shared);
     begin_incarnation(entry);

@@ -1,5 +1,6 @@
-// The steps by which the files of an index are made usable for all processes. Whoever takes them
-// has the entry to himself: it is being opened (opening.cpp) or repaired (repair/repair_index).
+// The steps by which the files of an index are made usable for all processes. The process that
+// takes them has exclusive use of the entry: it is being opened (opening.cpp) or repaired
+// (repair/repair_index).
 #pragma once
 
 #include "engine/store/recovery.hpp"
@@ -11,11 +12,12 @@ namespace dvec::postgres {
 void set_shape(IndexEntry *entry, const store::Shape &shape);
 void note_opening(IndexEntry *entry, const OpeningRecord &opening);
 
-// Refuses whatever processes that have the index open try to write from now on: they have to open
-// it again. The entry is not ready, and the caller's. Waits for those who write (SharedLock::lock).
+// From now on, writes by processes that have the index open are refused, so that they have to open
+// it again. The entry must not be ready, and must belong to the caller. Waits for writes in
+// progress (SharedLock::lock).
 void end_incarnation(IndexEntry *entry);
 
-// The same, and what is shared about the index is as if nobody had opened it.
+// The same, and resets the shared state of the index to that of an index that nobody has opened.
 void reset_shared_state(IndexEntry *entry);
 
 // A store::StartReport as plain data.

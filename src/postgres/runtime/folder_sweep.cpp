@@ -70,12 +70,12 @@ bool relation_exists(const IndexFile &file) {
         strlcpy(path, name, sizeof path);
         pfree(name);
     });
-    // Anything but a plain "no such file" leaves the folder alone.
+    // Any other error than "no such file" means that the folder is kept.
     return error || access(path, F_OK) == 0 || errno != ENOENT;
 }
 
-// Moves the folder away unless its relation is there, or somebody is still at work on it: then the
-// next sweep does. `trash` gets the new path.
+// Moves the folder away, unless its relation exists or a process is still working on it; in the
+// latter case the next sweep does. `trash` receives the new path.
 base::Status move_orphan(const std::string &directory, const IndexFile &file, std::string *trash) {
     const std::string target = std::string(sidecar_root) + "/" + std::string(trash_prefix) +
                                directory.substr(strlen(sidecar_root) + 1);
@@ -87,10 +87,11 @@ base::Status move_orphan(const std::string &directory, const IndexFile &file, st
     return {};
 }
 
-// Sessions may have an index that is gone mapped for as long as they are idle, and the space of a
-// mapped file is not free when its name goes. Nobody reads these files any more: their relation was
-// dropped under a lock that no search holds beside. Should one, it finds zeros, where a file that
-// was cut would be a bus error. Where the file system cannot, the space waits for the sessions.
+// An idle session may keep a dropped index mapped for a long time, and removing a mapped file does
+// not free its space. So holes are punched into the files first. Nobody reads them any more, since
+// dropping the relation took a lock that excludes searches; should a process read them all the
+// same, it finds zeros, whereas truncating the files would give it a bus error. If the file system
+// cannot punch holes, the space is freed when the last session unmaps the files.
 void give_space_back(const std::string &directory) {
     auto names = base::posix_file_system().list(directory);
     if (!names.ok())
@@ -101,7 +102,8 @@ void give_space_back(const std::string &directory) {
         if (descriptor < 0)
             continue;
         struct stat info;
-        // To the end of the last block, of which a part would only be filled with zeros.
+        // Rounded up to the end of the last block, since part of a block would only be overwritten
+        // with zeros.
         if (fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)
             (void)fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
                             info.st_size + most_block_bytes);
@@ -109,7 +111,7 @@ void give_space_back(const std::string &directory) {
     }
 }
 
-// A symbolic link is none: what it leads to belongs to somebody else.
+// A symbolic link does not count as a folder, since its target is not ours.
 bool is_folder(const std::string &path) {
     struct stat info;
     return lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
@@ -134,7 +136,7 @@ base::Status sweep_one(const std::string &name) {
     return files.remove_directory(path);
 }
 
-// Entries whose folder never came to be, or is gone already.
+// Frees entries whose folder was never created or is gone already.
 void forget_entries_without_relation() {
     Registry *table = registry();
     for (const IndexEntry &entry : known_entries()) {

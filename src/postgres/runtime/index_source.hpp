@@ -1,4 +1,4 @@
-// What opening an index asks of those who can read its relation.
+// What the code that opens an index needs from the code that can read its relation.
 #pragma once
 
 #include "engine/store/description.hpp"
@@ -6,15 +6,15 @@
 
 namespace dvec::postgres {
 
-// What only the access method knows about an index. Whoever opens or repairs one brings it along.
-// All may raise.
+// What only the access method knows about an index. Callers that open or repair an index supply it.
+// All functions may raise errors.
 class IndexSource {
   public:
     virtual store::Shape shape() = 0;
-    // Repairs the index, which is in needs_repair. False when somebody else does so already, or
-    // has. The index needs its repair as before when this raises.
+    // Repairs the index, which is in state needs_repair. Returns false if another process is
+    // repairing it, or has repaired it. If this raises an error, the index still needs its repair.
     virtual bool repair(IndexEntry *entry, uint64 incarnation) = 0;
-    // The index is ready: plans that were made without it can be made anew.
+    // Called when the index is ready: invalidates plans that were made without it.
     virtual void announce() = 0;
 
   protected:

@@ -1,8 +1,8 @@
-// The list of what a transaction has to sync belongs to the process and names entries of the
-// registry by incarnation, not open files: those may be closed before the transaction ends.
+// The list of what a transaction has to sync is local to the process. It refers to registry entries
+// by incarnation and not to open indexes, which may be closed before the transaction ends.
 //
 // An index cannot be dropped by others while the transaction that inserted into it is open. But it
-// can be repaired from its table, or built anew; the incarnation tells.
+// can be repaired from its table or rebuilt, which changes the incarnation.
 #include "postgres/runtime/log_sync.hpp"
 
 #include <algorithm>
@@ -37,8 +37,8 @@ std::vector<Need> &needs() noexcept {
 
 // ---- One sync for all who wait ---------------------------------------------------------------
 
-// Under the entry's sync_lock. Through a writer of its own, since the session may have closed the
-// index by now; a writer is a few words until it appends.
+// Under the entry's sync_lock. Uses a writer of its own, since the session may have closed the
+// index by now. A writer takes a few words of memory until something is appended.
 PendingError sync_files(IndexEntry *entry) {
     return pending_error(base::guarded([entry]() -> base::Status {
         EngineLock lock(entry->sync_lock);
@@ -62,10 +62,11 @@ bool still_of(const IndexFile &file, const IndexEntry *entry) {
     return same;
 }
 
-// For an index that is in other hands than when the transaction wrote to it. If it is being built
-// anew, or was, the records are of no use any more, nor is a failure here of any meaning. If it is
-// being made to agree with the changed pages of its table, the log is still the one, and the end of
-// that work syncs it; but that may be after the commit, and not every page shows that it changed.
+// For an index that was opened anew or repaired since the transaction wrote to it. If it is being
+// rebuilt, or was, the records are no longer needed, and a failure here does not matter. If it is
+// being reconciled with its table, the log is still the same one. The reconcile syncs it at its
+// end, but that may be after the commit, and not every change of a page can be recognised, so it is
+// synced here.
 void sync_in_other_hands(IndexEntry *entry, const IndexFile &file) {
     if (!still_of(file, entry))
         return;
@@ -74,9 +75,9 @@ void sync_in_other_hands(IndexEntry *entry, const IndexFile &file) {
     entry->sync_lock.unlock();
 }
 
-// As XLogFlush does it: while one process syncs, the others wait for it and then find most often
-// that their records were part of it. A sync takes with it whatever is in the log when it begins,
-// so a process that comes too late for one shares the next with all who came meanwhile.
+// Works as XLogFlush does: while one process syncs, the others wait, and then usually find that the
+// sync covered their records. A sync covers what is in the log when it begins; processes that
+// arrive too late for one share the next.
 void sync_up_to(const Need &need) {
     IndexEntry *entry = need.entry;
     while (entry->incarnation.load(std::memory_order_acquire) == need.incarnation) {
@@ -125,8 +126,8 @@ void at_end_of_transaction(XactEvent event, void *) {
     }
 }
 
-// The rows of a subtransaction that was rolled back are dead, and an index made in it is gone: its
-// entry may soon be another index's.
+// The rows of a subtransaction that was rolled back are dead. An index created in it is gone, and
+// its entry may soon belong to another index.
 void at_end_of_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
     const int level = GetCurrentTransactionNestLevel();
     if (event == SUBXACT_EVENT_ABORT_SUB)
@@ -147,7 +148,7 @@ void sync_at_commit(const OpenIndex &open, SyncAtCommit when) {
     const log::Position position = open.entry->shared.log.head.load(std::memory_order_acquire);
     const bool always = when == SyncAtCommit::always;
     auto &list = needs();
-    // From the end: a statement inserts into the same few indexes row after row.
+    // Searched from the end, since a statement inserts into the same few indexes row after row.
     const auto known = std::find_if(list.rbegin(), list.rend(), [&open](const Need &need) {
         return need.entry == open.entry && need.incarnation == open.incarnation;
     });

@@ -23,7 +23,7 @@ Key key_of(const IndexFile &file) {
     return {file.tablespace, file.database, file.number, file.backend};
 }
 
-// A key can stand there twice: once valid, and once stale but pinned by a scan.
+// A key may occur twice: once valid, and once stale but pinned by a scan.
 std::multimap<Key, OpenIndex> &open_indexes() noexcept {
     static base::NeverDestroyed<std::multimap<Key, OpenIndex>> table;
     return *table;
@@ -33,7 +33,7 @@ bool still_valid(const OpenIndex &open) {
     return in_use(*open.entry, open.incarnation) && open.index->is_current();
 }
 
-// The mark of others' clock is written only where it is not there: it is looked at for every row.
+// The shared flag is written only if it is not set, since this is called for every row.
 void note_use(OpenIndex *open) {
     static uint64 uses = 0;
     open->last_used = ++uses;
@@ -55,9 +55,8 @@ OpenIndex *find_open_index(const IndexFile &file) noexcept {
 
 namespace {
 
-// The files of an index that is gone take disk space as long as they are mapped, so what is not
-// valid any more is closed whenever something is opened. A scan in progress finishes on what it
-// has.
+// The files of a dropped index take disk space as long as they are mapped, so stale indexes are
+// closed whenever one is opened. A scan in progress keeps what it has pinned.
 void close_stale() {
     auto &table = open_indexes();
     for (auto it = table.begin(); it != table.end();) {
@@ -98,7 +97,7 @@ base::Result<OpenIndex *> open_here(const IndexFile &file, IndexEntry *entry, ui
     return opened;
 }
 
-// A failure is told, not raised: it may be of no interest.
+// A failure is returned and not raised, since the caller may ignore it.
 struct Opened {
     OpenIndex *index;
     PendingError error;
@@ -119,8 +118,8 @@ Opened try_open_here(const IndexFile &file, const FoundEntry &found) {
 
 void leave(int, Datum) { registry()->users.fetch_sub(1); }
 
-// What was dropped or replaced since is closed at the end of a transaction too: the session may be
-// idle from now on.
+// Stale indexes are closed at the end of a transaction too, since the session may be idle from then
+// on.
 void close_stale_at_end(XactEvent event, void *) {
     static uint64 seen = 0;
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
@@ -154,8 +153,9 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
         const FoundEntry found = ready_entry(file, source);
         const Opened opened = try_open_here(file, found);
         CHECK_FOR_INTERRUPTS();
-        // What failed because the index ceased to be ready in this moment has not failed. And by
-        // now the entry may be another index's: then that is what was opened, and nobody finds it.
+        // If the index ceased to be ready in the meantime, a failure does not count, and the
+        // opening is tried again. The entry may even belong to another index by now; then that one
+        // was opened, under an incarnation that nobody will look for.
         if (opened.stale || !in_use(*found.entry, found.incarnation))
             continue;
         if (opened.error)

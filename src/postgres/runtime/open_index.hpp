@@ -1,7 +1,7 @@
-// How a server process gets hold of an index: the first process after a server start recovers it
-// from its log, the others wait for that and then map the files. Where the log does not suffice the
-// table is read (repair_state.hpp says by whom). What was opened stays open in the process until
-// the index is gone, repaired or opened anew by someone.
+// How a server process opens an index. The first process after a server start recovers it from its
+// log; the others wait for that and then map the files. Where the log does not suffice the table is
+// read (repair_state.hpp says by which process). An index stays open in the process until it is
+// dropped, repaired or opened anew by another process.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@ struct OpenIndex {
     uint64 last_used = 0;  // a count of uses in this process
     std::unique_ptr<EntryLocks> locks;
     std::unique_ptr<store::Index> index;
-    // What a rebuild put in, by TID; filled by the first insert that has to ask (see
+    // The rows that a repair has added, by TID. Filled by the first insert that needs it (see
     // IndexEntry::rebuilt_before_xid).
     std::unique_ptr<store::TidMap> rebuilt_rows;
 };
@@ -35,19 +35,19 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source);
 // session (temporary), when it is used.
 bool is_worth_planning(const IndexFile &file, IndexState state) noexcept;
 
-// Whether nobody has opened the index since the server started, and it is time for the planner to
-// do so.
+// Whether nobody has opened the index since the server started, and the planner may do so now (see
+// put_off_opening).
 bool wants_opening(const IndexFile &file) noexcept;
 
-// After a failure: for a minute queries are planned without trying again. Whoever must have the
-// index tries all the same.
+// To be called when opening failed. For a minute, queries are planned without another attempt.
+// Statements that cannot do without the index still try.
 void put_off_opening(const IndexFile &file) noexcept;
 
 // is_worth_planning for what is known of the index now; false when it was not opened yet.
 bool may_be_planned(const IndexFile &file) noexcept;
 
-// The same, after having opened the index if nobody has yet. Neither waits for others nor repairs.
-// Raises when opening fails.
+// The same, but opens the index first if nobody has yet. Does not wait for other processes, and
+// does not repair. Raises an error when opening fails.
 bool open_without_waiting(const IndexFile &file, IndexSource &source);
 
 // The index as this process has it open and ready to use; null when it has not.
@@ -56,7 +56,8 @@ OpenIndex *find_open_index(const IndexFile &file) noexcept;
 void pin(OpenIndex *index) noexcept;
 void unpin(OpenIndex *index) noexcept;
 
-// Has the worker stay until this process is gone. Of every process that may write to an index.
+// Makes the worker stay until this process has ended. Called by every process that may write to an
+// index.
 void count_as_user();
 
 }  // namespace dvec::postgres

@@ -55,17 +55,17 @@ void abandon_opening(int, Datum entry) {
               IndexState::closed);
 }
 
-// Whether the index was repaired since the server started is not known any more once its entry was
-// given to another; then it counts as repaired with the last of those that are in the same case.
-// Who looks without need finds nothing: no live entry has the TID of a row that is just being
-// added.
+// Once its entry was given to another index, it is no longer known whether an index was repaired
+// since the server started. It then counts as repaired when the latest of the evicted indexes was.
+// Inserts that look for a repaired row without need find none: no live entry has the TID of a row
+// that is just being added.
 void recall_repairs(IndexEntry *entry) {
     entry->rebuilt_nodes.store(entry->shared.graph.allocated.load());
     entry->rebuilt_before_xid.store(registry()->repaired_before_xid.load());
 }
 
-// Everything up to the point where it is known whether others may use the index. Returns the state
-// it is in then.
+// Does what is necessary until it is known whether others may use the index. Returns the state that
+// the index then has.
 IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
     const TimestampTz begin = GetCurrentTimestamp();
     set_shape(entry, source.shape());
@@ -109,7 +109,7 @@ void open_now(IndexEntry *entry, IndexSource &source) {
 
 namespace {
 
-// All entries are in the hands of others, each for a moment.
+// All entries are in use at the moment, but each only for a short time.
 void wait_for_an_entry() {
     constexpr long look_again_ms = 10;
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, look_again_ms,
@@ -121,7 +121,8 @@ void wait_for_an_entry() {
 }  // namespace
 
 FoundEntry ready_entry(const IndexFile &file, IndexSource &source) {
-    // Someone who would have to tell may have died, and the time for others may run out.
+    // The process that would have to wake us may have died, and the limits on waiting for others
+    // (repair_state.hpp) have to be checked.
     constexpr long look_again_ms = 1000;
     for (;;) {
         const FoundEntry found = look_with_entry(file, IfBusy::prepare_to_sleep);

@@ -6,9 +6,9 @@
 
 namespace dvec::postgres {
 
-// What a process finds in the registry of an index that it wants to use.
+// What a process finds in the registry about an index that it wants to use.
 struct FoundEntry {
-    IndexEntry *entry;  // null: it has none, and there is none to be had at the moment
+    IndexEntry *entry;  // null: it has none, and none can be freed at the moment
     uint64 incarnation;
     // `closed`: it was, and is `opening` now; the caller has to open it.
     IndexState state;
@@ -17,8 +17,9 @@ struct FoundEntry {
 
 enum class IfBusy : unsigned char { leave, prepare_to_sleep };
 
-// Looks for the index and makes an entry for it where there is none; when all entries are taken,
-// frees one. With prepare_to_sleep the caller is about to wait for a change of the state.
+// Looks for the index, and makes an entry if it has none, evicting another index when all entries
+// are taken. With prepare_to_sleep, a caller that finds the index busy is prepared to sleep on its
+// condition variable, so that it misses no change of the state.
 FoundEntry look_with_entry(const IndexFile &file, IfBusy if_busy);
 
 // Opens an index that look_with_entry has given the caller (`closed`), for all. Raises on failure.

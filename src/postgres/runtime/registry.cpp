@@ -1,5 +1,5 @@
-// The table is small and changes rarely (an index is opened once per server start), so looking an
-// entry up is a walk over it; backends remember what they found.
+// The table is small and changes rarely (an index is opened once per server start), so an entry is
+// looked up by a linear search. Backends cache what they found.
 #include "postgres/runtime/registry.hpp"
 
 #include <new>
@@ -51,8 +51,8 @@ void make_registry(Registry *table) {
     }
 }
 
-// Runs in the postmaster, and after a crash again: everything is forgotten then, and the indexes
-// are recovered when they are next used. Backends inherit the pointer by fork.
+// Runs in the postmaster, and again after a crash. The registry is then empty, and indexes are
+// recovered when they are next used. Backends inherit the pointer by fork.
 void start_registry() {
     if (previous_startup_hook)
         previous_startup_hook();
@@ -68,7 +68,7 @@ void start_registry() {
     LWLockRegisterTranche(the_registry->lock.tranche, tranche_name);
 }
 
-// What a former index in the same place left.
+// Clears what the former index of this entry has left.
 void reset_counters(IndexEntry *entry) {
     std::memset(static_cast<void *>(&entry->opening), 0, sizeof entry->opening);
     std::memset(static_cast<void *>(&entry->repair), 0, sizeof entry->repair);
@@ -80,7 +80,8 @@ void reset_counters(IndexEntry *entry) {
     entry->checkpoints.store(0);
     entry->checkpoints_wanted.store(0);
     entry->compactions.store(0);
-    // Not `waiting`: who waits may not have noticed yet that the entry is another index's.
+    // `waiting` is not reset: sessions that wait may not have noticed yet that the entry belongs to
+    // another index.
     entry->waits.store(0);
     entry->damage.store(0);
     entry->last_checkpoint_time.store(0);
@@ -108,8 +109,8 @@ void registry_init() {
 }
 
 void warn_without_registry() {
-    // Any other first use of the types is right without indexes: programs that read a dump, or a
-    // session of a server that was told to do without.
+    // Other first uses of the library need no warning. Programs that restore a dump, and servers
+    // that deliberately run without preloading, work without indexes.
     if (!creating_extension)
         return;
     ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

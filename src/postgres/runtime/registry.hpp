@@ -1,11 +1,12 @@
 // The table of indexes in use, in the server's shared memory: what the backends and the worker
-// share about each, and in which state it is. An entry is made when an index is opened and freed
-// when its files are gone, or when it rests and another index needs the entry (entry_eviction.hpp).
+// share about each, and in which state it is. An entry is made when an index is opened. It is freed
+// when the files of the index are gone, or when the index is not in use and another one needs the
+// entry (entry_eviction.hpp).
 //
 // Locking: Registry::lock protects which entry belongs to which index and every change of state.
-// Who takes several takes them in this order: an entry's maintenance_lock, grow_lock, append_lock,
-// sync_lock, and Registry::lock last; none of them is taken under Registry::lock. folder_lock comes
-// before all of them.
+// Several locks are acquired in this order: folder_lock, then an entry's maintenance_lock,
+// grow_lock, append_lock and sync_lock, then Registry::lock. No other lock is acquired while
+// Registry::lock is held.
 #pragma once
 
 #include <atomic>
@@ -57,12 +58,12 @@ struct RepairProgress {
 struct RepairRecord {
     Repair kind;       // none while nothing has to be repaired
     char reason[256];  // why
-    uint32 failures;   // attempts since it was needed that did not get to their end
+    uint32 failures;   // failed attempts since it was needed
     int64 requested;   // TimestampTz: since when it is needed
     int64 launched;    // TimestampTz: when a background process was asked for, 0 when none is
-    int64 retry_at;    // TimestampTz: not in the background before
-    // TimestampTz: until then who writes leaves the index to its rebuild (leave_to_rebuild). 0:
-    // nobody does.
+    int64 retry_at;    // TimestampTz: no attempt in the background before this time
+    // TimestampTz. Until this time, writers do not tell the index of their rows, since it will be
+    // rebuilt (leave_to_rebuild). 0: they do.
     int64 left_until;
     RepairProgress progress;
     int64 repaired;  // repairs since the server started
@@ -76,33 +77,35 @@ enum class WorkerDebt : uint32 { linking, compaction, checkpoint };
 struct IndexEntry {
     bool used;
     IndexFile file;
-    // Never the same for two indexes or two openings of one: what a backend cached belongs to this
-    // entry only while the incarnation is the one it saw.
+    // Unique for each index and each opening of it. What a backend has cached about this entry is
+    // valid only as long as the incarnation is the one that it saw.
     std::atomic<uint64> incarnation;
     std::atomic<IndexState> state;
     ConditionVariable state_changed;
     ConditionVariable progress;  // the worker linked or flushed something
     SharedLock append_lock;
     SharedLock grow_lock;
-    // Held by the worker while it works on the index's files, and by whoever replaces them or gives
-    // the entry to another index. Taken before Registry::lock.
+    // Held by the worker while it works on the index's files, and by a process that replaces them
+    // or gives the entry to another index. Acquired before Registry::lock.
     SharedLock maintenance_lock;
-    // Held by whoever syncs the log, and while `shared` is made anew. No lock is taken under it but
-    // Registry::lock.
+    // Held while the log is synced, and while `shared` is reset. Only Registry::lock may be
+    // acquired while it is held.
     SharedLock sync_lock;
 
     // Under Registry::lock. Written while opening, constant while ready.
     store::Shape shape;
 
-    // A repair reads the rows of running transactions too. They add their own rows later and must
-    // not add one twice: a transaction older than `rebuilt_before_xid` looks among the ids below
-    // `rebuilt_nodes` first. 0: no repair since the server started. An index that may have been
-    // repaired when it last had an entry counts as repaired.
+    // A repair also reads rows of transactions in progress. These insert the same rows into the
+    // index later and must not add them twice, so a transaction older than `rebuilt_before_xid`
+    // first looks for its row among the ids below `rebuilt_nodes`. 0 means that there was no repair
+    // since the server started. An index that may have been repaired when it last had an entry
+    // counts as repaired.
     std::atomic<uint64> rebuilt_before_xid;
     std::atomic<uint32> rebuilt_nodes;
 
     OpeningRecord opening;  // under Registry::lock
-    // TimestampTz, under Registry::lock: it could not be opened, and no query tries to before.
+    // TimestampTz. The index could not be opened, and queries do not try again before this time.
+    // Under Registry::lock.
     int64 opening_put_off;
     RepairRecord repair;
     std::atomic<uint32> used_lately;  // since the clock hand last passed (entry_eviction.hpp)
@@ -132,7 +135,8 @@ struct Registry {
     WaitEvents wait_events;
     std::atomic<Latch *> worker_latch;  // null while no worker runs
     std::atomic<uint32> worker_sleeps;
-    // 1: the log says that there was no process to repair an index, and there was none since.
+    // 1: it was logged that no background worker was available to repair an index, and none has
+    // become available since.
     std::atomic<uint32> no_process_told;
     // Processes that have opened an index. The worker outlives them at shutdown.
     std::atomic<uint32> users;
@@ -147,8 +151,8 @@ struct Registry {
 
 // Reserves shared memory; called while the server loads its preloaded libraries.
 void registry_init();
-// In its place when dvec is loaded later: warns whoever creates the extension that it will have no
-// index.
+// Called instead when dvec is not preloaded. If the extension is being created, warns that its
+// indexes cannot be used.
 void warn_without_registry();
 
 // The table; null when dvec was not preloaded.
@@ -156,7 +160,7 @@ Registry *registry() noexcept;
 // The table; raises 55000 with a hint when dvec was not preloaded.
 Registry *require_registry();
 
-// The entries that have ever been used; those in use say so.
+// All entries that have ever been used. Check IndexEntry::used for those in use.
 std::span<IndexEntry> known_entries() noexcept;
 
 // Under Registry::lock. The entry of an index, or null.
@@ -169,13 +173,13 @@ void free_entry(IndexEntry *entry) noexcept;
 uint64 next_incarnation() noexcept;
 // Whether the entry is ready and still the one that had this incarnation.
 bool in_use(const IndexEntry &entry, uint64 incarnation) noexcept;
-// Forgets what is known of the index that was in `file`, if anything: it is gone. When this returns
-// the worker does not touch its files any more. Waits for the worker (SharedLock::lock).
+// Frees the entry of the index that was stored in `file`, if there is one; the index is gone. When
+// this returns, the worker no longer touches its files. Waits for the worker (SharedLock::lock).
 void forget_index(const IndexFile &file);
-// The same, but false, and nothing done, when somebody is at work on the index.
+// The same, but does nothing and returns false when a process is working on the index.
 bool forget_idle_index(const IndexFile &file) noexcept;
 
-// Changes the state under Registry::lock and wakes who waits for it.
+// Changes the state under Registry::lock and wakes the processes that wait for that.
 void set_state(IndexEntry *entry, IndexState state);
 
 // Tells the worker that there is something to do, unless it is awake anyway.
@@ -190,7 +194,8 @@ void write_index_directory(const IndexFile &file, char (&path)[MAXPGPATH]) noexc
 // Takes Registry::lock.
 store::Description describe(const IndexEntry &entry);
 
-// Keeps the sweep from judging folders while one is created. No ERROR may be raised while alive.
+// Keeps the sweep from removing a folder while it is being created. No ERROR may be raised during
+// its lifetime.
 class FolderCreation {
   public:
     FolderCreation() : hold_(registry()->folder_lock, LW_SHARED) {}

@@ -1,5 +1,5 @@
-// Everybody who waits is woken at every change, also when an attempt failed: then one of them is to
-// do it.
+// All waiting processes are woken at every change. When an attempt failed, one of them then does
+// the repair.
 #include "postgres/runtime/repair_state.hpp"
 
 #include <algorithm>
@@ -31,8 +31,8 @@ void tell_all(IndexEntry *entry) {
 
 }  // namespace
 
-// Without a checkpoint nobody believes the folder. Not even without memory may one be left that
-// says more than is true, so the path is made in place.
+// A folder without a checkpoint is not used. Leaving a checkpoint that is no longer true must not
+// happen, not even when memory has run out, so the path is built on the stack.
 void remove_checkpoint(const IndexEntry *entry) noexcept {
     char path[MAXPGPATH];
     write_index_directory(entry->file, path);
@@ -140,7 +140,7 @@ Unrepaired leave_to_rebuild(const IndexFile &file) noexcept {
         return Unrepaired::closed;
     if (state != IndexState::needs_repair)
         return Unrepaired::changing;
-    // A loss of power must not bring back a checkpoint that knows nothing of what is written now.
+    // A power loss must not bring back a checkpoint from before what is being written now.
     (void)base::guarded(
         [&] { return base::posix_file_system().sync_directory(index_directory(file)); });
     return Unrepaired::left;

@@ -4,36 +4,36 @@
 //     ready ──request_repair──▶ needs_repair ◀──fail_repair── repairing ──end_repair──▶ ready
 //                                     └──────────begin_repair──────▲
 //
-// The dvec worker has a process of its own started for each (repair/launcher.hpp), so that nobody
-// has to wait who does not need that very index. A session that does need it waits, and repairs it
-// itself only where nobody else will: see must_repair_here.
+// The dvec worker has a background worker started for each repair (repair/launcher.hpp), so that
+// only sessions which need that index have to wait. Such a session repairs the index itself only if
+// no other process will: see must_repair_here.
 #pragma once
 
 #include "postgres/runtime/registry.hpp"
 
 namespace dvec::postgres {
 
-// Writes down what has to be repaired, with nothing tried yet. Under Registry::lock, by whoever
-// moves the entry to needs_repair next.
+// Notes what has to be repaired, with no attempts so far. Under Registry::lock, by the process that
+// is about to change the state to needs_repair.
 void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept;
 
-// An index that was ready turns out to need a repair: from now on nobody uses what is open of it
-// (in_use), and the planner avoids it. Does nothing when the entry has another incarnation already,
-// or is being repaired: then what was found is of files that are looked at anyway. `reason` is the
-// tail of a sentence and is copied.
+// Called when an index that was ready turns out to need a repair. From now on processes no longer
+// use it as they have it open (in_use), and the planner avoids it. Does nothing if the entry has
+// another incarnation or is being repaired, since the problem is then in files that were or are
+// being repaired anyway. `reason` completes a log message and is copied.
 void request_repair(IndexEntry *entry, uint64 incarnation, Repair kind,
                     const char *reason) noexcept;
 
-// The kernel drops what it could not write, so after a failed sync trying again would only hide the
-// loss. Nobody uses these files any more; they are rebuilt from the table. Does nothing when the
-// entry has got another incarnation, that is, other files, already.
+// Called after a failed sync. The kernel discards pages that it could not write, so another sync
+// would only hide the loss. The files are not used any more, and the index is rebuilt from the
+// table. Does nothing if the entry has another incarnation, and so other files, already.
 void give_up(IndexEntry *entry, uint64 incarnation) noexcept;
 
 // Whether the entry, which the caller has found in needs_repair, is to be repaired by the process
 // that needs it: its files are reachable by this session only (temporary), there is no worker, an
 // attempt in the background failed, or none began for a while. Under Registry::lock.
 bool must_repair_here(const IndexEntry &entry) noexcept;
-// Until when must_repair_here stays false unless something happens; in milliseconds.
+// How long must_repair_here returns false while no attempt begins or fails, in milliseconds.
 inline constexpr long repair_patience_ms = 5000;
 
 // needs_repair -> repairing. Returns whether the repair is now the caller's, who goes on under a
@@ -51,10 +51,10 @@ struct RepairResult {
 // repairing -> ready.
 void end_repair(IndexEntry *entry, const RepairResult &result) noexcept;
 
-// While repairing: what has been begun does not suffice.
+// While repairing: the repair that was begun does not suffice, and a more thorough one is needed.
 void escalate_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept;
 
-// Has the index rebuilt by whoever opens it next, after a restart too.
+// Makes sure that the index is rebuilt when it is next opened, even after a restart.
 void remove_checkpoint(const IndexEntry *entry) noexcept;
 
 // repairing -> needs_repair.
@@ -62,19 +62,19 @@ void fail_repair(IndexEntry *entry) noexcept;
 
 // What has become of an index whose repair has failed.
 enum class Unrepaired : unsigned char {
-    left,      // writers need not wait for it: the index is to be rebuilt, not before a while
-    changing,  // others are at it, or have repaired it
+    left,      // writers need not wait for it: the index will be rebuilt after a while
+    changing,  // another process is repairing it, or has done so
     closed,    // it cannot even be opened
 };
 
-// For a process that has a row in the table, or dead rows, which the index cannot be told of since
-// its repair fails by the fault of its own expressions. The index that is found to need a repair
-// now will be rebuilt from what is in the table, so nothing that is there by now has to be told.
+// For a process that cannot tell the index of rows it has added to the table, or of dead rows,
+// since the repair that the index needs fails in the index's own expressions. The index will be
+// rebuilt from the table, which has these changes already, so they need not be told.
 Unrepaired leave_to_rebuild(const IndexFile &file) noexcept;
-// Whether somebody has found so lately.
+// Whether this was found for the index not long ago.
 bool is_left_to_rebuild(const IndexFile &file) noexcept;
 
-// Counts an attempt that did not even begin, so that those who wait for it do it themselves.
+// Counts an attempt that could not even begin, so that waiting sessions do the repair themselves.
 void count_failed_attempt(IndexEntry *entry, uint64 incarnation) noexcept;
 
 }  // namespace dvec::postgres

@@ -1,4 +1,5 @@
-// Only the latest starts are kept; an index that was last used before is rebuilt.
+// Only the latest starts are kept. An index that was last used before the oldest of them is
+// rebuilt.
 #include "postgres/runtime/server_starts.hpp"
 
 #include <algorithm>
@@ -20,11 +21,12 @@ namespace dvec::postgres {
 
 namespace {
 
-// As PostgreSQL will find it: what cannot be looked at may be there.
+// Whether a file exists. If that cannot be determined it is assumed to, since the server may find
+// it.
 bool file_present(const char *name) noexcept { return access(name, F_OK) == 0 || errno != ENOENT; }
 
-// The folder of the sidecars, open in the postmaster from its first start on: its file system
-// cannot go while it is. Its children inherit that, which does no harm.
+// A descriptor of the folder of the sidecars, which the postmaster keeps open from its first start
+// on, so that the file system cannot be unmounted. Child processes inherit it, which does no harm.
 int held_folder = -1;
 
 void hold_folder() noexcept {
@@ -39,7 +41,7 @@ bool folder_is_held() noexcept {
            then.st_dev == now.st_dev && then.st_ino == now.st_ino;
 }
 
-// Before recovery begins, which renames or removes these files at its end.
+// Called before recovery begins, since recovery renames or removes these files when it ends.
 uint32 flags_of_this_start() noexcept {
     const bool foreign = file_present(BACKUP_LABEL_FILE) || file_present(RECOVERY_SIGNAL_FILE) ||
                          file_present(STANDBY_SIGNAL_FILE);
@@ -60,7 +62,7 @@ base::Status add_start(uint64 number) {
     return write_starts(list);
 }
 
-// The folder may be older than the permissions that the data directory has now.
+// The permissions of the data directory may have been changed since the folder was created.
 base::Status follow_data_directory() {
     if (chmod(sidecar_root, static_cast<mode_t>(pg_dir_create_mode)) == 0)
         return {};
@@ -83,8 +85,7 @@ uint64 new_number() noexcept {
     return number != 0 ? number : 1;
 }
 
-// The starts after `start`, oldest first; nothing when the history does not reach from there to the
-// running one.
+// The starts after `start`, oldest first. Nothing when the history does not go back to `start`.
 std::optional<Starts> starts_after(uint64 start) {
     const uint64 running = registry()->server_start;
     if (start == running)

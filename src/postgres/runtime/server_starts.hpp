@@ -3,8 +3,8 @@
 // several starts is judged by all of them when it is used again.
 //
 // A foreign recovery is one that begins with a backup label or with a request for archive recovery
-// or standby mode in the data directory. The heap is then brought to a state that this server did
-// not write, while the sidecars stay as they were, clean or not. A standby notes it at each of its
+// or standby mode in the data directory. It brings the heap to a state that this server did not
+// write, while the sidecars stay as they were, clean or not. A standby notes it at each of its
 // starts; its promotion is no start. Since nothing uses a sidecar before recovery is over, whatever
 // was last used before such a start has missed what was recovered, however often the standby was
 // started meanwhile, and what is used after its promotion has not.
@@ -15,11 +15,11 @@
 
 namespace dvec::postgres {
 
-// Notes down that the server starts, before its recovery begins: from here on an index that was in
-// use before is known to have missed something. Runs in the postmaster, also after the crash of a
-// backend, while the files that ask for a foreign recovery are still in place. Returns the number
-// of this start, never 0. When it cannot be noted down (reported to the server's log) the whole
-// history is given up, because one with a gap would tell lies.
+// Notes that the server starts, before its recovery begins. From then on it is known of indexes
+// used before that they may have missed something. Runs in the postmaster, also after the crash of
+// a backend, while the files that ask for a foreign recovery are still in place. Returns the number
+// of this start, never 0. If it cannot be noted, which is reported in the server's log, the whole
+// history is discarded, since a history with a gap would be wrong.
 uint64 note_server_start() noexcept;
 
 // Notes down where this start's recovery ended, once. Must be called before an index is opened. A

@@ -1,4 +1,5 @@
-// Through files opened for it: sessions have no use for what else the worker keeps of an index.
+// The index's files are opened for the checkpoint, since a session does not have the worker's
+// Maintainer.
 #include "postgres/runtime/session_checkpoint.hpp"
 
 #include "engine/store/maintainer.hpp"
@@ -33,7 +34,7 @@ void make_removals_durable(OpenIndex *open) {
         return;
     open->entry->maintenance_lock.lock();
     PendingError error;
-    // If the index is in other hands by now, these end with a checkpoint too.
+    // If the index is being repaired or was rebuilt meanwhile, that ends with a checkpoint too.
     if (in_use(*open->entry, open->incarnation))
         error = pending_error(take_checkpoint(open->entry, store::CheckpointKind::running));
     open->entry->maintenance_lock.unlock();

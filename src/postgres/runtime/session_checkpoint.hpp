@@ -11,11 +11,11 @@ namespace dvec::postgres {
 // Nothing may be linked meanwhile, so the caller holds the entry's maintenance_lock.
 base::Status take_checkpoint(IndexEntry *entry, store::CheckpointKind kind) noexcept;
 
-// Counts a checkpoint, of whomever, where views find it.
+// Counts a checkpoint, whoever took it, for dvec_indexes.
 void note_checkpoint(IndexEntry *entry, TimestampTz now) noexcept;
 
-// After nodes were marked deleted: syncs the log, and where that had no space for all, takes a
-// checkpoint, which needs none. Raises when either fails.
+// To be called after nodes were marked deleted. Syncs the log. If the log had no space for all
+// marks, takes a checkpoint, which needs no space. Raises an error when that fails.
 void make_removals_durable(OpenIndex *open);
 
 }  // namespace dvec::postgres

@@ -1,5 +1,5 @@
-// The dvec.* settings: what an administrator can turn. Settings of the access method itself
-// (hnsw.*) are in am/scan_settings.
+// The dvec.* settings of the server. Those that control a session's searches are in
+// am/scan_settings.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Whoever releases a lock looks whether somebody waits, and wakes the first. A waiter counts itself
-// before it looks at the lock for the last time, so one of the two sees the other.
+// A process that releases a lock checks for waiters and wakes the first. A waiter registers itself
+// before it checks the lock for the last time, so one of the two always notices the other.
 #include "postgres/runtime/shared_lock.hpp"
 
 #include "engine/base/status.hpp"
@@ -11,7 +11,7 @@ namespace dvec::postgres {
 
 namespace {
 
-// An interrupt is noticed when a sleep ends.
+// Interrupts are checked whenever a sleep ends, so at least this often.
 constexpr long look_again_ms = 100;
 
 }  // namespace
@@ -25,7 +25,7 @@ void SharedLock::init(int tranche) noexcept {
 void SharedLock::lock(LWLockMode mode) {
     if (!LWLockConditionalAcquire(&lock_, mode))
         (void)wait_for(mode, false);
-    // Only one was woken, and there is room for more.
+    // Only one waiter was woken, but a shared lock leaves room for others.
     if (mode == LW_SHARED && is_wanted())
         ConditionVariableSignal(&freed_);
 }
@@ -37,7 +37,8 @@ bool SharedLock::lock_or_wait() {
 // Returns whether the lock is held: always, unless it is tried only `once` after a wait.
 bool SharedLock::wait_for(LWLockMode mode, bool once) {
     waiting_.fetch_add(1);
-    // Sleeping would raise an interrupt, and C++ objects may be alive.
+    // A sleep would process interrupts and raise an ERROR, but C++ objects with destructors may be
+    // alive here.
     InterruptHoldoffCount = InterruptHoldoffCount + 1;
     ConditionVariablePrepareToSleep(&freed_);
     bool held = LWLockConditionalAcquire(&lock_, mode);

@@ -24,13 +24,13 @@ class SharedLock {
     // free. The worker is not interrupted by either.
     void lock(LWLockMode mode = LW_EXCLUSIVE);
     bool try_lock() noexcept { return LWLockConditionalAcquire(&lock_, LW_EXCLUSIVE); }
-    // Like try_lock, but waits while the lock is held, for a while at most, when it is: then it is
-    // free, or was. Interruptible as lock() is.
+    // Like try_lock, but when the lock is held, waits until it is released or for a short time, and
+    // then tries once more. Interruptible like lock().
     bool lock_or_wait();
     void unlock() noexcept;
 
-    // Whether somebody waits. Who takes the lock again and again must let him have it: a lock that
-    // is released is free for whoever comes first.
+    // Whether another process waits for the lock. A process that takes the lock repeatedly must
+    // check this and pause, since a released lock is not handed over to the waiter.
     bool is_wanted() const noexcept { return waiting_.load(std::memory_order_acquire) > 0; }
 
   private:
@@ -55,7 +55,7 @@ class Holding {
     SharedLock &lock_;
 };
 
-// One as the engine wants it.
+// Adapts a lock to the engine's interface.
 class EngineLock final : public base::Mutex {
   public:
     explicit EngineLock(SharedLock &lock) noexcept : lock_(lock) {}

@@ -44,7 +44,7 @@ struct Block {
     Starts starts;
 };
 
-// Nothing when it holds none that is valid.
+// Returns nothing if the block is not valid.
 std::optional<Block> read_block(base::File &file, uint64 number) {
     BlockHeader header;
     const uint64 offset = number * block_bytes;
@@ -77,7 +77,8 @@ base::Status write_block(base::File &file, uint64 serial, const Starts &starts) 
     return file.sync();
 }
 
-// Under another name first, since a file that is there for a part may not have its space.
+// Written under a temporary name first, since an incomplete file might not have all of its disk
+// space.
 base::Status make_file(const Starts &starts) {
     base::FileSystem &files = base::posix_file_system();
     base::Status removed = files.remove(new_path);

@@ -25,7 +25,8 @@ XLogRecPtr wal_recovery_end() {
     return GetXLogReplayRecPtr(nullptr);
 }
 
-// A heap insert with WAL is the last record of its transaction, or nearly so.
+// The insert of a heap row with WAL is the last record of its transaction, or nearly so, so the end
+// of WAL is just behind it.
 //
 // A row without WAL survives a crash exactly if the commit record of its transaction does: before
 // that is written, the server makes the table's file durable; without it, the file is thrown away.
@@ -37,9 +38,9 @@ XLogRecPtr wal_recovery_end() {
 // of this transaction's own WAL would not do: it has perhaps written none, or not for long, and so
 // old a position, or 0, would keep the entry whatever is lost.
 //
-// A row of others was inserted at an unknown position below the present end of WAL. Its record may
-// be dropped though the row survived, but then the record that makes the index valid did not: it
-// comes later.
+// A row of another transaction was inserted at an unknown position below the present end of WAL. A
+// crash may drop its sidecar record although the row survives, but then the WAL record that marks
+// the index valid, which comes later, does not survive either.
 XLogRecPtr wal_position_of_insert(RowOrigin origin) {
     return origin == RowOrigin::own ? XactLastRecEnd : end_of_wal();
 }
@@ -49,7 +50,7 @@ void flush_wal() { XLogFlush(end_of_wal()); }
 base::Status ServerWalFlusher::flush(std::uint64_t lsn) {
     if (lsn == 0)
         return {};
-    // Inside engine frames, which an ERROR must not cross, and under locks that stay held.
+    // Called from engine code, which an ERROR must not cross, and under locks that must stay held.
     const PendingError error = caught([=] { XLogFlush(lsn); });
     if (!error)
         return {};

@@ -12,7 +12,7 @@ namespace dvec::postgres {
 // not survive.
 XLogRecPtr wal_recovery_end();
 
-// How a heap row that goes into an index came about.
+// Where a heap row that is inserted into an index comes from.
 enum class RowOrigin : unsigned char {
     own,              // this transaction has just inserted it
     own_without_wal,  // likewise, into a permanent table whose WAL is skipped (see
@@ -20,9 +20,9 @@ enum class RowOrigin : unsigned char {
     others            // other transactions did: an index being validated finds it in the heap
 };
 
-// The position in WAL that the sidecar's record of such a row carries: the row did not survive a
-// crash that takes WAL back to before this position. An ERROR of the transaction is another matter,
-// and vacuum's.
+// The WAL position that the sidecar's log record of such a row carries. If a crash takes WAL back
+// to before this position, the row has not survived. (Rows of transactions that abort stay in the
+// index until vacuum removes them.)
 XLogRecPtr wal_position_of_insert(RowOrigin origin);
 
 // The end of the last WAL record written by anyone.

@@ -1,6 +1,6 @@
-// Each index has a MaintainedIndex here while it is ready: the engine's Maintainer for it, and when
-// what is due. It is dropped as soon as the registry says that the entry is another index's, or
-// free.
+// Each ready index has a MaintainedIndex here, with the engine's Maintainer for it and the times at
+// which work is due. It is dropped as soon as the registry entry is free or belongs to another
+// index.
 #include "postgres/worker/index_maintenance.hpp"
 
 #include <algorithm>
@@ -27,19 +27,19 @@ namespace dvec::postgres {
 
 namespace {
 
-// A bounded piece of linking, so that other indexes and the flushes get their turn.
+// Nodes linked in one turn, few enough that other indexes and log flushes do not have to wait.
 constexpr uint32 nodes_per_turn = 2048;
-// While a compaction is under way it gets two thirds of the time, in pieces that are told to those
-// who wait for it. Then it comes to its end however many rows are added, since they wait for the
-// linking.
+// A compaction gets two thirds of the worker's time, in pieces after which waiting sessions see its
+// progress. So it ends however many rows are added, since inserting sessions wait for the linking.
 constexpr uint32 nodes_beside_compaction = nodes_per_turn / 2;
 constexpr uint32 nodes_per_piece = 256;
-// A row that is added meanwhile is linked twice, unless the tail may wait for the new files. What
-// part of its limit it may take until then costs searches little.
+// A row added during a compaction would be linked twice. So it stays in the tail until the new
+// files are there, as long as the tail takes no more than this share of its limit, which costs
+// searches little.
 constexpr uint64 tail_share_while_compacting = 4;
 // After a failure an index is left alone for this long.
 constexpr long retry_ms = 5000;
-// Linking memory of an index that had no new rows for this long is given back.
+// The memory for linking is released when an index had no new rows for this long.
 constexpr long relax_after_ms = 30000;
 // Verifying is some hundred nanoseconds per node.
 constexpr uint32 scrubs_per_turn = 8192;
@@ -48,7 +48,7 @@ constexpr long compact_again_ms = 60000;
 constexpr long longest_sleep_ms = 5000;
 // During a burst of inserts, which fills the log fast.
 constexpr long look_again_ms = 2;
-// When somebody else wants to work on an index, until its next turn.
+// The pause until the next turn of an index that another process wants to work on.
 constexpr long let_others_ms = 1;
 
 struct MaintainedIndex {
@@ -71,7 +71,7 @@ std::vector<MaintainedIndex> &maintained_indexes() noexcept {
     return *list;
 }
 
-// By entry, the incarnation that was last added here: there may be thousands.
+// The incarnation that was last added here, by entry. An array, since there may be thousands.
 uint64 &maintained_incarnation(const IndexEntry &entry) {
     static auto *incarnations =
         new std::vector<uint64>(static_cast<std::size_t>(registry()->capacity));
@@ -119,7 +119,8 @@ bool settle(MaintainedIndex &index, const base::Status &status, FailedSync faile
             TimestampTz now) {
     if (status.ok())
         return true;
-    // An index that was dropped or built anew meanwhile has taken its files with it.
+    // Failures of an index that was dropped or rebuilt meanwhile do not count, since its files are
+    // gone.
     if (status.code() == base::Code::interrupted || !in_use(*index.entry, index.incarnation))
         return false;
     report(WARNING, pending_error(status));
@@ -159,17 +160,17 @@ void flush_when_due(MaintainedIndex &index, TimestampTz now) {
     index.last_flush = now;
 }
 
-// As long as rows come, but not in the time for linking. A segment that could not be made has lost
-// nothing.
+// Done while rows are being inserted, but not at the expense of linking. If a segment cannot be
+// made, nothing is lost.
 void preallocate(MaintainedIndex &index, TimestampTz now) {
     if (index.maintainer->unsynced_log_bytes() > 0 &&
         (index.waits || !index.maintainer->has_tail()))
         (void)settle(index, index.maintainer->preallocate(), FailedSync::impossible, now);
 }
 
-// After a crash the nodes linked since the checkpoint are linked anew, and the links of the others
-// are worn by so many. An eighth keeps the older graph good to search; very small graphs are not
-// worth it.
+// After a crash the nodes linked since the checkpoint are linked anew, which degrades the links of
+// the others. So a checkpoint is due when they are an eighth of the graph. Very small graphs are
+// not worth it.
 uint32 most_relinking(const store::SharedState &state) {
     return state.checkpoint_linked.load() / 8 + 20000;
 }
@@ -194,8 +195,9 @@ void note_checkpoint(MaintainedIndex &index, TimestampTz now) {
     ConditionVariableBroadcast(&index.entry->progress);
 }
 
-// Before a checkpoint begins, one that a session takes included. Never backwards: a build or a
-// repair may know better than safe_reconcile_lsn, which begins at 0.
+// Must be current before any checkpoint begins, including those taken by sessions. Never moves it
+// backwards: a build or repair may have set a higher value than safe_reconcile_lsn, which begins at
+// 0.
 void carry_reconcile_lsn(MaintainedIndex &index) {
     std::atomic<uint64> &reconcile_lsn = index.entry->shared.reconcile_lsn;
     reconcile_lsn.store(std::max<uint64>(reconcile_lsn.load(), safe_reconcile_lsn()));
@@ -272,7 +274,7 @@ void finish_compaction(MaintainedIndex &index, TimestampTz now) {
     if (!settle_compaction(index, status, FailedSync::possible, now))
         return;
     index.compactor.reset();
-    // It has the former files.
+    // The Maintainer has the former files open.
     index.maintainer.reset();
     entry->compactions.fetch_add(1);
     note_checkpoint(index, now);
@@ -338,7 +340,7 @@ void keep_in_order(MaintainedIndex &index, const std::atomic<bool> &stop, Timest
         (void)settle(index, index.maintainer->connect(stop), FailedSync::impossible, now);
 }
 
-// What others have written into an index's shared state cannot be put right, only be made anew.
+// If the shared state of an index is invalid it cannot be corrected, so the index is rebuilt.
 bool marks_possible(MaintainedIndex &index) {
     if (index.maintainer->has_possible_marks())
         return true;
@@ -362,7 +364,7 @@ bool work_in_pieces(MaintainedIndex &index, const std::atomic<bool> &stop, Times
 
 // Gives one index its turn; returns the milliseconds until it needs the next.
 long maintain(MaintainedIndex &index, const std::atomic<bool> &stop) {
-    // Those who wait would not get it in the moment between two turns.
+    // Waiting processes would not get the lock in the short time between two turns.
     if (index.entry->maintenance_lock.is_wanted())
         return let_others_ms;
     const Holding maintenance(index.entry->maintenance_lock);
@@ -392,7 +394,7 @@ long maintain(MaintainedIndex &index, const std::atomic<bool> &stop) {
 }  // namespace
 
 long maintain_all(const std::atomic<bool> &stop) {
-    // Asked for in every round, so that a value is there when a checkpoint is due.
+    // Called in every round, so that a value is known when a checkpoint is due.
     (void)safe_reconcile_lsn();
     keep_entries_free();
     drop_indexes_not_in_use();

@@ -11,7 +11,7 @@ void close_maintained_indexes() noexcept;
 
 // One round over all indexes. Returns how many milliseconds nothing more needs to be done, 0 when
 // there is work at once. Linking stops early when `stop` becomes true. Failures are reported to the
-// server's log and the index concerned is left alone for a while.
+// server's log, and the index is not maintained again for a while.
 long maintain_all(const std::atomic<bool> &stop);
 
 // Whether a session waits for linking or flushing, or soon will.

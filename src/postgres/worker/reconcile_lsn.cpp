@@ -1,5 +1,5 @@
-// One candidate at a time is enough: a newer one would have to wait for the same transactions and
-// some more.
+// One candidate at a time is enough, since a newer one would have to wait for the same transactions
+// and others.
 #include "postgres/worker/reconcile_lsn.hpp"
 
 #include "postgres/bridge/postgres.hpp"
@@ -11,8 +11,8 @@ namespace dvec::postgres {
 
 namespace {
 
-// A look walks the server's array of transactions under a shared lock. S may lag by two looks: so
-// much more WAL is read after a power loss.
+// Each look scans the server's array of transactions under a shared lock. S may lag by two looks,
+// which means that a little more WAL is read after a power loss.
 constexpr int look_interval_ms = 200;
 
 struct Candidate {
@@ -23,8 +23,8 @@ struct Candidate {
 Candidate take_candidate() {
     Candidate candidate;
     candidate.lsn = end_of_wal();
-    // The reads must not change places. Both take a lock of the server, which orders them; the
-    // barrier says that we rely on it.
+    // The two reads must not be reordered. Both acquire a lock of the server, which orders them;
+    // the barrier documents that this matters.
     pg_memory_barrier();
     candidate.next_xid = ReadNextFullTransactionId();
     return candidate;

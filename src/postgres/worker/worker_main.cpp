@@ -2,8 +2,8 @@
 // database connection: it reads and writes sidecar files only.
 //
 // It starts when recovery is over (there is nothing to do on a standby, which never writes) and
-// ends after every process that has an index open, so that the clean state it leaves behind is the
-// last word.
+// ends after every process that has an index open, so that nothing is written after its clean
+// checkpoints.
 #include "postgres/worker/worker_main.hpp"
 
 #include <sys/resource.h>
@@ -46,7 +46,7 @@ void announce() {
     registry()->worker_latch.store(MyLatch);
 }
 
-// Who comes while the worker sleeps no longer than this need not wake it.
+// Sessions do not wake the worker from naps that are no longer than this.
 constexpr long longest_nap_ms = 2;
 
 // Sleeps until somebody has something to do, or until the next deadline of the maintenance.
@@ -59,7 +59,8 @@ void wait_for_work(long milliseconds) {
         return;
     }
     table->worker_sleeps.store(1);
-    // A session that added a row before it could see that we sleep has not woken us.
+    // Check again: a session that added a row before it could see that the worker sleeps has not
+    // woken it.
     const bool repair_waits = !shutdown_requested.load() && repair_is_due();
     if (!repair_waits && !maintenance_is_urgent())
         WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
@@ -87,8 +88,8 @@ long sweep_when_due(TimestampTz *last) {
     return interval;
 }
 
-// Whether the server shuts down, rather than that somebody terminated the worker alone: the
-// postmaster says so in its lock file before it tells its children.
+// Whether the server is shutting down, as opposed to somebody having terminated the worker alone.
+// The postmaster notes a shutdown in its lock file before it signals its children.
 bool server_stops() {
     FILE *lock_file = AllocateFile("postmaster.pid", "r");
     if (lock_file == nullptr)
@@ -101,9 +102,9 @@ bool server_stops() {
     return strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
 }
 
-// Linking is work for later. At the priority of sessions it would make their short bursts of work,
-// a search or an insert, wait for the end of a time slice. Not much lower either: on a busy machine
-// the tail, which every search reads, must get shorter all the same.
+// Linking is not urgent. At the priority of sessions it would delay their short searches and
+// inserts by up to a time slice. The priority is only a little lower, since the tail, which every
+// search reads, must get shorter even on a busy machine.
 void yield_to_sessions() {
     constexpr int nicer = 5;
     // Where the kernel groups processes by session (sched(7), autogroup), and every process of the
@@ -116,9 +117,9 @@ void yield_to_sessions() {
     }
 }
 
-// A process can be connected to a database once, so this is the end of the worker; the postmaster
-// starts another a second later. Meanwhile it is as if there were none: sessions sync and grow the
-// files themselves and do not wait for linking.
+// A process can connect to a database only once, so the worker ends after this, and the postmaster
+// starts another a second later. Until then sessions behave as if there were no worker: they sync
+// and extend the files themselves and do not wait for linking.
 [[noreturn]] void become_repairer(const OwnRepair &own) {
     withdraw(0, Datum{0});
     close_maintained_indexes();
@@ -145,7 +146,7 @@ void run() {
                 become_repairer(own);
             until_next = std::min(until_next, sweep_when_due(&last_sweep));
         }
-        // Leaving sessions do not tell; at shutdown we look often.
+        // Sessions do not wake the worker when they end, so it checks often during a shutdown.
         if (until_next > 0)
             wait_for_work(shutdown_requested.load() ? 10 : until_next);
     }
@@ -156,7 +157,7 @@ void run() {
 }  // namespace
 
 void worker_init() {
-    // While pg_upgrade runs, nobody uses an index, and folders may be there before their relations.
+    // While pg_upgrade runs no index is used, and folders may exist before their relations do.
     if (IsBinaryUpgrade)
         return;
     BackgroundWorker worker{};
@@ -164,7 +165,8 @@ void worker_init() {
     strlcpy(worker.bgw_type, "dvec worker", BGW_MAXLEN);
     strlcpy(worker.bgw_library_name, "dvec", BGW_MAXLEN);
     strlcpy(worker.bgw_function_name, "dvec_worker_main", BGW_MAXLEN);
-    // Connected only to repair, when nobody else can be had for that.
+    // The worker connects to a database only to repair an index, when no background worker is
+    // available.
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
     worker.bgw_restart_time = 1;
@@ -191,8 +193,7 @@ void dvec_worker_main(Datum) {
                              dvec::distance::isa_name(dvec::distance::active_isa()))));
         run();
     });
-    // Status 0 tells the postmaster that the worker is never needed again; another has it started
-    // anew.
+    // Exit status 0 tells the postmaster not to start the worker again; with any other it does.
     proc_exit(server_stops() ? 0 : 1);
 }
 }
