@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <unordered_set>
 #include <vector>
@@ -33,7 +34,8 @@ constexpr NodeId chained = 0x80000000u;
 
 class Reachability {
   public:
-    Reachability(NodeStore &nodes, const ReachabilityParams &params, const std::atomic<bool> &stop)
+    Reachability(NodeStore &nodes, const ReachabilityParams &params,
+                 const std::function<bool()> &stop)
         : nodes_(nodes),
           params_(params),
           stop_(stop),
@@ -48,7 +50,7 @@ class Reachability {
         if (linked_ > nodes_.mapped_slots())
             return Status(Code::corrupt, "more nodes are linked than there are slots");
         std::vector<NodeId> lost;
-        if (entry_.level < 0 || entry_.id >= linked_)
+        if (!has_entry())
             return lost;
         parents_.assign(linked_, nobody);
         met_.clear();
@@ -62,11 +64,19 @@ class Reachability {
         return lost;
     }
     std::uint32_t strays() const noexcept { return strays_; }
+    bool has_entry() const noexcept { return entry_.level >= 0 && entry_.id < linked_; }
+    std::uint32_t count_live() const noexcept {
+        std::uint32_t live = 0;
+        for (NodeId id = 0; id < linked_; ++id)
+            live += is_live(nodes_.state(id)) ? 1 : 0;
+        return live;
+    }
 
-    Result<ReachabilityReport> connect_lost() {
+    // `stop` as what is asked.
+    Result<ReachabilityReport> connect_lost(const std::atomic<bool> &stop) {
         auto found = find_lost();
         if (found.ok() && strays_ > 0) {
-            auto tidied = tidy_twins(nodes_, TwinCheck::vectors, stop_);
+            auto tidied = tidy_twins(nodes_, TwinCheck::vectors, stop);
             DVEC_TRY(tidied);
             found = find_lost();
         }
@@ -92,8 +102,8 @@ class Reachability {
         parents_[root] = parent;
         met_.push_back(root);
         for (; next < met_.size(); ++next) {
-            if (next % nodes_per_poll == 0 && stop_.load(std::memory_order_relaxed))
-                return Status(Code::interrupted, "connecting nodes was stopped");
+            if (next % nodes_per_poll == 0 && stop_())
+                return Status(Code::interrupted, "following links was stopped");
             if (next + prefetched_ahead < met_.size())
                 prefetch_lines(
                     reinterpret_cast<const std::byte *>(nodes_.slot(met_[next + prefetched_ahead])),
@@ -167,7 +177,7 @@ class Reachability {
     // Even those that the walk has met meanwhile, by way of others of their group: one entrance to
     // a large group is too few for searches to come upon.
     Status connect(NodeId id) {
-        if (stop_.load(std::memory_order_relaxed))
+        if (stop_())
             return Status(Code::interrupted, "connecting nodes was stopped");
         // From the entry point's level-0 list only such nodes are found that can be reached; the
         // way down through the upper levels is the better one, but may end among the others.
@@ -213,7 +223,7 @@ class Reachability {
             const std::size_t before = open.size();
             std::size_t kept = 0;
             for (std::size_t i = 0; i < before; ++i) {
-                if (i % nodes_per_poll == 0 && stop_.load(std::memory_order_relaxed))
+                if (i % nodes_per_poll == 0 && stop_())
                     return Status(Code::interrupted, "connecting nodes was stopped");
                 const NodeId id = open[i];
                 if (leads_back[id] || is_twin(nodes_, id))
@@ -312,7 +322,7 @@ class Reachability {
 
     NodeStore &nodes_;
     const ReachabilityParams &params_;
-    const std::atomic<bool> &stop_;
+    const std::function<bool()> &stop_;
     const NodeId linked_;
     const EntryPoint entry_;
     const std::uint32_t limit_;
@@ -331,11 +341,13 @@ class Reachability {
 }  // namespace
 
 Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityParams &params,
-                                        const std::atomic<bool> &stop) {
+                                        const std::function<bool()> &interrupted) {
     return base::guarded([&]() -> Result<std::uint32_t> {
-        Reachability reachability(nodes, params, stop);
+        Reachability reachability(nodes, params, interrupted);
         auto lost = reachability.find_lost();
         DVEC_TRY(lost);
+        if (!reachability.has_entry())
+            return reachability.count_live();
         return static_cast<std::uint32_t>(lost.value().size()) + reachability.strays();
     });
 }
@@ -343,7 +355,8 @@ Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityPara
 Result<ReachabilityReport> connect_unreachable(NodeStore &nodes, const ReachabilityParams &params,
                                                const std::atomic<bool> &stop) {
     return base::guarded([&]() -> Result<ReachabilityReport> {
-        return Reachability(nodes, params, stop).connect_lost();
+        const std::function<bool()> stopped = [&] { return stop.load(std::memory_order_relaxed); };
+        return Reachability(nodes, params, stopped).connect_lost(stop);
     });
 }
 

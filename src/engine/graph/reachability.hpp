@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 #include "engine/base/status.hpp"
 #include "engine/distance/kernel.hpp"
@@ -28,10 +29,12 @@ struct ReachabilityReport {
 // How many of the live nodes below SharedState::linked no level-0 links lead to from the entry
 // point, without those to which none have to: by inner product a node is left out that is outshone,
 // having links to M / 2 others or more that are all nearer to its own vector than it is. A twin is
-// led to by its node (twins.hpp). Links may hold anything; whoever writes them meanwhile makes the
-// answer an estimate. Errors and memory as below.
+// led to by its node (twins.hpp). Without an entry point it is all live rows. Links may hold
+// anything; whoever writes them meanwhile makes the answer an estimate. Memory as below;
+// Code::interrupted when `interrupted` returns true, which is asked every few thousand nodes and
+// must not throw or jump; Code::corrupt as below.
 base::Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityParams &params,
-                                              const std::atomic<bool> &stop);
+                                              const std::function<bool()> &interrupted);
 
 // Walks the level-0 links below SharedState::linked, breadth first from the entry point. Of the
 // live nodes not met, each in turn gets a link from the nearest node met, and gives one back, and

@@ -6,51 +6,30 @@
 
 #include <mutex>
 
+#include "engine/store/index.hpp"
+
 namespace dvec::store {
 
 using base::Status;
 
 namespace {
 
-// What must be read in one moment.
-struct Mark {
-    std::uint32_t nodes;
-    std::uint32_t deleted;
-    log::Position position;
-    std::uint64_t max_lsn;
-    std::uint64_t reconcile_lsn;
-    std::uint32_t unlogged_removals;
-};
-
-Mark mark(SharedState &state, Locks locks) {
+// The removals that only the node files know of are in the next checkpoint.
+Mark mark_for_checkpoint(SharedState &state, Locks locks, bool *unlogged_removals) {
     const std::lock_guard hold(locks.append);
-    return {state.graph.allocated.load(), state.graph.deleted.load(),
-            state.log.head.load(),        state.log.max_lsn.load(),
-            state.reconcile_lsn.load(),   state.unlogged_removals.exchange(0)};
-}
-
-CheckpointRecord record_of(const Description &description, const SharedState &state,
-                           const Mark &mark) {
-    CheckpointRecord record = describe_in_record(description);
-    record.log_position = mark.position;
-    record.max_lsn = mark.max_lsn;
-    record.reconcile_lsn = mark.reconcile_lsn;
-    record.nodes = mark.nodes;
-    record.deleted = mark.deleted;
-    record.entry_point = state.graph.entry_point.load();
-    record.linked = state.graph.linked.load();
-    record.server_start = state.server_start.load();
-    record.upper_blocks = state.graph.upper_allocated.load();
-    record.generation = state.generation.load();
-    record.repair = state.repair.load();
-    record.links_unsound = state.links_unsound.load();
-    record.connected = state.connected.load();
-    return record;
+    *unlogged_removals = state.unlogged_removals.exchange(0) != 0;
+    return mark(state, state.graph);
 }
 
 }  // namespace
 
-CheckpointRecord describe_in_record(const Description &description) {
+Mark mark(const SharedState &state, const graph::SharedState &graph) noexcept {
+    return {graph.allocated.load(), graph.deleted.load(), state.log.head.load(),
+            state.log.max_lsn.load(), state.reconcile_lsn.load()};
+}
+
+CheckpointRecord compose_record(const Description &description, const SharedState &state,
+                                const graph::SharedState &graph, const Mark &mark) {
     CheckpointRecord record;
     record.owner_identity = description.owner.identity;
     record.owner_system = description.owner.system;
@@ -63,6 +42,19 @@ CheckpointRecord describe_in_record(const Description &description) {
     record.columns = description.columns;
     record.ef_construction = description.ef_construction;
     record.segment_bytes = description.segment_bytes;
+    record.log_position = mark.position;
+    record.max_lsn = mark.max_lsn;
+    record.reconcile_lsn = mark.reconcile_lsn;
+    record.nodes = mark.nodes;
+    record.deleted = mark.deleted;
+    record.entry_point = graph.entry_point.load();
+    record.linked = graph.linked.load();
+    record.upper_blocks = graph.upper_allocated.load();
+    record.server_start = state.server_start.load();
+    record.generation = state.generation.load();
+    record.repair = state.repair.load();
+    record.links_unsound = state.links_unsound.load();
+    record.connected = state.connected.load();
     return record;
 }
 
@@ -79,9 +71,10 @@ void note_place(base::FileSystem &file_system, const graph::NodeStore &nodes,
 Status take_checkpoint(base::FileSystem &file_system, const Description &description,
                        SharedState &state, Locks locks, graph::NodeStore &nodes, WalFlusher &wal,
                        CheckpointKind kind) {
-    const Mark now = mark(state, locks);
+    bool unlogged_removals = false;
+    const Mark now = mark_for_checkpoint(state, locks, &unlogged_removals);
     Status status = base::guarded([&]() -> Status {
-        CheckpointRecord record = record_of(description, state, now);
+        CheckpointRecord record = compose_record(description, state, state.graph, now);
         DVEC_TRY(nodes.sync());
         DVEC_TRY(wal.flush(now.max_lsn));
 
@@ -103,9 +96,14 @@ Status take_checkpoint(base::FileSystem &file_system, const Description &descrip
         state.clean.store(record.clean, std::memory_order_release);
         return {};
     });
-    if (!status.ok() && now.unlogged_removals != 0)
+    if (!status.ok() && unlogged_removals)
         state.unlogged_removals.store(1);
     return status;
+}
+
+Status take_checkpoint(Index &index, WalFlusher &wal) {
+    return take_checkpoint(index.file_system(), index.description(), index.state(), index.locks(),
+                           index.writable_nodes(), wal, CheckpointKind::running);
 }
 
 Status leave_clean_state(base::FileSystem &file_system, const Description &description,

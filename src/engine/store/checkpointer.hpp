@@ -13,6 +13,8 @@
 
 namespace dvec::store {
 
+class Index;
+
 // PostgreSQL's side of a checkpoint: makes its WAL durable up to `lsn`, so that nothing the sidecar
 // holds is ever ahead of the heap. Must not throw or longjmp; returns a failure instead.
 class WalFlusher {
@@ -28,8 +30,22 @@ enum class CheckpointKind : std::uint8_t {
     clean     // nobody writes any more: the next start need not look at the log
 };
 
-// What a checkpoint says about an index, apart from the moment: its owner and shape.
-CheckpointRecord describe_in_record(const Description &description);
+// What of an index changes with every row, and must be read in one moment: under locks.append.
+struct Mark {
+    std::uint32_t nodes;
+    std::uint32_t deleted;
+    log::Position position;
+    std::uint64_t max_lsn;
+    std::uint64_t reconcile_lsn;
+};
+// `graph` is that of the node files which the checkpoint is about: state.graph, or that of files
+// which are to replace them.
+Mark mark(const SharedState &state, const graph::SharedState &graph) noexcept;
+
+// All that a checkpoint says but for what note_place() says. Of node files that are not in use yet,
+// generation, links_unsound and connected are for the caller to set.
+CheckpointRecord compose_record(const Description &description, const SharedState &state,
+                                const graph::SharedState &graph, const Mark &mark);
 
 // Names the boot, the mount and the file in which `nodes` were last written.
 void note_place(base::FileSystem &file_system, const graph::NodeStore &nodes,
@@ -41,6 +57,8 @@ void note_place(base::FileSystem &file_system, const graph::NodeStore &nodes,
 base::Status take_checkpoint(base::FileSystem &file_system, const Description &description,
                              SharedState &state, Locks locks, graph::NodeStore &nodes,
                              WalFlusher &wal, CheckpointKind kind);
+// The same of an index that is open and stays in use; nobody may be linking.
+base::Status take_checkpoint(Index &index, WalFlusher &wal);
 
 // "Clean" on disk promises that the files hold nothing newer than the checkpoint. Takes the promise
 // back, durably, and names the running boot and the mount as those that are written on: to be

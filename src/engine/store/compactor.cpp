@@ -192,18 +192,10 @@ void Compactor::carry_deletions_over() noexcept {
 }
 
 Status Compactor::write_checkpoint() {
-    CheckpointRecord record = describe_in_record(description_);
-    record.log_position = state_.log.head.load();
-    record.reconcile_lsn = state_.reconcile_lsn.load();
-    record.max_lsn = state_.log.max_lsn.load();
-    record.entry_point = graph_.entry_point.load();
-    record.nodes = graph_.allocated.load();
-    record.linked = graph_.linked.load();
-    record.deleted = graph_.deleted.load();
-    record.upper_blocks = graph_.upper_allocated.load();
-    record.server_start = state_.server_start.load();
+    CheckpointRecord record = compose_record(description_, state_, graph_, mark(state_, graph_));
     record.generation = new_generation_;
-    record.repair = state_.repair.load();
+    record.links_unsound = 0;
+    record.connected = 0;
     note_place(file_system_, *nodes_, &record);
     auto file = CheckpointFile::open(file_system_, description_.directory);
     DVEC_TRY(file);

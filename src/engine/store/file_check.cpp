@@ -152,94 +152,49 @@ class FileCheck {
     }
 
     // While nodes are linked, the way to an older one may come to lead through a newer one that
-    // does not count yet. So only an index that rests is judged.
+    // does not count yet. So only an index that rests is judged; and where the worker has connected
+    // all nodes, none may be cut off.
     Status check_reachability() {
-        DVEC_TRY(check_connected());
         const auto marks = graph::Watermarks::load(index_.state().graph);
-        if (marks.linked == 0 || marks.linked != marks.allocated || marks.linked > end_)
+        const auto kernel = known_kernel(index_.description());
+        if (!kernel.ok() || !rests(marks))
             return {};
-        auto counted = count_reachable(marks);
+        const bool connected = is_connected(marks);
+        auto counted = graph::count_unreachable(
+            index_.writable_nodes(), reachability_params(index_.description(), kernel.value()),
+            [this] { return calls_.interrupted != nullptr && calls_.interrupted(); });
         DVEC_TRY(counted);
-        if (graph::Watermarks::load(index_.state().graph).allocated != marks.allocated)
+        const std::uint64_t unreachable = counted.value();
+        if (unreachable == 0 || !rests(marks))
             return {};
-        const Reachable &nodes = counted.value();
-        if (nodes.live > 1 && nodes.reached * reachable_share < nodes.live)
+        if (connected && is_connected(marks)) {
             find(DamagedPart::links, nodes_.nodes_path(), 0,
-                 "only " + std::to_string(nodes.reached) + " of " + std::to_string(nodes.live) +
+                 std::to_string(unreachable) + " nodes cannot be reached through links");
+            return {};
+        }
+        const std::uint64_t live = count_live(marks.linked);
+        const std::uint64_t reached = live - std::min(live, unreachable);
+        if (live > 1 && reached * reachable_share < live)
+            find(DamagedPart::links, nodes_.nodes_path(), 0,
+                 "only " + std::to_string(reached) + " of " + std::to_string(live) +
                      " linked nodes can be reached through links");
         return {};
     }
 
-    // Where the worker has connected all nodes, none may be cut off.
-    Status check_connected() {
-        static const std::atomic<bool> go{false};
+    bool rests(const graph::Watermarks &marks) const {
+        const auto now = graph::Watermarks::load(index_.state().graph);
+        return marks.linked > 0 && marks.linked == marks.allocated && marks.linked <= end_ &&
+               now.linked == marks.linked && now.allocated == marks.allocated;
+    }
+    bool is_connected(const graph::Watermarks &marks) const {
         const SharedState &state = index_.state();
-        const auto made_sure = [&] {
-            const NodeId linked = state.graph.linked.load();
-            return state.connected.load() == linked && state.graph.allocated.load() == linked &&
-                   linked <= end_ && state.links_unsound.load() == 0;
-        };
-        const auto kernel = known_kernel(index_.description());
-        if (!kernel.ok() || !made_sure())
-            return {};
-        DVEC_TRY(poll());
-        auto unreachable = graph::count_unreachable(
-            index_.writable_nodes(), reachability_params(index_.description(), kernel.value()), go);
-        DVEC_TRY(unreachable);
-        if (unreachable.value() > 0 && made_sure())
-            find(DamagedPart::links, nodes_.nodes_path(), 0,
-                 std::to_string(unreachable.value()) + " nodes cannot be reached through links");
-        return {};
+        return state.connected.load() == marks.linked && state.links_unsound.load() == 0;
     }
-
-    struct Reachable {
+    std::uint64_t count_live(NodeId end) const {
         std::uint64_t live = 0;
-        std::uint64_t reached = 0;  // of the live ones
-    };
-
-    base::Result<Reachable> count_reachable(const graph::Watermarks &marks) {
-        std::vector<bool> reached(marks.linked);
-        std::vector<NodeId> open;
-        const auto reach = [&](NodeId id) {
-            if (id >= marks.linked || reached[id])
-                return;
-            reached[id] = true;
-            open.push_back(id);
-        };
-        reach(marks.entry_point.id);
-        for (std::uint64_t visited = 0; !open.empty(); ++visited) {
-            if (visited % nodes_between_polls == 0)
-                DVEC_TRY(poll());
-            const NodeId id = open.back();
-            open.pop_back();
-            follow(id, reach);
-            for (NodeId twin = id;
-                 (twin = graph::next_twin(nodes_, id, twin, marks.linked)) != graph::nobody;)
-                reached[twin] = true;
-        }
-        Reachable nodes;
-        for (NodeId id = 0; id < marks.linked; ++id) {
-            const bool live = graph::is_live(nodes_.state(id));
-            nodes.live += live;
-            nodes.reached += live && reached[id];
-        }
-        return nodes;
-    }
-
-    template <class Reach>
-    void follow(NodeId id, const Reach &reach) const {
-        const std::uint32_t count =
-            std::min(nodes_.slot(id)->link_count.load(), nodes_.layout().level0_links());
-        for (std::uint32_t i = 0; i < count; ++i)
-            reach(nodes_.links(id)[i].load(std::memory_order_relaxed));
-        const auto block = nodes_.owned_upper_blocks(id, nodes_.mapped_upper_blocks());
-        if (!block)
-            return;
-        for (int at = 1; at <= graph::node_level(id, nodes_.layout().m); ++at) {
-            const auto *words = nodes_.upper_block(*block + static_cast<std::uint32_t>(at) - 1);
-            for (std::uint32_t i = 0; i < std::min(words[0].load(), nodes_.layout().m); ++i)
-                reach(words[1 + i].load(std::memory_order_relaxed));
-        }
+        for (NodeId id = 0; id < end; ++id)
+            live += graph::is_live(nodes_.state(id)) ? 1 : 0;
+        return live;
     }
 
     // Appending goes on, so only what lies before the head read first is judged; and a checkpoint

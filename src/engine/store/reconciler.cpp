@@ -1,7 +1,6 @@
 // Removals wait until a block is complete: only then is it known what its rows do not claim.
 #include "engine/store/reconciler.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -52,16 +51,6 @@ Status Reconciler::drop_damaged(NodeId end, bool (*interrupted)()) {
     return {};
 }
 
-// False when it was added before.
-bool Reconciler::note_added(graph::Tid tid) {
-    if (!added_in_block_.empty() && added_in_block_.front().block != tid.block)
-        added_in_block_.clear();
-    if (std::find(added_in_block_.begin(), added_in_block_.end(), tid) != added_in_block_.end())
-        return false;
-    added_in_block_.push_back(tid);
-    return true;
-}
-
 bool Reconciler::is_of(NodeId node, const graph::Row &row) const {
     const graph::NodeStore &nodes = index_.nodes();
     return std::memcmp(nodes.vector(node), row.vector, index_.vector_bytes()) == 0 &&
@@ -77,7 +66,7 @@ Status Reconciler::row(graph::Tid tid, std::uint64_t lsn, const graph::Row &row)
                 return {};
             }
         }
-        if (!note_added(tid))
+        if (!added_.note(tid))
             return {};
         auto id = index_.insert(tid, lsn, row);
         DVEC_TRY(id);
@@ -108,9 +97,7 @@ Status Reconciler::complete(std::uint32_t blocks, WalFlusher &wal, std::uint64_t
         const Repair pending = state.repair.load();
         state.repair.store(Repair::none);
         state.reconcile_lsn.store(reconcile_lsn);
-        Status status =
-            take_checkpoint(index_.file_system(), index_.description(), state, index_.locks(),
-                            index_.writable_nodes(), wal, CheckpointKind::running);
+        Status status = take_checkpoint(index_, wal);
         if (!status.ok())
             state.repair.store(pending);
         return status;

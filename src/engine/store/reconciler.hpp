@@ -13,6 +13,7 @@
 
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/index.hpp"
+#include "engine/store/page_rows.hpp"
 #include "engine/store/repair.hpp"
 #include "engine/store/tid_map.hpp"
 
@@ -54,11 +55,10 @@ class Reconciler {
 
     base::Status drop_damaged(std::uint32_t end, bool (*interrupted)());
     bool is_of(graph::NodeId node, const graph::Row &row) const;
-    bool note_added(graph::Tid tid);
 
     Index &index_;
     TidMap entries_;  // of the nodes that were live at the beginning; marked: the row was found
-    std::vector<graph::Tid> added_in_block_;  // of the block of the latest row added
+    PageRows added_;
     Report report_;
 };
 

@@ -354,14 +354,13 @@ class Recovery {
     bool cut_off(NodeId linked) const {
         constexpr NodeId small = 20000;
         constexpr std::uint64_t one_in = 64;
-        static const std::atomic<bool> go{false};
         if (linked > small)
             return false;
         const auto kernel = known_kernel(description_);
         if (!kernel.ok())
             return false;
         const auto unreachable = graph::count_unreachable(
-            *nodes_, reachability_params(description_, kernel.value()), go);
+            *nodes_, reachability_params(description_, kernel.value()), [] { return false; });
         return unreachable.ok() && unreachable.value() * one_in > linked;
     }
 

@@ -4,6 +4,7 @@
 #include "postgres/relation/build_sidecar.hpp"
 
 #include "engine/store/builder.hpp"
+#include "engine/store/page_rows.hpp"
 #include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/errors.hpp"
@@ -13,7 +14,6 @@
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/opclass.hpp"
-#include "postgres/relation/page_rows.hpp"
 #include "postgres/relation/usual_rows.hpp"
 #include "postgres/runtime/wal.hpp"
 
@@ -27,8 +27,8 @@ struct Build {
     Relation index;
     const IndexSupport *support;
     int dimensions;
-    RepairProgress *repair;  // null for CREATE INDEX
-    PageRows page_rows;      // of a repair
+    RepairProgress *repair;     // null for CREATE INDEX
+    store::PageRows page_rows;  // of a repair
     double index_tuples;
     RowJudge judge;
     bool only_usual_rows;
@@ -81,13 +81,12 @@ void show_progress(const Build *build, int parameter, int64 value) {
         pgstat_progress_update_param(parameter, value);
 }
 
-// Whether the row has its entry already: in a table that others write to, a row that is being
-// updated in place (HOT) comes twice, under the same TID.
+// Whether the row has its entry already. Nobody else writes to the table of a CREATE INDEX.
 bool came_before(Build *build, ItemPointer tid) {
     if (build->repair == nullptr)
         return false;
     build->repair->pages_done.store(ItemPointerGetBlockNumber(tid), std::memory_order_relaxed);
-    return !build->page_rows.note(tid);
+    return !build->page_rows.note(engine_tid(tid));
 }
 
 void add_row(Build *build, ItemPointer tid, Datum value) {

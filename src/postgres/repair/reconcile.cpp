@@ -68,9 +68,7 @@ base::Status announce_repair(store::Index &index, Repair kind) {
     DVEC_TRY(index.sync_log());
     index.state().repair.store(kind);
     ServerWalFlusher wal;
-    const base::Status status = store::take_checkpoint(
-        index.file_system(), index.description(), index.state(), index.locks(),
-        index.writable_nodes(), wal, store::CheckpointKind::running);
+    const base::Status status = store::take_checkpoint(index, wal);
     if (!status.ok())
         index.state().repair.store(Repair::none);
     return status;
@@ -87,8 +85,7 @@ Engine *start_engine(IndexEntry *entry, Repair kind) {
     return value_or_raise([&]() -> base::Result<Engine *> {
         return base::guarded([&]() -> base::Result<Engine *> {
             auto engine = std::make_unique<Engine>(entry);
-            auto index = store::Index::open(base::posix_file_system(), describe(*entry),
-                                            entry->shared, engine->locks.engine());
+            auto index = open_files_of(entry, engine->locks, store::Index::open);
             DVEC_TRY(index);
             engine->index = std::move(index).value();
             if (entry->shared.repair.load() < kind)

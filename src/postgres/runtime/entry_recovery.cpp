@@ -84,8 +84,7 @@ StartSummary recover_files(IndexEntry *entry) {
     return value_or_raise([&] {
         return base::guarded([&]() -> base::Result<StartSummary> {
             EntryLocks locks(*entry);
-            auto report = store::recover(base::posix_file_system(), describe(*entry), entry->shared,
-                                         locks.engine(), ServerStarts());
+            auto report = open_files_of(entry, locks, store::recover, ServerStarts());
             DVEC_TRY(report);
             StartSummary summary = summarise(report.value());
             summary.repair = entry->shared.repair.load();

@@ -88,8 +88,7 @@ base::Result<OpenIndex *> open_here(const IndexFile &file, IndexEntry *entry, ui
     open.entry = entry;
     open.incarnation = incarnation;
     open.locks = std::make_unique<EntryLocks>(*entry);
-    auto index = store::Index::open(base::posix_file_system(), describe(*entry), entry->shared,
-                                    open.locks->engine());
+    auto index = open_files_of(entry, *open.locks, store::Index::open);
     DVEC_TRY(index);
     open.index = std::move(index).value();
     OpenIndex *opened = &open_indexes().emplace(key_of(file), std::move(open))->second;

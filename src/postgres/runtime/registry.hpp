@@ -11,7 +11,9 @@
 
 #include <atomic>
 #include <span>
+#include <utility>
 
+#include "engine/base/file.hpp"
 #include "engine/store/description.hpp"
 #include "engine/store/repair.hpp"
 #include "engine/store/shared_state.hpp"
@@ -219,5 +221,13 @@ class EntryLocks {
     EngineLock grow_;
     EngineLock sync_;
 };
+
+// Opens what the engine opens on an index's files (Index, Maintainer, Compactor, a recovery), on
+// those of an entry; `more` is what else it takes. Takes Registry::lock.
+template <class Open, class... More>
+auto open_files_of(IndexEntry *entry, EntryLocks &locks, Open open, More &&...more) {
+    return open(base::posix_file_system(), describe(*entry), entry->shared, locks.engine(),
+                std::forward<More>(more)...);
+}
 
 }  // namespace dvec::postgres

@@ -13,8 +13,7 @@ namespace dvec::postgres {
 base::Status take_checkpoint(IndexEntry *entry, store::CheckpointKind kind) noexcept {
     return base::guarded([=]() -> base::Status {
         EntryLocks locks(*entry);
-        auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*entry),
-                                                  entry->shared, locks.engine(), 1);
+        auto maintainer = open_files_of(entry, locks, store::Maintainer::open, 1);
         DVEC_TRY(maintainer);
         ServerWalFlusher wal;
         DVEC_TRY(maintainer.value()->checkpoint(wal, kind));

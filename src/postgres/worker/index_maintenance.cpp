@@ -131,9 +131,8 @@ bool settle(MaintainedIndex &index, const base::Status &status, FailedSync faile
 }
 
 base::Status open_files(MaintainedIndex &index) {
-    auto maintainer = store::Maintainer::open(base::posix_file_system(), describe(*index.entry),
-                                              index.entry->shared, index.locks->engine(),
-                                              static_cast<unsigned>(settings::link_threads));
+    auto maintainer = open_files_of(index.entry, *index.locks, store::Maintainer::open,
+                                    static_cast<unsigned>(settings::link_threads));
     DVEC_TRY(maintainer);
     index.maintainer = std::move(maintainer).value();
     return {};
@@ -256,9 +255,8 @@ bool settle_compaction(MaintainedIndex &index, const base::Status &status, Faile
 }
 
 void begin_compaction(MaintainedIndex &index, TimestampTz now) {
-    auto compactor = store::Compactor::begin(base::posix_file_system(), describe(*index.entry),
-                                             index.entry->shared, index.locks->engine(),
-                                             static_cast<unsigned>(settings::link_threads));
+    auto compactor = open_files_of(index.entry, *index.locks, store::Compactor::begin,
+                                   static_cast<unsigned>(settings::link_threads));
     if (!compactor.ok())
         (void)settle_compaction(index, compactor.status(), FailedSync::impossible, now);
     else

@@ -24,6 +24,7 @@
 namespace dvec::graph {
 
 inline const std::atomic<bool> never_stop{false};
+inline bool never_interrupted() { return false; }
 
 // Whether vectors get codes where an index of the server would give them some.
 enum class Codes { as_usual, none };

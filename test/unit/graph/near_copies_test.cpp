@@ -106,7 +106,8 @@ class NearCopiesTest : public GraphTest {
     }
     void connect() {
         ASSERT_TRUE(connect_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).ok());
-        EXPECT_EQ(count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).value(), 0u);
+        EXPECT_EQ(count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_interrupted).value(),
+                  0u);
     }
     std::size_t near_twins() const {
         std::size_t count = 0;

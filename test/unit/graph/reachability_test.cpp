@@ -21,7 +21,7 @@ class ReachabilityTest : public GraphTest {
         return report.ok() ? report.value() : ReachabilityReport{};
     }
     std::size_t unreachable() {
-        return count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).value();
+        return count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_interrupted).value();
     }
     void build(std::size_t nodes) {
         create(16);

@@ -115,7 +115,7 @@ class TwinsTest : public GraphTest {
         ASSERT_TRUE(connect_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).ok());
     }
     std::size_t unreachable() {
-        return count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_stop).value();
+        return count_unreachable(*nodes_, {kernel_, dimensions_, 64}, never_interrupted).value();
     }
     std::size_t twins() const {
         std::size_t count = 0;
