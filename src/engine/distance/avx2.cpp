@@ -5,6 +5,7 @@
 #include "engine/distance/code_kernels.hpp"
 #include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
+#include "engine/distance/key_kernels.hpp"
 
 #if defined(__x86_64__)
 
@@ -317,6 +318,32 @@ struct Bits {
     }
 };
 
+// Of 64-bit numbers there is only a comparison of those with signs: a highest bit that is turned
+// over makes the order of these that of those without.
+struct Keys {
+    using Register = __m256i;
+    static constexpr unsigned count = 4;
+
+    static __m256i load(const uint64_t *keys) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(keys));
+    }
+    static __m256i all(uint64_t key) { return _mm256_set1_epi64x(static_cast<int64_t>(key)); }
+    static __m256i minus(__m256i a, __m256i b) { return _mm256_sub_epi64(a, b); }
+    static __m256i both(__m256i a, __m256i b) { return _mm256_and_si256(a, b); }
+    static unsigned at_most(__m256i a, __m256i b) {
+        const __m256i highest = all(uint64_t{1} << 63);
+        return ~bits(
+                   _mm256_cmpgt_epi64(_mm256_xor_si256(a, highest), _mm256_xor_si256(b, highest))) &
+               0xf;
+    }
+    static unsigned equal(__m256i a, __m256i b) { return bits(_mm256_cmpeq_epi64(a, b)); }
+
+  private:
+    static unsigned bits(__m256i comparison) {
+        return static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(comparison)));
+    }
+};
+
 constexpr Kernel rows[] = {
     {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
      four_distances<float, SquaredDifference>, "float32 l2_squared avx2",
@@ -358,6 +385,7 @@ const KernelTable avx2_table = {
     .float32 = dense_kernels<float>,
     .float16 = dense_kernels<Half>,
     .bits = bit_kernels<Bits>,
+    .keys = key_kernels_of<Keys>,
 };
 
 }  // namespace dvec::distance

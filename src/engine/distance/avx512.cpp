@@ -4,6 +4,7 @@
 #include "engine/distance/code_kernels.hpp"
 #include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
+#include "engine/distance/key_kernels.hpp"
 
 #if defined(__x86_64__)
 
@@ -291,6 +292,18 @@ double squared_norm(const void *a_bytes, size_t dimensions) {
     return sum_of_lanes(_mm512_add_pd(even, odd));
 }
 
+struct Keys {
+    using Register = __m512i;
+    static constexpr unsigned count = 8;
+
+    static __m512i load(const uint64_t *keys) { return _mm512_loadu_si512(keys); }
+    static __m512i all(uint64_t key) { return _mm512_set1_epi64(static_cast<int64_t>(key)); }
+    static __m512i minus(__m512i a, __m512i b) { return _mm512_sub_epi64(a, b); }
+    static __m512i both(__m512i a, __m512i b) { return _mm512_and_si512(a, b); }
+    static unsigned at_most(__m512i a, __m512i b) { return _mm512_cmple_epu64_mask(a, b); }
+    static unsigned equal(__m512i a, __m512i b) { return _mm512_cmpeq_epi64_mask(a, b); }
+};
+
 constexpr Kernel rows[] = {
     {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
      four_distances<float, SquaredDifference>, "float32 l2_squared avx512",
@@ -329,6 +342,7 @@ const KernelTable avx512_table = {
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .float32 = dense_kernels<float>,
     .float16 = dense_kernels<Half>,
+    .keys = key_kernels_of<Keys>,
 };
 
 }  // namespace dvec::distance

@@ -12,6 +12,7 @@
 #include "engine/distance/isa.hpp"
 #include "engine/distance/kernel.hpp"
 #include "engine/distance/kernel_table.hpp"
+#include "engine/distance/keys.hpp"
 #include "engine/distance/sparse.hpp"
 
 namespace dvec::distance {
@@ -191,6 +192,9 @@ const DenseKernels &dense_kernels(const float *) { return active_choice().table-
 const DenseKernels &dense_kernels(const Half *) { return active_choice().table->float16; }
 
 }  // namespace
+
+// As above.
+const KeyKernels &key_kernels() { return active_choice().table->keys; }
 
 float l2_squared(const float *a, const float *b, std::size_t dimensions) {
     return dense_kernels(a).l2_squared(a, b, dimensions);

@@ -14,6 +14,7 @@
 #include "engine/distance/cosine_parts.hpp"
 #include "engine/distance/half.hpp"
 #include "engine/distance/kernel.hpp"
+#include "engine/distance/keys.hpp"
 
 #if defined(__FAST_MATH__)
 #error "the kernels promise NaN, infinity and denormals: do not compile them with -ffast-math"
@@ -46,6 +47,7 @@ struct KernelTable {
     DenseKernels float32 = {};
     DenseKernels float16 = {};
     BitKernels bits = {};
+    KeyKernels keys = {};
 };
 
 extern const KernelTable scalar_table;

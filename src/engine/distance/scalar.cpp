@@ -8,6 +8,7 @@
 #include "engine/distance/code_kernels.hpp"
 #include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
+#include "engine/distance/key_kernels.hpp"
 
 namespace dvec::distance {
 
@@ -156,6 +157,7 @@ const KernelTable scalar_table = {
     .float32 = dense_kernels<float>,
     .float16 = dense_kernels<Half>,
     .bits = bit_kernels<Bits>,
+    .keys = key_kernels_of<OneKey>,
 };
 
 }  // namespace dvec::distance

@@ -1,10 +1,12 @@
-// Keys are taken 64 at a time, one condition after the other, so that a loop has one test in it and
-// no branch. Later conditions pass over the words in which nothing is left.
+// Keys are taken 64 at a time, one condition after the other. A condition is put to all of them, or
+// only to those that are left where that is cheaper.
 #include "engine/graph/row_filter.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <utility>
+
+#include "engine/distance/keys.hpp"
 
 namespace dvec::graph {
 
@@ -14,13 +16,6 @@ using Condition = RowFilter::Condition;
 using Range = RowFilter::Range;
 
 constexpr std::uint32_t word_bits = 64;
-
-// So many tests of one key after the other are cheaper than a search among sorted ranges.
-constexpr std::size_t few_ranges = 8;
-
-bool within(const Range &range, std::uint64_t key) noexcept {
-    return key - range.first <= range.last - range.first;
-}
 
 bool within_any(const std::vector<Range> &ranges, std::uint64_t key) noexcept {
     const auto behind = std::upper_bound(
@@ -51,37 +46,46 @@ bool meets(const Condition &condition, std::uint64_t key) noexcept {
     return false;
 }
 
-template <class Test>
-std::uint64_t test_word(const std::uint64_t *keys, std::uint32_t count, const Test &test) noexcept {
-    std::uint64_t word = 0;
-    for (std::uint32_t i = 0; i < count; ++i)
-        word |= std::uint64_t{test(keys[i])} << i;
-    return word;
+std::uint64_t all_of(std::uint32_t count) noexcept {
+    return ~std::uint64_t{0} >> (word_bits - count);
 }
 
-std::uint64_t word_of(const Condition &condition, const std::uint64_t *keys,
-                      std::uint32_t count) noexcept {
+// Of 64 keys.
+std::uint64_t word_of(const Condition &condition, const std::uint64_t *keys) noexcept {
+    const distance::KeyKernels &kernels = distance::key_kernels();
     std::uint64_t word = 0;
     switch (condition.kind) {
         case Condition::Kind::within_ranges:
-            if (condition.ranges.size() > few_ranges)
-                return test_word(keys, count, [&](std::uint64_t key) {
-                    return within_any(condition.ranges, key);
-                });
-            for (const Range range : condition.ranges)
-                word |= test_word(keys, count,
-                                  [range](std::uint64_t key) { return within(range, key); });
+            for (const Range &range : condition.ranges)
+                word |= kernels.within(keys, range.first, range.last - range.first);
             return word;
         case Condition::Kind::has_all_bits:
         case Condition::Kind::has_any_mask:
             for (const std::uint64_t mask : condition.masks)
-                word |= test_word(keys, count,
-                                  [mask](std::uint64_t key) { return has_all(mask, key); });
+                word |= kernels.matching(keys, mask, mask);
             return word;
         case Condition::Kind::has_no_other_bits:
-            return test_word(keys, count, [mask = condition.masks.front()](std::uint64_t key) {
-                return has_no_other(mask, key);
-            });
+            return kernels.matching(keys, ~condition.masks.front(), 0);
+    }
+    return word;
+}
+
+// Whether to put a condition to 64 keys takes less time than to ask of those that are left. A pass
+// over all takes about as long as a question or four.
+bool better_all(const Condition &condition, std::uint64_t left) noexcept {
+    const std::size_t passes = condition.kind == Condition::Kind::within_ranges
+                                   ? condition.ranges.size()
+                                   : condition.masks.size();
+    return 4 * passes <= static_cast<std::size_t>(std::popcount(left));
+}
+
+// Of the keys that `left` has a bit for, those that meet the condition.
+std::uint64_t those_of(std::uint64_t left, const Condition &condition,
+                       const std::uint64_t *keys) noexcept {
+    std::uint64_t word = 0;
+    for (; left != 0; left &= left - 1) {
+        const int i = std::countr_zero(left);
+        word |= std::uint64_t{meets(condition, keys[i])} << i;
     }
     return word;
 }
@@ -92,8 +96,7 @@ std::uint64_t present(const NodeStore &nodes, NodeId first, std::uint32_t count)
     std::uint64_t gone = nodes.gone_word(first - skipped) >> skipped;
     if (skipped + count > word_bits)
         gone |= nodes.gone_word(first - skipped + word_bits) << (word_bits - skipped);
-    const std::uint64_t all = ~std::uint64_t{0} >> (word_bits - count);
-    return all & ~gone;
+    return all_of(count) & ~gone;
 }
 
 }  // namespace
@@ -116,7 +119,10 @@ void RowFilter::admit_chunk(const NodeStore &nodes, NodeId first, NodeId end,
                 break;
             const std::uint64_t *keys =
                 nodes.keys(id / column_chunk_ids, condition.column) + id % column_chunk_ids;
-            word &= word_of(condition, keys, count);
+            // What lies behind the last of them may be written just now.
+            word = count == word_bits && better_all(condition, word)
+                       ? word & word_of(condition, keys)
+                       : those_of(word, condition, keys);
         }
         *out = word;
     }
