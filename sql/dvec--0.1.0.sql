@@ -1154,6 +1154,91 @@ COMMENT ON VIEW dvec_indexes IS 'the indexes of dvec in this database and the st
 
 GRANT SELECT ON dvec_indexes TO PUBLIC;
 
+CREATE FUNCTION dvec_index_counters(
+    OUT tablespace oid,
+    OUT database oid,
+    OUT file_number oid,
+    OUT searches bigint,
+    OUT rows bigint,
+    OUT distances bigint,
+    OUT nodes bigint,
+    OUT rounds bigint,
+    OUT tail bigint,
+    OUT exact_searches bigint,
+    OUT inserts bigint,
+    OUT removals bigint,
+    OUT linking_waits bigint,
+    OUT linking_wait_time double precision,
+    OUT compaction_waits bigint,
+    OUT compaction_wait_time double precision,
+    OUT checkpoint_waits bigint,
+    OUT checkpoint_wait_time double precision,
+    OUT links bigint,
+    OUT link_time double precision,
+    OUT compactions bigint,
+    OUT compaction_time double precision,
+    OUT checkpoints bigint,
+    OUT checkpoint_time double precision,
+    OUT syncs bigint,
+    OUT sync_time double precision,
+    OUT stats_reset timestamptz
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'dvec_index_counters' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 100;
+
+COMMENT ON FUNCTION dvec_index_counters() IS
+    'what was counted about the indexes in use, in all databases, by the file they are stored in';
+
+CREATE VIEW dvec_stat_indexes AS
+SELECT
+    index.oid::regclass AS index,
+    definition.indrelid::regclass AS "table",
+    counters.searches,
+    counters.rows,
+    counters.distances,
+    counters.nodes,
+    counters.rounds,
+    counters.tail,
+    counters.exact_searches,
+    counters.inserts,
+    counters.removals,
+    counters.linking_waits,
+    counters.linking_wait_time,
+    counters.compaction_waits,
+    counters.compaction_wait_time,
+    counters.checkpoint_waits,
+    counters.checkpoint_wait_time,
+    counters.links,
+    counters.link_time,
+    counters.compactions,
+    counters.compaction_time,
+    counters.checkpoints,
+    counters.checkpoint_time,
+    counters.syncs,
+    counters.sync_time,
+    counters.stats_reset
+FROM dvec_index_counters() AS counters
+JOIN pg_database AS this ON this.datname = current_database() AND this.oid = counters.database
+JOIN pg_class AS index ON pg_relation_filenode(index.oid) = counters.file_number
+    AND counters.tablespace = CASE index.reltablespace
+        WHEN 0 THEN this.dattablespace ELSE index.reltablespace END
+JOIN pg_am AS method ON method.oid = index.relam
+JOIN pg_proc AS handler ON handler.oid = method.amhandler
+    AND handler.prosrc IN ('dvec_handler', 'dvec_hnswhandler', 'dvec_ivfflathandler')
+JOIN pg_index AS definition ON definition.indexrelid = index.oid
+WHERE index.relkind = 'i';
+
+COMMENT ON VIEW dvec_stat_indexes IS 'what was counted about the indexes of dvec in this database that are in use';
+
+GRANT SELECT ON dvec_stat_indexes TO PUBLIC;
+
+CREATE FUNCTION dvec_stat_reset(index regclass DEFAULT NULL) RETURNS void
+    AS 'MODULE_PATHNAME', 'dvec_stat_reset' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION dvec_stat_reset(regclass) IS
+    'sets the counters of an index, or of all in this database, to zero';
+
+REVOKE EXECUTE ON FUNCTION dvec_stat_reset(regclass) FROM PUBLIC;
+
 CREATE FUNCTION dvec_check(
     index regclass,
     heap boolean DEFAULT true,

@@ -89,7 +89,8 @@ SELECT set_eq(
     $$VALUES ('dvec_check(regclass,boolean)', 'v', true, 'u'),
         ('dvec_compare(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_measure_recall(regclass[],integer,integer)', 'v', true, 'u'), ('dvec_handler(internal)', 'v', false, 'u'),
-        ('dvec_index_states()', 'v', true, 'r'), ('dvec_last_searches()', 'v', true, 'r'), ('dvec_prewarm(regclass)', 'v', true, 'u'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
+        ('dvec_index_states()', 'v', true, 'r'), ('dvec_index_counters()', 'v', true, 'r'), ('dvec_stat_reset(regclass)', 'v', false, 'r'),
+        ('dvec_last_searches()', 'v', true, 'r'), ('dvec_prewarm(regclass)', 'v', true, 'u'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_simd()', 'v', true, 's')$$,
     'functions of monitoring');
 SELECT ok(dvec_simd() IN ('scalar', 'neon', 'avx2', 'avx512'), 'dvec_simd() names an instruction set');
@@ -103,7 +104,14 @@ SELECT columns_are('dvec_indexes', ARRAY['index', 'table', 'state', 'nodes', 'de
     'log_bytes', 'unsynced_log_bytes', 'checkpoints', 'last_checkpoint', 'scans', 'opened_by',
     'opening_time', 'replayed_records', 'dropped_records', 'damaged_records', 'damage', 'compactions',
     'compact_done', 'compact_total', 'waiting', 'waiting_for', 'waits', 'reconcile_lsn', 'repair', 'repair_reason', 'repair_done', 'repair_total', 'repaired', 'repair_added', 'repair_removed']);
+SELECT columns_are('dvec_stat_indexes', ARRAY['index', 'table', 'searches', 'rows', 'distances', 'nodes', 'rounds',
+    'tail', 'exact_searches', 'inserts', 'removals', 'linking_waits', 'linking_wait_time', 'compaction_waits',
+    'compaction_wait_time', 'checkpoint_waits', 'checkpoint_wait_time', 'links', 'link_time', 'compactions',
+    'compaction_time', 'checkpoints', 'checkpoint_time', 'syncs', 'sync_time', 'stats_reset']);
 CREATE ROLE nobody_in_particular;
+SELECT table_privs_are('dvec_stat_indexes', 'nobody_in_particular', ARRAY['SELECT']);
+SELECT ok(NOT has_function_privilege('nobody_in_particular', 'dvec_stat_reset(regclass)', 'EXECUTE'),
+    'not everybody may reset');
 SELECT table_privs_are('dvec_indexes', 'nobody_in_particular', ARRAY['SELECT']);
 SELECT ok(has_function_privilege('nobody_in_particular', 'dvec_index_states()', 'EXECUTE'),
     'everybody may look');

@@ -117,6 +117,7 @@ Attempt insert_value(Relation index, Relation heap, ItemPointer tid, Datum value
     // Temporary and unlogged indexes do not survive a crash, so they need no sync.
     if (RelationIsPermanent(index))
         sync_at_commit(*open, sync_of_row(origin));
+    open->entry->counters.inserts.fetch_add(1, std::memory_order_relaxed);
     wake_worker();
     return Attempt::done;
 }

@@ -75,9 +75,13 @@ struct Scan {
     }
 
     void release() noexcept {
-        ended = counts();
-        if (started)
+        if (started) {
+            const SearchCounts counts = counts_of_search(statistics(), returned);
+            ended.add(counts);
+            if (in_use(*open->entry, open->incarnation))
+                open->entry->counters.add(counts);
             rows_of_last_scan = returned;
+        }
         if (open != nullptr)
             unpin(open);
         open = nullptr;

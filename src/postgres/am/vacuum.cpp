@@ -72,6 +72,7 @@ Attempt remove_dead(OpenIndex *open, IndexBulkDeleteResult *stats, IndexBulkDele
         if (attempt([&] { return open->index->remove(id, 0); }) == Attempt::files_replaced)
             return Attempt::files_replaced;
         stats->tuples_removed += 1;
+        open->entry->counters.removals.fetch_add(1, std::memory_order_relaxed);
     }
     // All marks must be durable before vacuum frees the line pointers for new rows, those of an
     // earlier vacuum that failed before this point included.

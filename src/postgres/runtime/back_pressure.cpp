@@ -140,8 +140,17 @@ class Wait {
     bool patient_;
 };
 
-void stop_showing_wait(int, Datum entry) {
-    reinterpret_cast<IndexEntry *>(DatumGetPointer(entry))->waiting.fetch_sub(1);
+struct ShownWait {
+    IndexEntry *entry;
+    WorkerDebt debt;
+    Stopwatch time;
+};
+
+void stop_showing_wait(int, Datum argument) {
+    const auto *wait = reinterpret_cast<ShownWait *>(DatumGetPointer(argument));
+    wait->entry->waiting.fetch_sub(1);
+    wait->entry->counters.waits[static_cast<std::size_t>(wait->debt)].add(
+        1, wait->time.microseconds());
 }
 
 // Shows in dvec_indexes what the session waits for while `body` runs, however that ends.
@@ -150,8 +159,9 @@ void with_wait_shown(IndexEntry *entry, WorkerDebt debt, Body &&body) {
     entry->waiting_for.store(debt);
     entry->waits.fetch_add(1);
     entry->waiting.fetch_add(1);
-    with_error_cleanup(stop_showing_wait, PointerGetDatum(entry), std::forward<Body>(body));
-    stop_showing_wait(0, PointerGetDatum(entry));
+    ShownWait wait{entry, debt, {}};
+    with_error_cleanup(stop_showing_wait, PointerGetDatum(&wait), std::forward<Body>(body));
+    stop_showing_wait(0, PointerGetDatum(&wait));
 }
 
 // The row is safe in the heap, and the tail is searched however long it is. So the session goes on

@@ -46,9 +46,11 @@ PendingError sync_files(IndexEntry *entry) {
             log::Writer::open(base::posix_file_system(), store::log_geometry(describe(*entry)),
                               entry->shared.log, lock);
         DVEC_TRY(writer);
+        const Stopwatch time;
         pgstat_report_wait_start(wait_event(WaitFor::log_sync));
         const base::Status status = writer.value()->sync();
         pgstat_report_wait_end();
+        entry->counters.syncs.add(1, time.microseconds());
         return status;
     }));
 }

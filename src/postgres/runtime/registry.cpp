@@ -85,6 +85,7 @@ void reset_counters(IndexEntry *entry) {
     entry->waits.store(0);
     entry->damage.store(0);
     entry->last_checkpoint_time.store(0);
+    entry->counters.reset(0);
 }
 
 IndexEntry *entry_of(const IndexFile &file) noexcept {
@@ -92,11 +93,6 @@ IndexEntry *entry_of(const IndexFile &file) noexcept {
     IndexEntry *entry = find_entry(file);
     LWLockRelease(&the_registry->lock);
     return entry;
-}
-
-bool same_file(const IndexFile &a, const IndexFile &b) {
-    return a.number == b.number && a.database == b.database && a.tablespace == b.tablespace &&
-           a.backend == b.backend;
 }
 
 }  // namespace
@@ -135,9 +131,14 @@ std::span<IndexEntry> known_entries() noexcept {
     return {the_registry->entries, static_cast<std::size_t>(end)};
 }
 
+bool is_same_file(const IndexFile &a, const IndexFile &b) noexcept {
+    return a.number == b.number && a.database == b.database && a.tablespace == b.tablespace &&
+           a.backend == b.backend;
+}
+
 IndexEntry *find_entry(const IndexFile &file) noexcept {
     for (IndexEntry &entry : known_entries())
-        if (entry.used && same_file(entry.file, file))
+        if (entry.used && is_same_file(entry.file, file))
             return &entry;
     return nullptr;
 }

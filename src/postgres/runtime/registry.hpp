@@ -18,6 +18,7 @@
 #include "engine/store/repair.hpp"
 #include "engine/store/shared_state.hpp"
 #include "postgres/bridge/shared_memory.hpp"
+#include "postgres/runtime/index_counters.hpp"
 #include "postgres/runtime/shared_lock.hpp"
 #include "postgres/runtime/wait_events.hpp"
 
@@ -121,6 +122,7 @@ struct IndexEntry {
     std::atomic<uint64> waits;            // since the server started
     std::atomic<uint64> damage;           // damaged places found since the server started
     std::atomic<uint64> last_checkpoint_time;  // TimestampTz
+    IndexCounters counters;
 
     store::SharedState shared;
 };
@@ -165,6 +167,7 @@ Registry *require_registry();
 // All entries that have ever been used. Check IndexEntry::used for those in use.
 std::span<IndexEntry> known_entries() noexcept;
 
+bool is_same_file(const IndexFile &a, const IndexFile &b) noexcept;
 // Under Registry::lock. The entry of an index, or null.
 IndexEntry *find_entry(const IndexFile &file) noexcept;
 // Under Registry::lock, exclusively. A new, closed entry; null when the table is full.

@@ -16,14 +16,16 @@ base::Status take_checkpoint(IndexEntry *entry, store::CheckpointKind kind) noex
         auto maintainer = open_files_of(entry, locks, store::Maintainer::open, 1);
         DVEC_TRY(maintainer);
         ServerWalFlusher wal;
+        const Stopwatch time;
         DVEC_TRY(maintainer.value()->checkpoint(wal, kind));
-        note_checkpoint(entry, GetCurrentTimestamp());
+        note_checkpoint(entry, GetCurrentTimestamp(), time.microseconds());
         return {};
     });
 }
 
-void note_checkpoint(IndexEntry *entry, TimestampTz now) noexcept {
+void note_checkpoint(IndexEntry *entry, TimestampTz now, uint64 microseconds) noexcept {
     entry->checkpoints.fetch_add(1);
+    entry->counters.checkpoints.add(1, microseconds);
     entry->last_checkpoint_time.store(static_cast<uint64>(now));
 }
 

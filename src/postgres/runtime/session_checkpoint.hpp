@@ -12,7 +12,7 @@ namespace dvec::postgres {
 base::Status take_checkpoint(IndexEntry *entry, store::CheckpointKind kind) noexcept;
 
 // Counts a checkpoint, whoever took it, for dvec_indexes.
-void note_checkpoint(IndexEntry *entry, TimestampTz now) noexcept;
+void note_checkpoint(IndexEntry *entry, TimestampTz now, uint64 microseconds) noexcept;
 
 // To be called after nodes were marked deleted. Syncs the log. If the log had no space for all
 // marks, takes a checkpoint, which needs no space. Raises an error when that fails.

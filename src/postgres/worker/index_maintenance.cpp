@@ -154,8 +154,11 @@ void flush_when_due(MaintainedIndex &index, TimestampTz now) {
     if (unsynced < static_cast<uint64>(settings::log_flush_threshold_kb) * 1024 &&
         until(index.last_flush, settings::log_flush_interval_ms, now) > 0)
         return;
-    if (settle(index, index.maintainer->sync_log(), FailedSync::possible, now))
+    const Stopwatch time;
+    if (settle(index, index.maintainer->sync_log(), FailedSync::possible, now)) {
+        index.entry->counters.syncs.add(1, time.microseconds());
         ConditionVariableBroadcast(&index.entry->progress);
+    }
     index.last_flush = now;
 }
 
@@ -186,11 +189,11 @@ bool checkpoint_due(const MaintainedIndex &index, TimestampTz now) {
            until(index.last_checkpoint, settings::checkpoint_timeout_s * 1000L, now) == 0;
 }
 
-void note_checkpoint(MaintainedIndex &index, TimestampTz now) {
+void note_checkpoint(MaintainedIndex &index, TimestampTz now, const Stopwatch &time) {
     index.last_checkpoint = now;
     if (index.entry->checkpoints_wanted.load() > 0)
         index.entry->checkpoints_wanted.fetch_sub(1);
-    note_checkpoint(index.entry, now);
+    note_checkpoint(index.entry, now, time.microseconds());
     ConditionVariableBroadcast(&index.entry->progress);
 }
 
@@ -205,9 +208,10 @@ void carry_reconcile_lsn(MaintainedIndex &index) {
 void checkpoint(MaintainedIndex &index, store::CheckpointKind kind, TimestampTz now) {
     ServerWalFlusher wal;
     index.last_checkpoint = now;
+    const Stopwatch time;
     if (!settle(index, index.maintainer->checkpoint(wal, kind), FailedSync::possible, now))
         return;
-    note_checkpoint(index, now);
+    note_checkpoint(index, now, time);
 }
 
 // ---- What an unclean start leaves to do ------------------------------------------------------
@@ -265,6 +269,7 @@ void begin_compaction(MaintainedIndex &index, TimestampTz now) {
 
 void finish_compaction(MaintainedIndex &index, TimestampTz now) {
     ServerWalFlusher wal;
+    const Stopwatch time;
     IndexEntry *entry = index.entry;
     const base::Status status = index.compactor->finish(wal, [&index, entry] {
         entry->rebuilt_nodes.store(index.compactor->copied_below(entry->rebuilt_nodes.load()));
@@ -275,17 +280,12 @@ void finish_compaction(MaintainedIndex &index, TimestampTz now) {
     // The Maintainer has the former files open.
     index.maintainer.reset();
     entry->compactions.fetch_add(1);
-    note_checkpoint(index, now);
+    entry->counters.compactions.add(1, 0);
+    note_checkpoint(index, now, time);
 }
 
-// Does a piece of the work, if there is any. Returns whether there is more.
-bool compact_some(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
-    if (!index.compactor) {
-        if (index.compact_at > now || !is_compaction_due(*index.entry))
-            return false;
-        begin_compaction(index, now);
-        return index.compactor != nullptr;
-    }
+// Returns whether there is more to do.
+bool compact_pieces(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
     for (uint32 done = 0; done < nodes_per_turn; done += nodes_per_piece) {
         auto nearly_done = index.compactor->step(nodes_per_piece, stop);
         ConditionVariableBroadcast(&index.entry->progress);
@@ -297,6 +297,20 @@ bool compact_some(MaintainedIndex &index, const std::atomic<bool> &stop, Timesta
         }
     }
     return true;
+}
+
+// Does a piece of the work, if there is any. Returns whether there is more.
+bool compact_some(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
+    if (!index.compactor) {
+        if (index.compact_at > now || !is_compaction_due(*index.entry))
+            return false;
+        begin_compaction(index, now);
+        return index.compactor != nullptr;
+    }
+    const Stopwatch time;
+    const bool more = compact_pieces(index, stop, now);
+    index.entry->counters.compactions.add(0, time.microseconds());
+    return more;
 }
 
 bool tail_can_wait(MaintainedIndex &index, TimestampTz now) {
@@ -320,7 +334,12 @@ bool link_some(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampT
     if (index.waits)
         return false;
     const uint32 limit = index.compactor ? nodes_beside_compaction : nodes_per_turn;
-    if (!settle(index, index.maintainer->link(limit, stop), FailedSync::impossible, now))
+    const std::atomic<uint32> &linked = index.entry->shared.graph.linked;
+    const uint32 before = linked.load();
+    const Stopwatch time;
+    const base::Status status = index.maintainer->link(limit, stop);
+    index.entry->counters.links.add(linked.load() - before, time.microseconds());
+    if (!settle(index, status, FailedSync::impossible, now))
         return false;
     ConditionVariableBroadcast(&index.entry->progress);
     return index.maintainer->has_tail();
