@@ -79,6 +79,36 @@ CREATE FUNCTION hnsw_bit_hamming_support(internal) RETURNS internal
 CREATE FUNCTION hnsw_bit_jaccard_support(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'dvec_hnsw_bit_jaccard_support' LANGUAGE C;
 
+-- What the classes of columns behind the vector tell: how values become keys.
+CREATE FUNCTION hnsw_int2_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_int2_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_int4_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_int4_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_int8_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_int8_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_float4_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_float4_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_float8_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_float8_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_numeric_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_numeric_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_bool_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_bool_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_date_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_date_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_timestamp_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_timestamp_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_timestamptz_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_timestamptz_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_uuid_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_uuid_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_text_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_text_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_enum_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_enum_keys' LANGUAGE C;
+CREATE FUNCTION hnsw_array_keys(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'dvec_array_keys' LANGUAGE C;
+
 $both$;
 
 IF home IS NULL THEN
@@ -1050,6 +1080,46 @@ LOOP
         class.name, class.found_type, home, class.operator, class.support);
 END LOOP;
 
+-- Operator classes of columns behind the vector, for conditions, in families as those of btree: a column
+-- can be compared with whatever its type can be compared with in its family.
+FOR class IN
+    SELECT method.name AS method, family.name AS family, family.types
+    FROM pg_catalog.unnest(CASE WHEN is_foreign THEN ARRAY['dvec'] ELSE ARRAY['dvec', 'hnsw', 'ivfflat'] END)
+            AS method (name),
+        (VALUES ('integer_ops', ARRAY['int2', 'int4', 'int8']), ('float_ops', ARRAY['float4', 'float8']),
+            ('numeric_ops', ARRAY['numeric']), ('bool_ops', ARRAY['bool']),
+            ('datetime_ops', ARRAY['date', 'timestamp', 'timestamptz']), ('uuid_ops', ARRAY['uuid']),
+            ('text_ops', ARRAY['text']), ('enum_ops', ARRAY['anyenum'])) AS family (name, types)
+LOOP
+    EXECUTE pg_catalog.format('CREATE OPERATOR FAMILY %I USING %I', class.family, class.method);
+    EXECUTE (
+        SELECT pg_catalog.string_agg(pg_catalog.format(
+            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE pg_catalog.%2$I USING %3$I FAMILY %4$I AS'
+            ' FUNCTION 2 (pg_catalog.%2$I) hnsw_%1$s_keys(internal);',
+            pg_catalog.replace(type, 'any', ''), type, class.method, class.family), '')
+        FROM pg_catalog.unnest(class.types) AS type);
+    EXECUTE (
+        SELECT pg_catalog.format('ALTER OPERATOR FAMILY %I USING %I ADD ', class.family, class.method)
+            || pg_catalog.string_agg(pg_catalog.format(
+                'OPERATOR %s pg_catalog.%s (pg_catalog.%I, pg_catalog.%I)',
+                operator.strategy, operator.name, one, other), ', ')
+        FROM pg_catalog.unnest(class.types) AS one, pg_catalog.unnest(class.types) AS other,
+            pg_catalog.unnest(ARRAY['<', '<=', '=', '>=', '>']) WITH ORDINALITY AS operator (name, strategy));
+END LOOP;
+FOR class IN
+    SELECT method AS name
+    FROM pg_catalog.unnest(CASE WHEN is_foreign THEN ARRAY['dvec'] ELSE ARRAY['dvec', 'hnsw', 'ivfflat'] END)
+        AS method
+LOOP
+    EXECUTE pg_catalog.format(
+        'CREATE OPERATOR CLASS array_ops DEFAULT FOR TYPE pg_catalog.anyarray USING %I AS'
+        ' OPERATOR 3 pg_catalog.= (pg_catalog.anyarray, pg_catalog.anyarray),'
+        ' OPERATOR 6 pg_catalog.&& (pg_catalog.anyarray, pg_catalog.anyarray),'
+        ' OPERATOR 7 pg_catalog.@> (pg_catalog.anyarray, pg_catalog.anyarray),'
+        ' OPERATOR 8 pg_catalog.<@ (pg_catalog.anyarray, pg_catalog.anyarray),'
+        ' FUNCTION 2 hnsw_array_keys(internal)', class.name);
+END LOOP;
+
 EXECUTE $both$
 
 -- ---------------------------------------------------------------------------------------------------
@@ -1447,7 +1517,7 @@ BEGIN ATOMIC
     FROM dvec_measure_recall(ARRAY[$1] || ARRAY(
         SELECT other.indexrelid::regclass
         FROM pg_index AS this
-        JOIN pg_index AS other ON other.indrelid = this.indrelid AND other.indisvalid AND other.indnkeyatts = 1
+        JOIN pg_index AS other ON other.indrelid = this.indrelid AND other.indisvalid
             AND pg_get_indexdef(other.indexrelid, 1, false) = pg_get_indexdef(this.indexrelid, 1, false)
             AND pg_get_expr(other.indpred, other.indrelid)
                 IS NOT DISTINCT FROM pg_get_expr(this.indpred, this.indrelid)

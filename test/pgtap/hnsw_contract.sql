@@ -13,7 +13,7 @@ SELECT set_eq(
     $$SELECT p, pg_indexam_has_property(pg_am.oid, p) FROM pg_am,
         unnest(ARRAY['can_order', 'can_unique', 'can_multi_col', 'can_exclude', 'can_include']) p
       WHERE amname = 'hnsw'$$,
-    $$VALUES ('can_order', false), ('can_unique', false), ('can_multi_col', false),
+    $$VALUES ('can_order', false), ('can_unique', false), ('can_multi_col', true),
              ('can_exclude', true), ('can_include', false)$$,
     'what hnsw can and cannot do');
 
@@ -55,10 +55,34 @@ SELECT set_eq('classes', $$VALUES
      'hnsw_bit_hamming_support'),
     ('bit_jaccard_ops', 'bit', false, 1, '<%>(bit,bit)', 'o', 'float_ops', 1,
      'hnsw_bit_jaccard_support')$$,
-    'fourteen operator classes, none of them the default');
+    'fourteen operator classes of vectors, none of them the default');
+SELECT set_eq(
+    $$SELECT m.amname::text, c.opcname::text, c.opcintype::regtype::text, c.opcdefault, f.opfname::text, p.amproc::text
+      FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod AND m.amname IN ('dvec', 'hnsw', 'ivfflat')
+      JOIN pg_opfamily f ON f.oid = c.opcfamily JOIN pg_amproc p ON p.amprocfamily = c.opcfamily
+          AND p.amproclefttype = c.opcintype AND p.amprocnum = 2$$,
+    $$SELECT m, name || '_ops' AS a, type, true AS b, family || '_ops' AS c, 'hnsw_' || name || '_keys' AS d
+      FROM unnest(ARRAY['dvec', 'hnsw', 'ivfflat']) AS m,
+      (VALUES ('int2', 'smallint', 'integer'), ('int4', 'integer', 'integer'), ('int8', 'bigint', 'integer'),
+          ('float4', 'real', 'float'), ('float8', 'double precision', 'float'), ('numeric', 'numeric', 'numeric'),
+          ('bool', 'boolean', 'bool'), ('date', 'date', 'datetime'),
+          ('timestamp', 'timestamp without time zone', 'datetime'),
+          ('timestamptz', 'timestamp with time zone', 'datetime'), ('uuid', 'uuid', 'uuid'), ('text', 'text', 'text'),
+          ('enum', 'anyenum', 'enum'), ('array', 'anyarray', 'array')) AS t (name, type, family)$$,
+    'fourteen operator classes of columns behind a vector, the defaults of their types');
+SELECT is_empty(
+    $$SELECT m.amname, f.opfname, b.amopopr::regoperator FROM pg_opfamily f
+      JOIN pg_am m ON m.oid = f.opfmethod AND m.amname IN ('dvec', 'hnsw', 'ivfflat')
+      JOIN pg_opfamily g ON g.opfname = f.opfname AND g.opfnamespace = 'pg_catalog'::regnamespace AND g.opfmethod = 403
+      JOIN pg_amop b ON b.amopfamily = g.oid AND b.amoplefttype <> 'bpchar'::regtype AND b.amopstrategy <= 5
+      WHERE b.amoplefttype <> 'name'::regtype AND b.amoprighttype <> 'name'::regtype AND f.opfname <> 'array_ops'
+      AND NOT EXISTS (SELECT FROM pg_amop o WHERE o.amopfamily = f.oid AND o.amopopr = b.amopopr
+          AND o.amopstrategy = b.amopstrategy)$$,
+    'their operators are those of btree''s families');
 SELECT set_eq(
     $$SELECT c.opcname::text, c.opcdefault FROM pg_opclass c
-      JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'ivfflat'$$,
+      JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'ivfflat'
+      WHERE EXISTS (SELECT FROM pg_amop o WHERE o.amopfamily = c.opcfamily AND o.amoppurpose = 'o')$$,
     $$VALUES ('vector_l2_ops', true), ('vector_ip_ops', false), ('vector_cosine_ops', false),
              ('halfvec_l2_ops', false), ('halfvec_ip_ops', false), ('halfvec_cosine_ops', false),
              ('bit_hamming_ops', false)$$,

@@ -19,7 +19,7 @@ SELECT pg_temp.failure('CREATE INDEX ON t USING dvec (v vector_l2_ops) WITH (m =
 SELECT pg_temp.failure('CREATE INDEX ON t USING dvec (v vector_l2_ops) WITH (lists = 10)');
 
 -- It has what hnsw has.
-SELECT count(*) AS classes, bool_and(amvalidate(d.oid)) AS valid, count(h.oid) AS as_hnsw
+SELECT count(DISTINCT d.oid) AS classes, bool_and(amvalidate(d.oid)) AS valid, count(DISTINCT h.oid) AS as_hnsw
 FROM pg_opclass d JOIN pg_am a ON a.oid = d.opcmethod AND a.amname = 'dvec'
 JOIN pg_amop x ON x.amopfamily = d.opcfamily JOIN pg_amproc p ON p.amprocfamily = d.opcfamily
 LEFT JOIN (pg_opclass h JOIN pg_am b ON b.oid = h.opcmethod AND b.amname = 'hnsw'

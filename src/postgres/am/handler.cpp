@@ -7,6 +7,7 @@
 #include "postgres/am/scan_settings.hpp"
 #include "postgres/bridge/catalog.hpp"
 #include "postgres/bridge/guard.hpp"
+#include "postgres/keys/key_support.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
 #include "postgres/relation/own_method.hpp"
@@ -31,13 +32,27 @@ IndexBuildResult *build_ivfflat(Relation heap, Relation index, IndexInfo *index_
     return build_index(heap, index, index_info);
 }
 
+// What the method says to the server and to whoever asks for its properties differ in this.
+bool property(Oid, int, IndexAMProperty asked, const char *, bool *result, bool *) {
+    if (asked != AMPROP_CAN_INCLUDE)
+        return false;
+    *result = false;
+    return true;
+}
+
 IndexAmRoutine *make_routine(Method method) {
     IndexAmRoutine *routine = makeNode(IndexAmRoutine);
     // Zeroed by makeNode: everything not named is absent, on every version. Version 18 also asks
-    // what the comparisons of an operator family have in common; ours has distances only.
-    routine->amsupport = support_function;
+    // what the comparisons of an operator family have in common; of ours nothing is claimed.
+    routine->amsupport = key_support_function;
     routine->amcanorderbyop = true;
+    routine->amcanmulticol = true;
     routine->amoptionalkey = true;
+    routine->amsearcharray = true;
+    routine->amsearchnulls = true;
+    // There are none: check_key_columns() refuses them and says what to write, which the server
+    // would not.
+    routine->amcaninclude = true;
     routine->amkeytype = InvalidOid;
     routine->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 
@@ -49,6 +64,7 @@ IndexAmRoutine *make_routine(Method method) {
     routine->amcostestimate = estimate_cost;
     routine->amoptions = method == Method::hnsw ? parse_hnsw_options : parse_ivfflat_options;
     routine->ambuildphasename = build_phase_name;
+    routine->amproperty = property;
     routine->amvalidate = validate_opclass;
     routine->ambeginscan = begin_scan;
     routine->amrescan = rescan;

@@ -11,7 +11,7 @@
 #include "postgres/bridge/transactions.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/metapage.hpp"
-#include "postgres/relation/opclass.hpp"
+#include "postgres/relation/row_encoder.hpp"
 #include "postgres/relation/usual_rows.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/back_pressure.hpp"
@@ -79,11 +79,11 @@ bool files_are_spoilt(const base::Status &status) {
     return status.code() == base::Code::not_found || status.code() == base::Code::corrupt;
 }
 
-Attempt insert_row(OpenIndex *open, ItemPointer tid, const void *bytes, RowOrigin origin) {
+Attempt insert_row(OpenIndex *open, ItemPointer tid, const RowEncoder::Row &row, RowOrigin origin) {
     wait_before_insert(open);
     const XLogRecPtr lsn = wal_position_of_insert(origin);
     return attempt([&]() -> base::Status {
-        auto id = open->index->insert(engine_tid(tid), lsn, bytes);
+        auto id = open->index->insert(engine_tid(tid), lsn, {row.bytes, row.keys});
         if (id.ok())
             return {};
         if (!files_are_spoilt(id.status()))
@@ -94,25 +94,32 @@ Attempt insert_row(OpenIndex *open, ItemPointer tid, const void *bytes, RowOrigi
     });
 }
 
-Attempt insert_value(Relation index, Relation heap, ItemPointer tid, Datum value,
-                     const IndexInfo *index_info) {
+// What the server hands over of a new row of the table.
+struct NewRow {
+    const Datum *values;
+    const bool *is_null;
+    ItemPointer tid;
+};
+
+Attempt insert_values(Relation index, Relation heap, const NewRow &added,
+                      const IndexInfo *index_info) {
     OpenIndex *open = open_for_writing(index);
     const store::Shape shape =
         open != nullptr ? open->entry->shape : shape_of(index, read_metapage(index));
     // Raises an error for a value that no index can hold, not even a rebuilt one.
-    const void *bytes =
-        encode_row(*index_support(index), static_cast<int>(shape.dimensions), value);
+    const RowEncoder::Row row =
+        row_encoder(index, static_cast<int>(shape.dimensions)).encode(added.values, added.is_null);
     if (open == nullptr)
         return Attempt::done;
     const RowOrigin origin = origin_of_row(heap, index_info);
-    if (bytes == nullptr)
+    if (row.bytes == nullptr)
         return Attempt::done;
     bool there = false;
-    if (look_for_repaired_row(open, tid, origin, &there) == Attempt::files_replaced)
+    if (look_for_repaired_row(open, added.tid, origin, &there) == Attempt::files_replaced)
         return Attempt::files_replaced;
     if (there)
         return Attempt::done;
-    if (insert_row(open, tid, bytes, origin) == Attempt::files_replaced)
+    if (insert_row(open, added.tid, row, origin) == Attempt::files_replaced)
         return Attempt::files_replaced;
     // Temporary and unlogged indexes do not survive a crash, so they need no sync.
     if (RelationIsPermanent(index))
@@ -137,8 +144,8 @@ bool insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
             AllocSetContextCreate(CurrentMemoryContext, "dvec insert", ALLOCSET_SMALL_SIZES);
         const MemoryContext caller = MemoryContextSwitchTo(row_context);
         note_if_unusual(index, values[0], isnull[0]);
-        while (!isnull[0] &&
-               insert_value(index, heap, tid, values[0], index_info) == Attempt::files_replaced)
+        while (!isnull[0] && insert_values(index, heap, {values, isnull, tid}, index_info) ==
+                                 Attempt::files_replaced)
             CHECK_FOR_INTERRUPTS();
         MemoryContextSwitchTo(caller);
         MemoryContextDelete(row_context);

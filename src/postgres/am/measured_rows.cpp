@@ -16,12 +16,20 @@ constexpr graph::NodeId largest_sample = 512;
 
 }  // namespace
 
-base::Result<std::unique_ptr<MeasuredRows>> MeasuredRows::of(store::Index &index, double farthest) {
+base::Result<std::unique_ptr<MeasuredRows>> MeasuredRows::of(store::Index &index,
+                                                             const graph::RowFilter *filter,
+                                                             double farthest) {
     return base::guarded([&]() -> base::Result<std::unique_ptr<MeasuredRows>> {
         auto end = index.refresh();
         DVEC_TRY(end);
-        return std::unique_ptr<MeasuredRows>(new MeasuredRows(index, end.value(), farthest));
+        return std::unique_ptr<MeasuredRows>(
+            new MeasuredRows(index, filter, end.value(), farthest));
     });
+}
+
+bool MeasuredRows::is_asked_for(graph::NodeId id) const noexcept {
+    const graph::NodeStore &nodes = index_.nodes();
+    return graph::is_live(nodes.state(id)) && (filter_ == nullptr || filter_->admits(nodes, id));
 }
 
 // NaN is the greatest distance.
@@ -40,7 +48,7 @@ void MeasuredRows::sample(OperatorDistance &distance) {
     std::uint64_t asked = 0;
     for (graph::NodeId id = 0; id < end_; id += step) {
         ++asked;
-        if (graph::is_live(nodes.state(id)) && is_wanted(distance.to(nodes.vector(id))))
+        if (is_asked_for(id) && is_wanted(distance.to(nodes.vector(id))))
             ++within;
     }
     statistics_.distances = asked;
@@ -61,7 +69,7 @@ void MeasuredRows::measure_all(OperatorDistance &distance) {
     for (graph::NodeId id = 0; id < end_; ++id) {
         if (id % nodes_between_polls == 0)
             CHECK_FOR_INTERRUPTS();
-        if (!graph::is_live(nodes.state(id)))
+        if (!is_asked_for(id))
             continue;
         add({distance.to(nodes.vector(id)), id});
         ++measured;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/graph/row_filter.hpp"
 #include "engine/graph/search.hpp"
 #include "engine/store/index.hpp"
 #include "postgres/am/operator_distance.hpp"
@@ -16,10 +17,13 @@ namespace dvec::postgres {
 
 class MeasuredRows {
   public:
-    // For all entries that exist now. The caller is not interested in rows farther than `farthest`
-    // (NaN means no bound); only the nearest of those is returned, to tell that they exist. Fails
-    // with Code::stale as a search does.
-    static base::Result<std::unique_ptr<MeasuredRows>> of(store::Index &index, double farthest);
+    // For all entries that exist now and that `filter` admits (null: all), which must outlive this.
+    // The caller is not interested in rows farther than `farthest` (NaN means no bound); only the
+    // nearest of those is returned, to tell that they exist. Fails with Code::stale as a search
+    // does.
+    static base::Result<std::unique_ptr<MeasuredRows>> of(store::Index &index,
+                                                          const graph::RowFilter *filter,
+                                                          double farthest);
 
     // Measures a sample to estimate statistics().within. This and next() may raise errors.
     void sample(OperatorDistance &distance);
@@ -38,13 +42,16 @@ class MeasuredRows {
     };
     static bool is_farther(const Measured &a, const Measured &b) noexcept;
 
-    MeasuredRows(const store::Index &index, graph::NodeId end, double farthest)
-        : index_(index), end_(end), farthest_(farthest) {}
+    MeasuredRows(const store::Index &index, const graph::RowFilter *filter, graph::NodeId end,
+                 double farthest)
+        : index_(index), filter_(filter), end_(end), farthest_(farthest) {}
+    bool is_asked_for(graph::NodeId id) const noexcept;
     void measure_all(OperatorDistance &distance);
     void add(Measured row);
     bool is_wanted(double distance) const noexcept;
 
     const store::Index &index_;
+    const graph::RowFilter *const filter_;
     const graph::NodeId end_;
     const double farthest_;
     bool all_measured_ = false;

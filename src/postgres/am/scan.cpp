@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "engine/graph/row_filter.hpp"
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/callbacks.hpp"
 #include "postgres/am/last_searches.hpp"
@@ -10,6 +11,7 @@
 #include "postgres/am/operator_distance.hpp"
 #include "postgres/am/operator_order.hpp"
 #include "postgres/am/rows_ahead.hpp"
+#include "postgres/am/scan_filter.hpp"
 #include "postgres/am/scan_guide.hpp"
 #include "postgres/am/scan_terms.hpp"
 #include "postgres/bridge/access_method.hpp"
@@ -46,6 +48,7 @@ uint64 rows_of_last_scan = 0;
 
 // What a scan keeps between calls; owned by the scan's memory context, which runs its destructor.
 struct Scan {
+    std::unique_ptr<graph::RowFilter> filter;       // of the search; null without conditions
     std::unique_ptr<graph::Search> search;          // while one is under way
     std::unique_ptr<MeasuredRows> measured;         // in its place, where kernels cannot say
     std::unique_ptr<OperatorOrder> order;           // of the search's rows, by another's operator
@@ -53,6 +56,7 @@ struct Scan {
     MemoryContext query_context = nullptr;          // of the query, from start to start
     OperatorDistance *operator_distance = nullptr;  // there; for `measured` and `order`
     bool started = false;
+    bool recheck = false;  // the filter may admit rows that do not satisfy the conditions
     ScanTerms terms{};
     ScanGuide *guide = nullptr;  // the caller's, or none
     uint64 returned = 0;         // rows
@@ -89,6 +93,7 @@ struct Scan {
         measured.reset();
         order.reset();
         keep_search(std::move(search));
+        filter.reset();
     }
 
     // After the last search; whoever comes second finds nothing to do.
@@ -192,6 +197,36 @@ bool is_beyond(const ScanGuide &guide, double distance) {
     return !std::isnan(guide.farthest) && float8_gt(distance, guide.farthest);
 }
 
+std::unique_ptr<graph::RowFilter> row_filter(const ScanConditions &conditions) {
+    using Condition = graph::RowFilter::Condition;
+    static_assert(graph::RowFilter::null_key == null_key);
+    static_assert(static_cast<int>(Condition::Kind::has_no_other_bits) ==
+                  static_cast<int>(KeyCondition::Kind::has_no_other_bits));
+    if (conditions.count == 0)
+        return nullptr;
+    auto filter = std::make_unique<graph::RowFilter>();
+    for (int i = 0; i < conditions.count; ++i) {
+        const KeyCondition &keys = conditions.each[i].keys;
+        Condition condition;
+        condition.column = static_cast<std::uint32_t>(conditions.each[i].column);
+        condition.kind = static_cast<Condition::Kind>(keys.kind);
+        if (keys.kind == KeyCondition::Kind::within_ranges)
+            for (int j = 0; j < keys.count; ++j)
+                condition.ranges.push_back({keys.ranges[j].first, keys.ranges[j].last});
+        else
+            condition.masks.assign(keys.masks, keys.masks + keys.count);
+        filter->add(std::move(condition));
+    }
+    return filter;
+}
+
+// In the scan's query context.
+void begin_filter(Scan *scan, IndexScanDesc descriptor) {
+    const ScanConditions conditions = scan_conditions(descriptor);
+    scan->filter = row_filter(conditions);
+    scan->recheck = conditions.lossy;
+}
+
 Attempt begin_search(Scan *scan, const OpenIndex &open, const void *query) {
     store::Index::SearchParams params;
     params.ef = static_cast<uint32>(scan->terms.ef);
@@ -209,7 +244,7 @@ Attempt begin_measuring(Scan *scan, const OpenIndex &open) {
     const double farthest =
         is_exact(*scan) ? scan->guide->farthest : std::numeric_limits<double>::quiet_NaN();
     return attempt([&]() -> base::Status {
-        auto measured = MeasuredRows::of(*open.index, farthest);
+        auto measured = MeasuredRows::of(*open.index, scan->filter.get(), farthest);
         DVEC_TRY(measured);
         scan->measured = std::move(measured).value();
         return {};
@@ -238,6 +273,7 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     scan->returned = 0;
     MemoryContextReset(scan->query_context);
     const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
+    begin_filter(scan, descriptor);
     const Query query = query_of(descriptor, *open);
     const Attempt begun = begin_rows(scan, *open, query);
     MemoryContextSwitchTo(caller);
@@ -310,6 +346,10 @@ std::optional<graph::Hit> take_hit(Scan *scan) {
     return value_or_raise([&] { return scan->search->next(); });
 }
 
+bool is_admitted(const Scan *scan, const graph::Hit &hit) {
+    return !scan->filter || scan->filter->admits(scan->open->index->nodes(), hit.id);
+}
+
 // The next row that the terms of the scan, and its guide, admit.
 std::optional<graph::Hit> next_hit(Scan *scan) {
     while (may_go_on(scan)) {
@@ -317,7 +357,7 @@ std::optional<graph::Hit> next_hit(Scan *scan) {
         // With the first hit it is known how many there are within the bound.
         if (!is_wanted(scan, hit) || (scan->returned == 0 && !may_go_on(scan)))
             break;
-        if (is_passed_over(scan, *hit))
+        if (is_passed_over(scan, *hit) || !is_admitted(scan, *hit))
             continue;
         const bool late = scan->returned > 0 && graph::comes_before(hit->distance, scan->farthest);
         if (late && scan->terms.late == ScanTerms::Late::left_out)
@@ -375,7 +415,7 @@ bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
         if (scan->returned == 1 && !scan->measured)
             fetch_rows_ahead(descriptor->heapRelation, *scan->search, rows_of_last_scan);
         descriptor->xs_heaptid = item_pointer(hit->tid);
-        descriptor->xs_recheck = false;
+        descriptor->xs_recheck = scan->recheck;
         descriptor->xs_recheckorderby = false;
         return true;
     });

@@ -44,6 +44,7 @@ extern "C" {
 #include "utils/wait_event.h"
 #include "optimizer/cost.h"
 #include "utils/lsyscache.h"
+#include "utils/pg_locale.h"
 #include "utils/rel.h"
 #if PG_VERSION_NUM >= 160000
 #include "utils/relfilenumbermap.h"
@@ -250,6 +251,15 @@ inline void restrict_search_path() {
 #else
     (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                             GUC_ACTION_SAVE, true, 0, false);
+#endif
+}
+
+// Whether a collation orders text by its bytes.
+inline bool compares_bytes(Oid collation) {
+#if PG_VERSION_NUM >= 180000
+    return pg_newlocale_from_collation(collation)->collate_is_c;
+#else
+    return lc_collate_is_c(collation);
 #endif
 }
 

@@ -140,6 +140,18 @@ Model model_of(const IndexOptInfo *index, const Facts &facts, bool exact) {
             2 * facts.m * new_neighbours};
 }
 
+bool wants_no_vector(const List *clauses) {
+    const ListCell *cell;
+    foreach (cell, clauses) {
+        const auto *clause = lfirst_node(IndexClause, cell);
+        const Expr *checked = linitial_node(RestrictInfo, clause->indexquals)->clause;
+        if (clause->indexcol == 0 && IsA(checked, NullTest) &&
+            reinterpret_cast<const NullTest *>(checked)->nulltesttype == IS_NULL)
+            return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 Cost exact_order_cost(const IndexOptInfo *index) {
@@ -164,8 +176,8 @@ void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *s
         *pages = 0;
         *startup_cost = *total_cost = get_float8_infinity();
         const IndexOptInfo *index = path->indexinfo;
-        // The index can only order rows.
-        if (path->indexorderbys == NIL)
+        // The index can only order rows, and has none without a vector.
+        if (path->indexorderbys == NIL || wants_no_vector(path->indexclauses))
             return compat::exclude(&path->path);
         const Facts facts = facts_of(index->indexoid);
         if (!facts.searchable)

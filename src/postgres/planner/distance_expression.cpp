@@ -379,8 +379,8 @@ bool is_fixed_for_scan(PlannerInfo *root, const IndexOptInfo *index, Expr *expr)
 bool match_distance_expression(PlannerInfo *root, IndexOptInfo *index, Expr *expr,
                                DistanceExpression *result) {
     Pattern pattern;
-    return index->nkeycolumns == 1 && make_pattern(root, index, &pattern) &&
-           match(pattern, expr, result) && list_length(result->steps) <= Chain::most_steps;
+    return make_pattern(root, index, &pattern) && match(pattern, expr, result) &&
+           list_length(result->steps) <= Chain::most_steps;
 }
 
 Chain chain_with_constants(const DistanceExpression &expression) {

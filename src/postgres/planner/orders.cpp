@@ -9,6 +9,7 @@
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/planner.hpp"
 #include "postgres/planner/distance_expression.hpp"
+#include "postgres/planner/index_conditions.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/own_method.hpp"
 
@@ -45,7 +46,7 @@ bool match_key(PlannerInfo *root, IndexOptInfo *index, const PathKey *key,
     return false;
 }
 
-// Whether the only column of the index may be NULL.
+// Whether the vector of the index may be NULL.
 bool may_be_null(const PlannerInfo *root, const IndexOptInfo *index) {
     if (index->indexkeys[0] == 0)
         return true;
@@ -81,7 +82,8 @@ ReorderedPath *reordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *
     result->stands_alone =
         own->pk_opfamily == key->pk_opfamily && result->unusual == UnusualRows::last;
     result->path =
-        create_index_path(root, index, NIL, list_make1(expression.distance), list_make1_int(0),
+        create_index_path(root, index, index_conditions(root, index, index->indrestrictinfo),
+                          list_make1(expression.distance), list_make1_int(0),
                           list_make1(result->stands_alone ? key : own), ForwardScanDirection, false,
                           rel->lateral_relids, 1.0, false);
     // An index that cannot be searched now has an infinite cost.

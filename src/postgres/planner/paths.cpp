@@ -13,6 +13,7 @@
 
 #include "postgres/bridge/guard.hpp"
 #include "postgres/planner/explain_search.hpp"
+#include "postgres/planner/index_conditions.hpp"
 #include "postgres/planner/orders.hpp"
 #include "postgres/planner/query_level.hpp"
 #include "postgres/planner/ranges.hpp"
@@ -73,6 +74,24 @@ List *conditions_of(const IndexPath *path) {
     return conditions;
 }
 
+int conditions_behind_the_vector(const List *clauses) {
+    int count = 0;
+    const ListCell *cell;
+    foreach (cell, clauses)
+        count += lfirst_node(IndexClause, cell)->indexcol > 0;
+    return count;
+}
+
+// With all conditions that the index can check, should the server have left some out.
+IndexPath *with_all_conditions(PlannerInfo *root, IndexPath *path) {
+    List *clauses = index_conditions(root, path->indexinfo, conditions_of(path));
+    if (list_length(clauses) <= conditions_behind_the_vector(path->indexclauses))
+        return path;
+    return create_index_path(root, path->indexinfo, clauses, path->indexorderbys,
+                             path->indexorderbycols, path->path.pathkeys, ForwardScanDirection,
+                             false, PATH_REQ_OUTER(&path->path), 1.0, false);
+}
+
 CustomPath *search_path(PlannerInfo *root, RelOptInfo *rel, const ReorderedPath &ordered,
                         const QueryLevel &level) {
     OpExpr *distance = linitial_node(OpExpr, ordered.path->indexorderbys);
@@ -101,10 +120,13 @@ void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
             continue;
         }
         const QueryLevel level = query_level(root, path->path.pathkeys);
-        if (is_plain(level, path))
+        IndexPath *full = with_all_conditions(root, path);
+        const bool plain = is_plain(level, full);
+        if (plain && full == path)
             continue;
-        const ReorderedPath as_known{path, path->path.pathkeys, UnusualRows::last, true};
-        searches = lappend(searches, search_path(root, rel, as_known, level));
+        const ReorderedPath as_known{full, full->path.pathkeys, UnusualRows::last, true};
+        searches =
+            lappend(searches, plain ? &full->path : &search_path(root, rel, as_known, level)->path);
         rel->pathlist = foreach_delete_current(rel->pathlist, cell);
         removed = true;
     }

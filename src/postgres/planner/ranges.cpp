@@ -1,6 +1,7 @@
 #include "postgres/planner/ranges.hpp"
 
 #include "postgres/bridge/planner.hpp"
+#include "postgres/planner/index_conditions.hpp"
 #include "postgres/planner/orders.hpp"
 
 namespace dvec::postgres {
@@ -19,7 +20,8 @@ CustomPath *range_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, 
     const Bounds bounds = bounds_of(root, index, conditions, &distance);
     if (!bounds.farthest)
         return nullptr;
-    IndexPath *path = create_index_path(root, index, NIL, list_make1(distance), list_make1_int(0),
+    IndexPath *path = create_index_path(root, index, index_conditions(root, index, conditions),
+                                        list_make1(distance), list_make1_int(0),
                                         list_make1(key_of_distance(nullptr)), ForwardScanDirection,
                                         false, outer, 1.0, false);
     if (!std::isfinite(path->path.total_cost))  // it cannot be searched now

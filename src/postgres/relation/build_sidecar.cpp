@@ -13,7 +13,7 @@
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/relation/item_pointer.hpp"
-#include "postgres/relation/opclass.hpp"
+#include "postgres/relation/row_encoder.hpp"
 #include "postgres/relation/usual_rows.hpp"
 #include "postgres/runtime/wal.hpp"
 
@@ -25,8 +25,7 @@ struct Build {
     IndexFile file;
     store::Builder *builder;  // owned; freed by stop_build
     Relation index;
-    const IndexSupport *support;
-    int dimensions;
+    RowEncoder encoder;
     RepairProgress *repair;     // null for CREATE INDEX
     store::PageRows page_rows;  // of a repair
     double index_tuples;
@@ -89,11 +88,11 @@ bool came_before(Build *build, ItemPointer tid) {
     return !build->page_rows.note(engine_tid(tid));
 }
 
-void add_row(Build *build, ItemPointer tid, Datum value) {
-    const void *bytes = encode_row(*build->support, build->dimensions, value);
-    if (bytes == nullptr)
+void add_row(Build *build, ItemPointer tid, const Datum *values, const bool *is_null) {
+    const RowEncoder::Row row = build->encoder.encode(values, is_null);
+    if (row.bytes == nullptr)
         return;
-    ok_or_raise([&] { return build->builder->add(engine_tid(tid), bytes); });
+    ok_or_raise([&] { return build->builder->add(engine_tid(tid), {row.bytes, row.keys}); });
     build->index_tuples += 1;
     show_progress(build, PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
 }
@@ -110,7 +109,7 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
         const MemoryContext caller = MemoryContextSwitchTo(build->row_context);
         build->only_usual_rows =
             build->only_usual_rows && is_usual(&build->judge, values[0], isnull[0]);
-        add_row(build, tid, values[0]);
+        add_row(build, tid, values, isnull);
         MemoryContextSwitchTo(caller);
         MemoryContextReset(build->row_context);
     });
@@ -170,8 +169,7 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
     Build build{};
     build.repair = rows.repair;
     build.index = index;
-    build.support = index_support(index);
-    build.dimensions = static_cast<int>(shape.dimensions);
+    build.encoder = row_encoder(index, static_cast<int>(shape.dimensions));
     build.row_context =
         AllocSetContextCreate(CurrentMemoryContext, "dvec build row", ALLOCSET_DEFAULT_SIZES);
     build.judge = row_judge(index);

@@ -6,6 +6,7 @@
 #include "postgres/bridge/wal.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
+#include "postgres/relation/row_encoder.hpp"
 #include "postgres/runtime/settings.hpp"
 
 namespace dvec::postgres {
@@ -54,6 +55,7 @@ void adopt_identity(Relation index, Buffer buffer) {
 }  // namespace
 
 Metapage new_metapage(Relation index, WithIdentity with_identity) {
+    check_key_columns(index);
     const IndexSupport *support = index_support(index);
     const IndexOptions options = index_options(index);
     if (options.ef_construction < 2 * options.m)
@@ -71,6 +73,7 @@ Metapage new_metapage(Relation index, WithIdentity with_identity) {
     metapage.element = static_cast<uint8>(support->element);
     metapage.metric = static_cast<uint8>(support->metric);
     metapage.only_usual_rows = 1;
+    metapage.key_columns = static_cast<uint8>(key_column_count(index));
     return metapage;
 }
 
@@ -142,6 +145,7 @@ store::Shape shape_of(Relation index, const Metapage &metapage) {
     shape.metric = index_support(index)->metric;
     shape.dimensions = metapage.dimensions;
     shape.m = metapage.m;
+    shape.columns = metapage.key_columns;
     shape.ef_construction = metapage.ef_construction;
     shape.segment_bytes = metapage.segment_bytes;
     return shape;

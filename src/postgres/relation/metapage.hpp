@@ -25,7 +25,8 @@ struct Metapage {
     // 1 until the index meets a row that is_usual() denies; 0 in an index made before this was
     // kept.
     uint8 only_usual_rows;
-    uint8 unused[5];
+    uint8 key_columns;  // behind the vector; 0 in an index made before there were any
+    uint8 unused[4];
 };
 static_assert(sizeof(Metapage) == 40);
 

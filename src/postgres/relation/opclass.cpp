@@ -1,10 +1,12 @@
-// An opclass for this access method is one ordering operator and one support function;
+// An opclass for this access method is one ordering operator and one support function, for a
+// vector, or operators of conditions and the other support function, for a column behind it;
 // validate_opclass checks just that, in the style of the server's own access methods.
 #include "postgres/relation/opclass.hpp"
 
 #include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/catalog.hpp"
 #include "postgres/bridge/heap.hpp"
+#include "postgres/keys/key_support.hpp"
 #include "postgres/relation/options.hpp"
 
 namespace dvec::postgres {
@@ -61,15 +63,25 @@ void complain(const Family &family, const char *problem) {
                           family.method, problem)));
 }
 
-bool validate_functions(const Family &family, bool *has_support) {
+// What was found of a class in its family.
+struct Parts {
+    bool vector_function = false;
+    bool key_function = false;
+    bool distance = false;
+    bool conditions = false;
+};
+
+bool validate_functions(const Family &family, Parts *parts) {
     bool valid = true;
     CatCList *functions = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(family.oid));
     for (int i = 0; i < functions->n_members; ++i) {
         const auto *row =
             reinterpret_cast<Form_pg_amproc>(GETSTRUCT(&functions->members[i]->tuple));
-        if (row->amprocnum == support_function &&
-            check_amproc_signature(row->amproc, INTERNALOID, true, 1, 1, INTERNALOID)) {
-            *has_support = true;
+        const bool known =
+            row->amprocnum == support_function || row->amprocnum == key_support_function;
+        if (known && check_amproc_signature(row->amproc, INTERNALOID, true, 1, 1, INTERNALOID)) {
+            parts->vector_function |= row->amprocnum == support_function;
+            parts->key_function |= row->amprocnum == key_support_function;
         } else {
             complain(family, "contains a support function with a wrong number or signature");
             valid = false;
@@ -79,21 +91,46 @@ bool validate_functions(const Family &family, bool *has_support) {
     return valid;
 }
 
-bool validate_operators(const Family &family, bool *has_distance) {
+bool is_distance(Form_pg_amop row) {
+    return row->amopstrategy == distance_strategy && row->amoppurpose == AMOP_ORDER &&
+           opfamily_can_sort_type(row->amopsortfamily, get_op_rettype(row->amopopr));
+}
+
+bool is_condition(Form_pg_amop row) {
+    return row->amoppurpose == AMOP_SEARCH && row->amopstrategy >= 1 &&
+           row->amopstrategy <= last_key_strategy && get_op_rettype(row->amopopr) == BOOLOID;
+}
+
+bool validate_operators(const Family &family, Parts *parts) {
     bool valid = true;
     CatCList *operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(family.oid));
     for (int i = 0; i < operators->n_members; ++i) {
-        const auto *row = reinterpret_cast<Form_pg_amop>(GETSTRUCT(&operators->members[i]->tuple));
-        if (row->amopstrategy == distance_strategy && row->amoppurpose == AMOP_ORDER &&
-            opfamily_can_sort_type(row->amopsortfamily, get_op_rettype(row->amopopr))) {
-            *has_distance = true;
+        auto *row = reinterpret_cast<Form_pg_amop>(GETSTRUCT(&operators->members[i]->tuple));
+        if (parts->key_function ? is_condition(row) : is_distance(row)) {
+            parts->distance |= !parts->key_function;
+            parts->conditions |= parts->key_function;
         } else {
-            complain(family, "contains an operator that is not its distance");
+            complain(family, parts->key_function ? "contains an operator that is no condition"
+                                                 : "contains an operator that is not its distance");
             valid = false;
         }
     }
     ReleaseCatCacheList(operators);
     return valid;
+}
+
+// Whether there is all of what a class of the kind needs, and nothing of the other.
+bool is_complete(const Family &family, const Parts &parts) {
+    if (parts.vector_function == parts.key_function) {
+        complain(family, parts.key_function ? "has support functions of both kinds of class"
+                                            : "is missing its support function");
+        return false;
+    }
+    if (parts.vector_function && !parts.distance)
+        complain(family, "is missing its distance operator");
+    else if (parts.key_function && !parts.conditions)
+        complain(family, "is missing its operators");
+    return parts.distance || parts.conditions;
 }
 
 }  // namespace
@@ -111,15 +148,10 @@ bool validate_opclass(Oid opclass) {
     family.name = pstrdup(NameStr(reinterpret_cast<Form_pg_opfamily>(GETSTRUCT(tuple))->opfname));
     ReleaseSysCache(tuple);
 
-    bool has_support = false;
-    bool has_distance = false;
-    bool valid = validate_functions(family, &has_support);
-    valid = validate_operators(family, &has_distance) && valid;
-    if (!has_support)
-        complain(family, "is missing its support function");
-    if (!has_distance)
-        complain(family, "is missing its distance operator");
-    return valid && has_support && has_distance;
+    Parts parts;
+    bool valid = validate_functions(family, &parts);
+    valid = validate_operators(family, &parts) && valid;
+    return is_complete(family, parts) && valid;
 }
 
 }  // namespace dvec::postgres

@@ -11,14 +11,14 @@ inline constexpr uint16 support_function = 1;
 // Number of the ordering operator.
 inline constexpr uint16 distance_strategy = 1;
 
-// Of the index's only column. Valid as long as the program.
+// Of the index's first column. Valid as long as the program.
 const IndexSupport *index_support(Relation index);
 
-// The dimensions the column declares. Raises when it declares none or more than the class can
+// The dimensions that column declares. Raises when it declares none or more than the class can
 // index.
 int column_dimensions(Relation index, const IndexSupport &support);
 
-// The bytes to store for a value of the indexed column, in the current memory context unless they
+// The bytes to store for a value of that column, in the current memory context unless they
 // are the value's own; null when it has no place in the index. Raises when the value has not
 // `dimensions`.
 const void *encode_row(const IndexSupport &support, int dimensions, Datum value);

@@ -2,10 +2,10 @@
 // what can be repaired is handed to those who repair.
 //
 // The comparison goes from the table to the index: each row that a snapshot sees must have exactly
-// one entry with its vector. The snapshot comes first and the entries are read after, so a row that
-// it sees has its entry, and an entry that was removed meanwhile belongs to a row it does not see.
-// The other direction proves nothing: until the next vacuum an index rightly has entries of rows
-// that are dead or were never committed.
+// one entry with its vector and keys. The snapshot comes first and the entries are read after, so a
+// row that it sees has its entry, and an entry that was removed meanwhile belongs to a row it does
+// not see. The other direction proves nothing: until the next vacuum an index rightly has entries
+// of rows that are dead or were never committed.
 #include <cstring>
 #include <string>
 #include <vector>
@@ -20,10 +20,10 @@
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/relation/item_pointer.hpp"
-#include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
 #include "postgres/relation/own_index.hpp"
 #include "postgres/relation/owner_rights.hpp"
+#include "postgres/relation/row_encoder.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/repair_state.hpp"
 
@@ -39,7 +39,7 @@ struct Check {
     std::vector<store::Finding> findings;
     store::TidMap entries;
     OpenIndex *open = nullptr;  // pinned
-    const IndexSupport *support = nullptr;
+    RowEncoder encoder{};
     char *table_file = nullptr;
     MemoryContext row_context = nullptr;
     bool payload_damaged = false;
@@ -104,11 +104,22 @@ void check_files(Check *check, Relation index) {
     }
 }
 
-void compare_row(Check *check, graph::Tid tid, const void *bytes) {
+// Whether an entry holds what the table says.
+bool holds(const store::Index &index, graph::NodeId node, const RowEncoder::Row &row) {
+    const graph::NodeStore &nodes = index.nodes();
+    if (std::memcmp(nodes.vector(node), row.bytes, index.vector_bytes()) != 0)
+        return false;
+    for (std::uint32_t column = 0; column < nodes.layout().columns; ++column)
+        if (nodes.key(node, column) != row.keys[column])
+            return false;
+    return true;
+}
+
+void compare_row(Check *check, graph::Tid tid, const RowEncoder::Row &row) {
     int equal = 0;
     const store::Index &index = *check->open->index;
     for (const store::TidMap::Entry &entry : check->entries.at(tid))
-        equal += std::memcmp(index.nodes().vector(entry.node), bytes, index.vector_bytes()) == 0;
+        equal += holds(index, entry.node, row);
     if (equal == 1)
         return;
     check->add({store::DamagedPart::payload, check->table_file,
@@ -123,13 +134,12 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
     guarded([=] {
         auto *check = static_cast<Check *>(state);
         const MemoryContext caller = MemoryContextSwitchTo(check->row_context);
-        const void *bytes = encode_row(
-            *check->support, static_cast<int>(check->open->entry->shape.dimensions), values[0]);
+        const RowEncoder::Row row = check->encoder.encode(values, isnull);
         MemoryContextSwitchTo(caller);
-        if (bytes != nullptr)
+        if (row.bytes != nullptr)
             ok_or_raise([&] {
                 return base::guarded([&]() -> base::Status {
-                    compare_row(check, engine_tid(tid), bytes);
+                    compare_row(check, engine_tid(tid), row);
                     return {};
                 });
             });
@@ -138,7 +148,7 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
 }
 
 void compare_with_table(Check *check, Relation heap, Relation index, Snapshot snapshot) {
-    check->support = index_support(index);
+    check->encoder = row_encoder(index, static_cast<int>(check->open->entry->shape.dimensions));
     check->row_context =
         AllocSetContextCreate(CurrentMemoryContext, "dvec check row", ALLOCSET_DEFAULT_SIZES);
     check->table_file = compat::relation_path(compat::file_name(heap));

@@ -18,7 +18,7 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
 #include "postgres/relation/item_pointer.hpp"
-#include "postgres/relation/opclass.hpp"
+#include "postgres/relation/row_encoder.hpp"
 #include "postgres/repair/changed_pages.hpp"
 #include "postgres/runtime/wal.hpp"
 
@@ -44,8 +44,7 @@ struct Reconciliation {
     Relation heap;
     Relation index;
     IndexInfo *index_info;
-    const IndexSupport *support;
-    int dimensions;
+    RowEncoder encoder;
     MemoryContext row_context;  // reset for every row
     RepairProgress *progress;
     // Pages with a lower LSN have nothing new; 0 when all are to be read.
@@ -113,11 +112,12 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
     guarded([=] {
         auto *work = static_cast<Reconciliation *>(state);
         const MemoryContext caller = MemoryContextSwitchTo(work->row_context);
-        const void *bytes = encode_row(*work->support, work->dimensions, values[0]);
-        if (bytes != nullptr)
+        const RowEncoder::Row row = work->encoder.encode(values, isnull);
+        if (row.bytes != nullptr)
             ok_or_raise([&] {
                 return checked(work->entry,
-                               work->engine->reconciler->row(engine_tid(tid), end_of_wal(), bytes));
+                               work->engine->reconciler->row(engine_tid(tid), end_of_wal(),
+                                                             {row.bytes, row.keys}));
             });
         MemoryContextSwitchTo(caller);
         MemoryContextReset(work->row_context);
@@ -198,8 +198,7 @@ RepairResult reconcile_with_heap(Relation heap, Relation index, IndexInfo *index
     work.heap = heap;
     work.index = index;
     work.index_info = index_info;
-    work.support = index_support(index);
-    work.dimensions = static_cast<int>(entry->shape.dimensions);
+    work.encoder = row_encoder(index, static_cast<int>(entry->shape.dimensions));
     work.row_context =
         AllocSetContextCreate(CurrentMemoryContext, "dvec reconcile row", ALLOCSET_DEFAULT_SIZES);
     work.progress = &entry->repair.progress;
