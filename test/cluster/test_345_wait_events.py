@@ -4,7 +4,7 @@ import os
 import re
 import signal
 
-from cluster import ROOT
+from cluster import ROOT, wait_until
 
 HEADER = ROOT / "src/postgres/runtime/wait_events.hpp"
 
@@ -18,6 +18,7 @@ def test_names(cluster):
     names = "SELECT name FROM pg_wait_events WHERE type = 'Extension' AND name LIKE 'Dvec%'"
     assert {name for [name] in connection.execute(names)} == documented
     os.kill(connection.info.backend_pid, signal.SIGKILL)
+    # Until then a new session would be ended with the others.
+    wait_until(lambda: "all server processes terminated; reinitializing" in cluster.log_text(), "all sessions are ended")
     connection = cluster.connect_when_up()
     assert {name for [name] in connection.execute(names)} == documented
-    assert "all server processes terminated; reinitializing" in cluster.log_text()
