@@ -21,6 +21,7 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/planner.hpp"
+#include "postgres/planner/index_conditions.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/own_method.hpp"
 #include "postgres/repair/open_relation.hpp"
@@ -168,7 +169,7 @@ MeasuredBytes measured_bytes(const IndexOptInfo *index) {
     return bytes;
 }
 
-void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *startup_cost,
+void estimate_cost(struct PlannerInfo *root, struct IndexPath *path, double, Cost *startup_cost,
                    Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages) {
     guarded([=] {
         *selectivity = 1;
@@ -186,6 +187,8 @@ void estimate_cost(struct PlannerInfo *, struct IndexPath *path, double, Cost *s
         const double share = share_charged(index->rel, facts);
         const double first = model.first_row();
         const double further = model.further_rows(model.nodes) + model.nodes * cpu_index_tuple_cost;
+        // Only rows that the index's conditions leave are fetched from the table.
+        *selectivity = share_admitted(root, path);
         *startup_cost = share * first;
         *total_cost = share * (first + further);
     });
