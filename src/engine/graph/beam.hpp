@@ -35,7 +35,16 @@ class Beam {
         skip_expanded();
     }
 
+    // Leaves only those before the nearest that is not yet expanded. Calls `leave` with the others.
+    template <class Leave>
+    void cut_at_next(Leave leave) {
+        while (size_ > cursor_)
+            leave(entries_[--size_]);
+    }
+
     std::size_t size() const noexcept { return size_; }
+    // How many come before the nearest that is not yet expanded.
+    std::size_t expanded_in_front() const noexcept { return cursor_; }
     bool full() const noexcept { return size_ == capacity_; }
     Candidate operator[](std::size_t index) const noexcept { return entries_[index]; }
     // Whether insert() would keep this one.

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
+#include "engine/graph/admitted_scan.hpp"
 #include "engine/graph/exact_scan.hpp"
 #include "engine/graph/result_stream.hpp"
 #include "engine/graph/search_context.hpp"
@@ -11,7 +13,8 @@
 namespace dvec::graph {
 
 // Two parts, each in order of distance: first the rows beyond the farthest that the graph stream
-// has returned; then, when the caller has begun it, those that are nearer and were missed.
+// has returned; then, when the caller has begun it, those that are nearer and were missed. Where
+// there is a filter, the nearest of the first part come from a scan of their own.
 class CompletionStream {
   public:
     // Begins the first part. `returned` has the rows that the graph stream has returned, sorted by
@@ -21,44 +24,76 @@ class CompletionStream {
         context_ = &context;
         farthest_ = farthest;
         returned_ = &returned;
-        part_ = Part::beyond;
-        scan_.start(farthest, Ranked::last(), returned);
+        // What is counted must be measured in full.
+        if (context.filter != nullptr && std::isnan(context.count_within)) {
+            part_ = Part::nearest;
+            admitted_.start(farthest, returned);
+        } else {
+            part_ = Part::beyond;
+            scan_.start(farthest, Ranked::last(), returned);
+        }
     }
     // Empty until it is started.
     void reset() {
         part_ = Part::none;
         scan_.release_memory();
+        admitted_.release_memory();
     }
 
     // The next row of the part. Code::interrupted: calling again goes on.
     base::Result<Head> head() {
         if (part_ == Part::none)
             return Head();
-        for (;; scan_.take()) {
-            base::Result<Head> head = scan_.nearest(*context_);
+        for (;; take()) {
+            base::Result<Head> head = next_measured();
             // A row may have been deleted since it was measured.
             if (!head.ok() || !head.value() || context_->admits(head.value()->id()))
                 return head;
         }
     }
-    void take() noexcept { scan_.take(); }
+    void take() {
+        if (part_ == Part::nearest)
+            admitted_.take();
+        else
+            scan_.take();
+    }
+
+    // As GraphStream::least.
+    Head least() { return part_ == Part::nearest ? admitted_.least() : Head(); }
 
     // Goes on from the end of the first part to the second; false when there is none.
     bool begin_missed() {
         // A walk that has returned nothing has missed nothing.
-        if (part_ != Part::beyond || returned_->empty())
+        if ((part_ != Part::nearest && part_ != Part::beyond) || returned_->empty())
+            return false;
+        // Who has seen all rows knows.
+        if (part_ == Part::nearest && !admitted_.met_nearer())
             return false;
         part_ = Part::missed;
         scan_.start(Ranked::first(), farthest_, *returned_);
         return true;
     }
 
-    std::size_t memory_bytes() const noexcept { return scan_.memory_bytes(); }
+    std::size_t memory_bytes() const noexcept {
+        return scan_.memory_bytes() + admitted_.memory_bytes();
+    }
 
   private:
-    enum class Part : std::uint8_t { none, beyond, missed };
+    enum class Part : std::uint8_t { none, nearest, beyond, missed };
+
+    base::Result<Head> next_measured() {
+        if (part_ == Part::nearest) {
+            base::Result<Head> head = admitted_.nearest(*context_);
+            if (!head.ok() || head.value() || admitted_.complete())
+                return head;
+            part_ = Part::beyond;
+            scan_.start(admitted_.last(), Ranked::last(), *returned_);
+        }
+        return scan_.nearest(*context_);
+    }
 
     SearchContext *context_ = nullptr;
+    AdmittedScan admitted_;
     IntervalScan scan_;
     Ranked farthest_;
     const std::vector<NodeId> *returned_ = nullptr;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/graph/slot_pass.hpp"
+
 namespace dvec::graph {
 
 using base::Code;
@@ -19,6 +21,7 @@ constexpr std::size_t largest_chunk = std::size_t{1} << 18;  // with its slack 8
 // period are as likely as others. Each may have to be waited for, so a sample stays small.
 constexpr NodeId least_block = 64;
 constexpr NodeId largest_sample = 512;
+constexpr NodeId most_looked_at = 16;  // for each of the sample
 // Of those asked whether they are in memory, which takes a system call each.
 constexpr NodeId largest_sample_of_pages = 128;
 constexpr NodeId sampled_of(NodeId block, NodeId block_size) {
@@ -29,26 +32,6 @@ constexpr NodeId sampled_of(NodeId block, NodeId block_size) {
 
 bool is_within(const SearchContext &context, Ranked node) {
     return context.kernel.operator_value(node.distance()) <= context.count_within;
-}
-
-// Calls `use` with every node that the context admits of [first, last). `prefetch` is called for
-// nodes ahead.
-template <class Prefetch, class Use>
-Status pass_over(SearchContext &context, NodeId first, NodeId last, Prefetch prefetch, Use use) {
-    // Slots ahead of the one measured: their lines arrive while this one is computed.
-    constexpr NodeId ahead = 2;
-    const NodeStore &nodes = *context.nodes;
-    for (NodeId id = first; id < last; ++id) {
-        if ((id & 1023) == 0 && context.stop_requested())
-            return Status(Code::interrupted, "search was interrupted");
-        if (id + ahead < last) {
-            __builtin_prefetch(nodes.slot(id + ahead));
-            prefetch(id + ahead);
-        }
-        if (context.admits(id))
-            use(id);
-    }
-    return {};
 }
 
 }  // namespace
@@ -64,11 +47,17 @@ Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &f
 
 std::uint64_t estimate_within(SearchContext &context) {
     const NodeId linked = context.marks.linked;
-    const NodeId block_size = std::max(least_block, linked / largest_sample);
+    NodeId block_size = std::max(least_block, linked / largest_sample);
+    // Rows that the filter refuses are not measured, so as many more are looked at.
+    if (context.filter != nullptr)
+        block_size = std::max(static_cast<NodeId>(block_size * context.plan.share()),
+                              block_size / most_looked_at);
     std::uint64_t within = 0;
     NodeId blocks = 0;
     for (NodeId id; (id = sampled_of(blocks, block_size)) < linked; ++blocks) {
-        if (const NodeId ahead = sampled_of(blocks + 2, block_size); ahead < linked)
+        const NodeId ahead = sampled_of(blocks + 2, block_size);
+        if (ahead < linked &&
+            (context.filter == nullptr || context.filter->admits(*context.nodes, ahead)))
             context.prefetch_whole(ahead);
         if (context.admits(id) && is_within(context, context.measure_whole(id)))
             ++within;
@@ -116,7 +105,11 @@ Status IntervalScan::fill(SearchContext &context) {
     const bool counting = after_ == Ranked::first() && !std::isnan(context.count_within);
     if (counting)
         chunk_size_ = largest_chunk;
-    else
+    // Of those that a filter admits, all where they are not too many.
+    else if (context.filter != nullptr)
+        chunk_size_ = std::clamp(static_cast<std::size_t>(1.25 * context.plan.admitted()),
+                                 chunk_size_, largest_chunk);
+    if (!counting)
         // Twice as many are gathered as are kept, so that cutting back is paid by as many
         // additions.
         chunk_.reserve(2 * chunk_size_);
@@ -133,7 +126,7 @@ Status IntervalScan::fill(SearchContext &context) {
     };
     const ReadingInOrder reading(*context.nodes);
     const auto prefetch = [&](NodeId id) { context.prefetch_whole(id); };
-    const Status status = pass_over(context, 0, context.marks.linked, prefetch, [&](NodeId id) {
+    const auto measure = [&](NodeId id) {
         const Ranked node = context.measure_whole(id);
         const bool outside = counting && !is_within(context, node);
         if (counting && !outside)
@@ -148,7 +141,15 @@ Status IntervalScan::fill(SearchContext &context) {
         chunk_.push_back(node);
         if (chunk_.size() == 2 * chunk_size_)
             cut_back();
-    });
+    };
+    const auto measure_live = [&](const NodeId *ids, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i)
+            if (context.live(ids[i]))
+                measure(ids[i]);
+    };
+    const Status status = context.filter == nullptr
+                              ? pass_over(context, 0, context.marks.linked, prefetch, measure)
+                              : pass_over_admitted(context, prefetch, measure_live);
     context.statistics.scanned += context.statistics.distances - before;
     if (!status.ok()) {
         // The pass must be made again from the same place, with the same size.

@@ -37,7 +37,7 @@ Result<Head> GraphStream::head() {
         if (round_done_ && (walk_.exhausted() || walked_enough()))
             return Head();
         DVEC_TRY(run_round());
-        if (walk_is_lost())
+        if (walk_.left() || walk_is_lost())
             return Head();
         for (std::size_t i = 0; i < taken_; ++i)
             add_walked(unexpanded(walk_.results()[i]));
@@ -174,6 +174,9 @@ bool GraphStream::walked_enough() const noexcept {
 void GraphStream::add_walked(Candidate estimate) {
     const NodeId id = candidate_id(estimate);
     if (is_twin(*context_->nodes, id) || measured_apart(id))
+        return;
+    // A node set aside has not been asked for yet, and its place is not worth measuring.
+    if (context_->filter != nullptr && !context_->admits_place(id))
         return;
     const Ranked bound = context_->bound(estimate);
     if (has_near_twins(*context_->nodes, id, context_->marks.linked))

@@ -37,6 +37,14 @@ class GraphStream {
     // As Search::likely_next and Search::limit_distances.
     std::size_t likely_next(Tid *tids, std::size_t most) const noexcept;
     void limit_distances(std::uint64_t most) noexcept { most_distances_ = most; }
+    // Whether it ended for the pass over the keys that a filter allows (GraphWalk::left).
+    bool left_for_pass() const noexcept { return walk_.left(); }
+    // Whether so many further distances are within the limit, or nothing has been returned yet.
+    bool may_measure(double distances) const noexcept {
+        return returned_.empty() ||
+               static_cast<double>(context_->statistics.distances) + distances <=
+                   static_cast<double>(most_distances_);
+    }
 
     // The farthest that take() has taken, Ranked::first() before the first. Where twins are at one
     // distance, it has the id of their node. What exact completion need not look at.

@@ -16,10 +16,9 @@ namespace {
 
 // A beam wider than this costs more in moving entries than it saves in rounds.
 constexpr std::size_t usual_widest = 1024;
-
-// Scattered vectors of so many cache lines are measured faster four at a time: the streams of
-// memory side by side do more than what is prefetched of each. Shorter ones have arrived whole.
-constexpr std::size_t lines_worth_a_batch = 16;
+// With a filter the beam also has nodes to expand beside the results, so that few are fetched from
+// those set aside: so many in all, or twice as many as results.
+constexpr std::size_t roomy = 128;
 
 }  // namespace
 
@@ -27,8 +26,10 @@ void GraphWalk::start(SearchContext &context, std::uint32_t ef) {
     context_ = &context;
     width_ = ef;
     widest_ = std::max<std::size_t>(ef, usual_widest);
-    started_ = in_round_ = false;
-    beam_.reset(width_);
+    started_ = in_round_ = left_ = false;
+    admitted_ = refused_ = 0;
+    beam_.reset(capacity());
+    nearest_aside_ = Beam::none;
     // A search visits some 16 new nodes per expansion and expands little more than ef.
     visited_.reset(std::size_t{ef} * 32);
     set_aside_.reset(kept_entries);
@@ -40,7 +41,7 @@ Status GraphWalk::run_round(std::size_t taken) {
         fill_beam(taken);
         in_round_ = true;
     }
-    for (Candidate nearest; (nearest = beam_.next()) != Beam::none;) {
+    for (Candidate nearest; (nearest = next()) != Beam::none;) {
         if (context_->stop_requested())
             return Status(Code::interrupted, "search was interrupted");
         const NodeId id = candidate_id(nearest);
@@ -49,19 +50,39 @@ Status GraphWalk::run_round(std::size_t taken) {
             follow_twin(id);
             continue;
         }
-        if (context_->admits_place(id))
+        if (context_->admits_place(id)) {
+            ++admitted_;
             beam_.mark_next_expanded();
-        else
+        } else if (context_->filter == nullptr) {
             replace_next();
+        } else if (!refuse_next()) {
+            left_ = true;
+            break;
+        }
         expand(id);
     }
     in_round_ = false;
+    if (context_->filter != nullptr)
+        beam_.cut_at_next([this](Candidate candidate) { set_aside_.add(candidate); });
     return {};
 }
 
+// What to expand next, none when the round is at its end.
+Candidate GraphWalk::next() {
+    if (context_->filter == nullptr)
+        return beam_.next();
+    if (beam_.expanded_in_front() >= wanted_)
+        return Beam::none;
+    if (beam_.next() == Beam::none)
+        refill();
+    return beam_.next();
+}
+
 void GraphWalk::fill_beam(std::size_t taken) {
+    refused_before_ = refused_;
     if (!started_) {
         started_ = true;
+        wanted_ = width_;
         const Candidate entry = context_->estimate(descend());
         visited_.reserve(1);
         visited_.insert(candidate_id(entry));
@@ -70,17 +91,41 @@ void GraphWalk::fill_beam(std::size_t taken) {
     }
     ++context_->statistics.rounds;
     width_ = std::min(width_ * 2, widest_);
-    beam_.drop_front(taken, width_);
+    wanted_ = width_;
+    beam_.drop_front(taken, capacity());
+    refill();
+}
+
+// From the nearest of those set aside.
+void GraphWalk::refill() {
     while (!beam_.full() && !set_aside_.empty())
         beam_.insert(set_aside_.take_nearest());
+    if (context_->filter != nullptr)
+        nearest_aside_ = set_aside_.empty() ? Beam::none : set_aside_.nearest();
+}
+
+// Of the next round's beam.
+std::size_t GraphWalk::capacity() const noexcept {
+    return context_->filter == nullptr ? width_ : std::max(2 * width_, roomy);
 }
 
 // A node that is no result may still lead to others that are. What it had in the beam goes to the
-// best one set aside.
+// best one set aside; with a filter, to whatever is met and nearer than all of those.
 void GraphWalk::replace_next() {
     beam_.remove_next();
-    if (!set_aside_.empty())
+    if (context_->filter == nullptr && !set_aside_.empty())
         beam_.insert(set_aside_.take_nearest());
+}
+
+// One that the filter refuses makes the round narrower, too. Whether to walk on.
+bool GraphWalk::refuse_next() {
+    ++context_->statistics.refused;
+    ++refused_;
+    replace_next();
+    wanted_ = FilterPlan::results_wanted(width_, refused_ - refused_before_);
+    const std::size_t found = std::min(beam_.expanded_in_front(), wanted_);
+    return !context_->plan.prefers_pass(
+        {context_->statistics.distances, admitted_, refused_, wanted_ - found, width_});
 }
 
 // What a link from before a crash leads to may have been linked again as the twin of another.
@@ -93,13 +138,21 @@ void GraphWalk::follow_twin(NodeId id) {
 }
 
 void GraphWalk::offer(Candidate candidate) {
-    if (!beam_.accepts(candidate)) {
-        set_aside_.add(candidate);
+    if (candidate >= nearest_aside_ || !beam_.accepts(candidate)) {
+        set_aside(candidate);
         return;
     }
     const Candidate evicted = beam_.insert(candidate);
     if (evicted != Beam::none)
-        set_aside_.add(evicted);
+        set_aside(evicted);
+}
+
+// With a filter there may be room in the beam again for those that come later, but not before
+// those set aside.
+void GraphWalk::set_aside(Candidate candidate) {
+    if (context_->filter != nullptr)
+        nearest_aside_ = std::min(nearest_aside_, candidate);
+    set_aside_.add(candidate);
 }
 
 void GraphWalk::expand(NodeId id) {
@@ -121,7 +174,7 @@ void GraphWalk::expand(NodeId id) {
     }
     prefetch_links(beam_.next());
     std::size_t measured = 0;
-    if (context.lines >= lines_worth_a_batch)
+    if (context.worth_a_batch())
         for (; measured + SearchContext::batch <= unseen_count; measured += SearchContext::batch) {
             Candidate candidates[SearchContext::batch];
             context.estimate_batch(unseen + measured, candidates);

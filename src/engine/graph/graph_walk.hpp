@@ -24,6 +24,9 @@ class GraphWalk {
     // stay in the beam. Code::interrupted leaves the walk where it is: calling again goes on. Must
     // not be called when exhausted().
     base::Status run_round(std::size_t taken);
+    // Whether the round ended early, because a pass over the keys (filter_plan.hpp) is better than
+    // walking on. Then there are no results, and no further round.
+    bool left() const noexcept { return left_; }
     // Whether nothing was set aside: every node that links lead to has been in a beam.
     bool exhausted() const noexcept { return started_ && !in_round_ && set_aside_.empty(); }
 
@@ -49,7 +52,12 @@ class GraphWalk {
     void expand(NodeId id);
     void prefetch_links(Candidate candidate) const noexcept;
     void offer(Candidate candidate);
+    void set_aside(Candidate candidate);
+    Candidate next();
+    std::size_t capacity() const noexcept;
     void replace_next();
+    void refill();
+    bool refuse_next();
     void follow_twin(NodeId id);
 
     SearchContext *context_ = nullptr;
@@ -57,10 +65,18 @@ class GraphWalk {
     VisitedSet visited_;
     CandidateHeap set_aside_;
     std::vector<NodeId> unseen_;  // scratch of expand()
-    std::size_t width_ = 0;       // of the next round's beam
+    std::size_t width_ = 0;       // of the next round
     std::size_t widest_ = 0;
     bool started_ = false;
     bool in_round_ = false;
+    bool left_ = false;
+    // With a filter: nodes expanded that had an admitted row, and that had none.
+    std::size_t admitted_ = 0;
+    std::size_t refused_ = 0;
+    std::size_t refused_before_ = 0;
+    std::size_t wanted_ = 0;  // results of the round
+    // All that was set aside is not nearer than this; without a filter nobody asks.
+    Candidate nearest_aside_ = Beam::none;
 };
 
 }  // namespace dvec::graph

@@ -91,6 +91,10 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
                    query_.assign(query, nodes.layout().vector_bytes));
     context_.interrupted = params.interrupted;
     context_.count_within = params.count_within;
+    if (params.filter != nullptr && !params.filter->empty()) {
+        context_.begin_filter(*params.filter);
+        context_.statistics.filtered = SearchStatistics::Filtered::by_walk;
+    }
     nodes.expect(base::Reading::scattered);
 
     rest_ = params.exact_after == 0 ? Params::Rest::exact : params.rest;
@@ -100,8 +104,11 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     if (context_.marks.linked == 0)
         return {};
     linked_ = Linked::graph;
-    if (params.exact_after == 0) {
+    if (context_.filter != nullptr && context_.plan.begins_with_pass(std::max(params.ef, 1u)))
         leave_graph();
+    if (params.exact_after == 0) {
+        if (linked_ == Linked::graph)
+            leave_graph();
         if (!std::isnan(context_.count_within)) {
             context_.statistics.not_in_memory = share_missing(context_);
             context_.statistics.within = estimate_within(context_);
@@ -154,8 +161,17 @@ void Search::Progress::take_linked() {
         completion_.take();
 }
 
+// A pass that a filter allows leaves nothing out, whatever was to become of the rest.
 void Search::Progress::leave_graph() {
-    if (rest_ == Params::Rest::left_out) {
+    const bool by_pass =
+        context_.filter != nullptr &&
+        ((graph_.left_for_pass() && graph_.may_measure(context_.plan.admitted())) ||
+         context_.statistics.expanded == 0);
+    if (context_.filter != nullptr && (by_pass || rest_ == Params::Rest::exact))
+        context_.statistics.filtered = context_.statistics.expanded == 0
+                                           ? SearchStatistics::Filtered::by_pass
+                                           : SearchStatistics::Filtered::by_walk_and_pass;
+    if (rest_ == Params::Rest::left_out && !by_pass) {
         context_.statistics.left_out = true;
         linked_ = Linked::none;
         return;
@@ -170,7 +186,7 @@ bool Search::Progress::next_is_at_hand() {
 }
 
 double Search::Progress::least_next() {
-    const Head linked = linked_ == Linked::graph ? graph_.least() : Head();
+    const Head linked = linked_ == Linked::graph ? graph_.least() : completion_.least();
     if (!linked)
         return -std::numeric_limits<double>::infinity();
     const Ranked least = std::min(*linked, tail_.least().value_or(Ranked::last()));

@@ -17,6 +17,8 @@
 
 namespace dvec::graph {
 
+class RowFilter;
+
 struct Hit {
     NodeId id;
     Tid tid;
@@ -46,6 +48,11 @@ struct SearchStatistics {
     double not_in_memory = 0;     // share of the vectors, by another sample, with that estimate
     bool exact = false;           // the exact completion was entered
     bool left_out = false;        // Rest::left_out ended the walk: there may be more
+    // With a filter: how rows were found (filter_plan.hpp), and those looked at that it refused, in
+    // the walk one for each place.
+    enum class Filtered : std::uint8_t { not_at_all, by_walk, by_pass, by_walk_and_pass };
+    Filtered filtered = Filtered::not_at_all;
+    std::uint64_t refused = 0;
 };
 
 class Search {
@@ -65,6 +72,9 @@ class Search {
         // Where all are measured from the beginning: those that are not farther are counted, in
         // terms of the operator. NaN: none are. The caller is not expected to go much farther.
         double count_within = std::numeric_limits<double>::quiet_NaN();
+        // The search returns the rows that this admits and no others, with all that is promised
+        // below; null: all rows. Must outlive the search, and nodes must have its columns.
+        const RowFilter *filter = nullptr;
         // Polled every few thousand distances; when it returns true the search returns
         // Code::interrupted. Must not throw or jump.
         bool (*interrupted)() = nullptr;
@@ -81,11 +91,11 @@ class Search {
     base::Status start(const NodeStore &nodes, const Watermarks &marks, const void *query,
                        const Params &params);
 
-    // The next live hit; nullopt when every live node below the watermarks has been returned, each
-    // exactly once (but for Rest::left_out). Hits come in order of distance, equal twins together
-    // and in order of id, with one exception: what the walk over the graph had missed and is nearer
-    // than hits already returned comes at the very end, in order among itself. After
-    // Code::interrupted the search may be abandoned or continued.
+    // The next live hit; nullopt when every live node below the watermarks that the filter admits
+    // has been returned, each exactly once (but for Rest::left_out). Hits come in order of
+    // distance, equal twins together and in order of id, with one exception: what the walk over the
+    // graph had missed and is nearer than hits already returned comes at the very end, in order
+    // among itself. After Code::interrupted the search may be abandoned or continued.
     base::Result<std::optional<Hit>> next();
 
     // Whether next() has an answer without another round of the walk, and without the exact scan
