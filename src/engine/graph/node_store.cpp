@@ -257,12 +257,15 @@ std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {
 
 // All that stands before what equal vectors have in common.
 std::uint32_t NodeStore::head_checksum(NodeId id, Tid tid) const noexcept {
-    // No padding: every byte of the array is written.
-    const std::uint32_t head[3] = {id, tid.block, tid.offset};
-    std::uint32_t sum = base::checksum(0, head, sizeof(head));
-    for (std::uint32_t column = 0; column < layout_.columns; ++column)
-        sum = base::checksum(sum, &columns_.key(id, column), sizeof(std::uint64_t));
-    return sum;
+    // No padding, and every byte that counts is written.
+    std::uint32_t head[3 + 2 * max_columns];
+    head[0] = id;
+    head[1] = tid.block;
+    head[2] = tid.offset;
+    std::size_t words = 3;
+    for (std::uint32_t column = 0; column < layout_.columns; ++column, words += 2)
+        std::memcpy(head + words, &columns_.key(id, column), sizeof(std::uint64_t));
+    return base::checksum(0, head, words * sizeof(head[0]));
 }
 
 std::uint32_t NodeStore::vector_hash(NodeId id) const noexcept {

@@ -117,10 +117,13 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     row.tail = row.nodes - linked;
     row.deleted = graph.deleted.load();
     const distance::Kernel *kernel = entry.shape.kernel();
-    const auto layout = kernel == nullptr
-                            ? graph::Layout{}
-                            : graph::layout_of(*kernel, entry.shape.dimensions, entry.shape.m);
-    row.bytes = static_cast<int64>(graph.capacity.load()) * layout.stride +
+    const auto layout = kernel == nullptr ? graph::Layout{}
+                                          : graph::layout_of(*kernel, entry.shape.dimensions,
+                                                             entry.shape.m, entry.shape.columns);
+    const int64 slots = graph.capacity.load();
+    const int64 chunks = (slots + graph::column_chunk_ids - 1) / graph::column_chunk_ids;
+    row.bytes = slots * layout.stride +
+                chunks * (layout.columns > 0 ? layout.column_chunk_bytes() : 0) +
                 static_cast<int64>(graph.upper_capacity.load()) * layout.upper_block_bytes;
     const log::SharedState &log = entry.shared.log;
     row.unsynced = static_cast<int64>(log.head.load() - log.synced.load());
