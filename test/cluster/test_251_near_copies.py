@@ -1,4 +1,4 @@
-"""Heaps of rows whose vectors are nearly equal, as the same text has them when another processor embeds it:
+"""Clumps of rows whose vectors are nearly equal, as the same text has them when another processor embeds it:
 they keep nobody else from being found, whenever they came, and each comes at its own distance."""
 
 import random
@@ -16,8 +16,8 @@ OTHERS = 2000
 ORDERS = ["first", "mixed", "last"]
 
 
-def heaps(kinds, copies, noise, order, seed):
-    """OTHERS vectors, the same and in the same order for a seed whatever the heaps, and `kinds` heaps of
+def clumps(kinds, copies, noise, order, seed):
+    """OTHERS vectors, the same and in the same order for a seed whatever the clumps, and `kinds` clumps of
     `copies` near copies; and for each whether it is one of the others."""
     source = np.random.default_rng(seed)
     others = source.normal(size=(OTHERS, DIMENSIONS)).astype(np.float32)
@@ -56,11 +56,11 @@ def fill(connection, rows, when, table="items"):
 
 @pytest.mark.parametrize("kinds, copies, noise, when", [(40, 100, 1e-2, "built"), (1, 3000, 1e-4, "inserted")])
 @pytest.mark.parametrize("order", ORDERS)
-def test_others_among_heaps(make_cluster, kinds, copies, noise, when, order):
+def test_others_among_clumps(make_cluster, kinds, copies, noise, when, order):
     connection = make_cluster().connect()
-    plain, _ = heaps(0, 0, 0, order, seed=1)
+    plain, _ = clumps(0, 0, 0, order, seed=1)
     fill(connection, plain, when, "plain")
-    rows, is_other = heaps(kinds, copies, noise, order, seed=1)
+    rows, is_other = clumps(kinds, copies, noise, order, seed=1)
     fill(connection, rows, when)
     answers.force_index(connection, ef_search=200)
     check_own(connection, np.flatnonzero(is_other)[::10])
@@ -72,7 +72,7 @@ def test_others_among_heaps(make_cluster, kinds, copies, noise, when, order):
 
 def test_every_type_and_metric(make_cluster):
     connection = make_cluster().connect()
-    rows, is_other = heaps(20, 60, 3e-3, "first", seed=3)
+    rows, is_other = clumps(20, 60, 3e-3, "first", seed=3)
     connection.execute("CREATE TABLE items (id integer, v vector(16))")
     vectors.copy_in(connection, "items", 0, rows)
     answers.force_index(connection, ef_search=200)
@@ -112,7 +112,7 @@ def test_after_deletes_and_a_crash(make_cluster, loss):
         cluster.remember_disk()
     cluster.start()
     connection = cluster.connect()
-    rows, is_other = heaps(20, 100, 1e-3, "first", seed=13)
+    rows, is_other = clumps(20, 100, 1e-3, "first", seed=13)
     fill(connection, rows, "inserted")
     connection.execute("DELETE FROM items WHERE id % 7 = 3 OR id < 150")
     connection.execute("VACUUM items")

@@ -6,8 +6,8 @@
 // the lock-free readers in other processes.
 //
 // A row whose vector is in the graph already gets no links; it becomes a twin (twins.hpp) of the
-// node that has it. One that is a near copy of a heap of such nodes becomes a near twin of one of
-// them. When it turns out that they are no heap, those become nodes without lists above level 0.
+// node that has it. One that is a near copy of a clump of such nodes becomes a near twin of one of
+// them. When it turns out that they are no clump, those become nodes without lists above level 0.
 //
 // One linker per index at a time. Algorithm: Malkov & Yashunin, "Efficient and robust approximate
 // nearest neighbor search using Hierarchical Navigable Small World graphs", 2018

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/graph/beam.hpp"
-#include "engine/graph/heap_of_copies.hpp"
+#include "engine/graph/clump.hpp"
 #include "engine/graph/link_measure.hpp"
 #include "engine/graph/near_copies.hpp"
 #include "engine/graph/neighbour_selection.hpp"
@@ -62,8 +62,8 @@ class NodeDistances {
     // Of what a walk for `node` found, those for which `usable` is true and that are least apart
     // from it.
     template <class Usable>
-    HeapOfCopies least_apart(NodeId node, const Beam &found, Usable usable) {
-        HeapOfCopies nearest;
+    NearestNodes least_apart(NodeId node, const Beam &found, Usable usable) {
+        NearestNodes nearest;
         for (std::size_t i = 0; i < found.size() && (length_matters_ || !nearest.full()); ++i)
             if (const NodeId other = candidate_id(found[i]); usable(other))
                 nearest.add({apart(node, found[i]), other});

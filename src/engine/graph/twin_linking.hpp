@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "engine/graph/heap_of_copies.hpp"
+#include "engine/graph/clump.hpp"
 #include "engine/graph/near_copies.hpp"
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/twin_table.hpp"
@@ -50,14 +50,14 @@ class TwinLinking {
         return near;
     }
 
-    // Whether the node has as many near twins as one place should. Where a heap has more, they
+    // Whether the node has as many near twins as one place should. Where a clump has more, they
     // share several nodes, each filled before there is the next. Other threads may ask this and
     // join() as long as nothing is adopted or attached; so the end of a batch may bring some more.
     bool is_full(NodeId node) const { return chain(node).near >= most_near_; }
 
     // Whether the node `id` becomes a near twin of one of the `nearest` to it, none of which is
     // full.
-    bool join(NodeId id, HeapOfCopies nearest, Changes &changes) const {
+    bool join(NodeId id, NearestNodes nearest, Changes &changes) const {
         const void *vector = nodes_.vector(id);
         // Not quite the reach of the others, and their distances not quite those of codes.
         const double reach = 2 * copies_.reach(vector);
@@ -65,15 +65,15 @@ class TwinLinking {
             return false;
         nearest.measure(reach,
                         [&](NodeId other) { return copies_.apart(nodes_.vector(other), vector); });
-        for (std::size_t i = 0; i < nearest.size(); ++i)
+        for (std::size_t i = 0; i < nearest.clump_size(); ++i)
             if (const NodeId node = nearest[i].id;
                 node < id && copies_.is_near(nodes_.vector(node), vector)) {
                 changes.joined.push_back({id, node});
                 return true;
             }
-        if (nearest.size() > 0)
+        if (nearest.clump_size() > 0)
             return false;
-        // It becomes a node within what is no heap: whoever searches there must find its way among
+        // It becomes a node within what is no clump: whoever searches there must find its way among
         // them all.
         for (std::size_t i = 0; i < nearest.count(); ++i) {
             const Chain found = chain(nearest[i].id);

@@ -1,4 +1,4 @@
-// Rows whose vectors are nearly equal share a place in the graph, too: heaps of them cut nobody
+// Rows whose vectors are nearly equal share a place in the graph, too: clumps of them cut nobody
 // off, whenever they come, and each comes at its own distance.
 #include "engine/graph/near_copies.hpp"
 
@@ -20,8 +20,8 @@ constexpr const char *name_of(Place place) {
     return place == Place::first ? "first" : place == Place::last ? "last" : "mixed";
 }
 
-// Heaps of near copies among other rows.
-struct Heaps {
+// Clumps of near copies among other rows.
+struct Clumps {
     std::size_t kinds;
     std::size_t copies;
     float noise;  // per element, which are of the order of 1
@@ -30,32 +30,32 @@ struct Heaps {
 
 class NearCopiesTest : public GraphTest {
   protected:
-    // The others are the same and in the same order whatever the heaps; `others_` has their ids,
-    // `heaps_` those of the copies.
-    std::vector<float> make(const Heaps &shape, std::uint32_t width = dimensions) {
-        std::mt19937_64 random(11), heap_random(12);
+    // The others are the same and in the same order whatever the clumps; `others_` has their ids,
+    // `clumps_` those of the copies.
+    std::vector<float> make(const Clumps &shape, std::uint32_t width = dimensions) {
+        std::mt19937_64 random(11), clump_random(12);
         std::normal_distribution<float> number;
         std::vector<std::vector<float>> copies;
         for (std::size_t kind = 0; kind < shape.kinds; ++kind) {
             std::vector<float> center(width);
             for (float &x : center)
-                x = number(heap_random);
+                x = number(clump_random);
             for (std::size_t i = 0; i < shape.copies; ++i) {
                 std::vector<float> copy = center;
                 for (float &x : copy)
-                    x += shape.noise * number(heap_random);
+                    x += shape.noise * number(clump_random);
                 copies.push_back(copy);
             }
         }
         if (shape.place == Place::mixed)
-            std::shuffle(copies.begin(), copies.end(), heap_random);
+            std::shuffle(copies.begin(), copies.end(), clump_random);
         std::vector<float> values;
         others_.clear();
-        heaps_.clear();
+        clumps_.clear();
         std::size_t next = 0;
         const auto put_copies = [&](std::size_t end) {
             for (; next < end; ++next) {
-                heaps_.push_back(static_cast<NodeId>(values.size() / width));
+                clumps_.push_back(static_cast<NodeId>(values.size() / width));
                 values.insert(values.end(), copies[next].begin(), copies[next].end());
             }
         };
@@ -93,7 +93,7 @@ class NearCopiesTest : public GraphTest {
             x = number(random);
         return values;
     }
-    // By one thread: by several, the first of a heap may get several places, now these, now those.
+    // By one thread: by several, the first of a clump may get several places, now these, now those.
     void link_in_batches(unsigned threads = 1) {
         const auto linker = make_linker(threads);
         while (state_.linked.load() < state_.allocated.load()) {
@@ -127,12 +127,12 @@ class NearCopiesTest : public GraphTest {
     }
     void expect_nobody_missed(double without) {
         EXPECT_GE(found_by_own_vector(others_), 0.999);
-        EXPECT_GE(found_by_own_vector(heaps_), 0.999);
+        EXPECT_GE(found_by_own_vector(clumps_), 0.999);
         EXPECT_GE(recall(queries(), 100, 10), without - 0.005);
     }
 
     std::vector<NodeId> others_;
-    std::vector<NodeId> heaps_;
+    std::vector<NodeId> clumps_;
 };
 
 TEST_F(NearCopiesTest, NobodyIsCrowdedOut) {
@@ -141,8 +141,8 @@ TEST_F(NearCopiesTest, NobodyIsCrowdedOut) {
     link_in_batches();
     const double without = recall(queries(), 100, 10);
     forget();
-    for (const Heaps shape : {Heaps{40, 100, 1e-4f}, Heaps{40, 100, 1e-2f},
-                              Heaps{1, most_copies, 1e-3f}, Heaps{500, 4, 1e-3f}})
+    for (const Clumps shape : {Clumps{40, 100, 1e-4f}, Clumps{40, 100, 1e-2f},
+                               Clumps{1, most_copies, 1e-3f}, Clumps{500, 4, 1e-3f}})
         for (const Place place : places) {
             SCOPED_TRACE(std::to_string(shape.kinds) + " x " + std::to_string(shape.copies) +
                          " of noise " + std::to_string(shape.noise) + ", " + name_of(place));
@@ -173,18 +173,18 @@ TEST_F(NearCopiesTest, EachComesAtItsOwnDistance) {
     add(make({20, 60, 1e-2f}));
     link_in_batches();
     EXPECT_GT(near_twins(), 20u * 50);
-    // Within a heap, and from outside; more than ef.
-    for (std::size_t i = 0; i < heaps_.size(); i += 67)
-        expect_exact_beginning(vector(heaps_[i]), 40, 60);
+    // Within a clump, and from outside; more than ef.
+    for (std::size_t i = 0; i < clumps_.size(); i += 67)
+        expect_exact_beginning(vector(clumps_[i]), 40, 60);
     const auto asked = queries(20);
     for (std::size_t q = 0; q < 20; ++q)
         expect_complete(search(&asked[q * dimensions], 40, 100000), &asked[q * dimensions], 100);
-    expect_complete(search(vector(heaps_[5]), 40, 100000), vector(heaps_[5]), 100);
+    expect_complete(search(vector(clumps_[5]), 40, 100000), vector(clumps_[5]), 100);
     for (const std::uint64_t exact_after : {0, 1, 30, 200}) {
         Search::Params params = search_params(40);
         params.exact_after = exact_after;
         Search search;
-        expect_complete(search_with(search, vector(heaps_[9]), params, 100000), vector(heaps_[9]),
+        expect_complete(search_with(search, vector(clumps_[9]), params, 100000), vector(clumps_[9]),
                         100);
     }
 }
@@ -199,10 +199,10 @@ TEST_F(NearCopiesTest, ByEveryMetric) {
             link_in_batches(1);
             EXPECT_EQ(near_twins(), 20u * 59);
             if (metric != Metric::inner_product) {
-                EXPECT_GE(found_by_own_vector(heaps_), 0.999);
+                EXPECT_GE(found_by_own_vector(clumps_), 0.999);
                 EXPECT_GE(found_by_own_vector(others_), width == dimensions ? 0.999 : 0.99);
-                for (std::size_t i = 0; i < heaps_.size(); i += 151)
-                    expect_exact_beginning(vector(heaps_[i]), 100, 60);
+                for (std::size_t i = 0; i < clumps_.size(); i += 151)
+                    expect_exact_beginning(vector(clumps_[i]), 100, 60);
             }
             const auto asked = queries(2);
             for (std::size_t q = 0; q < 2; ++q)
@@ -249,11 +249,11 @@ TEST_F(NearCopiesTest, AClusterIsNoHeap) {
         create(dimensions);
         add(make({4, most_copies / 10, noise, Place::mixed}));
         link_in_batches(1);
-        EXPECT_GE(found_by_own_vector(heaps_), 0.999);
+        EXPECT_GE(found_by_own_vector(clumps_), 0.999);
         EXPECT_GE(found_by_own_vector(others_), 0.999);
         // A copy may be nearer than its node by so much that a round has gone beyond it.
-        for (std::size_t i = 0; i < heaps_.size(); i += 211)
-            expect_complete(search(vector(heaps_[i]), 40, 100000), vector(heaps_[i]), 400);
+        for (std::size_t i = 0; i < clumps_.size(); i += 211)
+            expect_complete(search(vector(clumps_[i]), 40, 100000), vector(clumps_[i]), 400);
         forget();
     }
 }
@@ -286,12 +286,12 @@ TEST_F(NearCopiesTest, TooManyForOnePlaceShareSeveral) {
         EXPECT_GE(nodes_of_heap, most_copies / (most + batch));
         EXPECT_LE(nodes_of_heap, most_copies / most + 1);
         expect_nobody_missed(without);
-        for (std::size_t i = 0; i < heaps_.size(); i += most_copies / 3)
-            expect_exact_beginning(vector(heaps_[i]), 40, 60);
+        for (std::size_t i = 0; i < clumps_.size(); i += most_copies / 3)
+            expect_exact_beginning(vector(clumps_[i]), 40, 60);
         // A later linker knows which are full.
         std::vector<float> more;
         for (std::size_t i = 0; i < most; ++i) {
-            more.insert(more.end(), vector(heaps_[i]), vector(heaps_[i]) + dimensions);
+            more.insert(more.end(), vector(clumps_[i]), vector(clumps_[i]) + dimensions);
             more.back() += 1e-3f;
         }
         add(more);
@@ -299,7 +299,7 @@ TEST_F(NearCopiesTest, TooManyForOnePlaceShareSeveral) {
         link_in_batches_of(batch);
         EXPECT_LE(near_twins(), before + most - 1);
         EXPECT_GE(near_twins(), before + most - 2);
-        expect_complete(search(vector(heaps_[7]), 40, 100000), vector(heaps_[7]), 100);
+        expect_complete(search(vector(clumps_[7]), 40, 100000), vector(clumps_[7]), 100);
         forget();
     }
 }
@@ -312,7 +312,7 @@ TEST_F(NearCopiesTest, ThoseThatAreGoneLeaveTheChain) {
     ASSERT_TRUE(linker->link(state_.allocated.load(), never_stop).ok());
     std::mt19937 random(5);
     for (int round = 0; round < 5; ++round) {
-        for (const NodeId id : heaps_)
+        for (const NodeId id : clumps_)
             if (random() % 3 == 0)
                 nodes_->mark_deleted(id);
         const auto check = round % 2 == 0 ? TwinCheck::vectors : TwinCheck::membership;
@@ -323,9 +323,9 @@ TEST_F(NearCopiesTest, ThoseThatAreGoneLeaveTheChain) {
         add(std::vector<float>(values.begin(), values.begin() + dimensions));
         ASSERT_TRUE(linker->link(state_.allocated.load(), never_stop).ok());
         EXPECT_GE(found_by_own_vector(others_), 0.999);
-        expect_complete(search(vector(heaps_[7]), 40, 100000), vector(heaps_[7]), 100);
+        expect_complete(search(vector(clumps_[7]), 40, 100000), vector(clumps_[7]), 100);
     }
-    for (const NodeId id : heaps_)
+    for (const NodeId id : clumps_)
         nodes_->mark_deleted(id);
     ASSERT_TRUE(tidy_twins(*nodes_, TwinCheck::membership, never_stop).ok());
     EXPECT_GE(found_by_own_vector(others_), 0.999);
@@ -354,7 +354,7 @@ TEST_F(NearCopiesTest, ALaterLinkerGoesOn) {
     // All are equal twins, but some of near twins.
     EXPECT_EQ(near_twins(), 2 * 10u * 59);
     connect();
-    expect_complete(search(vector(heaps_[7]), 40, 100000), vector(heaps_[7]), 100);
+    expect_complete(search(vector(clumps_[7]), 40, 100000), vector(clumps_[7]), 100);
 }
 
 TEST_F(NearCopiesTest, AnyDamageOfChainsIsMended) {
@@ -365,7 +365,7 @@ TEST_F(NearCopiesTest, AnyDamageOfChainsIsMended) {
     const NodeId end = state_.linked.load();
     for (int round = 0; round < 6; ++round) {
         for (int i = 0; i < 200; ++i) {
-            const NodeId id = heaps_[random() % heaps_.size()];
+            const NodeId id = clumps_[random() % clumps_.size()];
             if (!is_twin(*nodes_, id))
                 nodes_->slot(id)->twin.store(random() % 2 == 0 ? 0 : random() % end);
             else if (random() % 4 == 0)
@@ -375,7 +375,7 @@ TEST_F(NearCopiesTest, AnyDamageOfChainsIsMended) {
                     random() % 2 == 0 ? random() % end : static_cast<std::uint32_t>(random()));
         }
         std::vector<bool> seen(end);
-        for (const Hit &hit : search(vector(heaps_[0]), 40, 100000)) {
+        for (const Hit &hit : search(vector(clumps_[0]), 40, 100000)) {
             EXPECT_FALSE(seen[hit.id]);
             seen[hit.id] = true;
         }
@@ -383,7 +383,7 @@ TEST_F(NearCopiesTest, AnyDamageOfChainsIsMended) {
         ASSERT_TRUE(sanitize_links(*nodes_, never_stop).ok());
         EXPECT_EQ(sanitize_links(*nodes_, never_stop).value().repairs, 0u);
         connect();
-        expect_complete(search(vector(heaps_[0]), 40, 100000), vector(heaps_[0]), 200);
+        expect_complete(search(vector(clumps_[0]), 40, 100000), vector(clumps_[0]), 200);
     }
 }
 
@@ -450,7 +450,7 @@ TEST_F(NearCopiesTest, SearchesGoOnWhileChainsChange) {
             Search search;
             std::mt19937 random(reader);
             for (; !stop.load(); searches.fetch_add(1)) {
-                const NodeId id = heaps_[random() % heaps_.size()];
+                const NodeId id = clumps_[random() % clumps_.size()];
                 EXPECT_TRUE(
                     search.start(*nodes_, Watermarks::load(state_), vector(id), search_params(40))
                         .ok());
@@ -472,7 +472,7 @@ TEST_F(NearCopiesTest, SearchesGoOnWhileChainsChange) {
             continue;
         }
         for (int i = 0; i < 40; ++i) {
-            const NodeId from = heaps_[random() % heaps_.size()];
+            const NodeId from = clumps_[random() % clumps_.size()];
             std::vector<float> copy(vector(from), vector(from) + dimensions);
             // From the tenth round on they lie too far apart for one place, and one is broken up.
             for (float &x : copy)
@@ -490,7 +490,7 @@ TEST_F(NearCopiesTest, SearchesGoOnWhileChainsChange) {
     for (std::thread &reader : readers)
         reader.join();
     connect();
-    expect_complete(search(vector(heaps_[0]), 40, 100000), vector(heaps_[0]), 200);
+    expect_complete(search(vector(clumps_[0]), 40, 100000), vector(clumps_[0]), 200);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Whether a new node belongs to a heap of near copies that a few nodes of the graph stand for.
+// Whether a new node belongs to a clump of near copies that a few nodes of the graph stand for.
 #pragma once
 
 #include <algorithm>
@@ -9,10 +9,10 @@
 
 namespace dvec::graph {
 
-// The nodes nearest to the new one. They are a heap when all others are several times as far away:
-// seen from there, the new node and the heap are one. Threads that link the first of a heap at the
-// same time make several nodes of them, so a few count as one.
-class HeapOfCopies {
+// The nodes nearest to the new one. They are a clump when all others are several times as far
+// away: seen from there, the new node and the clump are one. Threads that link the first of a clump
+// at the same time make several nodes of them, so a few count as one.
+class NearestNodes {
   public:
     struct Node {
         double apart = 0;  // near_copies.hpp
@@ -44,9 +44,9 @@ class HeapOfCopies {
         std::sort(nodes_.begin(), nodes_.begin() + static_cast<std::ptrdiff_t>(count_));
     }
 
-    // How many of the nodes make up the heap; 0: there is none. Where nothing else was found, all
+    // How many of the nodes make up the clump; 0: there is none. Where nothing else was found, all
     // do.
-    std::size_t size() const {
+    std::size_t clump_size() const {
         for (std::size_t i = 1; i < count_; ++i)
             if (nodes_[i].apart >= nodes_[i - 1].apart * times)
                 return i;
