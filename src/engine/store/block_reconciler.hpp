@@ -1,0 +1,68 @@
+// Keeps an index in agreement with a table that goes on changing, block by block: where a
+// Reconciler goes once over all, this one lives as long as the index is followed, on a standby. The
+// caller reads a block of the table, whenever it has changed, and says what rows are there; here
+// entries are added and removed until the index has the same. Searches go on meanwhile: the caller
+// has them leave out the entries of blocks that are not up to date.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/store/index.hpp"
+#include "engine/store/repair.hpp"
+
+namespace dvec::store {
+
+class BlockReconciler {
+  public:
+    struct Report {
+        std::uint64_t kept = 0;
+        std::uint64_t added = 0;
+        std::uint64_t removed = 0;
+        std::uint64_t damaged = 0;  // nodes whose payload was not sound
+    };
+
+    // Walks all nodes. With Repair::none the files are sound and may be searched. With
+    // Repair::every_page each payload is verified, and a damaged one becomes a
+    // hole. Only this party may add and remove entries from then on; others may link and search.
+    // `index` must outlive the reconciler. `interrupted` is polled; Code::interrupted then. Memory:
+    // some 100 bytes per block that has entries, and 4 per entry.
+    static base::Result<std::unique_ptr<BlockReconciler>> begin(Index &index, Repair repair,
+                                                                bool (*interrupted)());
+
+    // A block, read anew: first this, then its rows in any order, then finish_block(). A row whose
+    // entry is there is left alone. A TID may be given again, by versions of one row that share it:
+    // they share all that is indexed too. `row` as for Index::insert. Code::stale when the files
+    // were replaced: then a new index and a new reconciler are to be made.
+    void begin_block(std::uint32_t block);
+    base::Status row(graph::Tid tid, const graph::Row &row);
+    // Removes the entries of the block whose row was not given.
+    base::Status finish_block();
+
+    // The blocks from `first` on that have entries.
+    std::vector<std::uint32_t> blocks_from(std::uint32_t first) const;
+
+    const Report &report() const noexcept { return report_; }
+
+  private:
+    struct Claim {
+        graph::NodeId node;
+        bool claimed;
+    };
+
+    explicit BlockReconciler(Index &index) : index_(index) {}
+
+    base::Status drop_damaged(std::uint32_t end, bool (*interrupted)());
+    bool is_of(graph::NodeId node, graph::Tid tid, const graph::Row &row) const;
+    base::Status fill(std::uint32_t end, bool (*interrupted)());
+
+    Index &index_;
+    std::unordered_map<std::uint32_t, std::vector<graph::NodeId>> entries_;  // live, by block
+    std::uint32_t block_ = 0;
+    std::vector<Claim> claims_;  // of the block that is being read
+    Report report_;
+};
+
+}  // namespace dvec::store
