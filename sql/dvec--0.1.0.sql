@@ -1458,8 +1458,7 @@ BEGIN
         IF plan IS NULL THEN
             RAISE object_not_in_prerequisite_state USING
                 MESSAGE = format('queries do not use index "%s"', (SELECT relname FROM pg_class WHERE oid = index)),
-                HINT = CASE WHEN pg_is_in_recovery() THEN 'A standby searches exactly: measure on the primary.'
-                    ELSE 'See its state in dvec_indexes.' END;
+                HINT = 'See its state in dvec_indexes.';
         END IF;
 
         FOREACH value IN ARRAY CASE setting WHEN 'ivfflat.probes' THEN ARRAY[1, 2, 4, 8, 16, 32, 64, 128]

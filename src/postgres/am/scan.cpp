@@ -14,11 +14,13 @@
 #include "postgres/am/scan_filter.hpp"
 #include "postgres/am/scan_guide.hpp"
 #include "postgres/am/scan_terms.hpp"
+#include "postgres/am/standby_search.hpp"
 #include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/shared_memory.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/repair/open_relation.hpp"
@@ -55,6 +57,10 @@ struct Scan {
     OpenIndex *open = nullptr;                      // pinned while a search is under way
     MemoryContext query_context = nullptr;          // of the query, from start to start
     OperatorDistance *operator_distance = nullptr;  // there; for `measured` and `order`
+    HeapRows *heap_rows = nullptr;      // there; of the pages that the index is behind by
+    std::optional<graph::Hit> indexed;  // beside these, the next row of the index
+    bool knows_indexed = false;         // whether it was looked for
+    uint64 heap_row_count = 0;          // known after the context of these has gone
     bool started = false;
     bool recheck = false;  // the filter may admit rows that do not satisfy the conditions
     ScanTerms terms{};
@@ -68,7 +74,16 @@ struct Scan {
     ~Scan() { finish(); }
 
     graph::SearchStatistics statistics() const {
-        return measured ? measured->statistics() : search->statistics();
+        graph::SearchStatistics all;
+        if (measured)
+            all = measured->statistics();
+        else if (search)
+            all = search->statistics();
+        else
+            all.exact = true;
+        all.distances += heap_row_count;
+        all.scanned += heap_row_count;
+        return all;
     }
 
     SearchCounts counts() const noexcept {
@@ -82,7 +97,7 @@ struct Scan {
         if (started) {
             const SearchCounts counts = counts_of_search(statistics(), returned);
             ended.add(counts);
-            if (in_use(*open->entry, open->incarnation))
+            if (open != nullptr && in_use(*open->entry, open->incarnation))
                 open->entry->counters.add(counts);
             rows_of_last_scan = returned;
         }
@@ -92,6 +107,9 @@ struct Scan {
         started = false;
         measured.reset();
         order.reset();
+        heap_rows = nullptr;
+        heap_row_count = 0;
+        knows_indexed = false;
         keep_search(std::move(search));
         filter.reset();
     }
@@ -263,17 +281,37 @@ Attempt begin_rows(Scan *scan, const OpenIndex &open, const Query &query) {
     return begin_search(scan, open, query.encoded.bytes);
 }
 
-Attempt start_in_files(IndexScanDesc descriptor) {
+// In the scan's query context.
+SearchPlace find_place(IndexScanDesc descriptor) {
+    if (RecoveryInProgress())
+        return find_on_standby(descriptor);
+    return {open_relation(descriptor->indexRelation), nullptr};
+}
+
+void set_terms(IndexScanDesc descriptor, uint64 entries) {
     Scan *scan = scan_of(descriptor);
-    OpenIndex *open = open_relation(descriptor->indexRelation);
-    const uint32 entries = open->index->state().graph.allocated.load(std::memory_order_relaxed);
     scan->terms = scan_terms(descriptor->indexRelation, entries);
     if (scan->guide != nullptr)
         follow(*scan->guide, entries, &scan->terms);
+}
+
+Attempt start_in_files(IndexScanDesc descriptor) {
+    Scan *scan = scan_of(descriptor);
     scan->returned = 0;
     MemoryContextReset(scan->query_context);
     const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
     begin_filter(scan, descriptor);
+    const SearchPlace place = find_place(descriptor);
+    scan->heap_rows = place.rows;
+    scan->heap_row_count = place.rows == nullptr ? 0 : place.rows->count();
+    OpenIndex *open = place.open;
+    if (open == nullptr) {
+        MemoryContextSwitchTo(caller);
+        set_terms(descriptor, place.rows->count());
+        scan->started = true;
+        return Attempt::done;
+    }
+    set_terms(descriptor, open->index->state().graph.allocated.load(std::memory_order_relaxed));
     const Query query = query_of(descriptor, *open);
     const Attempt begun = begin_rows(scan, *open, query);
     MemoryContextSwitchTo(caller);
@@ -314,7 +352,7 @@ bool may_go_on(Scan *scan) {
         const uint64 distances = guide->affordable(*guide);
         if (distances == 0)
             guide->end = ScanGuide::End::spent;
-        else if (!scan->measured)
+        else if (scan->search)
             scan->search->limit_distances(guide->distances + distances);
     }
     return guide->end == ScanGuide::End::none;
@@ -337,7 +375,9 @@ bool is_passed_over(const Scan *scan, const graph::Hit &hit) {
 }
 
 // By distance, in terms of the operator that the scan orders by.
-std::optional<graph::Hit> take_hit(Scan *scan) {
+std::optional<graph::Hit> take_indexed(Scan *scan) {
+    if (scan->open == nullptr)
+        return std::nullopt;
     if (scan->measured)
         return scan->measured->next(*scan->operator_distance);
     if (scan->order)
@@ -346,8 +386,37 @@ std::optional<graph::Hit> take_hit(Scan *scan) {
     return value_or_raise([&] { return scan->search->next(); });
 }
 
+// A row that was read in the table is for the executor to check.
 bool is_admitted(const Scan *scan, const graph::Hit &hit) {
-    return !scan->filter || scan->filter->admits(scan->open->index->nodes(), hit.id);
+    return !scan->filter || hit.id == HeapRows::no_node ||
+           scan->filter->admits(scan->open->index->nodes(), hit.id);
+}
+
+// The next row of the index that is not to be read in the table.
+const std::optional<graph::Hit> &next_indexed(Scan *scan) {
+    if (scan->knows_indexed)
+        return scan->indexed;
+    scan->indexed = take_indexed(scan);
+    while (scan->indexed && scan->heap_rows->covers(scan->indexed->tid.block)) {
+        CHECK_FOR_INTERRUPTS();
+        scan->indexed = take_indexed(scan);
+    }
+    scan->knows_indexed = true;
+    return scan->indexed;
+}
+
+// Of the index and of the pages that it is behind by, merged.
+std::optional<graph::Hit> take_hit(Scan *scan) {
+    if (scan->heap_rows == nullptr)
+        return take_indexed(scan);
+    const std::optional<graph::Hit> row = scan->heap_rows->head();
+    const std::optional<graph::Hit> &entry = next_indexed(scan);
+    if (row && (!entry || graph::comes_before(row->distance, entry->distance))) {
+        scan->heap_rows->take();
+        return row;
+    }
+    scan->knows_indexed = false;
+    return entry;
 }
 
 // The next row that the terms of the scan, and its guide, admit.
@@ -412,10 +481,11 @@ bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
         scan->time.end();
         if (!hit)
             return false;
-        if (scan->returned == 1 && !scan->measured)
+        if (scan->returned == 1 && scan->search &&
+            (scan->heap_rows == nullptr || scan->heap_rows->covers_none()))
             fetch_rows_ahead(descriptor->heapRelation, *scan->search, rows_of_last_scan);
         descriptor->xs_heaptid = item_pointer(hit->tid);
-        descriptor->xs_recheck = scan->recheck;
+        descriptor->xs_recheck = scan->recheck || (scan->filter && hit->id == HeapRows::no_node);
         descriptor->xs_recheckorderby = false;
         return true;
     });

@@ -65,6 +65,8 @@ struct FileName {
     Oid database;
     Oid number;
     int backend;  // of the session a temporary relation belongs to, else InvalidBackendId
+
+    bool operator==(const FileName &) const = default;
 };
 
 inline FileName file_name(Relation relation) {
@@ -98,19 +100,22 @@ inline Oid relation_in(const FileName &file) {
 #endif
 }
 
-// Whether a WAL record's block reference leads to a page of the relation's main fork, and to which.
-inline bool names_page_of(XLogReaderState *record, uint8 block, Relation relation,
-                          BlockNumber *page) {
+// Whether a WAL record's block reference leads to a page of a main fork, of which file and to
+// which.
+inline bool names_page(XLogReaderState *record, uint8 block, FileName *file, BlockNumber *page) {
     ForkNumber fork;
 #if PG_VERSION_NUM >= 160000
-    RelFileLocator file;
-    return XLogRecGetBlockTagExtended(record, block, &file, &fork, page, nullptr) &&
-           fork == MAIN_FORKNUM && RelFileLocatorEquals(file, relation->rd_locator);
+    RelFileLocator named;
+    if (!XLogRecGetBlockTagExtended(record, block, &named, &fork, page, nullptr))
+        return false;
+    *file = {named.spcOid, named.dbOid, named.relNumber, InvalidBackendId};
 #else
-    RelFileNode file;
-    return XLogRecGetBlockTagExtended(record, block, &file, &fork, page, nullptr) &&
-           fork == MAIN_FORKNUM && RelFileNodeEquals(file, relation->rd_node);
+    RelFileNode named;
+    if (!XLogRecGetBlockTagExtended(record, block, &named, &fork, page, nullptr))
+        return false;
+    *file = {named.spcNode, named.dbNode, named.relNode, InvalidBackendId};
 #endif
+    return fork == MAIN_FORKNUM;
 }
 
 // Looks for interrupts and sleeps as the cost of VACUUM so far demands.

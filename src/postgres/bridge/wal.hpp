@@ -4,6 +4,7 @@
 #include "postgres/bridge/postgres.hpp"
 
 extern "C" {
+#include "access/timeline.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "access/xlogdefs.h"

@@ -12,6 +12,7 @@
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/bridge/wal.hpp"
 #include "postgres/relation/own_method.hpp"
+#include "postgres/runtime/following.hpp"
 #include "postgres/runtime/open_index.hpp"
 
 namespace dvec::postgres {
@@ -20,11 +21,11 @@ namespace {
 
 get_relation_info_hook_type previous_relation_info_hook = nullptr;
 
-// A standby's sidecars do not follow the primary. And while an index is opened or repaired, an
-// exact search is better than waiting. An index that nobody has opened yet is not hidden:
-// estimate_cost opens it when a query could use it.
+// While an index is opened or repaired, or is far behind a standby's replay, an exact search is
+// better than waiting. An index that nobody has opened yet is not hidden: estimate_cost opens it
+// when a query could use it.
 bool known_unusable(const IndexOptInfo *info) {
-    if (RecoveryInProgress() || registry() == nullptr)
+    if (registry() == nullptr || (RecoveryInProgress() && most_pages_behind() == 0))
         return true;
     Relation index = index_open(info->indexoid, NoLock);
     const IndexFile file = compat::file_name(index);

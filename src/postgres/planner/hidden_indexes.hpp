@@ -1,4 +1,4 @@
-// Hides indexes that cannot be used now from the planner: on a standby, without the registry, and
+// Hides indexes that cannot be used now from the planner: without the registry, and
 // while one is opened or repaired.
 #pragma once
 

@@ -142,6 +142,14 @@ void enter_phase(const Build *build, BuildPhase phase) {
     show_progress(build, PROGRESS_CREATEIDX_SUBPHASE, static_cast<int64>(phase));
 }
 
+void complete(Build *build, XLogRecPtr reconcile_lsn) {
+    ok_or_raise([=] {
+        ServerWalFlusher wal;
+        return build->builder->complete(
+            wal, {.server_start = registry()->server_start, .reconcile_lsn = reconcile_lsn});
+    });
+}
+
 double fill(Build *build, Relation heap, IndexInfo *index_info) {
     enter_phase(build, BuildPhase::load);
     show_progress(build, PROGRESS_CREATEIDX_TUPLES_TOTAL,
@@ -154,15 +162,24 @@ double fill(Build *build, Relation heap, IndexInfo *index_info) {
     enter_phase(build, BuildPhase::sync);
     // No entry may be ahead of its row: a crash must not take back what the files say.
     flush_wal();
-    ok_or_raise([&] {
-        ServerWalFlusher wal;
-        return build->builder->complete(
-            wal, {.server_start = registry()->server_start, .reconcile_lsn = begin});
-    });
+    complete(build, begin);
     return heap_tuples;
 }
 
 }  // namespace
+
+void make_empty_sidecar(Relation index, const store::Shape &shape) {
+    Build build{};
+    RepairProgress nobody_looks;
+    build.repair = &nobody_looks;
+    build.file = compat::file_name(index);
+    with_error_cleanup(abandon_build, PointerGetDatum(&build), [&] {
+        build.builder = start_builder(shape, build.file);
+        wait_for_linking(&build);
+        complete(&build, 0);
+    });
+    stop_build(0, PointerGetDatum(&build));
+}
 
 BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
                           const store::Shape &shape, RowSource rows) {

@@ -29,4 +29,7 @@ struct BuildResult {
 BuildResult build_sidecar(Relation heap, Relation index, struct IndexInfo *index_info,
                           const store::Shape &shape, RowSource rows);
 
+// The same without a row. What was there is gone.
+void make_empty_sidecar(Relation index, const store::Shape &shape);
+
 }  // namespace dvec::postgres

@@ -3,10 +3,10 @@
 // an ERROR and the repair is tried again.
 #include "postgres/repair/changed_pages.hpp"
 
-#include <sys/stat.h>
-
 #include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/wal.hpp"
+#include "postgres/repair/wal_reader.hpp"
+#include "postgres/runtime/registry.hpp"
 #include "postgres/runtime/wal.hpp"
 
 namespace dvec::postgres {
@@ -17,19 +17,12 @@ bool is_worth_reading(XLogRecPtr since, XLogRecPtr end, BlockNumber pages) {
     return since <= end && end - since < uint64{pages} * BLCKSZ;
 }
 
-bool is_there(XLogRecPtr position) {
-    XLogSegNo segment;
-    XLByteToSeg(position, segment, wal_segment_size);
-    char path[MAXPGPATH];
-    XLogFilePath(path, GetWALInsertionTimeLine(), segment, wal_segment_size);
-    struct stat info;
-    return stat(path, &info) == 0;
-}
-
 void add_pages(PageSet *set, XLogReaderState *reader, Relation heap) {
+    const IndexFile wanted = compat::file_name(heap);
     for (int block = 0; block <= XLogRecMaxBlockId(reader); ++block) {
+        IndexFile file;
         BlockNumber page;
-        if (compat::names_page_of(reader, static_cast<uint8>(block), heap, &page))
+        if (compat::names_page(reader, static_cast<uint8>(block), &file, &page) && file == wanted)
             set->add(page);
     }
 }
@@ -58,7 +51,7 @@ PageSet *PageSet::make(BlockNumber pages) {
 
 const PageSet *pages_changed_in_wal(Relation heap, XLogRecPtr since, BlockNumber pages) {
     flush_wal();
-    if (!is_worth_reading(since, GetFlushRecPtr(nullptr), pages) || !is_there(since))
+    if (!is_worth_reading(since, GetFlushRecPtr(nullptr), pages) || !wal_is_there(since))
         return nullptr;
     ReadLocalXLogPageNoWaitPrivate end{};
     XLogReaderRoutine routine{};

@@ -6,6 +6,7 @@
 #include "postgres/bridge/wal.hpp"
 #include "postgres/relation/options.hpp"
 #include "postgres/repair/relation_source.hpp"
+#include "postgres/runtime/following.hpp"
 
 namespace dvec::postgres {
 
@@ -16,8 +17,7 @@ OpenIndex *open_relation(Relation index) {
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                  errmsg("%s index \"%s\" cannot be used during recovery", method_name(index),
                         RelationGetRelationName(index)),
-                 errhint("On a standby queries use the exact search. Its indexes are brought up to "
-                         "date after its promotion.")));
+                 errhint("A standby's indexes are for its queries only, until its promotion.")));
     RelationSource source(index);
     return open_index(compat::file_name(index), source);
 }
@@ -79,7 +79,7 @@ OpenIndex *open_for_writing(Relation index) {
 }
 
 bool can_be_searched(Relation index) {
-    if (registry() == nullptr || RecoveryInProgress())
+    if (registry() == nullptr || (RecoveryInProgress() && most_pages_behind() == 0))
         return false;
     const IndexFile file = compat::file_name(index);
     if (!wants_opening(file))

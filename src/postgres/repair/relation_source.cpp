@@ -15,9 +15,6 @@
 
 namespace dvec::postgres {
 
-namespace {
-
-// Applies to locks that the index's expressions may acquire.
 void limit_lock_waits() {
     constexpr int longest_ms = 5000;
     if (LockTimeout > 0 && LockTimeout < longest_ms)
@@ -25,6 +22,8 @@ void limit_lock_waits() {
     (void)set_config_option("lock_timeout", "5s", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
                             0, false);
 }
+
+namespace {
 
 // Calls `read` with the index's table.
 template <class Read>

@@ -30,4 +30,8 @@ class RelationSource final : public IndexSource {
     Relation index_;
 };
 
+// For locks that the index's expressions may want, until the end of with_owner_rights: those who
+// wait for a repair do so where the server's deadlock detector does not see them.
+void limit_lock_waits();
+
 }  // namespace dvec::postgres

@@ -10,6 +10,7 @@
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/bridge/transactions.hpp"
+#include "postgres/repair/lock_index.hpp"
 #include "postgres/repair/relation_source.hpp"
 
 namespace dvec::postgres {
@@ -41,36 +42,6 @@ bool take_order(const OwnRepair &order, IndexFile *file) {
     if (wanted)
         pending = {entry, order.order.incarnation};
     return wanted;
-}
-
-bool is_stored_in(Relation index, const IndexFile &file) {
-    const IndexFile now = compat::file_name(index);
-    return now.number == file.number && now.tablespace == file.tablespace &&
-           now.database == file.database && now.backend == file.backend;
-}
-
-// Finds and locks the index and, before it, its table, both against being dropped; null and a
-// reason when that is not possible at once.
-Relation lock_index(const IndexFile &file, const char **reason) {
-    *reason = "no committed index has this file";
-    const Oid index_oid = compat::relation_in(file);
-    const Oid heap_oid = OidIsValid(index_oid) ? IndexGetRelation(index_oid, true) : InvalidOid;
-    if (!OidIsValid(heap_oid))
-        return nullptr;
-    if (!ConditionalLockRelationOid(heap_oid, AccessShareLock) ||
-        !ConditionalLockRelationOid(index_oid, AccessShareLock)) {
-        *reason = "its table is locked";
-        return nullptr;
-    }
-    // It may have been dropped or rewritten before it was locked.
-    Relation index = try_relation_open(index_oid, NoLock);
-    if (index == nullptr)
-        return nullptr;
-    if (index->rd_index != nullptr && index->rd_index->indrelid == heap_oid &&
-        is_stored_in(index, file))
-        return index;
-    relation_close(index, NoLock);
-    return nullptr;
 }
 
 void show_activity(Relation index) {

@@ -36,6 +36,9 @@ bool repair_is_on_disk(const IndexEntry &entry) {
 }
 
 bool may_go(const IndexEntry &entry) {
+    // A follower would have to read the whole table to have it again.
+    if (entry.following.on.load() != 0)
+        return false;
     switch (entry.state.load()) {
         case IndexState::ready:
         case IndexState::closed:  // it could not be opened

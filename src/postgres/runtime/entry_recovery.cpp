@@ -5,6 +5,7 @@
 #include "engine/store/recovery.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/runtime/server_starts.hpp"
 
 namespace dvec::postgres {
@@ -80,7 +81,9 @@ StartSummary summarise(const store::StartReport &report) {
 }  // namespace
 
 StartSummary recover_files(IndexEntry *entry) {
-    note_recovery_end();
+    // A standby's ends with its promotion.
+    if (!RecoveryInProgress())
+        note_recovery_end();
     return value_or_raise([&] {
         return base::guarded([&]() -> base::Result<StartSummary> {
             EntryLocks locks(*entry);

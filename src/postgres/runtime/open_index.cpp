@@ -11,6 +11,8 @@
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/bridge/transactions.hpp"
+#include "postgres/bridge/wal.hpp"
+#include "postgres/runtime/following.hpp"
 #include "postgres/runtime/opening.hpp"
 
 namespace dvec::postgres {
@@ -44,6 +46,7 @@ void note_use(OpenIndex *open) {
 }  // namespace
 
 OpenIndex *find_open_index(const IndexFile &file) noexcept {
+    settle_promotion();
     const auto [begin, end] = open_indexes().equal_range(key_of(file));
     for (auto it = begin; it != end; ++it)
         if (still_valid(it->second)) {
@@ -163,9 +166,42 @@ OpenIndex *open_index(const IndexFile &file, IndexSource &source) {
     }
 }
 
+namespace {
+
+// The index's entry if it is ready, else null; nothing is opened for it.
+FoundEntry find_ready(const IndexFile &file) noexcept {
+    LWLockAcquire(&registry()->lock, LW_SHARED);
+    IndexEntry *entry = find_entry(file);
+    FoundEntry found{};
+    if (entry != nullptr && entry->state.load() == IndexState::ready)
+        found = {entry, entry->incarnation.load(), IndexState::ready, false};
+    LWLockRelease(&registry()->lock);
+    return found;
+}
+
+}  // namespace
+
+OpenIndex *open_followed_index(const IndexFile &file) {
+    if (OpenIndex *open = find_open_index(file))
+        return open;
+    count_as_user();
+    for (;;) {
+        const FoundEntry found = find_ready(file);
+        if (found.entry == nullptr)
+            return nullptr;
+        const Opened opened = try_open_here(file, found);
+        CHECK_FOR_INTERRUPTS();
+        if (opened.stale || !in_use(*found.entry, found.incarnation))
+            continue;
+        if (opened.error)
+            report(WARNING, opened.error);
+        return opened.error ? nullptr : opened.index;
+    }
+}
+
 bool open_without_waiting(const IndexFile &file, IndexSource &source) {
     if (find_open_index(file) != nullptr)
-        return true;
+        return may_be_planned(file);
     require_registry();
     count_as_user();
     const FoundEntry found = look_with_entry(file, IfBusy::leave);
@@ -173,6 +209,8 @@ bool open_without_waiting(const IndexFile &file, IndexSource &source) {
         return false;
     if (found.state == IndexState::closed)
         open_now(found.entry, source);
+    if (RecoveryInProgress())
+        return is_followed_closely(file);
     return is_worth_planning(file, found.entry->state.load());
 }
 
@@ -212,6 +250,8 @@ void put_off_opening(const IndexFile &file) noexcept {
 }
 
 bool may_be_planned(const IndexFile &file) noexcept {
+    if (RecoveryInProgress())
+        return is_followed_closely(file);
     return find_open_index(file) != nullptr || is_worth_planning(file, known_of(file).state);
 }
 

@@ -31,6 +31,10 @@ struct OpenIndex {
 // Raises on failure. To be called where no C++ object with a destructor is alive.
 OpenIndex *open_index(const IndexFile &file, IndexSource &source);
 
+// The same on a standby, for a search: null where the index is not ready, which nobody waits for
+// there, or cannot be opened (a WARNING).
+OpenIndex *open_followed_index(const IndexFile &file);
+
 // Whether a query should use an index in this state: it is ready, or is repaired by nobody but this
 // session (temporary), when it is used.
 bool is_worth_planning(const IndexFile &file, IndexState state) noexcept;

@@ -4,11 +4,15 @@
 // objects with destructors, never both; plain structs carry results from the one kind to the other.
 #include "postgres/runtime/opening.hpp"
 
+#include <algorithm>
+
 #include "postgres/bridge/cleanup.hpp"
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/bridge/shared_memory.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/runtime/entry_eviction.hpp"
 #include "postgres/runtime/entry_recovery.hpp"
+#include "postgres/runtime/following.hpp"
 #include "postgres/runtime/repair_state.hpp"
 
 namespace dvec::postgres {
@@ -17,8 +21,17 @@ namespace {
 
 FoundEntry look_for(const IndexFile &file, IfBusy if_busy) {
     Registry *table = registry();
+    settle_promotion();
     LWLockAcquire(&table->lock, LW_EXCLUSIVE);
     IndexEntry *entry = find_entry(file);
+    // A follower may have begun with it in the moment of the promotion.
+    while (entry != nullptr && entry->following.on.load() != 0 &&
+           entry->state.load() == IndexState::ready && !RecoveryInProgress()) {
+        LWLockRelease(&table->lock);
+        settle_promotion();
+        LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+        entry = find_entry(file);
+    }
     if (entry == nullptr)
         entry = make_entry(file);
     if (entry == nullptr) {
@@ -83,14 +96,19 @@ IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
     opening.milliseconds = TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
     note_opening(entry, opening);
 
-    if (summary.repair == Repair::none) {
+    // On a standby it has missed what was replayed since, whatever it says, and a follower finds
+    // out.
+    const bool stays_behind = RecoveryInProgress();
+    if (summary.repair == Repair::none && !stays_behind) {
         report_opening(entry, nullptr);
         return IndexState::ready;
     }
+    const char *reason =
+        summary.repair == Repair::none ? "the server is a standby" : summary.reason;
     ereport(LOG, (errmsg("dvec: index %s has to be repaired from its table", name_of(entry).text),
-                  errdetail_internal("%s.", summary.reason)));
+                  errdetail_internal("%s.", reason)));
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
-    note_needed_repair(entry, summary.repair, summary.reason);
+    note_needed_repair(entry, std::max(summary.repair, Repair::changed_pages), reason);
     LWLockRelease(&registry()->lock);
     return IndexState::needs_repair;
 }

@@ -3,8 +3,10 @@
 #include "postgres/runtime/registry.hpp"
 
 #include <new>
+#include <unistd.h>
 
 #include "postgres/bridge/catalog.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/runtime/server_starts.hpp"
 #include "postgres/runtime/settings.hpp"
 
@@ -22,19 +24,40 @@ shmem_request_hook_type previous_request_hook = nullptr;
 shmem_startup_hook_type previous_startup_hook = nullptr;
 int tranche_id = 0;
 
+// A standby's searches read the pages behind one by one: with more of them they are slow anyway.
+constexpr uint32 pages_of_standby = 4096;
+
+// Whether the server follows another, and for how many pages behind an entry has room.
+uint32 room_for_pages = 0;
+
+Size bytes_of_entries() {
+    return MAXALIGN(
+        add_size(offsetof(Registry, entries), mul_size(sizeof(IndexEntry), settings::max_indexes)));
+}
+
 Size registry_bytes() {
-    return add_size(offsetof(Registry, entries),
-                    mul_size(sizeof(IndexEntry), settings::max_indexes));
+    return add_size(bytes_of_entries(),
+                    mul_size(mul_size(sizeof(BlockNumber), room_for_pages), settings::max_indexes));
+}
+
+// Before recovery begins, which removes these files at its end.
+bool starts_as_standby() {
+    return access(STANDBY_SIGNAL_FILE, F_OK) == 0 || access(RECOVERY_SIGNAL_FILE, F_OK) == 0;
 }
 
 void request_memory() {
     if (previous_request_hook)
         previous_request_hook();
+    room_for_pages = starts_as_standby() ? pages_of_standby : 0;
     RequestAddinShmemSpace(add_size(registry_bytes(), 64));
 }
 
 void make_registry(Registry *table) {
-    std::memset(static_cast<void *>(table), 0, registry_bytes());
+    // Not the pages: memory that nobody writes to is none.
+    std::memset(static_cast<void *>(table), 0, bytes_of_entries());
+    table->most_pages_behind = room_for_pages;
+    table->pages_behind =
+        reinterpret_cast<BlockNumber *>(reinterpret_cast<char *>(table) + bytes_of_entries());
     tranche_id = LWLockNewTrancheId();
     table->capacity = settings::max_indexes;
     table->wait_events = name_wait_events();
@@ -46,6 +69,7 @@ void make_registry(Registry *table) {
         table->entries[i].grow_lock.init(tranche_id);
         table->entries[i].maintenance_lock.init(tranche_id);
         table->entries[i].sync_lock.init(tranche_id);
+        LWLockInitialize(&table->entries[i].following.lock, tranche_id);
         ConditionVariableInit(&table->entries[i].state_changed);
         ConditionVariableInit(&table->entries[i].progress);
     }
@@ -73,6 +97,9 @@ void reset_counters(IndexEntry *entry) {
     std::memset(static_cast<void *>(&entry->opening), 0, sizeof entry->opening);
     std::memset(static_cast<void *>(&entry->repair), 0, sizeof entry->repair);
     entry->opening_put_off = 0;
+    entry->following.on.store(0);
+    entry->following.complete = false;
+    entry->following.incarnation = 0;
     entry->rebuilt_before_xid.store(0);
     entry->used_lately.store(1);
     entry->scans.store(0);
@@ -131,14 +158,9 @@ std::span<IndexEntry> known_entries() noexcept {
     return {the_registry->entries, static_cast<std::size_t>(end)};
 }
 
-bool is_same_file(const IndexFile &a, const IndexFile &b) noexcept {
-    return a.number == b.number && a.database == b.database && a.tablespace == b.tablespace &&
-           a.backend == b.backend;
-}
-
 IndexEntry *find_entry(const IndexFile &file) noexcept {
     for (IndexEntry &entry : known_entries())
-        if (entry.used && is_same_file(entry.file, file))
+        if (entry.used && entry.file == file)
             return &entry;
     return nullptr;
 }
@@ -162,6 +184,7 @@ IndexEntry *make_entry(const IndexFile &file) {
 
 void free_entry(IndexEntry *entry) noexcept {
     entry->used = false;
+    entry->following.on.store(0);
     entry->state.store(IndexState::closed);
     entry->incarnation.store(next_incarnation());
     ConditionVariableBroadcast(&entry->state_changed);

@@ -77,6 +77,21 @@ struct RepairRecord {
 // What sessions that write to an index wait for.
 enum class WorkerDebt : uint32 { linking, compaction, checkpoint };
 
+// Of a standby's index, which a follower keeps (following.hpp).
+struct Following {
+    // 1 while it is one, which implies that it is ready; changed under Registry::lock.
+    std::atomic<uint32> on;
+    // Of what follows, and of the entry's part of Registry::pages_behind.
+    LWLock lock;
+    uint64 incarnation;  // of the entry, when it began to be followed
+    int follower;        // process ID; 0: it has ended
+    bool complete;       // the index has all pages but those behind
+    uint64 read_to;      // LSN: what WAL before it has touched is behind, or in the index
+    uint64 safe;         // LSN: of all before it the index has everything
+    IndexFile heap;      // the table's file
+    uint32 count;        // pages behind
+};
+
 struct IndexEntry {
     bool used;
     IndexFile file;
@@ -124,6 +139,8 @@ struct IndexEntry {
     std::atomic<uint64> last_checkpoint_time;  // TimestampTz
     IndexCounters counters;
 
+    Following following;
+
     store::SharedState shared;
 };
 
@@ -146,6 +163,11 @@ struct Registry {
     std::atomic<uint32> users;
     // The highest rebuilt_before_xid of an entry that was given to another index.
     std::atomic<uint64> repaired_before_xid;
+    // 1: there may be followed indexes whose server has been promoted since.
+    std::atomic<uint32> follows;
+    // For each entry so many pages of its table; none but on servers that start as a standby.
+    uint32 most_pages_behind;
+    BlockNumber *pages_behind;
     int hand;  // of the clock that chooses which entry goes; under `lock`
     int capacity;
     // Entries from here on were never used: new ones are made at the lowest free place.
@@ -167,7 +189,6 @@ Registry *require_registry();
 // All entries that have ever been used. Check IndexEntry::used for those in use.
 std::span<IndexEntry> known_entries() noexcept;
 
-bool is_same_file(const IndexFile &a, const IndexFile &b) noexcept;
 // Under Registry::lock. The entry of an index, or null.
 IndexEntry *find_entry(const IndexFile &file) noexcept;
 // Under Registry::lock, exclusively. A new, closed entry; null when the table is full.

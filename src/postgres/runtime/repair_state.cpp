@@ -62,6 +62,7 @@ void request_repair(IndexEntry *entry, uint64 incarnation, Repair kind,
         entry->opening.milliseconds = 0;
         if (kind == Repair::rebuild)
             remove_checkpoint(entry);
+        entry->following.on.store(0);
         entry->state.store(IndexState::needs_repair);
     }
     LWLockRelease(&registry()->lock);

@@ -12,6 +12,8 @@ namespace dvec::postgres {
 // record will begin: when the last one fills a page, that is behind the header of the next page,
 // which does not exist yet. Nothing can be flushed up to there, and no recovery ends there.
 XLogRecPtr end_of_wal() {
+    if (RecoveryInProgress())
+        return replay_position();
     const XLogRecPtr next = GetXLogInsertRecPtr();
     if (XLogSegmentOffset(next, wal_segment_size) == SizeOfXLogLongPHD)
         return next - SizeOfXLogLongPHD;
@@ -24,6 +26,8 @@ XLogRecPtr wal_recovery_end() {
     // Stays in shared memory when recovery is over.
     return GetXLogReplayRecPtr(nullptr);
 }
+
+XLogRecPtr replay_position() { return GetXLogReplayRecPtr(nullptr); }
 
 // The insert of a heap row with WAL is the last record of its transaction, or nearly so, so the end
 // of WAL is just behind it.
@@ -45,10 +49,13 @@ XLogRecPtr wal_position_of_insert(RowOrigin origin) {
     return origin == RowOrigin::own ? XactLastRecEnd : end_of_wal();
 }
 
-void flush_wal() { XLogFlush(end_of_wal()); }
+void flush_wal() {
+    if (!RecoveryInProgress())
+        XLogFlush(end_of_wal());
+}
 
 base::Status ServerWalFlusher::flush(std::uint64_t lsn) {
-    if (lsn == 0)
+    if (lsn == 0 || RecoveryInProgress())
         return {};
     // Called from engine code, which an ERROR must not cross, and under locks that must stay held.
     const PendingError error = caught([=] { XLogFlush(lsn); });

@@ -25,8 +25,11 @@ enum class RowOrigin : unsigned char {
 // index until vacuum removes them.)
 XLogRecPtr wal_position_of_insert(RowOrigin origin);
 
-// The end of the last WAL record written by anyone.
+// The end of the last WAL record written by anyone; on a standby, of the last one replayed.
 XLogRecPtr end_of_wal();
+
+// How far a standby has replayed WAL. What a snapshot sees was replayed when it was taken.
+XLogRecPtr replay_position();
 
 // Flushes PostgreSQL's WAL on the engine's behalf; an ERROR there becomes a Status.
 class ServerWalFlusher final : public store::WalFlusher {
@@ -34,7 +37,8 @@ class ServerWalFlusher final : public store::WalFlusher {
     base::Status flush(std::uint64_t lsn) override;
 };
 
-// Makes everything written to WAL so far durable.
+// Makes everything written to WAL so far durable. On a standby nothing is to be done: it replays
+// what is durable.
 void flush_wal();
 
 }  // namespace dvec::postgres

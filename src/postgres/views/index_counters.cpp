@@ -86,7 +86,7 @@ DVEC_COMMON_FUNCTION(stat_reset) {
     const IndexFile wanted = all ? IndexFile{} : file_of_index(PG_GETARG_OID(0));
     const TimestampTz now = GetCurrentTimestamp();
     for_each_used([&](const IndexFile &file, IndexCounters &counters) {
-        if (all ? file.database == MyDatabaseId : is_same_file(file, wanted))
+        if (all ? file.database == MyDatabaseId : file == wanted)
             counters.reset(now);
     });
     PG_RETURN_VOID();

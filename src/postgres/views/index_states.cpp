@@ -2,6 +2,7 @@
 #include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/postgres.hpp"
+#include "postgres/runtime/following.hpp"
 #include "postgres/runtime/registry.hpp"
 
 namespace dvec::postgres {
@@ -9,6 +10,11 @@ namespace dvec::postgres {
 namespace {
 
 constexpr int columns = 34;
+
+struct Followed {
+    bool on;
+    bool complete;
+};
 
 const char *state_name(IndexState state) {
     switch (state) {
@@ -24,6 +30,13 @@ const char *state_name(IndexState state) {
             return "repairing";
     }
     return "unknown";
+}
+
+// On a standby an index that is ready for its follower is so for queries only when it is complete.
+const char *state_name(IndexState state, const Followed &followed) {
+    if (state != IndexState::ready || !followed.on)
+        return state_name(state);
+    return followed.complete ? "following" : "repairing";
 }
 
 const char *opening_name(OpeningRecord::Kind kind) {
@@ -92,6 +105,7 @@ RepairSnapshot take_repair_snapshot(const RepairRecord &repair) {
 struct Snapshot {
     IndexFile file;
     IndexState state;
+    Followed followed;
     OpeningRecord opening;
     int64 nodes, deleted, tail;
     int64 bytes, log_bytes, unsynced;
@@ -109,6 +123,7 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     Snapshot row{};
     row.file = entry.file;
     row.state = entry.state.load();
+    row.followed.on = entry.following.on.load() != 0;
     row.opening = entry.opening;
     const graph::SharedState &graph = entry.shared.graph;
     // `linked` first: it never passes `allocated`, which only grows.
@@ -138,6 +153,11 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     row.waits = static_cast<int64>(entry.waits.load());
     row.damage = static_cast<int64>(entry.damage.load());
     row.reconcile_lsn = entry.shared.reconcile_lsn.load();
+    if (row.followed.on) {
+        const FollowedTo to = followed_to(entry);
+        row.followed.complete = to.complete;
+        row.reconcile_lsn = to.safe;
+    }
     row.last_checkpoint = static_cast<TimestampTz>(entry.last_checkpoint_time.load());
     row.repair = take_repair_snapshot(entry.repair);
     return row;
@@ -167,7 +187,7 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     values[column++] = ObjectIdGetDatum(row.file.number);
     nulls[column] = row.file.backend == InvalidBackendId;
     values[column++] = Int32GetDatum(row.file.backend);
-    text(state_name(row.state));
+    text(state_name(row.state, row.followed));
     number(row.nodes);
     number(row.deleted);
     number(row.tail);
@@ -196,8 +216,10 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     const bool pending = repair.kind != Repair::none;
     text(repair_name(repair.kind));
     text(pending ? repair.reason : nullptr);
-    number_if(row.state == IndexState::repairing, repair.done);
-    number_if(row.state == IndexState::repairing, repair.total);
+    const bool reads_pages =
+        row.state == IndexState::repairing || (row.followed.on && !row.followed.complete);
+    number_if(reads_pages, repair.done);
+    number_if(reads_pages, repair.total);
     number(repair.repaired);
     number_if(repair.repaired > 0, repair.added);
     number_if(repair.repaired > 0, repair.removed);

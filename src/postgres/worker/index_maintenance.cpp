@@ -13,8 +13,10 @@
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/runtime/back_pressure.hpp"
 #include "postgres/runtime/entry_eviction.hpp"
+#include "postgres/runtime/following.hpp"
 #include "postgres/runtime/open_index.hpp"
 #include "postgres/runtime/registry.hpp"
 #include "postgres/runtime/repair_state.hpp"
@@ -202,6 +204,12 @@ void note_checkpoint(MaintainedIndex &index, TimestampTz now, const Stopwatch &t
 // 0.
 void carry_reconcile_lsn(MaintainedIndex &index) {
     std::atomic<uint64> &reconcile_lsn = index.entry->shared.reconcile_lsn;
+    if (index.entry->following.on.load() != 0) {
+        reconcile_lsn.store(followed_to(*index.entry).safe);
+        return;
+    }
+    if (RecoveryInProgress())
+        return;
     reconcile_lsn.store(std::max<uint64>(reconcile_lsn.load(), safe_reconcile_lsn()));
 }
 
@@ -412,7 +420,8 @@ long maintain(MaintainedIndex &index, const std::atomic<bool> &stop) {
 
 long maintain_all(const std::atomic<bool> &stop) {
     // Called in every round, so that a value is known when a checkpoint is due.
-    (void)safe_reconcile_lsn();
+    if (!RecoveryInProgress())
+        (void)safe_reconcile_lsn();
     keep_entries_free();
     drop_indexes_not_in_use();
     add_new_indexes(GetCurrentTimestamp());

@@ -1,9 +1,9 @@
 // One process serves all indexes in turn, a bounded piece of work for each at a time. It needs no
 // database connection: it reads and writes sidecar files only.
 //
-// It starts when recovery is over (there is nothing to do on a standby, which never writes) and
-// ends after every process that has an index open, so that nothing is written after its clean
-// checkpoints.
+// It starts as soon as the server answers queries. On a standby, where recovery is not over then,
+// it launches the followers and maintains what they write. It ends after every process that has an
+// index open, so that nothing is written after its clean checkpoints.
 #include "postgres/worker/worker_main.hpp"
 
 #include <sys/resource.h>
@@ -16,9 +16,12 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/bridge/shared_memory.hpp"
+#include "postgres/bridge/wal.hpp"
 #include "postgres/repair/launcher.hpp"
 #include "postgres/repair/repair_process.hpp"
+#include "postgres/replica/follower.hpp"
 #include "postgres/runtime/folder_sweep.hpp"
+#include "postgres/runtime/following.hpp"
 #include "postgres/runtime/registry.hpp"
 #include "postgres/runtime/server_starts.hpp"
 #include "postgres/runtime/settings.hpp"
@@ -128,6 +131,21 @@ void yield_to_sessions() {
     proc_exit(1);
 }
 
+// Once, when the server has been started or a standby promoted.
+void begin_to_write() {
+    note_recovery_end();
+    settle_promotion();
+}
+
+// Returns the milliseconds until the next one is due.
+long repair() {
+    OwnRepair own;
+    const long until_next = launch_repairs(&own);
+    if (own)
+        become_repairer(own);
+    return until_next;
+}
+
 void run() {
     // The first sweep also finds what a crash left behind.
     TimestampTz last_sweep = 0;
@@ -138,12 +156,12 @@ void run() {
     while (!shutdown_requested.load() || (server_stops() && registry()->users.load() > 0)) {
         MemoryContextReset(round_context);
         reload_settings();
+        const bool recovering = RecoveryInProgress();
+        if (!recovering)
+            begin_to_write();
         long until_next = maintain_all(shutdown_requested);
         if (!shutdown_requested.load()) {
-            OwnRepair own;
-            until_next = std::min(until_next, launch_repairs(&own));
-            if (own)
-                become_repairer(own);
+            until_next = std::min(until_next, recovering ? launch_followers() : repair());
             until_next = std::min(until_next, sweep_when_due(&last_sweep));
         }
         // Sessions do not wake the worker when they end, so it checks often during a shutdown.
@@ -168,7 +186,7 @@ void worker_init() {
     // The worker connects to a database only to repair an index, when no background worker is
     // available.
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_start_time = BgWorkerStart_ConsistentState;
     worker.bgw_restart_time = 1;
     RegisterBackgroundWorker(&worker);
 }
@@ -185,7 +203,6 @@ void dvec_worker_main(Datum) {
     pqsignal(SIGINT, SIG_IGN);
     BackgroundWorkerUnblockSignals();
     guarded([] {
-        note_recovery_end();
         yield_to_sessions();
         announce();
         ereport(LOG, (errmsg("dvec worker started: %d linking threads, distances with %s",

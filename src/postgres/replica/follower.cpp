@@ -1,0 +1,374 @@
+// One round: read the WAL that was replayed since the last one, and note which pages of the
+// followed tables it touched; read some of those pages, and of tables whose first pass is not over;
+// let everybody know. All that others see of it is in the registry (runtime/following.hpp), so a
+// follower may die at any moment and another goes on.
+//
+// A page is read at a moment when replay has come at least as far as this process has read WAL. So
+// whatever it has read before that moment is in the page, and whatever touches the page later will
+// be read in a later round. That is why a page that was read is not behind any more, and why no
+// position has to be kept for each.
+#include "postgres/replica/follower.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "engine/base/never_destroyed.hpp"
+#include "postgres/bridge/cleanup.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/shared_memory.hpp"
+#include "postgres/bridge/wal.hpp"
+#include "postgres/repair/wal_reader.hpp"
+#include "postgres/replica/followed_index.hpp"
+#include "postgres/runtime/back_pressure.hpp"
+#include "postgres/runtime/wal.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+// Of WAL, in one round, so that pages are read in between.
+constexpr uint64 most_wal_at_once = uint64{4} << 20;
+// Pages that WAL goes on touching are read again and again: not more often than this.
+constexpr int gather_ms = 100;
+// In one round, of a table's first pass.
+constexpr int pieces_at_once = 16;
+constexpr long shortest_nap_ms = 10;
+constexpr long longest_nap_ms = 200;
+constexpr int first_pause_ms = 1000;
+constexpr int most_doublings = 6;
+
+using FollowedIndexes = std::vector<std::unique_ptr<FollowedIndex>>;
+
+FollowedIndexes &all_followed() noexcept {
+    static base::NeverDestroyed<FollowedIndexes> list;
+    return *list;
+}
+
+void put_off(FollowedIndex *followed) {
+    followed->retry_at = TimestampTzPlusMilliseconds(
+        GetCurrentTimestamp(),
+        int64{first_pause_ms} << std::min(followed->failures, most_doublings));
+    ++followed->failures;
+}
+
+// ---- What there is to follow ------------------------------------------------------------------
+
+void drop_those_not_in_use() {
+    std::erase_if(all_followed(), [](const std::unique_ptr<FollowedIndex> &followed) {
+        return !in_use(*followed->entry(), followed->open.incarnation);
+    });
+}
+
+bool is_followed_here(const IndexEntry &entry) {
+    return std::any_of(all_followed().begin(), all_followed().end(),
+                       [&entry](const std::unique_ptr<FollowedIndex> &followed) {
+                           return followed->entry() == &entry;
+                       });
+}
+
+enum class Wanted : unsigned char { nothing, adoption, resumption };
+
+Wanted wanted_for(const IndexEntry &entry, uint64 *incarnation) noexcept {
+    Wanted wanted = Wanted::nothing;
+    LWLockAcquire(&registry()->lock, LW_SHARED);
+    *incarnation = entry.incarnation.load();
+    if (entry.used && entry.file.database == MyDatabaseId &&
+        entry.file.backend == InvalidBackendId) {
+        const IndexState state = entry.state.load();
+        if (state == IndexState::needs_repair && entry.repair.retry_at <= GetCurrentTimestamp())
+            wanted = Wanted::adoption;
+        else if (state == IndexState::ready && entry.following.on.load() != 0 &&
+                 entry.following.follower == 0)
+            wanted = Wanted::resumption;
+    }
+    LWLockRelease(&registry()->lock);
+    return wanted;
+}
+
+void take_new() {
+    for (IndexEntry &entry : known_entries()) {
+        if (is_followed_here(entry))
+            continue;
+        uint64 incarnation;
+        FollowedIndex *followed = nullptr;
+        switch (wanted_for(entry, &incarnation)) {
+            case Wanted::nothing:
+                break;
+            case Wanted::adoption:
+                followed = adopt(&entry, incarnation);
+                break;
+            case Wanted::resumption:
+                followed = resume(&entry, incarnation);
+                break;
+        }
+        if (followed != nullptr)
+            all_followed().emplace_back(followed);
+    }
+}
+
+// ---- Reading WAL ------------------------------------------------------------------------------
+
+void begin_again(FollowedIndex *followed) {
+    followed->complete = false;
+    followed->next_page = 0;
+    followed->behind.clear();
+}
+
+void note_touched(XLogReaderState *record, void *) {
+    guarded([=] {
+        for (int block = 0; block <= XLogRecMaxBlockId(record); ++block) {
+            IndexFile file;
+            BlockNumber page;
+            if (!compat::names_page(record, static_cast<uint8>(block), &file, &page))
+                continue;
+            for (const auto &followed : all_followed())
+                if (followed->heap == file &&
+                    (followed->touched.empty() || followed->touched.back() != page))
+                    followed->touched.push_back(page);
+        }
+    });
+}
+
+// Pages that the first pass has still to come to need not be remembered.
+void tell_of_touched(FollowedIndex *followed, XLogRecPtr read_to) {
+    std::vector<BlockNumber> pages;
+    for (const BlockNumber page : followed->touched)
+        if ((followed->complete || page < followed->next_page) &&
+            followed->behind.insert(page).second)
+            pages.push_back(page);
+    followed->touched.clear();
+    followed->read_to = std::max(followed->read_to, read_to);
+    if (!add_pages_behind(followed->in_registry(), pages, read_to))
+        begin_again(followed);
+}
+
+XLogRecPtr least_read_to() {
+    XLogRecPtr least = replay_position();
+    for (const auto &followed : all_followed())
+        least = std::min(least, followed->read_to);
+    return least;
+}
+
+// Returns whether there was any.
+bool read_new_wal() {
+    const XLogRecPtr begin = least_read_to();
+    const XLogRecPtr replayed = replay_position();
+    if (begin >= replayed)
+        return false;
+    const XLogRecPtr end = std::min<XLogRecPtr>(replayed, begin + most_wal_at_once);
+    const XLogRecPtr read_to = read_wal(begin, end, note_touched, nullptr);
+    for (const auto &followed : all_followed()) {
+        if (!XLogRecPtrIsInvalid(read_to)) {
+            tell_of_touched(followed.get(), read_to);
+            continue;
+        }
+        // That WAL is gone. What it touched has LSNs to be found by.
+        followed->touched.clear();
+        followed->read_to = replayed;
+        begin_again(followed.get());
+        lose_track(followed->in_registry(), replayed);
+    }
+    return true;
+}
+
+// ---- Reading pages ----------------------------------------------------------------------------
+
+// A first pass waits for the worker to link, so that the tail is short when searches begin. Later
+// nothing waits: a row that is not linked costs a search less than one that it reads in the table.
+bool may_add(FollowedIndex *followed) {
+    const uint64 tail = uint64{followed->open.index->tail()} * followed->open.index->vector_bytes();
+    return !worker_runs() || tail < tail_limit(*followed->entry(), GetCurrentTimestamp());
+}
+
+// Returns whether the pages were read.
+bool settle(FollowedIndex *followed, Reading outcome) {
+    switch (outcome) {
+        case Reading::done:
+            followed->failures = 0;
+            return true;
+        case Reading::moved:
+            followed->changed_since = 0;
+            begin_again(followed);
+            begin_following_again(followed->in_registry(), followed->heap);
+            return false;
+        case Reading::replaced:
+            if (in_use(*followed->entry(), followed->open.incarnation))
+                reopen(followed);
+            return false;
+        case Reading::failed:
+            break;
+    }
+    put_off(followed);
+    return false;
+}
+
+// Reads all pages that are behind now. Then the index has everything of before the WAL that was
+// read until now.
+bool catch_up(FollowedIndex *followed) {
+    const XLogRecPtr read_to = followed->read_to;
+    std::vector<BlockNumber> pages(followed->behind.begin(), followed->behind.end());
+    std::sort(pages.begin(), pages.end());
+    followed->last_read = GetCurrentTimestamp();
+    if (!settle(followed, read_pages(followed, pages)))
+        return false;
+    followed->behind.clear();
+    remove_pages_behind(followed->in_registry(), pages, followed->complete ? read_to : 0);
+    return true;
+}
+
+// What the index has of pages that the table has no more, and WAL has not named.
+void add_pages_beyond_end(FollowedIndex *followed) {
+    const std::vector<BlockNumber> beyond =
+        followed->reconciler->blocks_from(followed->table_pages);
+    followed->behind.insert(beyond.begin(), beyond.end());
+}
+
+// The first pass has come to the end of the table.
+void finish_pass(FollowedIndex *followed) {
+    add_pages_beyond_end(followed);
+    const XLogRecPtr read_to = followed->read_to;
+    if (!catch_up(followed))
+        return;
+    followed->complete = true;
+    followed->changed_since = read_to;
+    // Below, all is in the index, and this is what a checkpoint may say from now on.
+    remove_pages_behind(followed->in_registry(), {}, read_to);
+    followed->entry()->shared.repair.store(Repair::changed_pages);
+    complete_following(followed->in_registry());
+    const store::BlockReconciler::Report &report = followed->reconciler->report();
+    ereport(LOG, (errmsg("dvec: index %u/%u/%u is followed: " UINT64_FORMAT
+                         " entries kept, " UINT64_FORMAT " added, " UINT64_FORMAT " removed",
+                         followed->file.tablespace, followed->file.database, followed->file.number,
+                         report.kept, report.added, report.removed)));
+    announce(*followed);
+}
+
+void show_progress(FollowedIndex *followed) {
+    RepairProgress &progress = followed->entry()->repair.progress;
+    progress.pages.store(followed->table_pages);
+    progress.pages_done.store(std::min(followed->next_page, followed->table_pages));
+}
+
+// Returns whether there is more to do at once.
+bool read_on(FollowedIndex *followed) {
+    for (int piece = 0; piece < pieces_at_once; ++piece) {
+        if (!may_add(followed))
+            return false;
+        bool ended = false;
+        if (!settle(followed, read_next_pages(followed, &ended)))
+            return false;
+        show_progress(followed);
+        if (ended) {
+            finish_pass(followed);
+            return false;
+        }
+    }
+    // Room for what WAL will touch in the next round.
+    if (followed->behind.size() > most_pages_behind() / 4)
+        (void)catch_up(followed);
+    return true;
+}
+
+bool work_on(FollowedIndex *followed) {
+    const TimestampTz now = GetCurrentTimestamp();
+    if (followed->retry_at > now || !in_use(*followed->entry(), followed->open.incarnation))
+        return false;
+    if (!followed->complete)
+        return read_on(followed);
+    if (followed->behind.empty()) {
+        remove_pages_behind(followed->in_registry(), {}, followed->read_to);
+        followed->changed_since = followed->read_to;
+        return false;
+    }
+    if (TimestampDifferenceExceeds(followed->last_read, now, gather_ms) && catch_up(followed))
+        followed->changed_since = followed->read_to;
+    return false;
+}
+
+// The log's length is bounded as for sessions that write.
+void bound_logs() {
+    for (const auto &followed : all_followed())
+        if (in_use(*followed->entry(), followed->open.incarnation)) {
+            FollowedIndex *index = followed.get();
+            const PendingError error = caught([index] { wait_before_logging(&index->open); });
+            ConditionVariableCancelSleep();
+            report(WARNING, error);
+            if (error)
+                put_off(index);
+        }
+}
+
+// ---- Life -------------------------------------------------------------------------------------
+
+void nap(long milliseconds) {
+    if (milliseconds == 0)
+        return;
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
+                    PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+}
+
+bool work_on_all() {
+    bool more = false;
+    for (const auto &followed : all_followed())
+        more = work_on(followed.get()) || more;
+    return more;
+}
+
+void leave(int, Datum) { end_following(); }
+
+void reload_settings() {
+    if (!ConfigReloadPending)
+        return;
+    ConfigReloadPending = false;
+    ProcessConfigFile(PGC_SIGHUP);
+}
+
+// Until there is nothing to follow any more, or the server is a standby no more: then its entries
+// are left to a repair (settle_promotion).
+void follow() {
+    MemoryContext round =
+        AllocSetContextCreate(TopMemoryContext, "dvec follower round", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(round);
+    long idle_ms = shortest_nap_ms;
+    while (RecoveryInProgress()) {
+        MemoryContextReset(round);
+        CHECK_FOR_INTERRUPTS();
+        reload_settings();
+        drop_those_not_in_use();
+        take_new();
+        if (all_followed().empty())
+            return;
+        const bool moved = read_new_wal();
+        const bool more = work_on_all();
+        bound_logs();
+        idle_ms = moved ? shortest_nap_ms : std::min(2 * idle_ms, longest_nap_ms);
+        nap(more ? 0 : idle_ms);
+    }
+}
+
+}  // namespace
+
+}  // namespace dvec::postgres
+
+extern "C" {
+PGDLLEXPORT void dvec_follower_main(Datum);
+
+void dvec_follower_main(Datum database) {
+    using namespace dvec::postgres;
+    pqsignal(SIGTERM, die);
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    BackgroundWorkerUnblockSignals();
+    guarded([=] {
+        BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid,
+                                                  BGWORKER_BYPASS_ALLOWCONN);
+        count_as_user();
+        before_shmem_exit(leave, Datum{0});
+        pgstat_report_appname("dvec follower");
+        follow();
+    });
+}
+}

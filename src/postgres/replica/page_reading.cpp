@@ -1,0 +1,170 @@
+// The server's own index build scan reads each page, as in a repair (repair/reconcile): it knows
+// HOT chains, expressions and predicates, and gives the rows of transactions in progress too. A row
+// that no snapshot of this server can see any more it leaves out, and so does the index then.
+#include <algorithm>
+
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/executor.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/relation/item_pointer.hpp"
+#include "postgres/relation/owner_rights.hpp"
+#include "postgres/relation/row_encoder.hpp"
+#include "postgres/repair/lock_index.hpp"
+#include "postgres/repair/relation_source.hpp"
+#include "postgres/replica/followed_index.hpp"
+#include "postgres/replica/transaction.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+// Of one transaction.
+constexpr BlockNumber pages_at_once = 16;
+
+struct PageReading {
+    store::BlockReconciler *reconciler;
+    Relation heap;
+    Relation index;
+    IndexInfo *index_info;
+    RowEncoder encoder;
+    BlockNumber table_pages;
+    XLogRecPtr changed_since;
+    MemoryContext row_context;  // reset for every row
+};
+
+void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
+    if (isnull[0])
+        return;
+    guarded([=] {
+        auto *work = static_cast<PageReading *>(state);
+        const MemoryContext caller = MemoryContextSwitchTo(work->row_context);
+        const RowEncoder::Row row = work->encoder.encode(values, isnull);
+        if (row.bytes != nullptr)
+            ok_or_raise([&] {
+                return work->reconciler->row(engine_tid(tid), {row.bytes, row.keys});
+            });
+        MemoryContextSwitchTo(caller);
+        MemoryContextReset(work->row_context);
+    });
+}
+
+bool is_changed(const PageReading &work, BlockNumber page) {
+    if (work.changed_since == 0)
+        return true;
+    Buffer buffer = ReadBuffer(work.heap, page);
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    const Page found = BufferGetPage(buffer);
+    const bool changed = PageIsNew(found) || PageGetLSN(found) >= work.changed_since;
+    UnlockReleaseBuffer(buffer);
+    return changed;
+}
+
+void read_page(PageReading *work, BlockNumber page) {
+    CHECK_FOR_INTERRUPTS();
+    const bool there = page < work->table_pages;
+    if (there && !is_changed(*work, page))
+        return;
+    ok_or_raise([=] {
+        return base::guarded([=]() -> base::Status {
+            work->reconciler->begin_block(page);
+            return {};
+        });
+    });
+    if (there)
+        (void)table_index_build_range_scan(work->heap, work->index, work->index_info, false, true,
+                                           false, page, 1, take_row, work, nullptr);
+    ok_or_raise([=] { return work->reconciler->finish_block(); });
+}
+
+// What is asked of a transaction, and what came of it.
+struct Task {
+    FollowedIndex *followed;
+    const BlockNumber *pages;
+    BlockNumber count;
+    XLogRecPtr changed_since;
+    Reading outcome;
+    BlockNumber table_pages;
+    IndexFile heap;
+};
+
+void read_with(Task *task, Relation heap, Relation index) {
+    task->heap = compat::file_name(heap);
+    if (!(task->heap == task->followed->heap)) {
+        task->outcome = Reading::moved;
+        return;
+    }
+    PageReading work{};
+    work.reconciler = task->followed->reconciler.get();
+    work.heap = heap;
+    work.index = index;
+    work.index_info = BuildIndexInfo(index);
+    work.encoder = row_encoder(index, static_cast<int>(task->followed->entry()->shape.dimensions));
+    work.table_pages = task->table_pages = RelationGetNumberOfBlocks(heap);
+    work.changed_since = task->changed_since;
+    work.row_context =
+        AllocSetContextCreate(CurrentMemoryContext, "dvec follower row", ALLOCSET_DEFAULT_SIZES);
+    with_owner_rights(heap, index, [&] {
+        limit_lock_waits();
+        for (BlockNumber i = 0; i < task->count; ++i)
+            read_page(&work, task->pages[i]);
+    });
+    MemoryContextDelete(work.row_context);
+    task->outcome = Reading::done;
+}
+
+// When the index cannot be locked, the task has failed, without a word: its table is locked, or it
+// is being dropped.
+void read_in_transaction(Task *task) {
+    const char *reason = nullptr;
+    Relation index = lock_index(task->followed->file, &reason);
+    if (index == nullptr)
+        return;
+    Relation heap = table_open(index->rd_index->indrelid, NoLock);
+    read_with(task, heap, index);
+    table_close(heap, NoLock);
+    relation_close(index, NoLock);
+}
+
+Reading run(Task *task) {
+    FollowedIndex *followed = task->followed;
+    task->outcome = Reading::failed;
+    const bool committed = in_transaction([task] { read_in_transaction(task); });
+    if (!followed->open.index->is_current())
+        return Reading::replaced;
+    if (!committed)
+        return Reading::failed;
+    if (task->outcome == Reading::moved)
+        followed->heap = task->heap;
+    if (task->outcome == Reading::done)
+        followed->table_pages = task->table_pages;
+    return task->outcome;
+}
+
+}  // namespace
+
+Reading read_pages(FollowedIndex *followed, const std::vector<BlockNumber> &pages) {
+    const auto count = static_cast<BlockNumber>(pages.size());
+    for (BlockNumber done = 0; done < count; done += pages_at_once) {
+        Task task{followed, pages.data() + done, std::min(pages_at_once, count - done), 0, {}, 0,
+                  {}};
+        if (const Reading outcome = run(&task); outcome != Reading::done)
+            return outcome;
+    }
+    return Reading::done;
+}
+
+Reading read_next_pages(FollowedIndex *followed, bool *ended) {
+    BlockNumber pages[pages_at_once];
+    for (BlockNumber i = 0; i < pages_at_once; ++i)
+        pages[i] = followed->next_page + i;
+    Task task{followed, pages, pages_at_once, followed->changed_since, {}, 0, {}};
+    const Reading outcome = run(&task);
+    if (outcome != Reading::done)
+        return outcome;
+    followed->next_page += pages_at_once;
+    *ended = followed->next_page >= followed->table_pages;
+    return outcome;
+}
+
+}  // namespace dvec::postgres

@@ -1,0 +1,127 @@
+"""A primary and standbys of it that search their own indexes."""
+
+import os
+import signal
+import subprocess
+
+import psycopg
+
+import answers
+import vectors
+from cluster import Cluster, wait_until
+
+PRIMARY = {"wal_level": "replica", "max_wal_senders": "8", "hot_standby": "on", "wal_keep_size": "64MB",
+           "dvec__checkpoint_timeout": "1s"}
+
+
+class Replicas:
+    """Standbys; those that are left are destroyed at the end."""
+
+    def __init__(self):
+        self.clusters = []
+
+    def make(self, source, start=True, **settings):
+        """A standby made by a base backup of `source`, a primary or a standby."""
+        backup = source.home / f"backup{len(self.clusters)}"
+        source.program("pg_basebackup", "-D", backup, "-X", "stream", "-c", "fast", "--no-sync",
+                       dbname="")
+        standby = Cluster(backup, **PRIMARY, **settings)
+        self.clusters.append(standby)
+        subprocess.run(["rm", "-r", backup], check=True)
+        follow(standby, source)
+        return standby.start() if start else standby
+
+    def destroy(self):
+        complaints = [cluster.complaints() for cluster in self.clusters]
+        for cluster in self.clusters:
+            cluster.destroy()
+        assert not any(complaints), "".join(complaints)
+
+
+def follow(standby, source):
+    """From its next start on."""
+    standby.configure(primary_conninfo=f"host={source.home} port=5432 user=postgres",
+                      wal_retrieve_retry_interval="200ms")
+    (standby.data / "standby.signal").touch()
+
+
+def kill_process(standby, name):
+    """The server notices, ends all sessions and recovers."""
+    witness = standby.connect()
+    os.kill(standby.child(name), signal.SIGKILL)
+
+    def is_ended():
+        try:
+            witness.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return True
+        return False
+
+    wait_until(is_ended, "the server has noticed")
+    standby.connect_when_up()
+
+
+def wait_until_replayed(standby, primary):
+    [[position]] = primary.sql("SELECT pg_current_wal_insert_lsn()")
+    wait_until(lambda: standby.sql("SELECT pg_last_wal_replay_lsn() >= %s", [position]) == [(True,)],
+               "the standby has replayed everything")
+
+
+def wait_until_taken_in(standby, primary, table="items"):
+    """The follower has told the index of everything: searches read nothing in the table any more."""
+    wait_until_replayed(standby, primary)
+    connection = standby.connect()
+    [[rows]] = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+
+    def entries():
+        state = answers.index_state(connection, f"{table}_v_idx")
+        return state["nodes"] - state["deleted"]
+
+    wait_until(lambda: entries() == rows, "the index has an entry for each row")
+
+
+def index_in_plan(connection, table):
+    plan = answers.plan_of(connection, f"SELECT id FROM {table} ORDER BY v <-> (SELECT v FROM {table} LIMIT 1) LIMIT 5")
+    return "Index Scan" in plan and "Order By:" in plan
+
+
+def wait_until_followed(standby, table="items", dbname="postgres", seconds=60):
+    """Planning a query opens the index, which is then read in the background."""
+    connection = standby.connect(dbname)
+    connection.execute("SET enable_seqscan = off")
+    try:
+        wait_until(lambda: index_in_plan(connection, table), "the standby's plans use the index", seconds)
+    finally:
+        standby.connections.remove(connection)
+        connection.close()
+
+
+def check_same(connection, table, query, where="", operator="<->"):
+    """In one snapshot: all rows by the index, and all rows by a sequential scan, with their distances.
+    Returns how many, and whether the index was used."""
+    statement = (f"SELECT id, v {operator} %(q)s::vector AS d FROM {table} {where} "
+                 f"ORDER BY v {operator} %(q)s::vector")
+    parameters = {"q": vectors.text(query)}
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.execute("SET LOCAL enable_seqscan = off")
+        connection.execute("SET LOCAL enable_bitmapscan = off")
+        connection.execute("SET LOCAL enable_sort = off")
+        plan = answers.plan_of(connection, statement, parameters)
+        by_index = connection.execute(statement, parameters).fetchall()
+        connection.execute("SET LOCAL enable_seqscan = on")
+        connection.execute("SET LOCAL enable_sort = on")
+        connection.execute("SET LOCAL enable_indexscan = off")
+        by_table = connection.execute(statement, parameters).fetchall()
+        connection.execute("SET LOCAL enable_indexscan = on")
+        nearest = connection.execute(statement + " LIMIT 10", parameters).fetchall()
+    assert nearest == sorted(nearest, key=lambda row: row[1]) and set(nearest) <= set(by_table)
+    assert len(nearest) == min(10, len(by_table))
+    distances = [d for _, d in by_index]
+    assert distances == sorted(distances)
+    missing = sorted(set(by_table) - set(by_index))
+    too_many = sorted(set(by_index) - set(by_table))
+    assert len(by_index) == len(by_table) and not missing and not too_many, (
+        f"{table}: {len(by_index)} rows by the index, {len(by_table)} by the table; missing {missing[:10]}, "
+        f"too many {too_many[:10]}; {plan[:80]}")
+    return len(by_table), "Index Scan" in plan and "Order By:" in plan

@@ -1,0 +1,165 @@
+"""Whatever a sequential scan on a standby sees, its index scan sees in the same snapshot, with the same
+distances, while the primary does everything that changes a table."""
+
+import os
+import random
+import threading
+import time
+
+import psycopg
+import pytest
+
+import replicas
+import vectors
+from cluster import wait_until
+from replicas import check_same, wait_until_followed, wait_until_replayed
+
+DIMENSIONS = 6
+WIDE = 700  # kept out of line (TOAST)
+CHECKS = int(os.environ.get("DVEC_REPLICA_CHECKS", 12))  # by the index, of each table
+MOST_SECONDS = 25 if CHECKS == 12 else 3600
+
+# Table -> what the index is on, and the condition of queries that can use it.
+TABLES = {
+    "items": ("v vector_l2_ops", "", ""),
+    "part": ("v vector_l2_ops", "WHERE kind = 1", "WHERE kind = 1"),
+    "wide": ("v vector_l2_ops", "", ""),
+}
+
+
+@pytest.fixture
+def standbys():
+    made = replicas.Replicas()
+    yield made
+    made.destroy()
+
+
+def make_tables(connection):
+    for table, (column, condition, _) in TABLES.items():
+        dimensions = WIDE if table == "wide" else DIMENSIONS
+        connection.execute(f"CREATE TABLE {table} (id serial, v vector({dimensions}), kind int, hot int) "
+                           "WITH (fillfactor = 70)")
+        connection.execute(f"CREATE INDEX {table}_v ON {table} USING hnsw ({column}) {condition}")
+        add(connection, table, 150)
+
+
+def add(connection, table, count):
+    """Of few kinds, so that there are copies, and NULL now and then."""
+    dimensions = WIDE if table == "wide" else DIMENSIONS
+    connection.execute(f"""
+        INSERT INTO {table} (v, kind, hot)
+        SELECT CASE WHEN random() < 0.02 THEN NULL ELSE
+                 (SELECT array_agg(floor(random() * 9 + 0 * (n + x)) / 4)::vector({dimensions})
+                  FROM generate_series(1, {dimensions}) x) END, floor(random() * 3), 0
+        FROM generate_series(1, {count}) n""")
+
+
+def new_vector(table):
+    dimensions = WIDE if table == "wide" else DIMENSIONS
+    return (f"(SELECT array_agg(random() * 3 + 0 * (id + x))::vector({dimensions}) "
+            f"FROM generate_series(1, {dimensions}) x)")
+
+
+def step(connection, table, dice):
+    """One of the things that a primary does."""
+    few = f"id IN (SELECT id FROM {table} ORDER BY random() LIMIT {dice.randint(1, 20)})"
+    statements = [
+        (14, lambda: add(connection, table, dice.randint(1, 25))),
+        (8, f"UPDATE {table} SET hot = hot + 1 WHERE {few}"),
+        (6, f"UPDATE {table} SET v = {new_vector(table)} WHERE {few}"),
+        (3, f"UPDATE {table} SET kind = (kind + 1) % 3 WHERE {few}"),
+        (8, f"DELETE FROM {table} WHERE {few}"),
+        (2, f"DELETE FROM {table} WHERE id > (SELECT max(id) - 60 FROM {table})"),
+        (6, f"VACUUM (INDEX_CLEANUP ON) {table}"),
+        (2, f"VACUUM (FREEZE, INDEX_CLEANUP ON) {table}"),
+        (0.2, f"VACUUM FULL {table}"),
+        (0.2, f"CLUSTER {table} USING {table}_id"),
+        (0.2, f"REINDEX TABLE {table}"),
+        (0.2, f"REINDEX INDEX CONCURRENTLY {table}_v"),
+        (0.2, f"TRUNCATE {table}"),
+        (2, "CHECKPOINT"),
+        (3, f"BEGIN; INSERT INTO {table} (v) SELECT v FROM {table} LIMIT 9; ROLLBACK"),
+        (2, f"BEGIN; UPDATE {table} SET v = v WHERE {few}; SAVEPOINT s; DELETE FROM {table} WHERE {few}; "
+            "ROLLBACK TO s; COMMIT"),
+        (2, f"BEGIN; DELETE FROM {table} WHERE {few}; PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p'"),
+    ]
+    [(_, action)] = dice.choices(statements, [weight for weight, _ in statements])
+    if callable(action):
+        action()
+        return
+    for statement in action.split("; "):
+        connection.execute(statement)
+
+
+class Load(threading.Thread):
+    def __init__(self, primary, seed):
+        super().__init__(daemon=True)
+        self.connection = primary.connect_for_thread()
+        self.dice = random.Random(seed)
+        self.leave = threading.Event()
+        self.steps = 0
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.leave.is_set():
+                step(self.connection, self.dice.choice(list(TABLES)), self.dice)
+                self.steps += 1
+                time.sleep(self.dice.choice((0, 0, 0.01, 0.05)))
+        except BaseException as failure:
+            self.failure = failure
+        finally:
+            self.connection.close()
+
+
+def check_once(standby, table, dice):
+    """None when the replay of something has ended the query, or its session, else whether the index was
+    used. Its message may be lost with the session; what dies of itself is found in the server's log."""
+    connection = standby.connect()
+    dimensions = WIDE if table == "wide" else DIMENSIONS
+    query = [dice.randint(0, 9) / 4 for _ in range(dimensions)]
+    where = TABLES[table][2]
+    where = (where + " AND " if where else "WHERE ") + "v IS NOT NULL"
+    try:
+        return check_same(connection, table, query, where)[1]
+    except psycopg.OperationalError:
+        return None
+    finally:
+        standby.connections.remove(connection)
+        connection.close()
+
+
+@pytest.mark.parametrize("feedback", ["off", "on"])
+def test_same_rows_under_load(make_cluster, standbys, feedback):
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    primary = make_cluster(**replicas.PRIMARY)
+    connection = primary.connect()
+    make_tables(connection)
+    for table in TABLES:
+        connection.execute(f"CREATE INDEX {table}_id ON {table} (id)")
+    standby = standbys.make(primary, hot_standby_feedback=feedback, max_standby_streaming_delay="300ms")
+    for table in TABLES:
+        if TABLES[table][2] == "":
+            wait_until_followed(standby, table)
+    load = Load(primary, seed + 1)
+    load.start()
+    used = dict.fromkeys(TABLES, 0)
+    checks = 0
+    deadline = time.monotonic() + MOST_SECONDS
+    try:
+        wait_until(lambda: load.failure or load.steps > 0, "progress")
+        while not load.failure and min(used.values()) < CHECKS and time.monotonic() < deadline:
+            table = dice.choice(list(TABLES))
+            used[table] += check_once(standby, table, dice) or 0
+            checks += 1
+    finally:
+        load.leave.set()
+        load.join(60)
+    assert load.failure is None, f"the load failed: {load.failure!r}"
+    wait_until_replayed(standby, primary)
+    print(f"checks by the index: {used}, of {checks}, beside {load.steps} steps")
+    assert sum(used.values()) > 0
+    for table in TABLES:
+        check_once(standby, table, dice)
