@@ -248,6 +248,7 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         search_params.exact_after = params.exact_after;
         search_params.rest = params.rest;
         search_params.count_within = params.count_within;
+        search_params.filter = params.filter;
         search_params.interrupted = params.interrupted;
         return search.start(*nodes_, marks, query, search_params);
     });

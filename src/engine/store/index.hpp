@@ -53,6 +53,7 @@ class Index {
         std::uint64_t exact_after = 20000;
         graph::Search::Params::Rest rest = graph::Search::Params::Rest::exact;
         double count_within = std::numeric_limits<double>::quiet_NaN();
+        const graph::RowFilter *filter = nullptr;
         bool (*interrupted)() = nullptr;
     };
     base::Status search(graph::Search &search, const void *query, const SearchParams &params);

@@ -252,6 +252,7 @@ Attempt begin_search(Scan *scan, const OpenIndex &open, const void *query) {
     params.rest = scan->terms.rest;
     if (is_exact(*scan))
         params.count_within = scan->guide->farthest;
+    params.filter = scan->filter.get();
     params.interrupted = interruption_pending;
     if (!scan->search)
         scan->search = take_search();
