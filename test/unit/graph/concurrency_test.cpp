@@ -3,6 +3,7 @@
 // mapping, where the thread sanitizer can see a race.
 #include <thread>
 
+#include "engine/graph/row_filter.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
 
 namespace dvec::graph {
@@ -25,6 +26,20 @@ class ConcurrencyTest : public GraphTest {
         total_ = nodes;
         create(static_cast<std::uint32_t>(dimensions));
     }
+    // Every second search finds rows by a pass over their keys, the others by the walk.
+    void create_with_filters(std::size_t dimensions, std::uint32_t nodes) {
+        columns_ = 1;
+        create_for(dimensions, nodes);
+        for (const std::uint64_t share : {4, 400}) {
+            filters_.emplace_back().add(
+                {0, RowFilter::Condition::Kind::within_ranges, {{0, share}}, {}});
+        }
+    }
+    static std::uint64_t key_of(NodeId id) { return id * 0x9E3779B1u % 1000; }
+    const RowFilter *filter_of(std::size_t search) const {
+        return filters_.empty() ? nullptr : &filters_[search % filters_.size()];
+    }
+
     void run_on_mappings_of_their_own() {
         const auto inserting = open_store(state_);
         const auto linking = open_store(state_);
@@ -60,7 +75,8 @@ class ConcurrencyTest : public GraphTest {
             state_.allocated.store(id + 1, std::memory_order_release);
             if (id % 64 == 0)
                 std::this_thread::yield();
-            nodes.write_payload(id, tid_of(id), &data[std::size_t{id} * shape_.dimensions]);
+            const std::uint64_t key = key_of(id);
+            nodes.write_payload(id, tid_of(id), {&data[std::size_t{id} * shape_.dimensions], &key});
             nodes.publish(id);
             if (id % 50 == 49)
                 nodes.mark_deleted(id - 7);
@@ -90,7 +106,9 @@ class ConcurrencyTest : public GraphTest {
             if (!capacity_is_fixed_) {
                 ASSERT_TRUE(nodes.refresh().ok());
             }
-            ASSERT_TRUE(search.start(nodes, marks, query, search_params(100)).ok());
+            auto params = search_params(100);
+            params.filter = filter_of(result.searches);
+            ASSERT_TRUE(search.start(nodes, marks, query, params).ok());
             std::vector<Hit> hits;
             while (hits.size() < 10) {
                 auto hit = search.next();
@@ -98,6 +116,7 @@ class ConcurrencyTest : public GraphTest {
                 if (!hit.value())
                     break;
                 if (hit.value()->id >= marks.allocated ||
+                    (params.filter != nullptr && !params.filter->admits(nodes, hit.value()->id)) ||
                     (!hits.empty() && hit.value()->distance < hits.back().distance))
                     ++result.wrong;
                 hits.push_back(*hit.value());
@@ -111,9 +130,11 @@ class ConcurrencyTest : public GraphTest {
     // nodes below the watermarks that the search could have seen are demanded.
     void compare(const NodeStore &nodes, const Watermarks &marks, const float *query,
                  const std::vector<Hit> &hits, Searcher &result) const {
+        const RowFilter *filter = filter_of(result.searches);
         std::vector<std::pair<double, NodeId>> truth;
         for (NodeId id = 0; id < marks.linked; ++id)
-            if ((nodes.state(id) & (slot_ready | slot_deleted)) == slot_ready)
+            if ((nodes.state(id) & (slot_ready | slot_deleted)) == slot_ready &&
+                (filter == nullptr || filter->admits(nodes, id)))
                 truth.emplace_back(kernel_.operator_value(kernel_.whole_distance(
                                        query, nodes.vector(id), shape_.dimensions)),
                                    id);
@@ -155,6 +176,7 @@ class ConcurrencyTest : public GraphTest {
 
     ClusteredShape shape_{32, 20, 8, 0.05f};
     std::uint32_t total_ = 0;
+    std::vector<RowFilter> filters_;
     bool capacity_is_fixed_ = false;
 };
 
@@ -171,6 +193,11 @@ TEST_F(ConcurrencyTest, AllOnOneMapping) {
 TEST_F(ConcurrencyTest, CodesWithAMappingForEach) {
     create_for(128, fewer);
     run_on_mappings_of_their_own();
+}
+
+TEST_F(ConcurrencyTest, FiltersOnOneMapping) {
+    create_with_filters(32, fewer);
+    run_on_one_mapping();
 }
 
 TEST_F(ConcurrencyTest, CodesOnOneMapping) {
