@@ -64,8 +64,7 @@ Status AdmittedScan::pass(SearchContext &context) {
                 estimate(ids + i, 1);
         }
     };
-    const Status status = pass_over_admitted(
-        context, [&](NodeId id) { context.prefetch(id); }, use);
+    const Status status = pass_over_admitted(context, Measured::estimate, use);
     context.statistics.scanned += context.statistics.distances - before.distances;
     if (!status.ok()) {
         // It is made anew, and counts once.

@@ -149,7 +149,7 @@ Status IntervalScan::fill(SearchContext &context) {
     };
     const Status status = context.filter == nullptr
                               ? pass_over(context, 0, context.marks.linked, prefetch, measure)
-                              : pass_over_admitted(context, prefetch, measure_live);
+                              : pass_over_admitted(context, Measured::whole, measure_live);
     context.statistics.scanned += context.statistics.distances - before;
     if (!status.ok()) {
         // The pass must be made again from the same place, with the same size.

@@ -93,11 +93,11 @@ class FilterPlan {
     // those that follow each other are on their way at the same time.
     static constexpr double cost_here = 35;
     static constexpr double cost_of_byte_here = 0.2;
-    static constexpr double cost_in_order = 10;
+    static constexpr double cost_in_order = 45;
     static constexpr double cost_of_byte_in_order = 0.1;
     static constexpr double cost_of_key = 0.25;
     static constexpr double least_share = 1.0 / 2048;
-    static constexpr double worth_a_try = 0.25;
+    static constexpr double worth_a_try = 0.125;
 
     // A node that is looked at leads to half of M new ones; the way there takes fifty nodes.
     double distances_of_node() const noexcept { return static_cast<double>(links_) / 2; }

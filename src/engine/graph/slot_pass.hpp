@@ -36,19 +36,29 @@ base::Status pass_over(SearchContext &context, NodeId first, NodeId last, Prefet
     return {};
 }
 
+// What a pass measures of a row.
+enum class Measured : std::uint8_t { estimate, whole };
+
 // Calls `use` with linked nodes that context.filter, which there must be, admits: an array of ids
 // in ascending order and how many it has, SearchContext::batch at most. Among them may be nodes
-// that are gone, whose keys do not say so yet. `prefetch` is called for nodes ahead.
-template <class Prefetch, class Use>
-base::Status pass_over_admitted(SearchContext &context, Prefetch prefetch, Use use) {
+// that are gone, whose keys do not say so yet. What `measured` says is on its way by then.
+template <class Use>
+base::Status pass_over_admitted(SearchContext &context, Measured measured, Use use) {
     // They lie here and there, as the nodes of a walk do, so more must be under way at once than in
     // a pass over all.
-    constexpr std::size_t ahead = 4 * SearchContext::batch;
+    constexpr std::size_t ahead = 2 * SearchContext::batch;
     // Between two questions whether to stop: some hundred microseconds.
     constexpr std::uint32_t chunks_between_polls = 512;
     const NodeId end = context.marks.linked;
     NodeId ids[ahead + column_chunk_ids];
     std::size_t count = 0;
+    // Not by a function that the caller gives: see prefetch_lines.
+    const auto prefetch = [&](NodeId id) __attribute__((always_inline)) {
+        if (measured == Measured::estimate)
+            context.prefetch(id);
+        else
+            context.prefetch_whole(id);
+    };
     const auto use_first = [&](std::size_t used) {
         for (std::size_t i = 0; i < used; i += SearchContext::batch) {
             const std::size_t end_of_batch = std::min(i + SearchContext::batch, used);
