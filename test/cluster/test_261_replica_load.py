@@ -115,18 +115,19 @@ class Load(threading.Thread):
 def check_once(standby, table, dice):
     """None when the replay of something has ended the query, or its session, else whether the index was
     used. Its message may be lost with the session; what dies of itself is found in the server's log."""
-    connection = standby.connect()
     dimensions = WIDE if table == "wide" else DIMENSIONS
     query = [dice.randint(0, 9) / 4 for _ in range(dimensions)]
     where = TABLES[table][2]
     where = (where + " AND " if where else "WHERE ") + "v IS NOT NULL"
     try:
-        return check_same(connection, table, query, where)[1]
+        connection = standby.connect()
+        try:
+            return check_same(connection, table, query, where)[1]
+        finally:
+            standby.connections.remove(connection)
+            connection.close()
     except psycopg.OperationalError:
         return None
-    finally:
-        standby.connections.remove(connection)
-        connection.close()
 
 
 @pytest.mark.parametrize("feedback", ["off", "on"])
