@@ -387,12 +387,6 @@ std::optional<graph::Hit> take_indexed(Scan *scan) {
     return value_or_raise([&] { return scan->search->next(); });
 }
 
-// A row that was read in the table is for the executor to check.
-bool is_admitted(const Scan *scan, const graph::Hit &hit) {
-    return !scan->filter || hit.id == HeapRows::no_node ||
-           scan->filter->admits(scan->open->index->nodes(), hit.id);
-}
-
 // The next row of the index that is not to be read in the table.
 const std::optional<graph::Hit> &next_indexed(Scan *scan) {
     if (scan->knows_indexed)
@@ -427,7 +421,7 @@ std::optional<graph::Hit> next_hit(Scan *scan) {
         // With the first hit it is known how many there are within the bound.
         if (!is_wanted(scan, hit) || (scan->returned == 0 && !may_go_on(scan)))
             break;
-        if (is_passed_over(scan, *hit) || !is_admitted(scan, *hit))
+        if (is_passed_over(scan, *hit))
             continue;
         const bool late = scan->returned > 0 && graph::comes_before(hit->distance, scan->farthest);
         if (late && scan->terms.late == ScanTerms::Late::left_out)

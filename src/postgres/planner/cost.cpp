@@ -43,33 +43,60 @@ constexpr double resumption_factor = 5;
 // for. Other plans than that one are compared with this cost as well.
 constexpr double least_charged = 1.0 / 4;
 
+// What the index checks by itself of a query's conditions.
+struct Checked {
+    int conditions;
+    double share;  // of the rows, that satisfy them
+};
+
+// A search with conditions walks, or passes over the keys of all nodes and measures those that are
+// left, in order: it takes what costs less (engine/graph/filter_plan.hpp, where the proportions
+// were measured). By so much a key and a distance measured in order cost less than one of a walk.
+constexpr double keys_of_distance = 240;
+constexpr double ordered_of_distance = 2.5;
+
 struct Model {
     double nodes;
     int ef;
     bool exact;
     double distance_cost;
     double distances_per_expansion;
+    Checked checked;
+
+    double rows() const { return std::max(1.0, nodes * checked.share); }
 
     double sorted_nodes() const {
         return nodes * distance_cost + nodes * std::log2(nodes) * cpu_operator_cost;
     }
 
-    double first_row() const {
-        if (exact)
-            return sorted_nodes();
-        const double descent = std::log(nodes) * distances_per_expansion / 2;
-        return distance_cost * std::min(nodes, descent + ef * distances_per_expansion);
+    double pass() const {
+        return nodes * checked.conditions * distance_cost / keys_of_distance +
+               rows() * distance_cost / ordered_of_distance +
+               rows() * std::log2(std::max(2.0, rows())) * cpu_operator_cost;
     }
 
-    double further_rows(double rows) const {
+    double cheaper(double walk) const {
+        return checked.conditions == 0 ? walk : std::min(walk, pass());
+    }
+
+    double first_row() const {
+        if (exact)
+            return cheaper(sorted_nodes());
+        const double descent = std::log(nodes) * distances_per_expansion / 2;
+        // Nodes that do not satisfy the conditions are looked at as well.
+        const double seen = checked.conditions == 0 ? ef : ef * (1 + 0.25 / checked.share);
+        return cheaper(distance_cost * std::min(nodes, descent + seen * distances_per_expansion));
+    }
+
+    double further_rows() const {
         if (exact)
             return 0;
-        const double by_graph = std::min(rows, static_cast<double>(max_scan_tuples()));
+        const double by_graph = std::min(rows(), static_cast<double>(max_scan_tuples()));
         const double graph_cost =
-            resumption_factor * distance_cost * by_graph * distances_per_expansion;
-        if (rows <= max_scan_tuples())
-            return graph_cost;
-        return graph_cost + sorted_nodes();
+            resumption_factor * distance_cost * by_graph * distances_per_expansion / checked.share;
+        if (rows() <= max_scan_tuples())
+            return cheaper(graph_cost);
+        return cheaper(graph_cost + sorted_nodes());
     }
 };
 
@@ -135,10 +162,21 @@ double share_charged(const RelOptInfo *table, const Facts &facts) {
     return unseen > 0 ? std::max(least_charged, seen / (seen + unseen)) : 1;
 }
 
+constexpr Selectivity least_share = 1e-9;
+
+Checked checked_by(PlannerInfo *root, const IndexPath *path) {
+    return {list_length(path->indexclauses),
+            path->indexclauses == NIL ? 1 : std::max(least_share, share_admitted(root, path))};
+}
+
 // `exact`: whether all rows are measured, or the session's settings decide.
-Model model_of(const IndexOptInfo *index, const Facts &facts, bool exact) {
-    return {std::max(index->tuples, 2.0), facts.ef, exact, cpu_index_tuple_cost + cpu_operator_cost,
-            2 * facts.m * new_neighbours};
+Model model_of(PlannerInfo *root, const IndexPath *path, const Facts &facts, bool exact) {
+    return {std::max(path->indexinfo->tuples, 2.0),
+            facts.ef,
+            exact,
+            cpu_index_tuple_cost + cpu_operator_cost,
+            2 * facts.m * new_neighbours,
+            checked_by(root, path)};
 }
 
 bool wants_no_vector(const List *clauses) {
@@ -155,9 +193,10 @@ bool wants_no_vector(const List *clauses) {
 
 }  // namespace
 
-Cost exact_order_cost(const IndexOptInfo *index) {
-    const Facts facts = facts_of(index->indexoid);
-    return share_charged(index->rel, facts) * model_of(index, facts, true).first_row();
+Cost exact_order_cost(PlannerInfo *root, const IndexPath *path) {
+    const Facts facts = facts_of(path->indexinfo->indexoid);
+    return share_charged(path->indexinfo->rel, facts) *
+           model_of(root, path, facts, true).first_row();
 }
 
 MeasuredBytes measured_bytes(const IndexOptInfo *index) {
@@ -183,12 +222,12 @@ void estimate_cost(struct PlannerInfo *root, struct IndexPath *path, double, Cos
         const Facts facts = facts_of(index->indexoid);
         if (!facts.searchable)
             return compat::exclude(&path->path);
-        const Model model = model_of(index, facts, facts.exact);
+        const Model model = model_of(root, path, facts, facts.exact);
         const double share = share_charged(index->rel, facts);
         const double first = model.first_row();
-        const double further = model.further_rows(model.nodes) + model.nodes * cpu_index_tuple_cost;
+        const double further = model.further_rows() + model.rows() * cpu_index_tuple_cost;
         // Only rows that the index's conditions leave are fetched from the table.
-        *selectivity = share_admitted(root, path);
+        *selectivity = model.checked.share;
         *startup_cost = share * first;
         *total_cost = share * (first + further);
     });

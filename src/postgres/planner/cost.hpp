@@ -5,8 +5,9 @@
 
 namespace dvec::postgres {
 
-// The cost of measuring every row of an index and putting them in order, before the first comes.
-Cost exact_order_cost(const IndexOptInfo *index);
+// The cost of measuring every row of an index that satisfies the path's index conditions and
+// putting them in order, before the first comes.
+Cost exact_order_cost(PlannerInfo *root, const IndexPath *path);
 
 // Sizes of what is measured, in bytes.
 struct MeasuredBytes {

@@ -170,7 +170,7 @@ Costs index_costs(PlannerInfo *root, const VectorSearchRequest &request) {
         return {index.path.startup_cost, index.path.startup_cost + share * rows};
     }
     const Cost rows = index.path.total_cost - index.indextotalcost;
-    const Cost startup = exact_order_cost(index.indexinfo);
+    const Cost startup = exact_order_cost(root, &index);
     return {startup, startup + share * std::max(rows, 0.0)};
 }
 
