@@ -21,8 +21,8 @@ check:
 	$(MAKE) -s --no-print-directory -j$(JOBS) WARNINGS=-Werror prefix layout units fuzzers other-compiler \
 		arm-units-if-possible
 	$(MAKE) --no-print-directory -j$(JOBS) -Oline unit check-arm
-	$(MAKE) --no-print-directory regress pgtap cluster clients fuzz check-server \
-		check-dist
+	$(MAKE) --no-print-directory regress pgtap
+	$(MAKE) --no-print-directory -j$(JOBS) -Oline cluster clients fuzz check-server check-dist
 
 demo: dependencies
 	$(MAKE) -s --no-print-directory -j$(JOBS) prefix
