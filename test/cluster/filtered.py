@@ -74,7 +74,7 @@ TYPES = [
     Type("timestamptz", drawn_moments, ("date", "timestamp")),
     Type("uuid", drawn_uuids),
     Type("text", drawn_words),
-    Type('text COLLATE "en-x-icu"', drawn_words),
+    Type("text COLLATE linguistic", drawn_words),
     Type("text COLLATE no_case", drawn_words),
     Type("varchar(20)", drawn_words),
     Type("mood", lambda random: ["sad", "ok", "happy", "merry"]),
@@ -83,17 +83,32 @@ TYPES = [
     Type("text[]", drawn_arrays(drawn_words), array=True),
     Type("uuid[]", drawn_arrays(drawn_uuids), array=True),
 ]
-# A domain, an enum whose labels are not in the order they were made, and a collation by which different
-# texts are equal.
+# A domain, and an enum whose labels are not in the order they were made.
 PREPARATION = """
     CREATE DOMAIN positive AS integer CHECK (value >= 0);
     CREATE TYPE mood AS ENUM ('sad', 'happy');
     ALTER TYPE mood ADD VALUE 'ok' BEFORE 'happy';
     ALTER TYPE mood ADD VALUE 'merry';
+"""
+# One that does not compare bytes, and one by which different texts are equal.
+COLLATIONS = """
+    CREATE COLLATION linguistic FROM "en-x-icu";
     CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+"""
+# Of a server that is built without ICU.
+COLLATIONS_OF_BYTES = """
+    CREATE COLLATION linguistic FROM "C";
+    CREATE COLLATION no_case FROM "C";
 """
 OPERATORS = ["=", "<", "<=", ">=", ">"]
 MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">=": "<=", ">": "<"}
+
+
+def prepare(connection):
+    connection.execute(PREPARATION)
+    [has_icu] = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_collation WHERE collname = 'en-x-icu')").fetchone()
+    connection.execute(COLLATIONS if has_icu else COLLATIONS_OF_BYTES)
 
 
 def literal(text, type_name):

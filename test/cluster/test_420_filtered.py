@@ -11,7 +11,7 @@ import os
 import numpy as np
 import pytest
 
-from filtered import PREPARATION, Tables
+from filtered import Tables, prepare
 
 TABLES = int(os.environ.get("DVEC_FILTER_TABLES", "10"))
 SEED = int(os.environ.get("DVEC_FILTER_SEED", "420"))
@@ -68,7 +68,7 @@ def check_questions(connection, tables, seed):
 @pytest.mark.parametrize("part", range(PARTS))
 def test_filtered_answers_are_those_of_the_table(cluster, part):
     connection = connect(cluster)
-    connection.execute(PREPARATION)
+    prepare(connection)
     made = []
     for number in range(TABLES // PARTS):
         seed = SEED * 1000 + part * TABLES + number
