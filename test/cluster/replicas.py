@@ -62,7 +62,9 @@ def kill_process(standby, name):
 
 
 def wait_until_replayed(standby, primary):
-    [[position]] = primary.sql("SELECT pg_current_wal_insert_lsn()")
+    # What nobody commits, such as a page that a query has pruned, is not sent before something else is.
+    primary.sql("SELECT pg_logical_emit_message(true, 'replicas', 'flush')")
+    [[position]] = primary.sql("SELECT pg_current_wal_flush_lsn()")
     wait_until(lambda: standby.sql("SELECT pg_last_wal_replay_lsn() >= %s", [position]) == [(True,)],
                "the standby has replayed everything")
 

@@ -55,6 +55,38 @@ def test_rows_that_come_and_go(primary, standbys):
     assert follows(standby) == 2000
 
 
+def test_conditions_that_the_index_checks(primary, standbys):
+    """Columns behind the vector and an expression: of entries as of rows that are read in the table."""
+    connection = primary.connect()
+    connection.execute("ALTER TABLE items ADD n integer, ADD label text")
+    connection.execute("UPDATE items SET n = id % 7, label = 'label ' || id % 5")
+    connection.execute("DROP INDEX items_v_idx")
+    connection.execute("CREATE INDEX items_v_idx ON items USING hnsw (v vector_l2_ops, n, upper(label))")
+    standby = standbys.make(primary)
+    wait_until_followed(standby)
+    where = "WHERE n = 3 AND upper(label) = 'LABEL 2'"
+
+    def check():
+        wait_until_replayed(standby, primary)
+        rows, by_index = check_same(standby.connect(), "items", ROWS[0], where)
+        assert by_index
+        assert rows == primary.sql(f"SELECT count(*) FROM items {where}")[0][0] > 0
+
+    check()
+    vectors.copy_in(connection, "items", 1000, ROWS[1000:1500])
+    connection.execute("UPDATE items SET n = id % 7, label = 'label ' || id % 5 WHERE n IS NULL")
+    check()
+    connection.execute("UPDATE items SET n = 3 WHERE id % 10 = 2")
+    check()
+    connection.execute("DELETE FROM items WHERE id % 3 = 0")
+    connection.execute("VACUUM (INDEX_CLEANUP ON) items")
+    vectors.copy_in(connection, "items", 1500, ROWS[1500:2000])
+    connection.execute("UPDATE items SET n = id % 7, label = 'label ' || id % 5 WHERE id >= 1500")
+    check()
+    wait_until_taken_in(standby, primary)
+    check()
+
+
 def test_pages_behind_are_taken_in(primary, standbys):
     """In the end searches read nothing in the table any more."""
     standby = standbys.make(primary)
