@@ -157,3 +157,26 @@ def test_a_table_that_does_not_stay_in_memory(make_cluster):
         found = connection.execute(statement).fetchall()
         connection.execute("SET enable_indexscan = off")
         assert found == connection.execute(statement).fetchall() and len(found) == 200
+
+
+def test_an_index_that_has_all_rows_is_enough(table):
+    """A LIMIT that is not filled when the index has no more rows wants those without a vector, which come last.
+    Where no row ever was without one, the table is not read for them."""
+    connection, points = table
+    connection.execute("CREATE INDEX filtered ON items USING hnsw (v vector_l2_ops, kind)")
+    connection.execute("SET enable_seqscan = off")
+    statement = query_of(points, 7, "10", "kind = 77")
+
+    def answer(rows, changes):
+        node = analyzed(connection, statement)
+        assert node["Changes to Exact Search"] == changes, node
+        found = connection.execute(statement).fetchall()
+        connection.execute("SET enable_indexscan = off")
+        assert found == connection.execute(statement).fetchall() and len(found) == rows
+        connection.execute("RESET enable_indexscan")
+
+    answer(rows=6, changes=0)
+    connection.execute("UPDATE items SET v = NULL WHERE id = 1077")
+    answer(rows=6, changes=1)
+    connection.execute("DELETE FROM items WHERE kind = 77")
+    answer(rows=0, changes=1)

@@ -47,6 +47,8 @@ constexpr double no_limit = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
+bool index_has_all_rows(const SearchRangeState *state) { return has_only_usual_rows(state->index); }
+
 SearchRange search_range(SearchRangeState *state, ExprContext *context) {
     using Rows = SearchRange::Rows;
     const QueryVector query = query_vector(state, context);

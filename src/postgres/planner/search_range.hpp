@@ -25,6 +25,10 @@ struct SearchRangeState;
 // current memory context, which lives as long as the query.
 SearchRangeState *init_search_range(const CustomScan *scan, PlanState *parent, Relation index);
 
+// Whether the index has every row of the table, as far as the query's conditions admit it: there
+// are none that an index leaves out for want of a distance.
+bool index_has_all_rows(const SearchRangeState *state);
+
 // For the present values of parameters. Raises what evaluating them raises.
 SearchRange search_range(SearchRangeState *state, ExprContext *context);
 

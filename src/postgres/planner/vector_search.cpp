@@ -205,9 +205,10 @@ bool exact_has_more(const VectorSearchState *state) {
         case ScanGuide::End::walk:
         case ScanGuide::End::spent:
             return true;
-        // Rows without a place in the index come behind all others.
+        // Rows without a place in the index come behind all others. Whether there are any is asked
+        // after the snapshot was taken: whoever inserted one that it sees had noted it before.
         case ScanGuide::End::all:
-            return !state->complete_at_end;
+            return !state->complete_at_end && !index_has_all_rows(state->range);
         case ScanGuide::End::none:
         case ScanGuide::End::farthest:
         case ScanGuide::End::setting:
