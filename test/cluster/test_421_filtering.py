@@ -29,7 +29,7 @@ def make_connection(request, prepared_template):
     connection = cluster.connect()
     for table in ("products", "plain"):
         connection.execute(f"CREATE TABLE {table} (id bigint PRIMARY KEY, tenant_id integer, price numeric, "
-                           "created timestamptz, tags text[], embedding vector(3))")
+                           "created timestamptz, tags text[], embedding vector(3) NOT NULL)")
         with connection.cursor().copy(f"COPY {table} FROM STDIN") as copy:
             for i, row in enumerate(vectors.clustered(3000, 3, seed=421) * 3):
                 tags = "{" + ("red," if i % 3 else "blue,") + ("small" if i % 7 < 3 else "large") + "}"
