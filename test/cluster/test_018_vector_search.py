@@ -180,3 +180,16 @@ def test_an_index_that_has_all_rows_is_enough(table):
     answer(rows=6, changes=1)
     connection.execute("DELETE FROM items WHERE kind = 77")
     answer(rows=0, changes=1)
+
+
+def test_the_exact_search_uses_an_index_on_a_condition(table):
+    """Also where the planner has dropped its path, because that of the vector's index cost less."""
+    connection, points = table
+    connection.execute("CREATE INDEX of_kind ON items (kind)")
+    connection.execute("CREATE INDEX filtered ON items USING hnsw (v vector_l2_ops, kind, id)")
+    connection.execute("DROP INDEX items_v_idx")
+    connection.execute("ANALYZE items")
+    for where in ("kind < 20 AND id < 300", "kind < 30 AND id < 200", "kind < 60"):
+        node = analyzed(connection, query_of(points, 7, "3", where))
+        index, exact = node["Plans"]
+        assert index["Index Name"] == "filtered" and "of_kind" in str(exact), (where, exact)

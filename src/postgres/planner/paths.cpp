@@ -104,38 +104,63 @@ CustomPath *search_path(PlannerInfo *root, RelOptInfo *rel, const ReorderedPath 
          order_for(level, ordered.path), level, bounds, unusual});
 }
 
+List *indexes_of_others(const RelOptInfo *rel) {
+    List *others = NIL;
+    const ListCell *cell;
+    foreach (cell, rel->indexlist) {
+        auto *index = lfirst_node(IndexOptInfo, cell);
+        if (!is_own_method(index->amcostestimate))
+            others = lappend(others, index);
+    }
+    return others;
+}
+
+// The paths of a table without our indexes: add_path may have dropped any of them in favour of one
+// that was removed since. They are wanted in any case, to read what an exact search measures.
+void add_other_paths(PlannerInfo *root, RelOptInfo *rel) {
+    add_path(rel, create_seqscan_path(root, rel, rel->lateral_relids, 0));
+    List *all = rel->indexlist;
+    rel->indexlist = indexes_of_others(rel);
+    create_index_paths(root, rel);
+    rel->indexlist = all;
+}
+
+// Whether PostgreSQL's path may stay as it is.
+bool may_stay(PlannerInfo *root, IndexPath *path) {
+    return std::isfinite(path->path.total_cost) &&
+           is_plain(query_level(root, path->path.pathkeys), path) &&
+           with_all_conditions(root, path) == path;
+}
+
+Path *replacement(PlannerInfo *root, RelOptInfo *rel, IndexPath *path) {
+    const QueryLevel level = query_level(root, path->path.pathkeys);
+    IndexPath *full = with_all_conditions(root, path);
+    if (is_plain(level, full))
+        return &full->path;
+    const ReorderedPath as_known{full, full->path.pathkeys, UnusualRows::last, true};
+    return &search_path(root, rel, as_known, level)->path;
+}
+
 void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
-    List *searches = NIL;
-    bool removed = false;
+    List *removed = NIL;
     ListCell *cell;
     foreach (cell, rel->pathlist) {
         auto *path = static_cast<IndexPath *>(lfirst(cell));
-        if (!orders_by_distance(&path->path) || path->path.pathkeys == NIL)
+        if (!orders_by_distance(&path->path) || path->path.pathkeys == NIL || may_stay(root, path))
             continue;
-        // The index cannot be searched now. The planner would turn the infinite cost into NaN,
-        // which no comparison rejects, so the path is removed.
-        if (!std::isfinite(path->path.total_cost)) {
-            rel->pathlist = foreach_delete_current(rel->pathlist, cell);
-            removed = true;
-            continue;
-        }
-        const QueryLevel level = query_level(root, path->path.pathkeys);
-        IndexPath *full = with_all_conditions(root, path);
-        const bool plain = is_plain(level, full);
-        if (plain && full == path)
-            continue;
-        const ReorderedPath as_known{full, full->path.pathkeys, UnusualRows::last, true};
-        searches =
-            lappend(searches, plain ? &full->path : &search_path(root, rel, as_known, level)->path);
+        removed = lappend(removed, path);
         rel->pathlist = foreach_delete_current(rel->pathlist, cell);
-        removed = true;
     }
-    if (!removed)
+    if (removed == NIL)
         return;
-    // add_path may have dropped the sequential scan in favour of a path that was removed above.
-    add_path(rel, create_seqscan_path(root, rel, rel->lateral_relids, 0));
-    foreach (cell, searches)
-        add_path(rel, static_cast<Path *>(lfirst(cell)));
+    add_other_paths(root, rel);
+    foreach (cell, removed) {
+        auto *path = static_cast<IndexPath *>(lfirst(cell));
+        // That of an index that cannot be searched now is infinite. The planner would turn that
+        // into NaN, which no comparison rejects.
+        if (std::isfinite(path->path.total_cost))
+            add_path(rel, replacement(root, rel, path));
+    }
 }
 
 void add_reordered_paths(PlannerInfo *root, RelOptInfo *rel) {
