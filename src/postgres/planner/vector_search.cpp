@@ -249,7 +249,7 @@ ExactWork exact_work(const VectorSearchState *state) {
     ExactWork work;
     work.pages = plan.share_read * pages_of_table(state);
     work.rows = work.pages * plan.rows_per_page;
-    work.passing = plan.filters ? 0 : 1;
+    work.passing = plan.filters == Filters::none ? 1 : 0;
     work.vector_bytes = plan.vector_bytes;
     work.out_of_line = plan.out_of_line;
     work.sorts_all = state->limit < 0;
@@ -311,9 +311,13 @@ void start(VectorSearchState *state) {
         if (!can_gather(state))
             return change_to_exact(state, false);
         budget->order = ScanGuide::Order::as_found;
-    } else if (exact && !state->plan.filters && state->limit >= 0) {
+    } else if (exact && state->plan.filters == Filters::none && state->limit >= 0) {
         budget->lift();
     }
+    // The search itself weighs the walk against measuring what its conditions admit.
+    if (budget->order == ScanGuide::Order::as_found && state->plan.filters == Filters::of_index &&
+        state->limit >= 0)
+        budget->lift();
     begin_index_scan(state);
     if (budget->order == ScanGuide::Order::as_found && can_gather(state)) {
         state->source = Source::gathered;
@@ -498,7 +502,7 @@ VectorSearchPlan from_private(const List *numbers) {
         .extent = static_cast<SearchExtent>(integer(1)),
         .unusual = static_cast<UnusualRows>(integer(2)),
         .as_found_is_enough = integer(3) != 0,
-        .filters = integer(4) != 0,
+        .filters = static_cast<Filters>(integer(4)),
         .out_of_line = integer(5) != 0,
         .columns = integer(6),
         .tid_column = integer(7),

@@ -11,6 +11,7 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
 #include "postgres/planner/cost.hpp"
+#include "postgres/planner/index_conditions.hpp"
 #include "postgres/planner/search_budget.hpp"
 #include "postgres/planner/vector_search_plan.hpp"
 
@@ -211,14 +212,17 @@ bool needs_exact_child(const VectorSearchRequest &request, const Path *exact) {
            request.order == SearchOrder::as_found || request.unusual == UnusualRows::anywhere;
 }
 
-// Whether there are conditions that say nothing about the distance. Those that do are no filters:
-// the exact search measures all rows for them.
-bool has_filters(const VectorSearchRequest &request) {
+// Conditions on the distance are no filters: the exact search measures all rows for them.
+Filters filters_of(const VectorSearchRequest &request) {
     const IndexPath &index = *request.index_path;
-    const int joined =
-        index.path.param_info == nullptr ? 0 : list_length(index.path.param_info->ppi_clauses);
-    return list_length(index.indexinfo->indrestrictinfo) + joined >
-           list_length(request.bounds.conditions);
+    List *conditions = list_copy(index.indexinfo->indrestrictinfo);
+    if (index.path.param_info != nullptr)
+        conditions = list_concat(conditions, index.path.param_info->ppi_clauses);
+    const int bounds = list_length(request.bounds.conditions);
+    if (list_length(conditions) <= bounds)
+        return Filters::none;
+    return bounds == 0 && conditions_left(&index, conditions) == NIL ? Filters::of_index
+                                                                     : Filters::of_rows;
 }
 
 List *expressions_of(const VectorSearchRequest &request) {
@@ -270,7 +274,7 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
         .extent = all ? SearchExtent::everything : SearchExtent::as_set,
         .unusual = request.unusual,
         .as_found_is_enough = request.level.order == QueryLevel::Order::nearest,
-        .filters = has_filters(request),
+        .filters = filters_of(request),
         .out_of_line = bytes.out_of_line,
         .columns = child.columns,
         .tid_column = child.tid_column,

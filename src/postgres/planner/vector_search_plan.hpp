@@ -14,14 +14,20 @@ enum VectorSearchChild : int { index_child, exact_child };
 
 // Copied and sent to parallel workers as a list of numbers, the first part of
 // CustomScan::custom_private. The second part is Bounds::code.
+// Who checks the conditions that say nothing about the distance.
+enum class Filters : unsigned char {
+    none,      // there are none
+    of_index,  // the index, all of them: every row that it hands out is of use. Not with a bound
+    of_rows    // at least one is checked on the rows that the index hands out, perhaps in vain
+};
+
 struct VectorSearchPlan {
     SearchOrder order;
     SearchExtent extent;
     UnusualRows unusual;
     // Whether the query can do with a scan as found, even where another order is wanted.
     bool as_found_is_enough;
-    // Whether rows have to pass conditions that say nothing about the distance.
-    bool filters;
+    Filters filters;
     // Whether vectors are stored out of line.
     bool out_of_line;
     // Columns of the node's rows, the first of its children's. The others count from 0; that of the
