@@ -4,7 +4,7 @@ import os
 
 from harness import machine, plan, plots
 from harness.results import Results
-from harness.targets import all_targets, limits_targets
+from harness.targets import all_targets, limits_targets, ratio
 
 INTRODUCTION = """\
 # Benchmarks
@@ -264,11 +264,50 @@ def words_part(results):
     yield recall_table(words)
 
 
+def filter_row(results, dataset, kind, share):
+    def value(metric, peer):
+        return results.value(metric, section="filter", dataset=dataset, peer=peer, variant=kind, batch=share)
+
+    plain = results.value("cpu_us", section="filter", dataset=dataset, peer="dvec", variant="none")
+    ours, theirs = value("cpu_us", "dvec"), value("cpu_us", "pgvector")
+    return [dataset, kind, f"{share} %" if share != "" else "", number(value("recall", "dvec")),
+            number(value("ef_search", "dvec")), number(ours), number(ratio(plain, ours)),
+            number(value("cpu_us", "dvec, without its index")), number(value("recall", "pgvector")),
+            number(theirs), number(ratio(theirs, ours))]
+
+
+def filter_table(results):
+    rows = []
+    for row in results.select(section="filter", peer="dvec", metric="cpu_us"):
+        rows.append(filter_row(results, row["dataset"], row["variant"], row["batch"]))
+    floors = ", ".join(f"{row['dataset']} {number(float(row['value']))}" for row in results.select(
+        section="filter", peer="dvec", metric="floor_us"))
+    return ("Processor time of a session for one answer of ten rows, planned once, in microseconds. A statement "
+            f"with the same parameter that finds its rows by the primary key takes: {floors}. dvec's table also has "
+            "ordinary indexes on the columns; \"without\" is what the planner does when it may not use dvec's. "
+            "pgvector scans iteratively, in relaxed order, and ends after `hnsw.max_scan_tuples`.\n\n" +
+            table(["vectors", "rows", "share", "recall", "ef", "CPU µs", "× of unfiltered QPS", "without, CPU µs",
+                   "pgvector, recall", "CPU µs", "ratio"], rows))
+
+
+def filter_part(results):
+    """Has a run of its own, as that of limits."""
+    own = Results(results.path.with_name("filter.csv"))
+    if not own.select(section="filter") or results.path == own.path:
+        return
+    yield ("## Conditions that an index checks\n\n"
+           f"{own.words('run', 'date')}, `{own.words('run', 'command')}`, on "
+           f"{own.words('machine', 'processor')}, dvec {own.words('machine', 'dvec')}.\n")
+    yield from remarks(own)
+    yield filter_table(own)
+
+
 TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
           "insert": ("Inserting", insert_table), "mixed": ("Searching while inserting", mixed_table),
           "connect": ("Connections and memory", connect_table), "kernels": ("Kernels", kernels_table),
           "restart": ("Restarts", restart_table), "recall": ("Recall of word vectors", recall_table),
-          "limits": ("Ranges, and limits that cannot be filled", limits_table)}
+          "limits": ("Ranges, and limits that cannot be filled", limits_table),
+          "filter": ("Conditions that an index checks", filter_table)}
 
 
 def provenance(results, name):
@@ -328,6 +367,7 @@ def parts(results, figures=()):
         yield make(results)
     yield from words_part(results)
     yield from limits_part(results)
+    yield from filter_part(results)
 
 
 def tables(results):

@@ -1,0 +1,171 @@
+"""Nearest rows among those that satisfy a condition, of which there is a given share:
+
+    independent   the condition knows nothing of the vectors
+    near          rows in the regions nearest to the query: what is asked for is what is there
+    far           rows in the regions farthest from it
+
+A region has the rows that are nearest to one of some rows chosen at random. dvec has the columns behind the
+vector; pgvector has an index on the vector and scans it iteratively. For each way the least ef that finds 0.95
+of the exact answers counts, or the greatest one tried. Processor time is that of one session, from the
+kernel's accounting of its process, for statements that are planned once; so others may use the machine.
+"""
+
+import dataclasses
+
+from harness import data, plan
+from harness.limits import Session, vectors
+
+SHARES = (50, 20, 10, 5, 2, 1, 0.5, 0.1, 0.01)  # per cent
+REGIONS = 200
+LEAST_SHARE_OF_REGIONS = 1
+QUERIES = 30
+REPEATED = 3
+WANTED_RECALL = 0.95
+EFS = (40, 80, 160, 320, 640)
+
+GENERIC = "SET plan_cache_mode = force_generic_plan; SET work_mem = '64MB';"
+SETUPS = {"dvec": GENERIC, "pgvector": GENERIC + "SET hnsw.iterative_scan = relaxed_order; SET enable_seqscan = off;"}
+EXACTLY = GENERIC + "SET enable_indexscan = off;"
+
+
+@dataclasses.dataclass
+class Asked:
+    """A condition for each vector."""
+    kind: str
+    share: object  # per cent, "" for none
+    conditions: list
+
+
+class Table:
+    """With columns `number`, of which each value is one row's, and `region`."""
+
+    def __init__(self, peer, dataset, files):
+        self.peer, self.dataset = peer, dataset
+        source = peer.load(dataset, files)
+        self.name = f"{source}_filter"
+        self.session = Session(peer.server)
+        self.rows = peer.server.value(f"SELECT count(*) FROM {source}")
+        self.fill(source)
+
+    def fill(self, source):
+        self.execute(f"""
+            DROP TABLE IF EXISTS {self.name}, anchors;
+            CREATE TABLE anchors AS SELECT row_number() OVER (ORDER BY id)::integer AS region, v
+                FROM {source} ORDER BY hashint4(id) LIMIT {REGIONS};
+            CREATE TABLE {self.name} AS SELECT id, v,
+                (row_number() OVER (ORDER BY hashint4(id), id) - 1)::integer AS number,
+                (SELECT region FROM anchors a ORDER BY a.v {self.dataset.operator} s.v LIMIT 1) AS region
+                FROM {source} s;
+            ALTER TABLE {self.name} ADD PRIMARY KEY (id)""")
+        columns = "v " + self.dataset.operator_class
+        if self.peer.name == "dvec":
+            columns += ", number, region"
+            self.execute(f"CREATE INDEX ON {self.name} (number); CREATE INDEX ON {self.name} (region)")
+        self.execute(f"CREATE INDEX {self.name}_hnsw ON {self.name} USING hnsw ({columns}) "
+                     f"WITH (m = {plan.M}, ef_construction = {plan.EF_CONSTRUCTION})")
+        self.peer.server.sql(f"VACUUM (ANALYZE) {self.name}")
+        self.peer.server.sql("CHECKPOINT")
+
+    def execute(self, statements):
+        self.session.connection.execute("RESET ALL;" + statements)
+
+    def nearest(self, condition):
+        return (f"SELECT id FROM {self.name} WHERE {condition} "
+                f"ORDER BY v {self.dataset.operator} %s LIMIT {plan.K}")
+
+    def regions(self, vector):
+        """Each with its rows, from the nearest to the farthest."""
+        return self.session.connection.execute(
+            f"SELECT region, count(*) FROM {self.name} JOIN anchors a USING (region) "
+            f"GROUP BY region, a.v ORDER BY a.v {self.dataset.operator} %s", [vector]).fetchall()
+
+
+def among(regions, rows):
+    """The first regions that have so many rows together."""
+    chosen = []
+    for region, count in regions:
+        if rows <= 0:
+            break
+        chosen.append(str(region))
+        rows -= count
+    return f"region = ANY ('{{{','.join(chosen)}}}')"
+
+
+def questions(table, asking):
+    yield Asked("none", "", ["true"] * len(asking))
+    for share in SHARES:
+        yield Asked("independent", share, [f"number < {round(table.rows * share / 100)}"] * len(asking))
+    ordered = [table.regions(vector) for vector in asking]
+    for kind, step in (("near", 1), ("far", -1)):
+        for share in SHARES:
+            if share >= LEAST_SHARE_OF_REGIONS:
+                yield Asked(kind, share, [among(regions[::step], table.rows * share / 100) for regions in ordered])
+
+
+def answers(table, asked, asking):
+    """Of each vector the ids, and the processor time of one answer in microseconds."""
+    found, used = [], 0
+    connection = table.session.connection
+    for condition, vector in zip(asked.conditions, asking):
+        query = table.nearest(condition)
+        # Plans, and prepares.
+        rows = connection.execute(query, [vector], prepare=True).fetchall()
+        before, _, _ = table.session.used()
+        for _ in range(REPEATED):
+            connection.execute(query, [vector], prepare=True)
+        used += table.session.used()[0] - before
+        found.append({row for [row] in rows})
+        connection.execute("DEALLOCATE ALL")
+    return found, used / 1000 / REPEATED / len(asking)
+
+
+def recall(found, truth):
+    wanted = sum(len(each) for each in truth)
+    return sum(len(a & b) for a, b in zip(found, truth)) / wanted if wanted else 1
+
+
+def floor(table, asking):
+    """What a statement with the same parameter takes that finds its rows by the primary key."""
+    connection = table.session.connection
+    query = f"SELECT id FROM {table.name} WHERE %s::vector IS NOT NULL ORDER BY id LIMIT {plan.K}"
+    for vector in asking:
+        connection.execute(query, [vector], prepare=True)
+    before, _, _ = table.session.used()
+    for _ in range(REPEATED):
+        for vector in asking:
+            connection.execute(query, [vector], prepare=True)
+    return (table.session.used()[0] - before) / 1000 / REPEATED / len(asking)
+
+
+def measure_peer(bench, table, asking, asked, truths):
+    keys = dict(section="filter", dataset=table.dataset.name, peer=table.peer.name)
+    table.execute(SETUPS[table.peer.name])
+    bench.results.add([{"floor_us": floor(table, asking)}], **keys)
+    for question, truth in zip(asked, truths):
+        for ef in EFS:
+            table.execute(SETUPS[table.peer.name] + f"SET hnsw.ef_search = {ef}")
+            found, microseconds = answers(table, question, asking)
+            reached = recall(found, truth)
+            if reached >= WANTED_RECALL:
+                break
+        numbers = {"recall": reached, "ef_search": ef, "cpu_us": microseconds}
+        bench.results.add([numbers], variant=question.kind, batch=question.share, **keys)
+
+
+def filters(bench):
+    for dataset in bench.datasets:
+        bench.say(f"filter {dataset.name}")
+        files = data.ensure(dataset)
+        asking = list(vectors(files.queries, QUERIES))
+        table = Table(bench.peers["dvec"], dataset, files)
+        asked = list(questions(table, asking))
+        table.execute(EXACTLY)
+        exact = [answers(table, question, asking) for question in asked]
+        keys = dict(section="filter", dataset=dataset.name, peer="dvec, without its index")
+        for question, (_, microseconds) in zip(asked, exact):
+            bench.results.add([{"cpu_us": microseconds}], variant=question.kind, batch=question.share, **keys)
+        truths = [found for found, _ in exact]
+        measure_peer(bench, table, asking, asked, truths)
+        if "pgvector" in bench.peers.names:
+            bench.say(f"filter {dataset.name}: pgvector")
+            measure_peer(bench, Table(bench.peers["pgvector"], dataset, files), asking, asked, truths)
