@@ -141,6 +141,8 @@ SELECT ok(has_function_privilege('nobody_in_particular', 'dvec_index_states()', 
     'everybody may look');
 
 -- Settings: default, smallest, largest, who may change them when.
+-- Those named as pgvector's are there in a session that has used a type.
+DO $$ BEGIN PERFORM '[1]'::vector; END $$;
 SELECT set_eq(
     $$SELECT name, boot_val, coalesce(unit, '') AS unit, coalesce(min_val, '') AS least,
              coalesce(max_val, '') AS most, context

@@ -77,9 +77,12 @@ IndexAmRoutine *make_routine(Method method) {
 
 // The access method dvec exists in every database. In those with our own types it has pgvector's
 // name, hnsw, as well.
+// That a session looks these up does not show that it uses our types: from version 18 on the
+// planner asks the access methods of all families that an operator is in, and `<` of text is in
+// some of ours.
 DVEC_COMMON_FUNCTION(handler) { PG_RETURN_POINTER(make_routine(Method::hnsw)); }
-DVEC_FUNCTION(hnswhandler) { PG_RETURN_POINTER(make_routine(Method::hnsw)); }
-DVEC_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat)); }
+DVEC_COMMON_FUNCTION(hnswhandler) { PG_RETURN_POINTER(make_routine(Method::hnsw)); }
+DVEC_COMMON_FUNCTION(ivfflathandler) { PG_RETURN_POINTER(make_routine(Method::ivfflat)); }
 
 void access_method_init() {
     options_init();
