@@ -22,7 +22,8 @@ Result<Head> AdmittedScan::nearest(SearchContext &context) {
         DVEC_TRY(pass(context));
     for (; !rows_.empty(); rows_.take()) {
         head_ = rows_.nearest(context);
-        // Equal distances are put in order by ids, which those that were not kept may have, too.
+        // Rows at equal distances are ordered by id, and a row that was not kept may be at the
+        // distance of the limit and have a lower id. So the scan ends before the limit.
         if (!all_kept_ && !(head_.distance() < limit_.distance()))
             return Head();
         if (head_ > after_)
@@ -67,7 +68,7 @@ Status AdmittedScan::pass(SearchContext &context) {
     const Status status = pass_over_admitted(context, Measured::estimate, use);
     context.statistics.scanned += context.statistics.distances - before.distances;
     if (!status.ok()) {
-        // It is made anew, and counts once.
+        // The pass will be made anew, and its refusals are to be counted once.
         context.statistics.refused = before.refused;
         return status;
     }
@@ -79,7 +80,8 @@ Status AdmittedScan::pass(SearchContext &context) {
     return {};
 }
 
-// Twice as many are gathered as are kept, so that cutting back is paid by as many additions.
+// Twice as many rows are gathered as are kept, so that the cost of cutting back is spread over as
+// many additions.
 void AdmittedScan::keep(Ranked row) {
     if (row > limit_)
         return;

@@ -1,5 +1,5 @@
 // The nearest rows that a filter admits, by a pass over the keys of all linked nodes. Rows are
-// measured by their codes, where they have some, and those that come out nearest by their vectors.
+// measured by their codes where there are codes, and those that come out nearest by their vectors.
 #pragma once
 
 #include <vector>
@@ -11,29 +11,32 @@
 
 namespace dvec::graph {
 
-// Keeps the nearest thousand or so. Who wants more goes on with IntervalScan from where this ends.
+// Keeps about the nearest thousand rows. A caller that wants more goes on with IntervalScan from
+// where this ends.
 class AdmittedScan {
   public:
-    // For rows farther than `after`, without those in `except` (sorted by id), which must outlive
-    // the scan.
+    // Begins a scan for rows farther than `after`, without those in `except` (sorted by id), which
+    // must outlive the scan.
     void start(Ranked after, const std::vector<NodeId> &except);
 
-    // The nearest row not yet taken, nullopt at the end. The first call makes the pass;
-    // Code::interrupted: it is made anew. Rows that are gone may be among them.
+    // The nearest row not yet taken, nullopt at the end. The first call makes the pass; after
+    // Code::interrupted the next call makes it anew. The rows returned may include rows that are
+    // gone.
     base::Result<Head> nearest(SearchContext &context);
     void take() {
         last_ = last_ < head_ ? head_ : last_;
         rows_.take();
     }
 
-    // At the end: whether there are no rows behind it, and whether it has met some before `after`
-    // that are not in `except`.
+    // At the end of the scan: complete() tells whether no admitted row lies behind the last one
+    // returned, and met_nearer() whether the scan has met rows that are not farther than `after`
+    // and not in `except`.
     bool complete() const noexcept { return all_kept_; }
     bool met_nearer() const noexcept { return met_nearer_; }
     // The last row taken, `after` before the first.
     Ranked last() const noexcept { return last_; }
-    // What the distance of the nearest is at least, without measuring anything; nullopt where it is
-    // not known.
+    // A lower bound of the distance of the nearest row not yet taken, found without measuring
+    // anything; nullopt where none is known.
     Head least();
 
     void release_memory();

@@ -10,8 +10,8 @@
 
 namespace dvec::graph {
 
-// The flags of a slot that was given out, as soon as it has its payload or is known to have none.
-// Code::interrupted when `stop` becomes true before.
+// Waits until a slot that was given out has its payload or is known to have none, and returns its
+// flags. Code::interrupted when `stop` becomes true before that.
 inline base::Result<std::uint16_t> await_payload(const NodeStore &nodes, NodeId id,
                                                  const std::atomic<bool> &stop) {
     for (unsigned tries = 0;; ++tries) {

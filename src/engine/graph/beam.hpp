@@ -23,7 +23,8 @@ class Beam {
         size_ = cursor_ = 0;
     }
 
-    // Takes out the first `count` and sets a capacity, which must hold the others.
+    // Takes out the first `count` candidates and sets a new capacity, which must have room for the
+    // others.
     void drop_front(std::size_t count, std::size_t capacity) {
         assert(count <= size_ && size_ - count <= capacity);
         size_ -= count;
@@ -35,7 +36,8 @@ class Beam {
         skip_expanded();
     }
 
-    // Leaves only those before the nearest that is not yet expanded. Calls `leave` with the others.
+    // Keeps only the candidates before the nearest one that is not yet expanded; calls `leave` with
+    // each of the others.
     template <class Leave>
     void cut_at_next(Leave leave) {
         while (size_ > cursor_)
@@ -52,8 +54,8 @@ class Beam {
         return size_ < capacity_ || candidate < entries_[size_ - 1];
     }
 
-    // Adds a candidate that it accepts and that is not in it. Returns the one that had to leave for
-    // it, `none` when there was room.
+    // Adds a candidate that accepts() is true for and that is not in the beam. Returns the
+    // candidate that had to leave for it, or `none` when there was room.
     static constexpr Candidate none = ~Candidate{0};
     Candidate insert(Candidate candidate) noexcept {
         assert(accepts(candidate));
@@ -78,7 +80,7 @@ class Beam {
 
     // The nearest not yet expanded, `none` when all are.
     Candidate next() const noexcept { return cursor_ < size_ ? entries_[cursor_] : none; }
-    // Marks it as expanded, or takes it out of the beam.
+    // Mark that candidate as expanded, or take it out of the beam.
     void mark_next_expanded() noexcept {
         entries_[cursor_] |= expanded_bit;
         skip_expanded();

@@ -11,10 +11,11 @@
 
 namespace dvec::graph {
 
-// A search that has needed memory for more entries than this gives it back before the next one.
+// If a search has needed memory for more entries than this, the memory is given back before the
+// next search.
 inline constexpr std::size_t kept_entries = std::size_t{1} << 16;
 
-// Of Candidate, or of Ranked.
+// Entry is Candidate or Ranked.
 template <class Entry>
 class NodeHeap {
   public:

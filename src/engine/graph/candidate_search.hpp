@@ -1,7 +1,7 @@
-// Where a new node's neighbours are looked for: the best-first walk on one level (Malkov & Yashunin
-// 2018, algorithm 2) of the linker, which keeps every node met, dead or alive. Lists are read as
-// searches read them, without locks, and nothing in them is believed: counts are clamped, and an id
-// is used only when the graph says that it has a list on that level.
+// How the linker looks for a new node's neighbours: by a best-first walk on one level (Malkov &
+// Yashunin 2018, algorithm 2), which keeps every node it meets, whether its row is gone or not.
+// Lists are read without locks, as searches read them, and nothing in them is trusted: counts are
+// clamped, and an id is used only when the graph says that it has a list on that level.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +18,8 @@ class CandidateSearch {
   public:
     // Walks from `from` until the `ef` nearest nodes found are expanded. `Graph` gives the words of
     // a node's list (list), how many links it may have (limit), whether an id may be followed
-    // (followable), a node as a candidate by its distance (measure), and asks the cache for what
-    // measuring reads (prefetch) or for a list (prefetch_list).
+    // (followable), a node as a candidate by its distance (measure), and prefetches what measuring
+    // reads (prefetch) or a list (prefetch_list).
     template <class Graph>
     const Beam &run(const Graph &graph, NodeId from, std::size_t ef) {
         beam_.reset(ef);
@@ -37,8 +37,8 @@ class CandidateSearch {
     // What the last walk found.
     const Beam &found() const noexcept { return beam_; }
 
-    // Greedy: to a neighbour that is nearer, until none is. Distances fall at every step, so it
-    // ends, even on lists that change meanwhile.
+    // Goes to a nearer neighbour until there is none. The distance falls at every step, so this
+    // ends even on lists that change meanwhile.
     template <class Graph>
     static NodeId descend(const Graph &graph, NodeId from) {
         Candidate nearest = graph.measure(from);

@@ -1,4 +1,5 @@
-// Whether a new node belongs to a clump of near copies that a few nodes of the graph stand for.
+// Tells whether a new node belongs to a clump of near copies that a few nodes of the graph stand
+// for.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +10,9 @@
 
 namespace dvec::graph {
 
-// The nodes nearest to the new one. They are a clump when all others are several times as far
-// away: seen from there, the new node and the clump are one. Threads that link the first of a clump
-// at the same time make several nodes of them, so a few count as one.
+// The nodes nearest to the new one. They are a clump when all others are several times as far away:
+// seen from those others, the new node and the clump are one. Threads that link the first rows of a
+// clump at the same time make several nodes of them, so a clump may have a few nodes.
 class NearestNodes {
   public:
     struct Node {
@@ -36,7 +37,7 @@ class NearestNodes {
 
     std::size_t count() const { return count_; }
     const Node &operator[](std::size_t index) const { return nodes_[index]; }
-    // Puts a better distance in the place of each of those `within`.
+    // Replaces the distance of each node that is at most `within` apart by a better one.
     template <class Measure>
     void measure(double within, Measure measure) {
         for (std::size_t i = 0; i < count_ && nodes_[i].apart <= within; ++i)
@@ -44,8 +45,8 @@ class NearestNodes {
         std::sort(nodes_.begin(), nodes_.begin() + static_cast<std::ptrdiff_t>(count_));
     }
 
-    // How many of the nodes make up the clump; 0: there is none. Where nothing else was found, all
-    // do.
+    // How many of the nodes make up the clump; 0: there is no clump. Where no other nodes were
+    // found, all of them do.
     std::size_t clump_size() const {
         for (std::size_t i = 1; i < count_; ++i)
             if (nodes_[i].apart >= nodes_[i - 1].apart * times)

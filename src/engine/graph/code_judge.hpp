@@ -1,5 +1,6 @@
-// What distances to codes (distance/code.hpp) say of those to the vectors themselves; and, for
-// cosine, inner products of vectors in full: a code without an error.
+// What distances to codes (distance/code.hpp) say about the distances to the vectors themselves.
+// For cosine, inner products of the vectors themselves are judged here, too, as codes without an
+// error.
 #pragma once
 
 #include <algorithm>
@@ -12,15 +13,16 @@
 
 namespace dvec::graph {
 
-// For one metric, and one query if distances by cosine or bounds are wanted.
+// A judge is made for one metric, and for one query where cosine distances or bounds are wanted.
 class CodeJudge {
   public:
     CodeJudge() = default;
-    // For bound() too, a judge must know the query.
+    // A judge made without a query cannot give bounds.
     explicit CodeJudge(const distance::Kernel &kernel) : metric_(kernel.metric) {}
     CodeJudge(const distance::Kernel &kernel, const void *query, std::size_t dimensions)
         : CodeJudge(kernel) {
-        // How much the rounding of two kernels may make of a sum (float32.hpp), with room to spare.
+        // How far the rounding of two kernels may set a sum apart (float32.hpp), with room to
+        // spare.
         rounding_ = static_cast<float>(dimensions / 8 + 12) * 0x1p-22f;
         if (metric_ == distance::Metric::inner_product)
             // Squares that underflow lose at most 2^-149 each.
@@ -34,11 +36,11 @@ class CodeJudge {
                     : distance::inverse_length(static_cast<const float *>(query), dimensions);
     }
 
-    // The distance by what the kernel has measured to the code.
+    // The distance, computed from what the kernel has measured to the code.
     float distance(float measured, const distance::CodeHeader &code) const noexcept {
         return distance(measured, code, inverse_length_);
     }
-    // The same for a query of another length, of which the judge need not know anything.
+    // The same for another query, given by its inverse length; the judge need not know that query.
     float distance(float measured, const distance::CodeHeader &code,
                    float inverse_length) const noexcept {
         if (metric_ != distance::Metric::cosine)
@@ -46,8 +48,8 @@ class CodeJudge {
         return 1 + measured * (code.inverse_length * inverse_length);
     }
 
-    // How far a code is from its vector, in the terms of the distance; infinite where lengths that
-    // it depends on are none to divide by.
+    // How far a code may be from its vector, in the units of the distance; infinite where the
+    // distance is divided by a length that cannot be divided by.
     float error(const distance::CodeHeader &code) const noexcept {
         return error(code, inverse_length_);
     }
@@ -59,16 +61,17 @@ class CodeJudge {
                    : std::numeric_limits<float>::infinity();
     }
 
-    // Whether a distance to a code says which of several vectors is nearer. A Euclidean one must be
-    // several times what the code is away from its vector; an error of the others is a small part
-    // of both lengths, or infinite. One that left float's range says nothing.
+    // Whether a distance to a code tells which of several vectors is nearer. A Euclidean distance
+    // must be several times the error of the code; for the other metrics the error is a small part
+    // of both lengths anyway, or infinite. A distance that has left float's range tells nothing.
     bool reliable(float distance, float error) const noexcept {
         constexpr float times = 8;
         const float limit = euclidean() ? distance : std::numeric_limits<float>::max();
         return times * times * error * error <= limit && std::isfinite(distance);
     }
 
-    // What the distance to the vector is at least: the whole one, as the operator rounds it.
+    // A lower bound of the distance to the vector: of the whole distance, as the operator rounds
+    // it.
     float bound(float distance, float error) const noexcept {
         if (!std::isfinite(distance))
             return metric_ == distance::Metric::inner_product

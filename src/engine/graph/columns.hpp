@@ -2,14 +2,14 @@
 // row and column one 64-bit key, in order of ids, and two bits for each row. A view: NodeStore owns
 // the mapping and moves it.
 //
-// A key never changes while its id is in use, and is visible to whoever has seen the id below
-// `allocated` or its slot ready. The bits are hints beside what the slots say, for those who pass
-// over keys and do not want to touch a slot for each:
+// A key never changes while its id is in use, and is visible to every process that has seen the id
+// below `allocated` or its slot ready. The bits are hints about what the slots say, so that a pass
+// over keys need not touch the slot of every id:
 //   gone    set only after the slot is deleted or a hole, so an id without it may be gone as well;
 //   shared  set before the first twin of a node can be found in its chain (twins.hpp). A node
 //           without it has no chain, one with it may have one.
-// After a power loss they may say anything; NodeStore::restore_hints() sets them right before the
-// index is used again.
+// After a power loss the bits may say anything; NodeStore::restore_hints() sets them right before
+// the index is used again.
 #pragma once
 
 #include <atomic>
@@ -46,7 +46,7 @@ class Columns {
     static bool test(const std::atomic<std::uint64_t> &word, NodeId id) noexcept {
         return (word.load(std::memory_order_acquire) & bit(id)) != 0;
     }
-    // An instruction that locks only where something changes.
+    // A locked instruction is used only where something changes.
     static void set(std::atomic<std::uint64_t> &word, NodeId id) noexcept {
         if (!test(word, id))
             word.fetch_or(bit(id), std::memory_order_release);

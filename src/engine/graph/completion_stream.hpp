@@ -1,4 +1,4 @@
-// What the graph stream has left out, by exact scans of all linked nodes.
+// The rows that the graph stream has left out, found by exact scans of all linked nodes.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ class CompletionStream {
         context_ = &context;
         farthest_ = farthest;
         returned_ = &returned;
-        // What is counted must be measured in full.
+        // The scan of admitted rows does not count, since it does not measure all rows by their
+        // vectors.
         if (context.filter != nullptr && std::isnan(context.count_within)) {
             part_ = Part::nearest;
             admitted_.start(farthest, returned);
@@ -40,7 +41,7 @@ class CompletionStream {
         admitted_.release_memory();
     }
 
-    // The next row of the part. Code::interrupted: calling again goes on.
+    // The next row of the part. After Code::interrupted, calling again goes on.
     base::Result<Head> head() {
         if (part_ == Part::none)
             return Head();
@@ -61,12 +62,13 @@ class CompletionStream {
     // As GraphStream::least.
     Head least() { return part_ == Part::nearest ? admitted_.least() : Head(); }
 
-    // Goes on from the end of the first part to the second; false when there is none.
+    // Goes on from the end of the first part to the second part; false when there is no second
+    // part.
     bool begin_missed() {
         // A walk that has returned nothing has missed nothing.
         if ((part_ != Part::nearest && part_ != Part::beyond) || returned_->empty())
             return false;
-        // Who has seen all rows knows.
+        // The scan has looked at all admitted rows, so it knows whether any were missed.
         if (part_ == Part::nearest && !admitted_.met_nearer())
             return false;
         part_ = Part::missed;

@@ -17,12 +17,13 @@ namespace {
 constexpr std::size_t first_chunk = 4096;
 constexpr std::size_t largest_chunk = std::size_t{1} << 18;  // with its slack 8 MB
 
-// One node of so many is in a sample, here and there among them: rows that follow each other in a
-// period are as likely as others. Each may have to be waited for, so a sample stays small.
+// A sample takes one node of each block, at a place that differs from block to block: so rows that
+// repeat at regular distances are no more likely to be taken than others. Each node of the sample
+// may have to be read from disk, so a sample stays small.
 constexpr NodeId least_block = 64;
 constexpr NodeId largest_sample = 512;
 constexpr NodeId most_looked_at = 16;  // for each of the sample
-// Of those asked whether they are in memory, which takes a system call each.
+// The sample of nodes whose pages are looked for in memory; each of them takes a system call.
 constexpr NodeId largest_sample_of_pages = 128;
 constexpr NodeId sampled_of(NodeId block, NodeId block_size) {
     constexpr NodeId golden = 0x9E3779B1u;  // the multiples of 2^32 / phi fill 2^32 evenly
@@ -48,7 +49,7 @@ Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &f
 std::uint64_t estimate_within(SearchContext &context) {
     const NodeId linked = context.marks.linked;
     NodeId block_size = std::max(least_block, linked / largest_sample);
-    // Rows that the filter refuses are not measured, so as many more are looked at.
+    // Rows that the filter refuses are not measured, so more rows are looked at in return.
     if (context.filter != nullptr)
         block_size = std::max(static_cast<NodeId>(block_size * context.plan.share()),
                               block_size / most_looked_at);
@@ -101,17 +102,17 @@ Status IntervalScan::fill(SearchContext &context) {
     chunk_.clear();
     position_ = 0;
     const std::uint64_t before = context.statistics.distances;
-    // Those that are counted are going to be asked for, and seldom any other.
+    // The rows that are counted will be asked for, and seldom any others.
     const bool counting = after_ == Ranked::first() && !std::isnan(context.count_within);
     if (counting)
         chunk_size_ = largest_chunk;
-    // Of those that a filter admits, all where they are not too many.
+    // Where a filter admits not too many rows, all of them are kept.
     else if (context.filter != nullptr)
         chunk_size_ = std::clamp(static_cast<std::size_t>(1.25 * context.plan.admitted()),
                                  chunk_size_, largest_chunk);
     if (!counting)
-        // Twice as many are gathered as are kept, so that cutting back is paid by as many
-        // additions.
+        // Twice as many rows are gathered as are kept, so that the cost of cutting back is spread
+        // over as many additions.
         chunk_.reserve(2 * chunk_size_);
     std::uint64_t within = 0;
     Ranked nearest_outside = Ranked::last();

@@ -1,5 +1,5 @@
-// The exact part of a search: measures every live slot of a range of ids. It serves the tail, where
-// there are no links yet, and completes a search that wants more than the graph gives.
+// The exact part of a search: measures every live slot of a range of ids. It is used for the tail,
+// where there are no links yet, and to complete a search that wants more rows than the graph gives.
 #pragma once
 
 #include <vector>
@@ -15,19 +15,19 @@ namespace dvec::graph {
 // `found` incomplete.
 base::Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &found);
 
-// How many linked nodes are not farther than context.count_within, by a sample of them: the same
-// for the same nodes.
+// Estimates from a sample how many linked nodes are not farther than context.count_within. For the
+// same nodes the sample is always the same.
 std::uint64_t estimate_within(SearchContext &context);
 
-// Which share of the linked nodes' vectors is not in memory, by another sample. It is not the nodes
-// that estimate_within() has measured, for this search or an earlier one: those stay in memory when
-// the rest does not.
+// Estimates from another sample which share of the linked nodes' vectors is not in memory. This
+// sample must not be the nodes that estimate_within() measures: those were read for this search or
+// an earlier one, and stay in memory when the rest does not.
 double share_missing(const SearchContext &context);
 
 // Streams the linked nodes whose distances lie in an interval, nearest first, in bounded memory:
-// each pass over the slots keeps the nearest so many that were not streamed yet, each pass more of
-// them. Where the context counts what is within a distance, the first pass keeps those, and of the
-// others the nearest.
+// each pass over the slots keeps a number of the nearest nodes that were not streamed yet, and each
+// pass keeps more than the one before, up to a limit. Where the context counts the rows within a
+// distance, the first pass keeps those rows, and of the others only the nearest one.
 class IntervalScan {
   public:
     // Begins the interval (after, until]. Nodes in `except` (sorted by id) are left out; it must
@@ -39,7 +39,7 @@ class IntervalScan {
     base::Result<Head> nearest(SearchContext &context);
     void take() noexcept { ++position_; }
 
-    // Beyond kept_entries.
+    // Gives back memory for more than kept_entries entries.
     void release_memory();
     std::size_t memory_bytes() const noexcept { return chunk_.capacity() * sizeof(Ranked); }
 

@@ -1,15 +1,16 @@
 // How a search finds the rows that a filter admits: by the walk over the graph, or by a pass over
-// the keys of all rows that measures only those admitted. The cheaper one is taken, by what each is
-// expected to cost, and the walk is left when it turns out dearer.
+// the keys of all rows that measures only those admitted. The one that is expected to cost less is
+// taken, and the walk is left when it turns out to cost more.
 //
 // The walk is the ordinary one. It measures every node it meets, but a node without an admitted row
 // takes no place among the results. Walks that measure admitted nodes only and reach them through
 // two links (Patel et al. 2024, ACORN-1; NaviX, Sehgal & Salihoglu 2025, adaptive-local) were tried
-// on the same graphs and are slower here at every share of rows: a list of links costs as much to
-// read as four vectors to measure, its nodes are pruned to point in different directions, and so
-// between admitted nodes there are a score of lists (200,000 x 128, a tenth passes, recall@10 0.95:
-// 126 us by this walk, 279 by theirs; a twentieth passes: 220, and more than 700). Where so few
-// pass that this walk is slow, the pass is faster than either, and exact.
+// on the same graphs and are slower here at every share of rows: reading a list of links costs as
+// much as measuring four vectors, and the links of a list are chosen to lead in different
+// directions, so that some twenty lists lie between one admitted node and the next (200,000 x 128,
+// a tenth passes, recall@10 0.95: 126 us by this walk, 279 by theirs; a twentieth passes: 220, and
+// more than 700). Where so few pass that this walk is slow, the pass is faster than either, and
+// exact.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +28,7 @@ class FilterPlan {
     FilterPlan() = default;
     // For a search of the ids below `linked`. Takes a sample of their keys.
     FilterPlan(const RowFilter &filter, const NodeStore &nodes, NodeId linked)
-        // A sample that found none says that hardly any row passes, not that none does.
+        // A sample without a row that passes means that hardly any row passes, not that none does.
         : share_(std::max(filter.estimate(nodes, linked), least_share)),
           rows_(linked),
           links_(nodes.layout().m) {
@@ -37,12 +38,13 @@ class FilterPlan {
                      rows_ * share_ * (cost_in_order + bytes * cost_of_byte_in_order);
     }
 
-    // How many results a round of the walk of this width is to find, after so many nodes that were
-    // refused. Without any it finds as many as it is wide. With many, what it has seen is far wider
-    // than the results, and recall is a matter of that. So a round ends when, of all it has seen,
+    // How many results a round of the walk of this width is to find, after so many refused nodes.
+    // When none was refused, it finds as many results as it is wide. When many were refused, the
+    // walk has seen far more nodes than there are results, and recall depends on how many it has
+    // seen. So a round ends when the number of nodes it has seen is
     //     seen = width + width / 4 * seen / results
-    // : the width itself, and for each result, of which there may be a quarter of the width, its
-    // part of the others.
+    // that is, the width, and for a quarter of the width as many nodes each as were seen per
+    // result.
     static std::size_t results_wanted(std::size_t width, std::size_t refused) noexcept {
         const double w = static_cast<double>(width);
         const double d = static_cast<double>(refused);
@@ -51,8 +53,8 @@ class FilterPlan {
         return std::clamp(static_cast<std::size_t>(wanted), (width + 3) / 4, width);
     }
 
-    // Whether to pass over the keys at once. A walk that costs little beside the pass is tried even
-    // so: the filter may go with what is near.
+    // Whether to begin with the pass over the keys. A walk that costs little beside the pass is
+    // tried in any case, since the rows that pass may be those near the query.
     bool begins_with_pass(std::size_t width) const noexcept {
         const double seen = static_cast<double>(width) * (1 + 0.25 / share_);
         const double least = distances_of_walk(static_cast<double>(width)) * walk_cost_;
@@ -60,7 +62,7 @@ class FilterPlan {
                least > pass_cost_ * worth_a_try;
     }
 
-    // Of a walk under way.
+    // What a walk under way has done so far.
     struct Walked {
         std::uint64_t distances;  // measured so far
         std::uint64_t admitted;   // nodes that were looked at and have an admitted row, or
@@ -68,8 +70,8 @@ class FilterPlan {
         std::size_t wanted;       // results that the round is still to find
         std::size_t width;
     };
-    // Whether the pass, which finds everything, is expected to cost less than the rest of the
-    // round, or has cost half of what the walk did.
+    // Whether to leave the walk for the pass, which finds everything: when the pass is expected to
+    // cost less than the rest of the round, or less than half of what the walk has cost so far.
     bool prefers_pass(const Walked &walked) const noexcept {
         const double spent = static_cast<double>(walked.distances) * walk_cost_;
         if (spent < pass_cost_ * worth_a_try)
@@ -88,9 +90,9 @@ class FilterPlan {
     double admitted() const noexcept { return rows_ * share_; }
 
   private:
-    // Nanoseconds, measured with AVX-512 on codes of 128 and 768 dimensions; what counts is their
-    // proportions. Of a node of the walk: with its part of a list of links; of a row in the pass:
-    // those that follow each other are on their way at the same time.
+    // Nanoseconds, measured with AVX-512 on codes of 128 and 768 dimensions; only their proportions
+    // count. `here` is for a node of the walk, including its part of a list of links. `in_order` is
+    // for a row in the pass, where the rows that come next are fetched at the same time.
     static constexpr double cost_here = 35;
     static constexpr double cost_of_byte_here = 0.2;
     static constexpr double cost_in_order = 45;
@@ -99,7 +101,8 @@ class FilterPlan {
     static constexpr double least_share = 1.0 / 2048;
     static constexpr double worth_a_try = 0.125;
 
-    // A node that is looked at leads to half of M new ones; the way there takes fifty nodes.
+    // A node that is looked at leads to about M / 2 new ones; the way from the entry point to the
+    // query takes about fifty nodes.
     double distances_of_node() const noexcept { return static_cast<double>(links_) / 2; }
     double distances_of_walk(double seen) const noexcept {
         return (seen + 50) * distances_of_node();

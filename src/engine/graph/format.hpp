@@ -15,8 +15,9 @@
 // upper: a header page, then blocks of fixed size, each the link list of one node on one level >=
 // 1:
 //     [count][M ids][owner]
-// A node of level l owns l consecutive blocks, level 1 first; SlotHeader::upper says where, and the
-// owner word says the same backwards, so that a reference that survived a crash can be checked.
+// A node of level l owns l consecutive blocks, level 1 first. SlotHeader::upper says where they
+// are, and the owner word in each block names the node, so that a reference that survived a crash
+// can be checked.
 //
 // columns: a header page, then chunks, each of column_chunk_ids ids, in order of ids:
 //     [a bit per id: gone][a bit per id: shared][keys of column 0][keys of column 1]...
@@ -24,8 +25,8 @@
 // says what the bits mean.
 //
 // Everything is little-endian. Link lists and counts are read by other processes while one process
-// writes them: each 32-bit word is loaded and stored atomically, and a reader takes any mixture of
-// an old and a new list for a list, checking each id against the bound it was given.
+// writes them: each 32-bit word is loaded and stored atomically. A reader may see any mixture of an
+// old and a new list; it uses that as a list and checks each id against the bound it was given.
 #pragma once
 
 #include <atomic>
@@ -55,7 +56,7 @@ inline constexpr std::uint32_t columns_magic = 0x4B435644;  // "DVCK"
 
 inline constexpr std::uint32_t max_columns = 8;
 inline constexpr std::uint32_t column_chunk_ids = 512;
-// The two arrays of bits that a chunk begins with.
+// Bytes of the two arrays of bits that a chunk begins with.
 inline constexpr std::uint32_t column_chunk_head_bytes = 2 * column_chunk_ids / 8;
 static_assert(column_chunk_head_bytes % cache_line == 0);
 
@@ -66,9 +67,10 @@ struct Tid {
     bool operator==(const Tid &) const = default;
 };
 
-// What a slot's state word says besides the TID. A slot that was never written is all zero. Each
-// flag is one bit in either byte, because the checksum does not cover flags: a damaged byte makes
-// the two differ (flags_sound), and never makes a row of a node that is none.
+// What a slot's state word says besides the TID. A slot that was never written is all zero. The
+// checksum does not cover the flags, so each flag is kept twice, as the same bit in both bytes: a
+// damaged byte makes the two bytes differ (flags_sound), and never turns a node that is no row into
+// one.
 enum SlotFlag : std::uint16_t {
     slot_ready = 0x0101,    // vector, TID and checksum are complete and will not change
     slot_deleted = 0x0202,  // the row is gone; the node still carries links through the graph
@@ -76,8 +78,8 @@ enum SlotFlag : std::uint16_t {
 };
 constexpr bool flags_sound(std::uint16_t flags) { return (flags & 0xFF) == flags >> 8; }
 
-// The state word: TID and flags in one 64-bit atomic, so that a reader never pairs one row's TID
-// with another's flags. block << 32 | offset << 16 | flags.
+// The state word: block << 32 | offset << 16 | flags. TID and flags share one 64-bit atomic, so
+// that a reader never pairs one row's TID with another row's flags.
 constexpr std::uint64_t pack_state(Tid tid, std::uint16_t flags) {
     return std::uint64_t{tid.block} << 32 | std::uint64_t{tid.offset} << 16 | flags;
 }
@@ -88,7 +90,7 @@ constexpr std::uint16_t state_flags(std::uint64_t state) {
     return static_cast<std::uint16_t>(state);
 }
 
-// Whether a state word is that of a row a search may return.
+// Whether a state word belongs to a row that a search may return.
 constexpr bool is_live(std::uint64_t state) {
     return (state & (slot_ready | slot_deleted | slot_hole)) == slot_ready;
 }
@@ -122,10 +124,11 @@ struct FileHeader {
 static_assert(sizeof(FileHeader) == 32);
 
 // In the header page of `nodes`, at linking_progress_offset: how far linking has come, as the
-// linker last published it. While the page cache lives this outlives the processes, whose shared
-// memory says the same; so what was linked before a crash of the server need not be linked again.
-// Believed only where every stored byte can be (store/survival.hpp) and the checksum fits: a crash
-// in the midst of writing it leaves what the checkpoint says.
+// linker last published it. Shared memory says the same, but is lost when the server crashes; this
+// outlives the processes as long as the page cache does, so nodes that were linked before the crash
+// need not be linked again. It is believed only where every stored byte can be believed
+// (store/survival.hpp) and the checksum fits. After a crash in the middle of writing it, what the
+// checkpoint says is used.
 struct LinkingProgress {
     std::uint64_t entry_point;  // EntryPoint::pack
     std::uint32_t linked;
@@ -136,8 +139,8 @@ struct LinkingProgress {
 static_assert(sizeof(LinkingProgress) == 24);
 inline constexpr std::size_t linking_progress_offset = 2048;
 
-// Of which vectors a slot also holds 1 / the length (distance/code.hpp), in the word behind the
-// vector: those that are measured by cosine and have no code, whose header would say it.
+// For which vectors a slot also holds 1 / the length (distance/code.hpp), in the word behind the
+// vector: those that are measured by cosine and have no code. The header of a code would hold it.
 enum class Lengths : std::uint8_t { none, of_floats, of_halves };
 
 // Where the parts of a slot and of an upper block are, for one M and vector size.
@@ -177,7 +180,8 @@ struct Layout {
     constexpr std::uint32_t level0_links() const { return 2 * m; }
     constexpr std::uint32_t owner_word() const { return m + 1; }  // index in an upper block
     constexpr bool coded() const { return code_bytes > 0; }
-    // Of a slot, what the walk and the linker measure: the code where there is one.
+    // The part of a slot that the walk and the linker measure: the code where there is one, and the
+    // vector otherwise.
     constexpr std::uint32_t measured_offset() const {
         return coded() ? code_offset : vector_offset;
     }
@@ -186,13 +190,13 @@ struct Layout {
             return length_behind() + static_cast<std::uint32_t>(sizeof(float));
         return coded() ? code_bytes : vector_bytes;
     }
-    // Of what is kept of a vector beside it, and follows from it.
+    // Bytes that are kept beside a vector and are computed from it.
     constexpr std::size_t derived_bytes() const {
         return code_bytes + (lengths == Lengths::none ? 0 : sizeof(float));
     }
     // How far behind the beginning of the vector its inverse length stands.
     constexpr std::uint32_t length_behind() const { return (vector_bytes + 3) / 4 * 4; }
-    // Of a chunk of `columns`.
+    // Bytes of a chunk of `columns`.
     constexpr std::uint32_t column_chunk_bytes() const {
         return column_chunk_head_bytes +
                columns * column_chunk_ids * static_cast<std::uint32_t>(sizeof(std::uint64_t));
@@ -204,7 +208,7 @@ struct Layout {
     bool operator==(const Layout &) const = default;
 };
 
-// For vectors that `kernel` measures, with so many keys behind each.
+// The layout for vectors that `kernel` measures, with so many keys for each row.
 Layout layout_of(const distance::Kernel &kernel, std::uint32_t dimensions, std::uint32_t m,
                  std::uint32_t columns = 0);
 

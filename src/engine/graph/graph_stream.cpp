@@ -14,7 +14,7 @@ void GraphStream::start(SearchContext &context, const Search::Params &params) {
     exact_after_ = params.exact_after;
     rest_ = params.rest;
     most_distances_ = UINT64_MAX;
-    // A vector of zeros, however it is stored, points nowhere.
+    // A vector of zeros, however it is stored, has no direction.
     any_order_ = context.kernel.metric == distance::Metric::cosine &&
                  std::all_of(context.query, context.query + context.nodes->layout().vector_bytes,
                              [](std::byte byte) { return byte == std::byte{0}; });
@@ -41,14 +41,14 @@ Result<Head> GraphStream::head() {
             return Head();
         for (std::size_t i = 0; i < taken_; ++i)
             add_walked(unexpanded(walk_.results()[i]));
-        // Whatever was not taken has an estimate beyond the last one's.
+        // Every result that was not taken has an estimate beyond that of the last one taken.
         edge_is_exact_ = false;
         if (taken_ > 0)
             edge_ = context_->likely_bound(unexpanded(walk_.results()[taken_ - 1]));
     }
 }
 
-// May have to go on with a round that was interrupted.
+// Runs the next round, or goes on with one that was interrupted.
 Status GraphStream::run_round() {
     round_done_ = false;
     const std::uint64_t before = context_->statistics.distances;
@@ -70,7 +70,7 @@ void GraphStream::take() {
     returned_.push_back(id);
 }
 
-// Of what lies behind the edge, only that it is not next is known.
+// Nothing is known about rows behind the edge, except that they are not next.
 Head GraphStream::least() {
     if (!round_done_)
         return Head();
@@ -91,7 +91,8 @@ std::size_t GraphStream::likely_next(Tid *tids, std::size_t most) const noexcept
     if (!round_done_)
         return 0;
     std::size_t count = last_ == nobody ? 0 : list_rows(last_, tids, most);
-    // In the order of their estimates, by which the last one returned has a place among them.
+    // These are in the order of their estimates. The farthest row returned so far has its place in
+    // that order, too, and the rows up to it are skipped.
     for (std::size_t i = 0; i < taken_ && count < most; ++i) {
         const Candidate candidate = unexpanded(walk_.results()[i]);
         const NodeId id = candidate_id(candidate);
@@ -104,7 +105,7 @@ std::size_t GraphStream::likely_next(Tid *tids, std::size_t most) const noexcept
     return count;
 }
 
-// The rows behind this one in its place.
+// Lists the rows that follow this one in its place; returns how many.
 std::size_t GraphStream::list_rows(NodeId id, Tid *tids, std::size_t most) const noexcept {
     const NodeStore &nodes = *context_->nodes;
     const NodeId node = place(id);
@@ -115,7 +116,7 @@ std::size_t GraphStream::list_rows(NodeId id, Tid *tids, std::size_t most) const
     return count;
 }
 
-// The nearest that the rounds so far have found, up to their edge.
+// The nearest row that the rounds so far have found, up to their edge.
 Head GraphStream::head_of_round() {
     while (open_nearer_places(), !walked_.empty()) {
         const Ranked row = walked_.nearest(*context_);
@@ -126,8 +127,9 @@ Head GraphStream::head_of_round() {
             settle_edge();
             continue;
         }
-        // A later round may find what an earlier one missed: too late for its place in the
-        // order. It is the node that comes first, unless each row has a distance of its own.
+        // A later round may find what an earlier one missed, too late for its place in the order.
+        // Only the node itself is tested here, since the node comes first in its place; where each
+        // row has a distance of its own, every row is tested.
         if (row <= farthest_returned_ && (id == place(id) || measured_apart(id)))
             walked_.take();
         else if (context_->admits(id))
@@ -138,8 +140,8 @@ Head GraphStream::head_of_round() {
     return Head();
 }
 
-// Among the nearest are distances that float cannot hold, so nothing says which of their neighbours
-// are nearer still.
+// The walk is lost when there are distances among the results that float cannot hold: then nothing
+// tells which of their neighbours are nearer still.
 bool GraphStream::walk_is_lost() const noexcept {
     if (taken_ == 0 || any_order_)
         return false;
@@ -147,9 +149,10 @@ bool GraphStream::walk_is_lost() const noexcept {
            !std::isfinite(candidate_distance(walk_.results()[taken_ - 1]));
 }
 
-// What was taken and what was not are told apart by estimates. Near the edge between them some of
-// the others are nearer than some of those taken: they come in their place, too, and stay where
-// they are, so that a later round meets them again and knows them for returned.
+// Estimates decided which results were taken. Near the edge, some results that were not taken are
+// nearer than some that were. They are added to walked_ here, too, so that they come in their right
+// place. They also stay in the walk, so a later round meets them again and recognises them as
+// returned.
 void GraphStream::settle_edge() {
     // Rows of open places say nothing about how far the walk has come; they wait.
     edge_ = walked_.farthest(*context_, edge_, [this](NodeId id) { return !measured_apart(id); });
@@ -163,19 +166,20 @@ void GraphStream::settle_edge() {
     walk_.for_each_set_aside(take_nearer);
 }
 
-// A round is up to twice as wide as the one before.
+// The next round is up to twice as wide as the last one, so it may measure twice as much.
 bool GraphStream::walked_enough() const noexcept {
     if (rest_ == Search::Params::Rest::exact)
         return returned_.size() >= exact_after_;
     return context_->statistics.distances + 2 * distances_of_round_ > most_distances_;
 }
 
-// A twin that a link leads to comes by way of its node, and only so.
+// A link may lead to a twin, but a twin is returned only by way of its node.
 void GraphStream::add_walked(Candidate estimate) {
     const NodeId id = candidate_id(estimate);
     if (is_twin(*context_->nodes, id) || measured_apart(id))
         return;
-    // A node set aside has not been asked for yet, and its place is not worth measuring.
+    // Nobody has asked yet whether the filter admits a row of a node set aside; if it admits none,
+    // the place is not worth measuring.
     if (context_->filter != nullptr && !context_->admits_place(id))
         return;
     const Ranked bound = context_->bound(estimate);
@@ -195,7 +199,7 @@ void GraphStream::set_place_aside(Ranked node) {
     closed_.add({least, node.id(), Ranked::Kind::bound});
 }
 
-// Those that may have a row before the nearest.
+// Opens the places that may have a row nearer than the nearest row in walked_.
 void GraphStream::open_nearer_places() {
     while (!closed_.empty() && (walked_.empty() || closed_.nearest() < walked_.nearest(*context_)))
         open_place(closed_.take_nearest().id());
@@ -217,8 +221,8 @@ void GraphStream::open_place(NodeId node) {
     }
 }
 
-// Of the nodes beyond the edge those that were not taken are met again; the twins of one that came
-// before it are not.
+// A node beyond the edge that was not taken will be met again by the walk. A twin, or a row of an
+// opened place, will not, so these are kept.
 void GraphStream::keep_started_places() {
     started_.clear();
     walked_.for_each([this](Ranked row) {
@@ -230,8 +234,8 @@ void GraphStream::keep_started_places() {
         walked_.add(row);
 }
 
-// After a row of a place comes the next one, at the same distance, unless each has its own. Must be
-// the first in walked_.
+// Replaces the row, which must be the first in walked_, by the next one of its place, which has the
+// same distance. Where each row has a distance of its own, all are in walked_ already.
 void GraphStream::step_behind(Ranked row) {
     walked_.take();
     const NodeId id = row.id();
@@ -245,9 +249,10 @@ void GraphStream::step_behind(Ranked row) {
         walked_.add(row.with_id(next));
 }
 
-// Of the rounds that widen the beam, the farther half waits for the next one: what that finds near
-// the edge of this one's results then still comes in its place. The first round is what the caller
-// asked for by `ef`, and costs no more.
+// Of a round that widened the beam, only the nearer half of the results is taken. The farther half
+// waits for the next round, so that what the next round finds near this edge still comes in its
+// place. All results of the first round are taken: that is what the caller asked for with `ef`, and
+// it should cost no more.
 std::size_t GraphStream::results_to_take() const noexcept {
     const std::size_t results = walk_.results().size();
     const bool all = context_->statistics.rounds == 0 || walk_.exhausted();

@@ -1,7 +1,8 @@
 // The rows that walking the graph finds, in order of distance, as far as the walk goes.
 //
 // The rounds of the walk (graph_walk.hpp) find nodes by estimates. Each node stands for its place:
-// a row and its twins (twins.hpp). Refinement puts the rows into the order of whole distances.
+// its own row and the twins of that row (twins.hpp). Refinement puts the rows into the order of
+// their whole distances.
 #pragma once
 
 #include <limits>
@@ -24,30 +25,33 @@ class GraphStream {
     // head() to be called. `context` must outlive the stream.
     void start(SearchContext &context, const Search::Params &params);
 
-    // Makes rounds of the walk where they are needed. It ends where the walk does, has returned
-    // enough or is lost; must not be called again then.
+    // Runs rounds of the walk as they are needed. The stream ends (nullopt) when the walk has
+    // ended, has returned enough, or is lost (walk_is_lost); head() must not be called again after
+    // that.
     base::Result<Head> head();
     void take();
 
-    // The head, if no other round is needed for it.
+    // The head, if it is known without another round; nullopt otherwise.
     Head head_at_hand() { return round_done_ ? head_of_round() : Head(); }
-    // What the distance of the head is at least, without measuring anything and without another
-    // round; nullopt where it is not known.
+    // A lower bound of the head's distance, found without measuring anything and without another
+    // round; nullopt where none is known.
     Head least();
     // As Search::likely_next and Search::limit_distances.
     std::size_t likely_next(Tid *tids, std::size_t most) const noexcept;
     void limit_distances(std::uint64_t most) noexcept { most_distances_ = most; }
-    // Whether it ended for the pass over the keys that a filter allows (GraphWalk::left).
+    // Whether the stream ended because a pass over the keys, which a filter allows, is better than
+    // walking on (GraphWalk::left).
     bool left_for_pass() const noexcept { return walk_.left(); }
-    // Whether so many further distances are within the limit, or nothing has been returned yet.
+    // Whether the limit allows so many further distances. True in any case while nothing has been
+    // returned yet.
     bool may_measure(double distances) const noexcept {
         return returned_.empty() ||
                static_cast<double>(context_->statistics.distances) + distances <=
                    static_cast<double>(most_distances_);
     }
 
-    // The farthest that take() has taken, Ranked::first() before the first. Where twins are at one
-    // distance, it has the id of their node. What exact completion need not look at.
+    // The farthest row that take() has taken; Ranked::first() before the first one. Where twins are
+    // at one distance, it carries the id of their node. The exact completion goes on from here.
     Ranked farthest_returned() const noexcept { return farthest_returned_; }
     // All rows that take() has taken, sorted by id. The stream must have ended, or not begun.
     const std::vector<NodeId> &sort_returned();
@@ -77,12 +81,13 @@ class GraphStream {
 
     SearchContext *context_ = nullptr;
     GraphWalk walk_;
-    // What is left of the last round's results: of each place the row to come next, the node itself
-    // at first.
+    // What is left of the last round's results: for each place the row that comes next, which is
+    // the node itself at first.
     Refinement walked_;
-    // Places with near twins that have not been opened, by what the least distance of a row there
-    // is at least; of all such places that the walk has met the node, and of open ones all rows:
-    // their rows stand in walked_, each by itself.
+    // Places with near twins. closed_ holds those that have not been opened yet, ordered by a lower
+    // bound of the distance of every row there. When a place is opened, its rows are put into
+    // walked_, each on its own. apart_ holds the node of each such place that the walk has met, and
+    // all rows of the opened ones.
     NodeHeap<Ranked> closed_;
     VisitedSet apart_;
     std::optional<NearCopies> copies_;  // since the first such place
@@ -93,8 +98,8 @@ class GraphStream {
     bool any_order_ = false;                // is right: no distance from the query is a number
     std::size_t taken_ = 0;                 // of the results of the walk's last round, into walked_
     bool round_done_ = false;               // the walk has made one, to its end
-    // So far walked_ holds every node that the walk has met; what is farther waits. Of no meaning
-    // before the first round.
+    // Up to this distance walked_ holds every node that the walk has met; nodes that are farther
+    // wait for a later round. Has no meaning before the first round.
     Ranked edge_;
     bool edge_is_exact_ = false;  // or a bound, which the distances in walked_ may replace
     Ranked farthest_returned_;

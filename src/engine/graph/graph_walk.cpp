@@ -16,8 +16,9 @@ namespace {
 
 // A beam wider than this costs more in moving entries than it saves in rounds.
 constexpr std::size_t usual_widest = 1024;
-// With a filter the beam also has nodes to expand beside the results, so that few are fetched from
-// those set aside: so many in all, or twice as many as results.
+// With a filter the beam also has room for nodes that are to be expanded and are no results, so
+// that few have to be fetched from those set aside: it has at least so many places, and at least
+// twice as many as there are results.
 constexpr std::size_t roomy = 128;
 
 }  // namespace
@@ -67,7 +68,7 @@ Status GraphWalk::run_round(std::size_t taken) {
     return {};
 }
 
-// What to expand next, none when the round is at its end.
+// The candidate to expand next; none when the round is at its end.
 Candidate GraphWalk::next() {
     if (context_->filter == nullptr)
         return beam_.next();
@@ -96,7 +97,7 @@ void GraphWalk::fill_beam(std::size_t taken) {
     refill();
 }
 
-// From the nearest of those set aside.
+// Fills the beam up with the nearest candidates that are set aside.
 void GraphWalk::refill() {
     while (!beam_.full() && !set_aside_.empty())
         beam_.insert(set_aside_.take_nearest());
@@ -104,20 +105,22 @@ void GraphWalk::refill() {
         nearest_aside_ = set_aside_.empty() ? Beam::none : set_aside_.nearest();
 }
 
-// Of the next round's beam.
+// How many candidates the beam of the next round holds.
 std::size_t GraphWalk::capacity() const noexcept {
     return context_->filter == nullptr ? width_ : std::max(2 * width_, roomy);
 }
 
-// A node that is no result may still lead to others that are. What it had in the beam goes to the
-// best one set aside; with a filter, to whatever is met and nearer than all of those.
+// Takes out a node that was expanded only because it may lead to results. Its place in the beam
+// goes to the best candidate set aside; with a filter, to whatever the walk meets next that is
+// nearer than all of those.
 void GraphWalk::replace_next() {
     beam_.remove_next();
     if (context_->filter == nullptr && !set_aside_.empty())
         beam_.insert(set_aside_.take_nearest());
 }
 
-// One that the filter refuses makes the round narrower, too. Whether to walk on.
+// Takes out a node that the filter refuses, which also makes the round narrower. Returns whether to
+// walk on.
 bool GraphWalk::refuse_next() {
     ++context_->statistics.refused;
     ++refused_;
@@ -128,7 +131,8 @@ bool GraphWalk::refuse_next() {
         {context_->statistics.distances, admitted_, refused_, wanted_ - found, width_});
 }
 
-// What a link from before a crash leads to may have been linked again as the twin of another.
+// A link from before a crash may lead to a row that has been linked again as the twin of another
+// node.
 void GraphWalk::follow_twin(NodeId id) {
     replace_next();
     const NodeId node = named_node(*context_->nodes, id);
@@ -147,8 +151,8 @@ void GraphWalk::offer(Candidate candidate) {
         set_aside(evicted);
 }
 
-// With a filter there may be room in the beam again for those that come later, but not before
-// those set aside.
+// With a filter the beam may get room again. A candidate that comes later must not take that room
+// before nearer ones that are set aside, so the distance of the nearest one is noted.
 void GraphWalk::set_aside(Candidate candidate) {
     if (context_->filter != nullptr)
         nearest_aside_ = std::min(nearest_aside_, candidate);
@@ -186,10 +190,11 @@ void GraphWalk::expand(NodeId id) {
     prefetch_links(beam_.next());
 }
 
-// Of the candidate that is to be expanded next. It is asked for twice: behind the burst of vectors,
-// so that its links arrive while those are measured, and again when they are, since one of them may
-// have taken its place. Ahead of the burst it would only hold that up, and so would the vectors of
-// the next candidate's neighbours: the burst alone keeps the processor's miss buffers full.
+// Prefetches the links of the candidate that is to be expanded next. This is called twice: after
+// the vectors have been prefetched, so that the links arrive while the vectors are measured; and
+// again after they are measured, since one of the measured nodes may be next now. Before the
+// vectors it would only delay them, and so would the vectors of the next candidate's neighbours:
+// the burst of vectors alone keeps the processor's miss buffers full.
 void GraphWalk::prefetch_links(Candidate candidate) const noexcept {
     if (candidate == Beam::none)
         return;
@@ -197,7 +202,8 @@ void GraphWalk::prefetch_links(Candidate candidate) const noexcept {
     prefetch_lines(nodes.slot(candidate_id(candidate)), nodes.layout().link_lines());
 }
 
-// From the entry point down the upper levels to where level 0 begins.
+// Goes from the entry point down the upper levels; returns the node at which the walk on level 0
+// begins.
 NodeId GraphWalk::descend() const noexcept {
     NodeId at = context_->marks.entry_point.id;
     for (int level = std::min(context_->marks.entry_point.level, max_level); level > 0; --level)
@@ -205,8 +211,8 @@ NodeId GraphWalk::descend() const noexcept {
     return at;
 }
 
-// Greedy: to a neighbour that is nearer, until none is. Distances fall at every step, so it ends,
-// even on a list that changes meanwhile.
+// Goes to a nearer neighbour until there is none. The distance falls at every step, so this ends
+// even on lists that change meanwhile.
 NodeId GraphWalk::descend_level(NodeId from, int level) const noexcept {
     const NodeStore &nodes = *context_->nodes;
     const Layout &layout = nodes.layout();

@@ -1,8 +1,9 @@
 // The approximate part of a search: best-first walk over the links (Malkov & Yashunin 2018,
 // algorithm 2) in rounds that can go on where the last one stopped.
 //
-// A round ends when every candidate in the beam is expanded; the beam then holds its results. What
-// did not fit, or had to leave, is set aside and becomes the beam of the next round.
+// A round ends when every candidate in the beam is expanded; the beam then holds the round's
+// results. Candidates that did not fit into the beam, or had to leave it, are set aside, and the
+// next round's beam is filled from them.
 #pragma once
 
 #include <vector>
@@ -20,23 +21,23 @@ class GraphWalk {
     // Begins at the entry point of context.marks. `context` must outlive the walk.
     void start(SearchContext &context, std::uint32_t ef);
 
-    // Runs the next round to its end, without the first `taken` results of the last one; the others
-    // stay in the beam. Code::interrupted leaves the walk where it is: calling again goes on. Must
-    // not be called when exhausted().
+    // Runs the next round to its end. The first `taken` results of the last round are removed from
+    // the beam; the others stay in it. Code::interrupted leaves the walk where it is: calling again
+    // goes on. Must not be called when exhausted().
     base::Status run_round(std::size_t taken);
-    // Whether the round ended early, because a pass over the keys (filter_plan.hpp) is better than
-    // walking on. Then there are no results, and no further round.
+    // Whether the round ended early because a pass over the keys (filter_plan.hpp) is better than
+    // walking on. Then there are no results, and there must be no further round.
     bool left() const noexcept { return left_; }
     // Whether nothing was set aside: every node that links lead to has been in a beam.
     bool exhausted() const noexcept { return started_ && !in_round_ && set_aside_.empty(); }
 
     // The results of the last round, nearest first, as Beam holds them: nodes, each with a row in
-    // its place that the context admits. A node that was taken is in no later results. Rounds after
-    // the first may find nodes nearer than results of earlier ones: the more of the beam is left in
-    // it, the fewer of them are nearer than what was taken.
+    // its place that the context admits. A node that was taken is in no later results. A later
+    // round may find nodes that are nearer than results taken before; the more results the caller
+    // leaves in the beam, the fewer such nodes there are.
     const Beam &results() const noexcept { return beam_; }
 
-    // Calls `use` with every node that was met and is in no beam, in no particular order.
+    // Calls `use` with every node that is set aside, in no particular order.
     template <class Use>
     void for_each_set_aside(Use use) const {
         for (const Candidate candidate : set_aside_.entries())
@@ -75,7 +76,7 @@ class GraphWalk {
     std::size_t refused_ = 0;
     std::size_t refused_before_ = 0;
     std::size_t wanted_ = 0;  // results of the round
-    // All that was set aside is not nearer than this; without a filter nobody asks.
+    // Nothing that was set aside is nearer than this. Used only with a filter.
     Candidate nearest_aside_ = Beam::none;
 };
 

@@ -15,8 +15,8 @@
 
 namespace dvec::graph {
 
-// A node's vector against what stands for another: its code where there are codes, its vector where
-// not. Both lie in slots.
+// Measures a node's vector against the code of another node where there are codes, and against its
+// vector otherwise. Both lie in slots.
 struct LinkMeasure {
     distance::DistanceFunction function;       // of two vectors
     distance::DistanceFunction code_function;  // of a vector and a code; null: there are no codes
@@ -45,7 +45,8 @@ struct LinkMeasure {
             value = by_product(vector, other);
         else
             value = function(vector, other, dimensions);
-        // Not a number is unordered, which no queue survives: such pairs are infinitely far apart.
+        // NaN has no order, and sorting relies on one: pairs with NaN count as infinitely far
+        // apart.
         return std::isnan(value) ? std::numeric_limits<float>::infinity() : value;
     }
 
@@ -65,7 +66,7 @@ struct LinkMeasure {
                       length_of(vector), vector, other);
     }
 
-    // The distance by what was measured, if that tells enough; else by the two vectors.
+    // The distance from what was measured, if that tells enough; otherwise from the two vectors.
     float judged(float measured, const distance::CodeHeader &header, float inverse_length,
                  const void *vector, const void *other_vector) const {
         const float value = judge.distance(measured, header, inverse_length);
@@ -82,8 +83,9 @@ struct LinkMeasure {
     }
 };
 
-// Of inner products: the nodes' distances from themselves, minus the squares of their lengths, each
-// measured when it is first asked for. Two threads that ask first find the same.
+// For inner products: the distances of nodes from themselves, which are minus the squares of their
+// lengths. Each is measured when it is first asked for. Two threads that measure it at the same
+// time store the same value.
 class SelfDistances {
   public:
     void resize(std::size_t nodes) {

@@ -6,8 +6,9 @@
 // the lock-free readers in other processes.
 //
 // A row whose vector is in the graph already gets no links; it becomes a twin (twins.hpp) of the
-// node that has it. One that is a near copy of a clump of such nodes becomes a near twin of one of
-// them. When it turns out that they are no clump, those become nodes without lists above level 0.
+// node that has it. A row that is a near copy of a clump of nodes becomes a near twin of one of
+// them. When it turns out later that the nodes are no clump, their near twins become nodes without
+// lists above level 0.
 //
 // One linker per index at a time. Algorithm: Malkov & Yashunin, "Efficient and robust approximate
 // nearest neighbor search using Hierarchical Navigable Small World graphs", 2018
@@ -31,13 +32,13 @@ class Linker {
         std::uint32_t dimensions = 0;
         std::uint32_t ef_construction = 64;
         unsigned threads = 1;  // total, including the calling thread
-        // That share a node, about; 0: as many as a search measures quickly (8 MB).
+        // About how many near twins share a node; 0: as many as a search measures quickly (8 MB).
         std::uint32_t most_near_twins = 0;
     };
 
     // `nodes` is used by this linker alone (its mapping is refreshed here) and must outlive it.
-    // Memory: about 60 bytes per node of capacity for locks and arrays, and up to 26 per node for
-    // the vectors known. Reads every slot's first line.
+    // Memory: about 60 bytes per node of capacity for locks and arrays, and up to 26 bytes per node
+    // for finding twins. Reads every slot's first line.
     //
     // Links may hold anything: an id or a count that cannot be is not followed. Code::corrupt when
     // the entry point is not one of the linked nodes.
@@ -49,10 +50,10 @@ class Linker {
     // Holes and nodes deleted before their turn are passed over. Links these ids had from an
     // earlier attempt are discarded; their blocks in `upper` are used again.
     //
-    // Stops early, having published nothing of this batch, with Code::interrupted when `stop`
-    // becomes true: links already stored point to ids >= linked, which readers ignore, and the same
-    // or another batch can be linked later. Code::no_space (for `upper`) before anything was
-    // changed. Code::corrupt when the watermarks in SharedState cannot be.
+    // When `stop` becomes true, this ends early with Code::interrupted and publishes nothing of the
+    // batch: links already stored lead to ids >= linked, which readers ignore, and the same or
+    // another batch can be linked later. Code::no_space (for `upper`) before anything was changed.
+    // Code::corrupt when the watermarks in SharedState cannot be.
     base::Status link(NodeId end, const std::atomic<bool> &stop);
 
     // How many nodes to link at a time while a graph is built from nothing: few while it is small,

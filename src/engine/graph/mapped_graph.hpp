@@ -1,6 +1,8 @@
-// What hnswlib's constructor leaves as it comes and its destructor frees: the memory of slots and
-// lists, which is a mapping's here. A base of its own, complete before anything else of a linker
-// can fail, and with the last word at the end. A template, so that hnswlib is included by its user.
+// Keeps hnswlib away from the memory of slots and lists: hnswlib's constructor leaves these
+// pointers unset and its destructor frees them, but here they point into a mapping. This is a base
+// class of its own, so that the pointers are cleared before anything else of a linker can fail, and
+// again after everything else of it is gone. It is a template, so that only the file that uses it
+// includes hnswlib.
 #pragma once
 
 namespace dvec::graph {

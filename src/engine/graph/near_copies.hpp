@@ -1,6 +1,6 @@
-// Vectors so nearly equal that they are one for all who are not among them: copies with the noise
-// of another processor, another rounding, another normalisation. This says who is the near copy of
-// a node, and how near to a query one can be at most.
+// Near copies: vectors so nearly equal that for any other vector they are one. They are copies with
+// the noise of another processor, another rounding or another normalisation. This tells which
+// vectors are near copies of a node, and how near to a query such a copy can be at most.
 #pragma once
 
 #include <algorithm>
@@ -13,9 +13,9 @@
 
 namespace dvec::graph {
 
-// All here is said in terms of how far vectors are *apart*: a distance for which the triangle
-// inequality holds. It is Euclidean for l2_squared and inner_product, the chord between directions
-// for cosine, and the metric itself for the others.
+// All distances here are how far vectors are *apart*: a distance for which the triangle inequality
+// holds. It is the Euclidean distance for l2_squared and inner_product, the chord between
+// directions for cosine, and the metric itself for the others.
 class NearCopies {
   public:
     // For vectors of `vector_bytes`.
@@ -34,7 +34,8 @@ class NearCopies {
                                     squared_length(b));
         return apart_by(kernel_.link_distance()(a, b, dimensions_));
     }
-    // By a distance as the linker measures it, for every metric but inner_product.
+    // The same, computed from a distance as the linker measures it; for every metric but
+    // inner_product.
     double apart_by(double distance) const {
         switch (kernel_.metric) {
             case Metric::l2_squared:
@@ -45,13 +46,14 @@ class NearCopies {
                 return distance;
         }
     }
-    // For inner_product, by the distance and the squares of both lengths.
+    // The same for inner_product, computed from the distance and the squares of both lengths.
     static double apart_by_product(double distance, double squared_a, double squared_b) {
         return std::sqrt(std::max(squared_a + squared_b + 2 * distance, 0.0));
     }
 
-    // How far a near copy is apart from `node` at most: a small part of its length, or of the
-    // greatest distance. 0 where lengths are too near the limits of floats to say.
+    // How far a near copy is apart from `node` at most: a small part of the node's length, or of
+    // the greatest possible distance. 0 where the length is too near to the limits of floats to
+    // tell.
     double reach(const void *node) const {
         switch (kernel_.metric) {
             case Metric::l2_squared:
@@ -78,11 +80,11 @@ class NearCopies {
         return apart(node, other) <= reach(node);
     }
 
-    // What Kernel::whole_distance from the query to a near copy of `node` is at least, where that
-    // to the node is at least `whole`.
+    // A lower bound of Kernel::whole_distance from the query to any near copy of `node`, given that
+    // the distance to the node is at least `whole`.
     double least(double whole, const void *node, const void *query) const {
         constexpr double nothing = -std::numeric_limits<double>::infinity();
-        // What rounding may have made of one or the other.
+        // The margin covers what rounding may have done to the reach or to the distances.
         const double reached = reach(node) * (1 + 1e-3);
         double least = whole;
         switch (kernel_.metric) {

@@ -4,7 +4,7 @@
 namespace dvec::graph {
 
 void NeighbourSelection::fill_up() {
-    // Both are sorted, and the diverse are a part of the members.
+    // members_ and the diverse members in kept_ are both sorted, and the latter are a subset.
     std::size_t next = 0;
     for (const Member &member : members_) {
         if (kept_.size() == limit_)

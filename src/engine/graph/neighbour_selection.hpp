@@ -34,13 +34,15 @@ class NeighbourSelection {
     }
     void add(const Member &member) { members_.push_back(member); }
 
-    // Malkov & Yashunin 2018, algorithm 4: from the nearest on, keep who is nearer to the node than
-    // to everyone kept so far. Two settled members need no comparison; as most members of a full
-    // list are settled, that saves most distances. `between` gives the distance of two ids.
+    // Malkov & Yashunin 2018, algorithm 4: beginning with the nearest member, keep each that is
+    // nearer to the node than to every member kept so far. Two settled members need no comparison;
+    // most members of a full list are settled, so that saves most distances. `between` gives the
+    // distance of two ids.
     //
-    // `advantage` gives, of an id that is kept, by how much it is nearer to everyone than the
-    // list's node is, for a reason that is not its direction (at least 0): that much is not held
-    // against the others. 0 wherever distances are a metric. It is asked only when it decides.
+    // `advantage` gives by how much a kept id is nearer to every other vector than the list's node
+    // is, for a reason that is not its direction (at least 0). That much is added to its distance
+    // before it can crowd out another member. It is 0 wherever distances are a metric. It is asked
+    // for only when it decides.
     template <class Between, class Advantage>
     void keep_diverse(Between between, Advantage advantage) {
         std::sort(members_.begin(), members_.end());
@@ -62,12 +64,12 @@ class NeighbourSelection {
     // Adds the nearest of the others until there are as many as the limit allows.
     void fill_up();
 
-    // Makes the kept members the list whose count word is `words` and which is full. Ids that stay
+    // Writes the kept members to the list whose count word is `words`, which is full. Ids that stay
     // keep their place, so that concurrent readers see as little change as possible and few cache
     // lines are written. Returns the new count.
     std::uint32_t store(std::atomic<std::uint32_t> *words);
 
-    // The diverse ones, nearest first, then those that fill up, nearest first.
+    // The diverse members, nearest first, then those added by fill_up(), nearest first.
     const std::vector<Member> &kept() const noexcept { return kept_; }
     std::size_t diverse() const noexcept { return diverse_; }
 

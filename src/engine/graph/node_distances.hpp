@@ -1,5 +1,5 @@
-// Distances between nodes as the linker needs them: who is near a node, who stands in whose way,
-// and who is a near copy of whom.
+// Distances between nodes as the linker needs them: which nodes are near a node, which neighbours
+// crowd out others, and which nodes are near copies of each other.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,8 @@ class NodeDistances {
             from_itself_.resize(nodes);
     }
 
-    // By the vector of the one and, where there are codes, the code of the other.
+    // Measures the vector of `a` against the code of `b` where there are codes, against the vector
+    // of `b` otherwise.
     float between(NodeId a, NodeId b) const {
         return measure_(nodes_.vector(a),
                         reinterpret_cast<const std::byte *>(nodes_.slot(b)) + measured_offset_);
@@ -37,10 +38,10 @@ class NodeDistances {
     // NeighbourSelection::keep_diverse among the candidates of a node.
     //
     // A long vector has a larger inner product with everyone than a short one in the same
-    // direction. By that measure alone whoever is longest crowds out all others: every list would
-    // hold a few long vectors, and whatever is nearest to a query in another direction would be
-    // reached by no link. So a neighbour counts as crowded only by one who is nearer to it in
-    // Euclidean distance as well:
+    // direction. By that measure alone the longest vectors would crowd out all others: every list
+    // would hold a few long vectors, and no link would lead to what is nearest to a query in
+    // another direction. So a kept neighbour crowds out a candidate only if it is nearer to the
+    // candidate than the node is in Euclidean distance as well:
     //
     //     |k - c|^2 < |n - c|^2  <=>  (|k|^2 - |n|^2) / 2 - k.c < -n.c
     //
@@ -54,13 +55,14 @@ class NodeDistances {
         }
         const float own = from_itself(node);
         choice.keep_diverse(distance, [&](NodeId kept) {
-            // In this order: lengths that overflow give not a number, and then 0.
+            // The order of the arguments matters: lengths that overflow give NaN, for which this
+            // returns 0.
             return std::max(0.0f, (own - from_itself(kept)) / 2);
         });
     }
 
-    // Of what a walk for `node` found, those for which `usable` is true and that are least apart
-    // from it.
+    // Of the nodes that a walk for `node` found and for which `usable` is true, those that are
+    // least apart from it.
     template <class Usable>
     NearestNodes least_apart(NodeId node, const Beam &found, Usable usable) {
         NearestNodes nearest;

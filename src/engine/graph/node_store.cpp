@@ -24,7 +24,7 @@ constexpr std::string_view upper_prefix = "upper.";
 constexpr std::string_view columns_prefix = "columns.";
 constexpr std::array prefixes{nodes_prefix, upper_prefix, columns_prefix};
 
-// A block may be named by 1 + its index in 32 bits.
+// 1 + the index of a block must fit into 32 bits.
 constexpr std::uint64_t max_upper_blocks = 0xFFFFFFF0u;
 
 constexpr std::uint64_t chunks_for(std::uint64_t ids) {
@@ -128,8 +128,8 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
             slots = std::min(slots, column_chunk_ids * store->columns_file_.records(max_nodes));
         }
         store->map_records();
-        // Only by the first party. Later a file may be longer than its capacity for a moment, while
-        // a growth is under way that fails and is taken back.
+        // Only the first party sets the capacities. Later a file may be longer than its capacity
+        // for a moment, when it is being extended and the extension then fails and is taken back.
         if (state.capacity.load() == 0)
             raise_to(state.capacity, slots);
         if (state.upper_capacity.load() == 0)
@@ -139,7 +139,7 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
     });
 }
 
-// Where the records are now.
+// Updates the addresses of the records after the mappings may have moved.
 void NodeStore::map_records() noexcept {
     slots_ = nodes_file_.first();
     blocks_ = upper_file_.first();
@@ -155,8 +155,8 @@ Status NodeStore::each_file(const Do &apply) const {
     return apply(nodes_file_);
 }
 
-// A slot counts once its keys have space, too. Where one file finds none, the other one stays ahead
-// of it and waits.
+// A slot counts in the capacity only when there is space for its keys, too. When one of the two
+// files finds no space, the other one stays longer, and its extra space is used later.
 Status NodeStore::reserve_slots(std::uint32_t extra) {
     return base::guarded([&]() -> Status {
         const std::uint64_t needed =
@@ -233,8 +233,8 @@ Result<std::uint64_t> NodeStore::bring_in(bool (*interrupted)()) const {
     });
 }
 
-// The advice stays with a mapping that is extended. Keys are read one after the other as often as
-// here and there: of them the system may think what it likes.
+// A mapping keeps the advice when it is extended. No advice is given for keys, which are read one
+// after the other as often as here and there.
 void NodeStore::expect(base::Reading reading) const noexcept {
     const auto wanted = static_cast<std::uint8_t>(reading);
     if (expected_.exchange(wanted, std::memory_order_relaxed) == wanted)
@@ -255,9 +255,9 @@ std::uint32_t NodeStore::payload_checksum(NodeId id, Tid tid) const noexcept {
                : base::checksum(with_vector, vector(id) + layout_.length_behind(), sizeof(float));
 }
 
-// All that stands before what equal vectors have in common.
+// The part of the checksum that comes before the part that equal vectors have in common.
 std::uint32_t NodeStore::head_checksum(NodeId id, Tid tid) const noexcept {
-    // No padding, and every byte that counts is written.
+    // An array, so there is no padding; every byte that is summed is written below.
     std::uint32_t head[3 + 2 * max_columns];
     head[0] = id;
     head[1] = tid.block;
@@ -293,13 +293,13 @@ bool NodeStore::same_keys(NodeId id, const std::uint64_t *keys) const noexcept {
 
 void NodeStore::write_payload(NodeId id, Tid tid, const Row &row) noexcept {
     SlotHeader *header = slot(id);
-    // Not ready from the first store on, whatever the slot said before.
+    // From this first store on the slot is not ready, whatever it said before.
     header->state.store(pack_state(tid, 0), std::memory_order_relaxed);
     header->link_count.store(0, std::memory_order_relaxed);
     header->twin.store(0, std::memory_order_relaxed);
     std::memcpy(slot_bytes(id) + layout_.vector_offset, row.vector, layout_.vector_bytes);
     if (layout_.coded())
-        // From the copy, which is aligned.
+        // Encodes the copy in the slot, which is aligned.
         distance::encode(reinterpret_cast<const float *>(this->vector(id)),
                          layout_.vector_bytes / sizeof(float),
                          slot_bytes(id) + layout_.code_offset);
@@ -314,8 +314,9 @@ void NodeStore::write_payload(NodeId id, Tid tid, const Row &row) noexcept {
     header->checksum = payload_checksum(id, tid);
 }
 
-// Nobody else writes the word before the id is published. A locked instruction would wait until the
-// payload's stores have reached the cache, which the release does not need.
+// Nobody else writes the word before the id is published, so a plain store will do. A locked
+// instruction would also wait until the payload's stores have reached the cache, which a release
+// store does not.
 void NodeStore::publish(NodeId id) noexcept {
     auto &word = slot(id)->state;
     word.store(word.load(std::memory_order_relaxed) | slot_ready, std::memory_order_release);
@@ -356,7 +357,8 @@ void NodeStore::restore_hint(NodeId id) noexcept {
     put(columns_.shared(id), twin != 0 && (twin & twin_mark) == 0);
 }
 
-// Where the row is being removed just now, the mark that it is gone is lost: it may lag.
+// When the row is being removed at this moment, this may clear the mark that it is gone. That does
+// no harm: the mark may be missing (columns.hpp).
 bool NodeStore::mend_hints(NodeId id) noexcept {
     if (layout_.columns == 0)
         return false;
@@ -452,8 +454,8 @@ std::optional<std::uint32_t> NodeStore::owned_upper_blocks(NodeId id,
     return reference - 1;
 }
 
-// Through a descriptor of the moment, which reports what failed to be written since anybody last
-// asked: the mapping keeps the kernel from forgetting the file.
+// Each file is opened only for the sync. The sync still reports writes that have failed since the
+// last time anybody asked: the mapping keeps the kernel from forgetting the file and its error.
 Status NodeStore::sync() {
     return base::guarded([&]() -> Status {
         return each_file([&](const RecordFile &mapped) -> Status {

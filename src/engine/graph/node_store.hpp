@@ -1,6 +1,6 @@
 // The mapped graph files of one index, as seen by one party: a backend, the linking worker, a
-// builder. Each party has its own NodeStore and so its own mapping, even inside one process; what
-// they share is the bytes and a SharedState. Nothing here links or searches: this is storage.
+// builder. Each party has its own NodeStore and so its own mapping, even inside one process; the
+// parties share the bytes and a SharedState. Nothing here links or searches: this is storage.
 #pragma once
 
 #include <atomic>
@@ -26,56 +26,59 @@ class NodeStore {
         std::string directory;
         std::uint64_t identity = 0;
         Layout layout;
-        // Which files: those of an index are replaced as a whole now and then.
+        // Which files: the files of an index are replaced as a whole now and then.
         std::uint64_t generation = 1;
     };
 
     // Creates the files, empty and with their header pages, in an existing folder.
     static base::Status create_files(base::FileSystem &file_system, const Params &params);
-    // Removes the graph files of one generation, or of every other one, from a folder; that there
-    // are none is no failure. Whoever still maps them keeps what he has.
+    // Removes the graph files of one generation, or of every other one, from a folder; it is no
+    // failure when there are none. A process that still maps them keeps its mapping.
     static base::Status remove_files(base::FileSystem &file_system, const Params &params);
     static base::Status remove_other_files(base::FileSystem &file_system,
                                            const std::string &directory, std::uint64_t generation);
 
     // Opens and maps the files, and closes them: from then on only their mappings stay. Growing,
-    // syncing and looking at a file opens it for the moment, and is Code::not_found when it is gone
-    // by then, Code::corrupt when another has its name. The headers must match `params`:
-    // Code::mismatch when the identity or shape differs, Code::corrupt when a header is damaged,
-    // Code::unsupported for another version. `state` is shared with the other parties and must
-    // outlive the store. Where its capacities are 0, as they are for the first party, they are set
-    // to what the files' sizes allow; nothing else is changed.
+    // syncing and looking at a file opens it for that moment; this fails with Code::not_found when
+    // the file is gone by then, and with Code::corrupt when another file has its name. The headers
+    // must match `params`: Code::mismatch when the identity or shape differs, Code::corrupt when a
+    // header is damaged, Code::unsupported for another version. `state` is shared with the other
+    // parties and must outlive the store. Where its capacities are 0, as they are for the first
+    // party, they are set to what the files' sizes allow; nothing else is changed.
     static base::Result<std::unique_ptr<NodeStore>> open(base::FileSystem &file_system,
                                                          const Params &params, SharedState &state);
 
     // Makes disk space for `extra` more slots beyond `allocated`, with their keys (or blocks beyond
-    // `upper_allocated`), growing in steps of a sixteenth of the file. Not to be run by two parties
-    // at once: the caller serialises (slots and blocks are independent of each other). No slot is
-    // allocated, no mapping changes: refresh() before the new slots are used. Code::no_space
-    // changes no capacity; Code::limit_exceeded beyond max_nodes.
+    // `upper_allocated`), growing in steps of about a sixteenth of the file (RecordFile::grow). Not
+    // to be run by two parties at once: the caller has to see to that (slots and blocks are
+    // independent of each other). No slot is allocated, no mapping changes: refresh() before the
+    // new slots are used. Code::no_space changes no capacity; Code::limit_exceeded beyond
+    // max_nodes.
     base::Status reserve_slots(std::uint32_t extra);
     base::Status reserve_upper_blocks(std::uint32_t extra);
 
-    // Makes this party's mapping cover the current capacity. When it has to move, pointers obtained
-    // before are invalid after; when the capacity has not changed, nothing is written and nothing
-    // moves. Must be called before ids are used that were allocated since the last call.
-    // Code::corrupt when a file is shorter than the shared capacity says.
+    // Makes this party's mapping cover the current capacity. When the mapping has to move, pointers
+    // obtained before the call are invalid after it; when the capacity has not changed, nothing is
+    // written and nothing moves. Must be called before ids are used that were allocated since the
+    // last call. Code::corrupt when a file is shorter than the shared capacity says.
     base::Status refresh();
 
-    // Brings slots that are to be written soon into memory: for a process that writes the first of
-    // a page that nobody has touched, the page would have to be made and cleared. Ids beyond
-    // mapped_slots() are left out.
+    // Brings slots that are to be written soon into memory. Otherwise the process that writes the
+    // first slot of a page that nobody has touched has to wait until the system has made and
+    // cleared the page. Ids beyond mapped_slots() are left out.
     void warm(NodeId first, NodeId end) const noexcept;
 
-    // Reads the files, as far as this store's mappings cover them, into memory. It uses mappings
-    // of its own, since their advice to the system should not stay. Returns the bytes; whoever
-    // needs the memory more may take it again at any time. `interrupted` is polled now and then;
-    // Code::interrupted when it returns true. Errors of opening as above.
+    // Reads the files into memory, as far as this store's mappings cover them. It uses mappings of
+    // its own, so that the advice it gives to the system does not stay with this store's mappings.
+    // Returns how many bytes that are; the system may drop them again at any time when the memory
+    // is needed more elsewhere. `interrupted` is polled now and then; Code::interrupted when it
+    // returns true. Errors of opening as above.
     base::Result<std::uint64_t> bring_in(bool (*interrupted)()) const;
 
-    // How slots that are not in memory will be read by this process from now on. A walk reads here
-    // and there: of a file that does not fit into memory the system would read a hundred times what
-    // the walk needs, and drop what others do. Costs nothing where it has been said before.
+    // Says how this process will read slots that are not in memory from now on. A walk reads here
+    // and there: where the file does not fit into memory, the system would read a hundred times
+    // what the walk needs, and drop what other processes need. Costs nothing when the same was said
+    // before.
     void expect(base::Reading reading) const noexcept;
 
     // Whether the slot's vector, or its beginning, can be read without waiting for the disk. A
@@ -83,24 +86,25 @@ class NodeStore {
     bool in_memory(NodeId id) const noexcept;
 
     // Writes the payload of a new node: vector, keys and checksum, empty links, TID. The slot is
-    // then complete except for the ready flag, which publish() sets (release). Written over a node
-    // from before a crash, it leaves the reference to upper blocks, which the linker reuses when
-    // they are really this node's.
+    // then complete except for the ready flag, which publish() sets (release). When it is written
+    // over a node from before a crash, the reference to upper blocks stays; the linker reuses those
+    // blocks when they are really this node's.
     void write_payload(NodeId id, Tid tid, const Row &row) noexcept;
     void publish(NodeId id) noexcept;
-    // As both, for a node that may be there already: then it keeps its links. A mark that its row
-    // is gone is taken away.
+    // Does both for a node that may be there already; such a node keeps its links. A mark that its
+    // row is gone is taken away.
     void restore_payload(NodeId id, Tid tid, const Row &row) noexcept;
 
-    // Notes in the file how far linking has come, from the shared state. To be called by whoever
-    // has changed `linked`, the entry point or `upper_allocated` there, alone.
+    // Notes in the file how far linking has come, from the shared state. To be called by the party
+    // that has changed `linked`, the entry point or `upper_allocated` there, and by nobody else at
+    // the same time.
     void note_progress() noexcept;
     // What was noted last; nothing when its checksum does not fit.
     std::optional<LinkingProgress> noted_progress() const noexcept;
 
     // Marks an id that has no payload (lost in a crash), or a node whose row is gone. Idempotent;
-    // returns whether this call made the change. A node counts once into SharedState::deleted,
-    // whatever it is marked first.
+    // returns whether this call made the change. A node counts only once in SharedState::deleted,
+    // whichever of the two marks it gets first.
     bool mark_hole(NodeId id) noexcept;
     bool mark_deleted(NodeId id) noexcept;
 
@@ -111,8 +115,8 @@ class NodeStore {
     const std::byte *vector(NodeId id) const noexcept {
         return slot_bytes(id) + layout_.vector_offset;
     }
-    // The same for equal vectors, told from the slot's first line alone; of a ready node. That of a
-    // node whose payload is damaged is wrong.
+    // A hash that is the same for equal vectors, taken from the slot's first line alone. Only for a
+    // ready node; the hash of a node whose payload is damaged is wrong.
     std::uint32_t vector_hash(NodeId id) const noexcept;
     // The vector's code; only where the layout has codes.
     const std::byte *code(NodeId id) const noexcept { return slot_bytes(id) + layout_.code_offset; }
@@ -127,7 +131,8 @@ class NodeStore {
     std::uint64_t key(NodeId id, std::uint32_t column) const noexcept {
         return columns_.key(id, column);
     }
-    // Those of the ids from chunk * column_chunk_ids on. Only those of ids as above may be read.
+    // The keys of the ids from chunk * column_chunk_ids on. Only the keys of ids as described above
+    // may be read.
     const std::uint64_t *keys(std::uint32_t chunk, std::uint32_t column) const noexcept {
         return columns_.keys(chunk, column);
     }
@@ -139,13 +144,13 @@ class NodeStore {
     }
     bool is_gone(NodeId id) const noexcept { return Columns::test(columns_.gone(id), id); }
     bool is_shared(NodeId id) const noexcept { return Columns::test(columns_.shared(id), id); }
-    // For the party that links: before the id's first twin can be found in its chain.
+    // Called by the party that links, before the id's first twin can be found in its chain.
     void note_shared(NodeId id) noexcept;
     // Sets the hints of the ids below `end` to what their slots say, exactly. For a party that has
     // the index to itself.
     void restore_hints(NodeId end) noexcept;
-    // While others use the index: leaves no hint that would make a search miss a row; returns
-    // whether there was one.
+    // May be called while others use the index. Corrects each hint of the id that would make a
+    // search miss a row; returns whether there was such a hint.
     bool mend_hints(NodeId id) noexcept;
 
     // Whether the stored checksum fits id, TID, keys and vector.
@@ -166,8 +171,8 @@ class NodeStore {
         return reinterpret_cast<std::atomic<std::uint32_t> *>(
             blocks_ + std::size_t{index} * layout_.upper_block_bytes);
     }
-    // The first of a node's blocks when its reference lies, with all blocks of its level, below
-    // `limit` and they name the node as their owner; nothing otherwise.
+    // The first of a node's blocks, if all blocks of its level lie below `limit` and name the node
+    // as their owner; nothing otherwise.
     std::optional<std::uint32_t> owned_upper_blocks(NodeId id, std::uint32_t limit) const noexcept;
 
     // How many slots and blocks this mapping covers. Ids and block numbers read from disk are
@@ -180,7 +185,7 @@ class NodeStore {
 
     const Layout &layout() const noexcept { return layout_; }
     SharedState &shared() const noexcept { return state_; }
-    // Of `nodes`.
+    // The identity and the change time of the `nodes` file.
     const base::FileIdentity &file_identity() const noexcept { return nodes_file_.identity(); }
     base::Result<std::uint64_t> file_change_time();
     const std::string &nodes_path() const noexcept { return nodes_file_.path(); }
@@ -230,13 +235,13 @@ class NodeStore {
     Columns columns_;
     std::uint32_t mapped_slots_ = 0;
     std::uint32_t mapped_blocks_ = 0;
-    // What was expected last, if anything. Threads that disagree mislead the system and nobody
-    // else.
+    // What expect() was told last, if anything. When threads disagree, only the system's read-ahead
+    // is misled.
     static constexpr std::uint8_t nothing_expected = 0xFF;
     mutable std::atomic<std::uint8_t> expected_{nothing_expected};
 };
 
-// For as long as it lives all slots are read one after the other.
+// Says that all slots are read one after the other for as long as the object lives.
 class ReadingInOrder {
   public:
     explicit ReadingInOrder(const NodeStore &nodes) noexcept : nodes_(nodes) {

@@ -1,4 +1,4 @@
-// Asking the cache for what is to be read soon.
+// Brings memory that is to be read soon into the cache.
 #pragma once
 
 #include <algorithm>
@@ -8,11 +8,11 @@
 
 namespace dvec::graph {
 
-// Of one vector or code, lines beyond these are left to the processor's own stream prefetcher,
+// Lines of one vector or code beyond this number are left to the processor's own stream prefetcher,
 // which has started by then.
 inline constexpr std::size_t most_lines_ahead = 16;
 
-// How many lines to ask for of what lies at an offset from the beginning of a line.
+// How many lines to prefetch of `bytes` that begin at an offset from the beginning of a line.
 constexpr std::size_t lines_ahead(std::size_t offset, std::size_t bytes) {
     return std::min((offset % cache_line + bytes + cache_line - 1) / cache_line, most_lines_ahead);
 }

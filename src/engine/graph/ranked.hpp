@@ -1,5 +1,5 @@
-// A node by the whole of its distance. Where a Candidate has room for a float, this has a double:
-// what comes out of a search is in the order of the SQL operator, and operators return doubles.
+// A node with the whole of its distance. A Candidate has room for a float only, this has a double:
+// rows come out of a search in the order of the SQL operator, and operators return doubles.
 #pragma once
 
 #include <bit>
@@ -23,7 +23,7 @@ class Ranked {
         static_assert(max_nodes < 0x80000000u, "an id and a bit share 32 bits");
     }
 
-    // Before, and behind, every node.
+    // first() comes before every node, last() after every node.
     static constexpr Ranked first() noexcept { return {}; }
     static constexpr Ranked last() noexcept {
         Ranked last;
@@ -40,7 +40,7 @@ class Ranked {
     }
 
     NodeId id() const noexcept { return id_and_kind_ >> 1; }
-    // Or what it is at least.
+    // The distance, or its lower bound where is_bound().
     double distance() const noexcept {
         return std::bit_cast<double>((key_ & sign) != 0 ? key_ ^ sign : ~key_);
     }

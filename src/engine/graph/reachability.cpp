@@ -1,4 +1,5 @@
-// The tree of the breadth-first walk is kept: a link may be given up only if it is no branch of it.
+// The tree of the breadth-first walk is kept, since a link may be replaced only if it is no branch
+// of that tree.
 #include "engine/graph/reachability.hpp"
 
 #include <algorithm>
@@ -25,11 +26,12 @@ constexpr std::size_t nodes_per_poll = 4096;
 constexpr std::size_t prefetched_ahead = 8;
 // Near duplicates of length 1 may be nearer to each other than to themselves by so much.
 constexpr float rounding = 1e-5f;
-// How many links a node that was cut off gets at most, and how many such links one node gives: more
-// entrances are found more easily, but each costs a node one of its links.
+// How many links to itself a node that was cut off gets at most, and how many such links one node
+// gives at most: a group with more entrances is found more easily, but each entrance costs a node
+// one of its links.
 constexpr unsigned links_taken = 2;
 constexpr std::uint8_t links_given_by_one = 1;
-// Marks, instead of a parent, the node whose chain a twin is in.
+// For a twin, parents_ holds the node whose chain it is in, with this mark.
 constexpr NodeId chained = 0x80000000u;
 
 class Reachability {
@@ -72,7 +74,7 @@ class Reachability {
         return live;
     }
 
-    // `stop` as what is asked.
+    // `stop` must be the flag that stop_() asks.
     Result<ReachabilityReport> connect_lost(const std::atomic<bool> &stop) {
         auto found = find_lost();
         if (found.ok() && strays_ > 0) {
@@ -96,7 +98,7 @@ class Reachability {
   private:
     std::atomic<std::uint32_t> *list(NodeId id) const { return &nodes_.slot(id)->link_count; }
 
-    // Everything that links lead to from `root` and that was not met before.
+    // Meets every node that links lead to from `root` and that was not met before.
     Status spread(NodeId root, NodeId parent) {
         std::size_t next = met_.size();
         parents_[root] = parent;
@@ -110,7 +112,8 @@ class Reachability {
                     list_lines_);
             const NodeId id = met_[next];
             if (is_twin(nodes_, id)) {
-                // A link from before a crash. No way leads through it.
+                // A link from before a crash led here. A twin has no links, so the walk does not go
+                // on from it.
                 if (!in_chain(id))
                     parents_[id] = nobody;
                 continue;
@@ -129,8 +132,9 @@ class Reachability {
         return {};
     }
 
-    // A live row that was not met: its node is lost, or it should stand in the chain of one. Ids
-    // come in ascending order. From now on those in the chain of a lost node have a parent.
+    // Notes a live row that was not met: its node is lost, or the row should be in the chain of a
+    // node and is not. To be called in ascending order of ids. From now on the twins in the chain
+    // of a lost node have a parent.
     void note_lost(NodeId id, std::vector<NodeId> &lost) {
         const NodeId node = place_of(nodes_, id);
         const bool may_belong = id == node || (node < id && !is_twin(nodes_, node) &&
@@ -156,8 +160,9 @@ class Reachability {
     }
 
     // Whether the node's links lead to M / 2 others, or more, that are all nearer to its own vector
-    // than it is. Metrics know no such node; by inner product they are the short vectors, which are
-    // the answer to hardly any query, and links to them would crowd out those that searches follow.
+    // than it is. Where distances are a metric there is no such node. By inner product these are
+    // the short vectors: they are the answer to hardly any query, and links to them would crowd out
+    // the links that searches follow.
     bool outshone(NodeId id) const {
         const std::atomic<std::uint32_t> *words = list(id);
         const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
@@ -174,13 +179,14 @@ class Reachability {
         return count >= nodes_.layout().m / 2;
     }
 
-    // Even those that the walk has met meanwhile, by way of others of their group: one entrance to
-    // a large group is too few for searches to come upon.
+    // Gives links even to a node that the walk has met meanwhile by way of others of its group: a
+    // single entrance to a large group is too few for searches to find.
     Status connect(NodeId id) {
         if (stop_())
             return Status(Code::interrupted, "connecting nodes was stopped");
-        // From the entry point's level-0 list only such nodes are found that can be reached; the
-        // way down through the upper levels is the better one, but may end among the others.
+        // The way down through the upper levels finds nearer nodes, but may end among nodes that
+        // cannot be reached. A search that begins at the entry point on level 0 finds only nodes
+        // that can be reached.
         for (const int level : {entry_.level, 0}) {
             DVEC_TRY(find_near(id, level));
             const bool was_met = parents_[id] != nobody;
@@ -190,7 +196,8 @@ class Reachability {
             ++report_.connected;
             return was_met ? Status() : spread(id, parents_[id]);
         }
-        // All near lists are full of branches. Those met last have hardly any.
+        // The lists of all nearby nodes are full of branches. The nodes met last have hardly any
+        // branches in theirs.
         for (std::size_t i = met_.size(); i-- > 0 && parents_[id] == nobody;)
             if (add_link(met_[i], id))
                 become_child(id, met_[i]);
@@ -198,7 +205,7 @@ class Reachability {
         return spread(id, parents_[id]);
     }
 
-    // What a search for the node finds that begins on this level, nearest first.
+    // Puts into near_ what a search for the node finds that begins on this level, nearest first.
     Status find_near(NodeId id, int level) {
         context_.begin(nodes_, {linked_, linked_, {entry_.id, level}}, params_.kernel,
                        params_.dimensions, nodes_.vector(id));
@@ -234,7 +241,8 @@ class Reachability {
                     open[kept++] = id;
             }
             open.resize(kept);
-            // Once without new links, so that only those get one that need it.
+            // A pass that made no progress is followed by one that gives new links, so that only
+            // nodes that need one get it.
             if (stuck && kept == before)
                 break;
             stuck = kept == before;
@@ -260,8 +268,8 @@ class Reachability {
         return true;
     }
 
-    // Links from the nearest of those that could be reached from the beginning, and one back. If
-    // there is none, any that is reached now will do.
+    // Gives the node links from the nearest nodes that could be reached from the beginning, and
+    // adds one link back. If no such node can give a link, any node that is reached by now will do.
     void take_links(NodeId id) {
         unsigned taken = 0;
         for (const NodeId near : near_)
@@ -300,7 +308,8 @@ class Reachability {
         return place != 0;
     }
 
-    // Where in a full list the farthest link stands that is no branch; 0 when all are.
+    // The place in a full list of the farthest link that is no branch; 0 when all links are
+    // branches.
     std::uint32_t farthest_spare(NodeId node, const std::atomic<std::uint32_t> *words) const {
         std::uint32_t place = 0;
         float farthest = 0;

@@ -1,7 +1,7 @@
-// Makes every node one that searches can find. A link list that is full drops links, and a crash
-// takes the links to nodes that have to be linked again; now and then that cuts a group of nodes
-// off, to which no walk leads any more however wide it is. This pass finds such groups and links
-// them to the rest.
+// Makes every node one that searches can find. A full link list drops links, and a crash takes away
+// the links to nodes that have to be linked again. Now and then that cuts off a group of nodes: no
+// walk leads there any more, however wide it is. This pass finds such groups and links them to the
+// rest.
 #pragma once
 
 #include <atomic>
@@ -26,27 +26,29 @@ struct ReachabilityReport {
     bool operator==(const ReachabilityReport &) const = default;
 };
 
-// How many of the live nodes below SharedState::linked no level-0 links lead to from the entry
-// point, without those to which none have to: by inner product a node is left out that is outshone,
-// having links to M / 2 others or more that are all nearer to its own vector than it is. A twin is
-// led to by its node (twins.hpp). Without an entry point it is all live rows. Links may hold
-// anything; whoever writes them meanwhile makes the answer an estimate. Memory as below;
-// Code::interrupted when `interrupted` returns true, which is asked every few thousand nodes and
-// must not throw or jump; Code::corrupt as below.
+// Counts the live nodes below SharedState::linked that level-0 links do not lead to from the entry
+// point. Nodes that are outshone are not counted: by inner product a node may have links to M / 2
+// others or more that are all nearer to its own vector than it is, and no link has to lead to such
+// a node. A twin is reached by way of its node (twins.hpp). Without an entry point all live rows
+// are counted. Links may hold anything; if others write them meanwhile, the answer is an estimate.
+// Memory: eight bytes per linked node. Code::interrupted when `interrupted` returns true, which is
+// asked every few thousand nodes and must not throw or jump; Code::corrupt when `linked` exceeds
+// the mapping.
 base::Result<std::uint32_t> count_unreachable(NodeStore &nodes, const ReachabilityParams &params,
                                               const std::function<bool()> &interrupted);
 
-// Walks the level-0 links below SharedState::linked, breadth first from the entry point. Of the
-// live nodes not met, each in turn gets a link from the nearest node met, and gives one back, and
-// the walk goes on from there. In a full list the link takes the place of the farthest one by which
-// the walk did not come, so whoever was met can still be reached. However many there are, none is
-// left out but those that are outshone. Then nodes from which no links lead back to the entry point
-// get one to where the walk came from: a search that begins among them must not be caught there.
+// Walks the level-0 links below SharedState::linked, breadth first from the entry point. Each live
+// node that was not met gets links from the nearest nodes that were met and gives one back, and the
+// walk goes on from there. In a full list the new link replaces the farthest one that the walk did
+// not follow, so every node that was met can still be reached. However many such nodes there are,
+// only those that are outshone are left out. Then each node from which no links lead back to the
+// entry point gets a link to the node that the walk came from: a search that begins among such
+// nodes must not be caught there.
 //
 // Must run alone among those that write links, with the mapping refreshed and the links sound
-// (sanitize.hpp); searches may go on. Memory: nine bytes per linked node. Code::interrupted when
-// `stop` becomes true (what was connected stays so); Code::corrupt when `linked` exceeds the
-// mapping.
+// (sanitize.hpp); searches may go on. Memory: up to about 13 bytes per linked node.
+// Code::interrupted when `stop` becomes true (what was connected stays connected); Code::corrupt
+// when `linked` exceeds the mapping.
 base::Result<ReachabilityReport> connect_unreachable(NodeStore &nodes,
                                                      const ReachabilityParams &params,
                                                      const std::atomic<bool> &stop);

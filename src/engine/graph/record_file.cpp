@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint64_t kibibyte = std::uint64_t{1} << 10;
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
 
-// Between two looks at whether to stop.
+// Bytes that are read between two checks whether to stop.
 constexpr std::uint64_t brought_in_at_once = 64 * mebibyte;
 
 // The file's size when its header is sound and as expected.
@@ -99,8 +99,9 @@ Result<std::unique_ptr<File>> RecordFile::reopen(base::FileSystem &file_system) 
     return file;
 }
 
-// Steps in proportion to the file keep calls rare where records are many, and space where they are
-// few. When the disk cannot take an ample step it may still take what is really needed.
+// Steps in proportion to the file keep calls rare where there are many records, and save space
+// where there are few. When the disk has no space for a whole step, it may still have space for
+// what is really needed.
 Result<std::uint64_t> RecordFile::grow(base::FileSystem &file_system, std::uint64_t needed,
                                        std::uint64_t limit) const {
     if (needed > limit)

@@ -1,6 +1,6 @@
-// A file of the graph: a header page, then records of one size. Mapped, and not open: a process may
-// use more indexes than it may have open files, so growing, syncing and looking at a file opens it
-// for the moment.
+// A file of the graph: a header page, then records of one size. It is mapped but not kept open: a
+// process may use more indexes than it may have open files, so growing, syncing and looking at a
+// file opens it for that moment.
 #pragma once
 
 #include <cstddef>
@@ -26,21 +26,21 @@ class RecordFile {
     static base::Result<RecordFile> open(base::FileSystem &file_system, const std::string &path,
                                          const FileHeader &header);
 
-    // The file that is mapped, and no other one: growing or syncing a file that has got its name
-    // since would leave the mapped one as it is. Code::not_found when it is gone, Code::corrupt
-    // when another has its name.
+    // Opens the very file that is mapped: growing or syncing another file that has got its name
+    // since would not change the mapped one. Code::not_found when the file is gone, Code::corrupt
+    // when another file has its name.
     base::Result<std::unique_ptr<base::File>> reopen(base::FileSystem &file_system) const;
 
-    // Makes disk space for `needed` records, in steps of a sixteenth of the file; returns for how
-    // many there is, `limit` at most. The mapping stays as it is. Code::no_space changes nothing;
-    // Code::limit_exceeded beyond `limit`.
+    // Makes disk space for `needed` records, in steps of a sixteenth of the file, but of 8 kB at
+    // least and 256 MB at most; returns for how many records there is space, `limit` at most. The
+    // mapping stays as it is. Code::no_space changes nothing; Code::limit_exceeded beyond `limit`.
     base::Result<std::uint64_t> grow(base::FileSystem &file_system, std::uint64_t needed,
                                      std::uint64_t limit) const;
 
     // Makes the mapping cover so many records; it may move. Code::corrupt when the file is shorter.
     base::Status follow(base::FileSystem &file_system, std::uint64_t records);
 
-    // Reads what the mapping covers into memory by way of a mapping of its own.
+    // Reads what the mapping covers into memory, through a separate mapping (NodeStore::bring_in).
     base::Status bring_in(base::FileSystem &file_system, bool (*interrupted)()) const;
 
     // How many records the file had when it was last looked at.

@@ -1,7 +1,7 @@
-// Puts found nodes in the order of their whole distances while measuring as few of them as can be
+// Puts found nodes in the order of their whole distances while measuring as few of them as possible
 // (Seidl & Kriegel 1998, optimal multi-step k-nearest neighbour search). Nodes come in with a lower
-// bound of their distance; the one with the least bound is measured, and comes out when no bound of
-// another is below its distance. Those that nobody asks for are never measured.
+// bound of their distance. The node with the least bound is measured, and it comes out when no
+// other node's bound is below its distance. Nodes that nobody asks for are never measured.
 #pragma once
 
 #include <vector>
@@ -31,7 +31,7 @@ class Refinement {
         }
     }
     void take() { heap_.take_nearest(); }
-    // Nobody is nearer than this, which may be a bound. Must not be empty.
+    // No node is nearer than this, which may be a bound. Must not be empty.
     Ranked least() { return heap_.nearest(); }
 
     // In no particular order, as they were added or measured.
@@ -41,8 +41,8 @@ class Refinement {
             use(node);
     }
 
-    // The farthest node for which `counts` is true, by its distance; all are measured for that.
-    // `none` where there is no such node.
+    // The farthest node, by its distance, for which `counts` is true; `none` where there is no such
+    // node. All nodes are measured for this.
     template <class Counts>
     Ranked farthest(SearchContext &context, Ranked none, Counts counts) {
         ordered_.clear();

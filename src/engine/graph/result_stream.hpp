@@ -13,9 +13,9 @@ namespace dvec::graph {
 // The next row of a stream, by its whole distance; nullopt when the stream has no more.
 using Head = std::optional<Ranked>;
 
-// head() makes what effort it takes to know the next row, which SearchContext::admits, and returns
-// the same until take() takes it; take() must follow a head() that returned a row. A failed head()
-// leaves the stream where it was; one that cannot fail returns no Result.
+// head() does what it takes to know the next row that SearchContext::admits() allows, and returns
+// the same row until take() takes it. take() must follow a head() that returned a row. A failed
+// head() leaves the stream where it was; one that cannot fail returns no Result.
 template <class Stream>
 concept ResultStream = requires(Stream stream) {
     { stream.head() } -> std::convertible_to<base::Result<Head>>;

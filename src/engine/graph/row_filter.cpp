@@ -1,5 +1,5 @@
-// Keys are taken 64 at a time, one condition after the other. A condition is put to all of them, or
-// only to those that are left where that is cheaper.
+// Keys are tested 64 at a time, one condition after the other. A condition is tested on all 64
+// keys, or only on those that are left, whichever is cheaper.
 #include "engine/graph/row_filter.hpp"
 
 #include <algorithm>
@@ -50,7 +50,7 @@ std::uint64_t all_of(std::uint32_t count) noexcept {
     return ~std::uint64_t{0} >> (word_bits - count);
 }
 
-// Of 64 keys.
+// Bit i is set where keys[i] meets the condition; `keys` are 64 keys.
 std::uint64_t word_of(const Condition &condition, const std::uint64_t *keys) noexcept {
     const distance::KeyKernels &kernels = distance::key_kernels();
     std::uint64_t word = 0;
@@ -70,8 +70,8 @@ std::uint64_t word_of(const Condition &condition, const std::uint64_t *keys) noe
     return word;
 }
 
-// Whether to put a condition to 64 keys takes less time than to ask of those that are left. A pass
-// over all takes about as long as a question or four.
+// Whether testing a condition on all 64 keys takes less time than testing those that are left one
+// by one. A pass over all 64 keys is counted like testing four keys by themselves.
 bool better_all(const Condition &condition, std::uint64_t left) noexcept {
     const std::size_t passes = condition.kind == Condition::Kind::within_ranges
                                    ? condition.ranges.size()
@@ -79,7 +79,7 @@ bool better_all(const Condition &condition, std::uint64_t left) noexcept {
     return 4 * passes <= static_cast<std::size_t>(std::popcount(left));
 }
 
-// Of the keys that `left` has a bit for, those that meet the condition.
+// The bits of `left` whose keys meet the condition.
 std::uint64_t those_of(std::uint64_t left, const Condition &condition,
                        const std::uint64_t *keys) noexcept {
     std::uint64_t word = 0;
@@ -119,7 +119,8 @@ void RowFilter::admit_chunk(const NodeStore &nodes, NodeId first, NodeId end,
                 break;
             const std::uint64_t *keys =
                 nodes.keys(id / column_chunk_ids, condition.column) + id % column_chunk_ids;
-            // What lies behind the last of them may be written just now.
+            // word_of() reads 64 keys. Where there are fewer ids, the keys behind the last one may
+            // be written at this moment, so it is not used.
             word = count == word_bits && better_all(condition, word)
                        ? word & word_of(condition, keys)
                        : those_of(word, condition, keys);

@@ -1,5 +1,5 @@
-// Conditions on the columns behind the vector, all of which a row must meet: what a filtered search
-// is given. Knows keys and nothing of the values they stand for.
+// The conditions of a filtered search on the columns behind the vector; a row must meet all of
+// them. This knows keys, and nothing of the values that they stand for.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace dvec::graph {
 
 class RowFilter {
   public:
-    // The key of SQL's NULL, and of nothing else. It is within a range as any other key is; the
+    // The key of SQL's NULL, and of nothing else. A range can contain it like any other key; the
     // conditions on bits never admit it.
     static constexpr std::uint64_t null_key = std::numeric_limits<std::uint64_t>::max();
 
@@ -40,20 +40,21 @@ class RowFilter {
     bool empty() const noexcept { return conditions_.empty(); }
     const std::vector<Condition> &conditions() const noexcept { return conditions_; }
 
-    // Whether the keys of an id below `allocated` pass; whether its row is gone is another matter.
+    // Whether the keys of an id below `allocated` pass. Does not ask whether its row is gone.
     bool admits(const NodeStore &nodes, NodeId id) const noexcept;
 
-    // Bit i of `out` becomes 1 where id first + i passes and is not marked as gone (columns.hpp); a
-    // word for each 64 ids of [first, end), which lie in one chunk, bits behind the end 0.
+    // Sets bit i of `out` to 1 where id first + i passes and is not marked as gone (columns.hpp),
+    // and to 0 otherwise. `out` has a word for every 64 ids of [first, end), which must lie in one
+    // chunk; bits behind the end are 0.
     void admit_chunk(const NodeStore &nodes, NodeId first, NodeId end,
                      std::uint64_t *out) const noexcept;
     static constexpr std::uint32_t chunk_words = column_chunk_ids / 64;
 
-    // How many ids below `end` admit_chunk has a bit for. A pass over all keys.
+    // How many ids below `end` pass and are not marked as gone. Makes a pass over all keys.
     std::uint64_t count(const NodeStore &nodes, NodeId end) const noexcept;
 
-    // Which share of the ids below `end` that is, told from some 1,000 of them everywhere, or from
-    // all where they are not many more; 0 when there are none.
+    // An estimate of count() as a share of the ids below `end`, from about 1,000 of them spread
+    // over all, or from all of them where there are not many more; 0 when there are no ids.
     double estimate(const NodeStore &nodes, NodeId end) const noexcept;
 
   private:

@@ -1,5 +1,5 @@
-// The pass over all link lists. Which targets are good is looked up in bits collected first: asking
-// each target's slot would be a cache miss per link.
+// The pass over all link lists. Which targets are good is looked up in bits that are collected
+// first: reading each target's slot would be a cache miss per link.
 #include "engine/graph/sanitize.hpp"
 
 #include <algorithm>
@@ -48,7 +48,7 @@ class Sanitizer {
         return (id & 1023) == 0 && stop.load(std::memory_order_relaxed);
     }
 
-    // Also those of the tail.
+    // Includes the hints of the tail.
     Status mend_hints(const std::atomic<bool> &stop) {
         const NodeId end = std::min(nodes_.shared().allocated.load(std::memory_order_acquire),
                                     nodes_.mapped_slots());

@@ -1,6 +1,6 @@
-// Makes the links of a graph sound whose files cannot be trusted: after a crash of the machine, a
-// restore, or damage. Searches and the linker survive any bytes in a link list; this saves them
-// from following links to nowhere, and gives rows back their places that were lost.
+// Makes the links of a graph sound when its files cannot be trusted: after a crash of the machine,
+// a restore, or damage. Searches and the linker survive any bytes in a link list; this saves them
+// from following links that lead nowhere, and gives places back to rows that have lost theirs.
 #pragma once
 
 #include <atomic>
@@ -18,15 +18,15 @@ struct SanitizeReport {
     bool operator==(const SanitizeReport &) const = default;
 };
 
-// Walks the slots below SharedState::linked and leaves every list without duplicates and with links
-// only to other linked nodes that have a payload and the list's level, and the chains of twins as
-// tidy_twins() does, by their vectors. No hint of any row makes a search miss it (columns.hpp).
-// References to upper blocks
-// that are out of bounds or belong to another node are cleared (the node then counts as one of
-// level 0), and an entry point that is no such node is replaced by the highest that is. Sound lists
-// are not written. Must run alone on the index, with the mapping refreshed. Reads every slot's
-// first lines; memory: one bit per node. Code::interrupted when `stop` becomes true (running it
-// again is safe); Code::corrupt when `linked` exceeds the mapping.
+// Walks the slots below SharedState::linked. Afterwards no list has duplicates, and every link
+// leads to another linked node that has a payload and the list's level. Chains of twins are as
+// tidy_twins() leaves them with TwinCheck::vectors, and no hint of any row makes a search miss it
+// (columns.hpp). References to upper blocks that are out of bounds or belong to another node are
+// cleared (the node then counts as one of level 0). An entry point that is not a linked node with a
+// payload is replaced by the highest node that is. Sound lists are not written. Must run alone on
+// the index, with the mapping refreshed. Reads every slot's first lines; memory: one bit per node.
+// Code::interrupted when `stop` becomes true (running it again is safe); Code::corrupt when
+// `linked` exceeds the mapping.
 base::Result<SanitizeReport> sanitize_links(NodeStore &nodes, const std::atomic<bool> &stop);
 
 }  // namespace dvec::graph

@@ -125,7 +125,7 @@ Result<std::optional<Hit>> Search::Progress::next() {
         const Head head = linked.value();
         const Head tail = tail_.head();
         if (!head && !tail) {
-            // Only now: everything in order has been returned.
+            // Begun only now that everything that comes in order has been returned.
             if (linked_ == Linked::completion && completion_.begin_missed())
                 continue;
             return std::optional<Hit>();
@@ -161,7 +161,8 @@ void Search::Progress::take_linked() {
         completion_.take();
 }
 
-// A pass that a filter allows leaves nothing out, whatever was to become of the rest.
+// A pass over the keys, which a filter allows, finds all admitted rows. So it is made even where
+// Params::Rest says that the rest is left out.
 void Search::Progress::leave_graph() {
     const bool by_pass =
         context_.filter != nullptr &&

@@ -2,9 +2,10 @@
 // order of distance, one at a time, for as long as the caller asks: the search is resumable and
 // complete.
 //
-// Linked nodes are found by walking the graph in rounds (graph_walk.hpp), the tail by an exact scan
-// when the search begins, and whatever the walk leaves out by an exact scan when the caller asks
-// that far.
+// Linked nodes are found by walking the graph in rounds (graph_walk.hpp), and the tail by an exact
+// scan when the search begins. What the walk leaves out is found by another exact scan, when the
+// caller asks for that many rows. With a filter, a pass over the keys may take the place of the
+// walk (filter_plan.hpp).
 #pragma once
 
 #include <limits>
@@ -48,8 +49,8 @@ struct SearchStatistics {
     double not_in_memory = 0;     // share of the vectors, by another sample, with that estimate
     bool exact = false;           // the exact completion was entered
     bool left_out = false;        // Rest::left_out ended the walk: there may be more
-    // With a filter: how rows were found (filter_plan.hpp), and those looked at that it refused, in
-    // the walk one for each place.
+    // With a filter: how rows were found (filter_plan.hpp), and how many of those looked at it
+    // refused. The walk counts one refusal for each place.
     enum class Filtered : std::uint8_t { not_at_all, by_walk, by_pass, by_walk_and_pass };
     Filtered filtered = Filtered::not_at_all;
     std::uint64_t refused = 0;
@@ -62,18 +63,20 @@ class Search {
         std::uint32_t dimensions = 0;
         std::uint32_t ef = 40;
         // After this many hits the rest is found by an exact scan instead of more rounds of graph
-        // search; 0: all are.
+        // search. 0: the exact scan finds all of them.
         std::uint64_t exact_after = 20000;
         // What becomes of nodes that the walk over the graph did not find.
         enum class Rest : std::uint8_t {
             exact,    // an exact scan finds them
             left_out  // the search ends with the walk, however far that goes, and with the tail
         } rest = Rest::exact;
-        // Where all are measured from the beginning: those that are not farther are counted, in
-        // terms of the operator. NaN: none are. The caller is not expected to go much farther.
+        // Where all rows are measured from the beginning: the rows that are not farther than this
+        // are counted; it is a distance as the operator returns it. NaN: nothing is counted. The
+        // caller is not expected to read much farther than this.
         double count_within = std::numeric_limits<double>::quiet_NaN();
-        // The search returns the rows that this admits and no others, with all that is promised
-        // below; null: all rows. Must outlive the search, and nodes must have its columns.
+        // The search returns only the rows that this filter admits, and all that is promised below
+        // holds for them; null: all rows. The filter must outlive the search, and the nodes must
+        // have the columns that it names.
         const RowFilter *filter = nullptr;
         // Polled every few thousand distances; when it returns true the search returns
         // Code::interrupted. Must not throw or jump.
@@ -93,26 +96,29 @@ class Search {
 
     // The next live hit; nullopt when every live node below the watermarks that the filter admits
     // has been returned, each exactly once (but for Rest::left_out). Hits come in order of
-    // distance, equal twins together and in order of id, with one exception: what the walk over the
-    // graph had missed and is nearer than hits already returned comes at the very end, in order
-    // among itself. After Code::interrupted the search may be abandoned or continued.
+    // distance, equal twins together and in order of id, with one exception: rows that the walk
+    // over the graph had missed and that are nearer than hits already returned come at the very
+    // end, in order among themselves. After Code::interrupted the search may be abandoned or
+    // continued.
     base::Result<std::optional<Hit>> next();
 
-    // Whether next() has an answer without another round of the walk, and without the exact scan
-    // behind it. Code::interrupted as of next().
+    // Whether next() can answer without another round of the walk and without beginning the exact
+    // scan that follows the walk. Code::interrupted as of next().
     base::Result<bool> next_is_at_hand();
 
-    // What the distance of next()'s answer is at least, in terms of the operator, as far as that is
-    // known without measuring anything or another round; minus infinity where it is not.
+    // A lower bound of the distance of next()'s answer, as the operator returns distances. It is
+    // found without measuring anything and without another round; minus infinity where no bound is
+    // known that way.
     double least_next();
 
     // From now on the walk begins no round that would probably bring statistics().distances above
-    // this; the first is made in any case. For Rest::left_out alone.
+    // this; the first round is made in any case. Only for Rest::left_out.
     void limit_distances(std::uint64_t most) noexcept;
 
-    // Rows that next() will soon return as far as is known without searching on, nearest first: at
-    // most `most` go to `tids`; returns how many. A hint to fetch them early, no promise: rows of
-    // the tail, or deletions, may come between.
+    // The rows that next() will probably return soon, as far as that is known without searching on,
+    // nearest first. Writes at most `most` of them to `tids` and returns how many. This is a hint
+    // to fetch them early and no promise: rows of the tail may come between them, and rows may be
+    // deleted.
     std::size_t likely_next(Tid *tids, std::size_t most) const noexcept;
 
     const SearchStatistics &statistics() const noexcept;

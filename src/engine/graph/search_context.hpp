@@ -20,7 +20,7 @@ struct SearchContext {
     const NodeStore *nodes = nullptr;
     Watermarks marks;
     distance::Kernel kernel;
-    // What is measured in place of whole vectors, until the nearest are put in order.
+    // What is measured in place of whole vectors, until the nearest rows are put in order.
     enum class Shortcut : std::uint8_t { none, codes, products };
     Shortcut shortcut = Shortcut::none;
     CodeJudge judge;
@@ -29,7 +29,8 @@ struct SearchContext {
     bool (*interrupted)() = nullptr;
     const RowFilter *filter = nullptr;  // null: every row passes
     FilterPlan plan;                    // where there is a filter
-    // Of a slot, from the line where what the walk measures begins: cache lines worth prefetching.
+    // The part of a slot that the walk measures: its first cache line, and how many lines are worth
+    // prefetching.
     std::size_t first_line = 0;
     std::size_t lines = 0;
     std::size_t vector_lines = 0;  // the same of the vector
@@ -48,7 +49,7 @@ struct SearchContext {
         const Layout &layout = store.layout();
         nodes = &store;
         marks = watermarks;
-        // No way into the graph: then all of it is scanned.
+        // Without a sound entry point there is no way into the graph, so all of it is scanned.
         if (marks.entry_point.level < 0 || marks.entry_point.id >= marks.linked)
             marks.linked = 0;
         kernel = measure_by;
@@ -73,20 +74,21 @@ struct SearchContext {
         prefetch_lines(nodes->vector(id), vector_lines);
     }
 
-    // By the distance to its vector, as far as a float holds it.
+    // The node as a candidate by the distance to its vector, as far as a float holds it.
     Candidate measure(NodeId id) noexcept {
         ++statistics.distances;
         return make_candidate(kernel.distance(query, nodes->vector(id), dimensions), id);
     }
 
-    // By all of it: in the order of these, nodes come out of a search.
+    // The node by the whole of that distance: nodes come out of a search in the order of these.
     Ranked measure_whole(NodeId id) noexcept {
         ++statistics.distances;
         return {kernel.whole_distance(query, nodes->vector(id), dimensions), id,
                 Ranked::Kind::distance};
     }
 
-    // By the shortcut, where there is one that tells enough; else by the distance to its vector.
+    // The node as a candidate by what the shortcut measures, where there is one that tells enough;
+    // otherwise by the distance to its vector.
     Candidate estimate(NodeId id) noexcept {
         if (shortcut == Shortcut::none)
             return measure(id);
@@ -97,10 +99,12 @@ struct SearchContext {
                        id);
     }
 
-    // The estimates of four nodes, those that four calls would give.
+    // estimate_batch() gives the estimates of four nodes, the same that four calls of estimate()
+    // would give.
     static constexpr std::size_t batch = 4;
-    // Scattered vectors of so many cache lines are measured faster four at a time: the streams of
-    // memory side by side do more than what is prefetched of each. Shorter ones have arrived whole.
+    // Scattered vectors of so many cache lines or more are measured faster four at a time: reading
+    // four streams of memory side by side gains more than the prefetching of each. Shorter vectors
+    // are prefetched as a whole.
     static constexpr std::size_t lines_worth_a_batch = 16;
     bool worth_a_batch() const noexcept { return lines >= lines_worth_a_batch; }
     void estimate_batch(const NodeId *ids, Candidate *candidates) noexcept {
@@ -118,15 +122,16 @@ struct SearchContext {
                                                        : believe(distances[i], ids[i]);
     }
 
-    // What is known of a vector beside what a shortcut measures. Its own elements are a code
-    // without an error.
+    // What is known of a vector beside what a shortcut measures. Where the shortcut measures the
+    // vector's own elements, they count as a code without an error.
     distance::CodeHeader code_of(NodeId id) const noexcept {
         if (shortcut == Shortcut::codes)
             return distance::code_header(nodes->code(id));
         return {0, 0, 0, nodes->inverse_length(id)};
     }
 
-    // The estimate by what a shortcut has measured, if that tells enough; else by the vector.
+    // The estimate from what a shortcut has measured, if that tells enough; otherwise from the
+    // vector.
     Candidate believe(float measured, NodeId id) noexcept {
         const distance::CodeHeader code = code_of(id);
         const float distance = judge.distance(measured, code);
@@ -135,20 +140,21 @@ struct SearchContext {
         return make_candidate(distance, id);
     }
 
-    // Of an estimate, what the node's distance is at least, or the distance itself.
+    // Turns an estimate into a lower bound of the node's distance, or into the distance itself.
     Ranked bound(Candidate estimate) const noexcept {
         const NodeId id = candidate_id(estimate);
         const float distance = candidate_distance(estimate);
         if (shortcut != Shortcut::none) {
             const float error = judge.error(code_of(id));
-            // Otherwise nothing that it measured would have been believed.
+            // Where it is not reliable, believe() has measured the vector instead.
             if (judge.reliable(distance, error))
                 return {judge.bound(distance, error), id, Ranked::Kind::bound};
         }
         return bound_of_measured(distance, id);
     }
 
-    // The same where the vector was measured. Only of NaN is a float as much as a double.
+    // The same for an estimate that measured the vector. Where the metric is finished in double, a
+    // float is exact only for NaN.
     Ranked bound_of_measured(float distance, NodeId id) const noexcept {
         if (kernel.whole == nullptr || distance != distance)
             return {distance, id, Ranked::Kind::distance};
@@ -156,10 +162,10 @@ struct SearchContext {
         return {value - (value < 0 ? -value : value) * 0x1p-23 - 0x1p-149, id, Ranked::Kind::bound};
     }
 
-    // Of an estimate, what the node's distance is hardly ever less than. The error of a code lies
-    // in a direction that has nothing to do with the query's: of its length, a part like one in the
-    // root of the dimensions shows. A third is nearly four times as much where there are codes, or
-    // more.
+    // Turns an estimate into a value that the node's distance is hardly ever below. The error of a
+    // code lies in a direction that is independent of the query's, so only about 1 /
+    // sqrt(dimensions) of its length shows in a distance. A third of it, taken here, is nearly four
+    // times as much or more in every index that has codes.
     Ranked likely_bound(Candidate estimate) const noexcept {
         const NodeId id = candidate_id(estimate);
         const float distance = candidate_distance(estimate);
@@ -181,7 +187,7 @@ struct SearchContext {
                                 [this](NodeId row) { return admits(row); });
     }
 
-    // For a search that returns only what `rows` admits, after begin().
+    // To be called after begin(), for a search that returns only what `rows` admits.
     void begin_filter(const RowFilter &rows) {
         filter = &rows;
         plan = FilterPlan(rows, *nodes, marks.linked);
@@ -194,7 +200,8 @@ struct SearchContext {
         return layout.coded() ? Shortcut::codes : Shortcut::none;
     }
 
-    // Whether the caller wants the search to stop; asks only every poll_interval distances.
+    // Whether the caller wants the search to stop; asks the caller only every poll_interval
+    // distances.
     bool stop_requested() noexcept {
         if (statistics.distances < next_poll)
             return false;

@@ -49,10 +49,10 @@ struct Watermarks {
     std::uint32_t allocated = 0;
     EntryPoint entry_point;
 
-    // Loads in the order that makes the three consistent: whoever sees an entry point also sees the
-    // `linked` stored before it, so the entry point is below `linked`, and `linked` is at most
-    // `allocated`. An entry point older than `linked` is still a good place to start. Without one
-    // nothing can be reached through links, so every id counts as tail.
+    // Loads in the order that makes the three consistent: a reader that sees an entry point also
+    // sees the `linked` stored before it, so the entry point is below `linked`, and `linked` is at
+    // most `allocated`. An entry point older than `linked` is still a good place to start. Without
+    // one nothing can be reached through links, so every id counts as tail.
     static Watermarks load(const SharedState &state) noexcept {
         Watermarks marks;
         marks.entry_point = EntryPoint::unpack(state.entry_point.load(std::memory_order_acquire));

@@ -1,5 +1,5 @@
-// Passes over slots in the order of memory: over all of them, or over those that a filter admits,
-// which are told by their keys without touching the others.
+// Passes over slots in the order of memory: over all of them, or over those that a filter admits.
+// The keys tell which these are, so the other slots are not touched.
 #pragma once
 
 #include <algorithm>
@@ -39,20 +39,21 @@ base::Status pass_over(SearchContext &context, NodeId first, NodeId last, Prefet
 // What a pass measures of a row.
 enum class Measured : std::uint8_t { estimate, whole };
 
-// Calls `use` with linked nodes that context.filter, which there must be, admits: an array of ids
-// in ascending order and how many it has, SearchContext::batch at most. Among them may be nodes
-// that are gone, whose keys do not say so yet. What `measured` says is on its way by then.
+// Calls `use` with the linked nodes that context.filter admits; there must be a filter. `use` gets
+// an array of ids in ascending order and their number, SearchContext::batch at most. Among them may
+// be nodes that are gone and not marked as gone beside their keys yet. What `measured` names has
+// been prefetched by then.
 template <class Use>
 base::Status pass_over_admitted(SearchContext &context, Measured measured, Use use) {
-    // They lie here and there, as the nodes of a walk do, so more must be under way at once than in
-    // a pass over all.
+    // The admitted slots are scattered, like the nodes of a walk, so more of them must be
+    // prefetched at the same time than in a pass over all slots.
     constexpr std::size_t ahead = 2 * SearchContext::batch;
     // Between two questions whether to stop: some hundred microseconds.
     constexpr std::uint32_t chunks_between_polls = 512;
     const NodeId end = context.marks.linked;
     NodeId ids[ahead + column_chunk_ids];
     std::size_t count = 0;
-    // Not by a function that the caller gives: see prefetch_lines.
+    // Not a function given by the caller: prefetch_lines says why it must be inlined.
     const auto prefetch = [&](NodeId id) __attribute__((always_inline)) {
         if (measured == Measured::estimate)
             context.prefetch(id);

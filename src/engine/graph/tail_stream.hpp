@@ -1,4 +1,4 @@
-// The rows of the tail: there are no links yet, so all are estimated when a search begins.
+// The rows of the tail. They have no links yet, so all of them are estimated when a search begins.
 #pragma once
 
 #include "engine/graph/exact_scan.hpp"

@@ -15,9 +15,9 @@ ThreadPool::ThreadPool(unsigned helpers) {
         for (unsigned number = 1; number <= helpers; ++number)
             threads_.emplace_back([this, number] { serve(number); });
     } catch (const std::exception &) {
-        // The limit on threads is reached, or there is no memory for another: go on with those that
-        // started. None of them may be left behind by an exception: its thread object would end the
-        // process.
+        // The limit on threads is reached, or there is no memory for another one: go on with those
+        // that have started. An exception must not leave the constructor while threads are running:
+        // destroying their thread objects would end the process.
     }
 }
 

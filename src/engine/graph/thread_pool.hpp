@@ -13,7 +13,7 @@ namespace dvec::graph {
 
 class ThreadPool {
   public:
-    // Starts up to `helpers` threads; fewer when the system refuses more, as the work is the same
+    // Starts up to `helpers` threads, or fewer when the system refuses more: the work can be done
     // with fewer. Throws std::bad_alloc only.
     explicit ThreadPool(unsigned helpers);
     ~ThreadPool();

@@ -21,7 +21,7 @@ class TwinLinking {
         NodeId id;
         NodeId node;
     };
-    // What a thread that links nodes of a batch wants to be done at its end.
+    // What is to be done at the end of a batch, as noted by a thread that links nodes of the batch.
     struct Changes {
         std::vector<Twin> joined;
         std::vector<NodeId> overcrowded;  // nodes whose near twins are to get places of their own
@@ -34,8 +34,8 @@ class TwinLinking {
           copies_(copies),
           most_near_(most_near != 0 ? most_near : quickly_measured(nodes.layout())) {}
 
-    // Takes over a twin that is linked; in order of ids. True for a near twin, which is to be
-    // entered, too.
+    // Takes over a twin that is linked already. To be called in order of ids. True for a near twin:
+    // the caller must enter() that, too.
     bool adopt(NodeId twin) {
         if (!is_live(nodes_.state(twin)))
             return false;
@@ -50,16 +50,18 @@ class TwinLinking {
         return near;
     }
 
-    // Whether the node has as many near twins as one place should. Where a clump has more, they
-    // share several nodes, each filled before there is the next. Other threads may ask this and
-    // join() as long as nothing is adopted or attached; so the end of a batch may bring some more.
+    // Whether the node has as many near twins as one place should have. Where a clump has more,
+    // they are shared out among several nodes, and each node is filled before the next one is made.
+    // Other threads may call this and join() as long as nothing is adopted or attached. A node may
+    // therefore get some more near twins at the end of a batch.
     bool is_full(NodeId node) const { return chain(node).near >= most_near_; }
 
     // Whether the node `id` becomes a near twin of one of the `nearest` to it, none of which is
     // full.
     bool join(NodeId id, NearestNodes nearest, Changes &changes) const {
         const void *vector = nodes_.vector(id);
-        // Not quite the reach of the others, and their distances not quite those of codes.
+        // Twice the reach leaves room for two inaccuracies: the reach of the other nodes is not
+        // quite that of this vector, and distances to codes are not quite those to vectors.
         const double reach = 2 * copies_.reach(vector);
         if (nearest.count() == 0 || nearest[0].apart > reach)
             return false;
@@ -73,8 +75,8 @@ class TwinLinking {
             }
         if (nearest.clump_size() > 0)
             return false;
-        // It becomes a node within what is no clump: whoever searches there must find its way among
-        // them all.
+        // The row becomes a node among vectors that are no clump, and a search must find its way
+        // among all of them. So nodes nearby that hold near twins have to give them up.
         for (std::size_t i = 0; i < nearest.count(); ++i) {
             const Chain found = chain(nearest[i].id);
             if (found.near > 0 && nearest[i].apart < 4 * found.radius)
@@ -83,9 +85,9 @@ class TwinLinking {
         return false;
     }
 
-    // The node whose place has the vector of `id`; `id` itself, which has it from now on, when
-    // there is none. `has_place` tells of a node known from before whether it still is one with
-    // links: a batch may have been stopped, or a vector lost.
+    // The node whose place has the vector of `id`. When there is none, it is `id` itself, which
+    // stands for the vector from now on. `has_place` tells whether a node that is known from before
+    // is still a node with links: its batch may have been stopped, or its vector lost.
     template <class HasPlace>
     NodeId enter(NodeId id, HasPlace has_place) {
         const std::size_t bytes = nodes_.layout().vector_bytes;
@@ -96,14 +98,15 @@ class TwinLinking {
             },
             [&](NodeId other) { return other <= id && has_place(place_of_linked(other)); });
         const NodeId place = place_of_linked(found);
-        // Only where another has written into the files.
+        // Happens only when somebody else has written into the files.
         if (place != found && !copies_.is_near(nodes_.vector(place), nodes_.vector(id)))
             return id;
         return place;
     }
 
-    // A batch: its twins, and the end, when no reader takes them for linked yet. The node of one
-    // may become a near twin in the same batch.
+    // A batch: begin_batch(), then the twins by add(), then attach() at the end, before readers see
+    // any of them as linked. The node that a twin was given may itself become a near twin in the
+    // same batch.
     void begin_batch(NodeId first) {
         batch_ = {};
         first_ = first;
@@ -155,7 +158,8 @@ class TwinLinking {
         double radius = 0;       // how far apart from the node they are at most
     };
 
-    // Slots from the batch on may look like twins that they were before a crash.
+    // Slots of the batch, and those behind it, may still look like the twins that they were before
+    // a crash.
     NodeId place_of_linked(NodeId id) const {
         return id < first_ ? std::min(place_of(nodes_, id), id) : id;
     }
@@ -166,7 +170,8 @@ class TwinLinking {
             std::max(chain.radius, copies_.apart(nodes_.vector(node), nodes_.vector(twin)));
     }
 
-    // A twin whose row is gone may have left the chain (tidy_twins).
+    // Looks for the end of the chain again if the row of `last` is gone: such a twin may have been
+    // taken out of the chain (tidy_twins).
     void find_last(NodeId node, NodeId bound, NodeId &last) const {
         if (last == node || is_live(nodes_.state(last)))
             return;
@@ -180,8 +185,8 @@ class TwinLinking {
         return found == chains_.end() ? Chain{} : found->second;
     }
 
-    // To measure all near twins of a node must not take much longer than a search does. A step
-    // along the chain reads lines beside what is measured.
+    // Measuring all near twins of a node must not take much longer than a search. A step along the
+    // chain reads the lines of the links beside what is measured.
     static std::uint32_t quickly_measured(const Layout &layout) {
         constexpr std::uint32_t bytes = std::uint32_t{8} << 20;
         constexpr std::uint32_t bytes_of_links = 2 * cache_line;

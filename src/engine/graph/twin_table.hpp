@@ -13,9 +13,9 @@ namespace dvec::graph {
 // Open addressing with linear probing, at most five eighths full; eight bytes per place.
 class TwinTable {
   public:
-    // The node entered before whose vector is that of `id`; `id`, which is entered now, when there
-    // is none. `same` compares it with the vector of another id. An entry for which `valid` is
-    // false gives its place to `id` when the vectors are the same.
+    // Returns the node entered before that has the same vector as `id`. When there is none, enters
+    // `id` and returns it. `same` tells whether another id has the vector of `id`. An entry that
+    // has the same vector but for which `valid` is false is replaced by `id`.
     template <class Same, class Valid>
     NodeId find_or_enter(std::uint32_t hash, NodeId id, Same same, Valid valid) {
         if ((size_ + 1) * 8 > places_.size() * 5)

@@ -81,8 +81,9 @@ class Tidying {
                (check_ == TwinCheck::membership || is_sound_twin(nodes_, id));
     }
 
-    // The first of a chain says where near twins begin: what the first before it said, as long as
-    // readers may come to that one, or `id`, whatever is less.
+    // The first twin of a chain says where near twins begin. Sets that to the lower of two ids:
+    // `id`, if that is a near twin, and the one that the former first twin named, since readers may
+    // still come to that twin.
     void note_near(NodeId first, NodeId id, std::uint32_t before) {
         auto &word = nodes_.links(first)[twin_first_near];
         std::uint32_t lowest = first == id ? before : word.load(std::memory_order_relaxed);
@@ -103,7 +104,8 @@ class Tidying {
                    : nodes_.links(first)[twin_first_near].load(std::memory_order_relaxed);
     }
 
-    // Gives the twin a place of its own, or that of one who has lost the same node; returns which.
+    // Gives the twin a place of its own, or that of another twin that has lost the same node and
+    // has the same vector; returns the node of that place.
     NodeId part(NodeId id, NodeId lost) {
         ++report_.parted;
         const auto [successor, first] = successors_.try_emplace(lost, id);
@@ -184,7 +186,8 @@ std::vector<NodeId> release_near_twins(NodeStore &nodes, NodeId node, NodeId bou
                 released.push_back(id);
             continue;
         }
-        // Readers that come to it by way of the first before it measure what they need not.
+        // Readers that came to the chain by way of its former first twin measure more than they
+        // need to.
         if (last == node)
             nodes.links(id)[twin_first_near].store(0, std::memory_order_release);
         lead_to(id + 1);

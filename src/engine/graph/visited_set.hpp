@@ -17,8 +17,8 @@ namespace dvec::graph {
 // search that wrote it; starting a new search is one increment, and older entries count as free.
 class VisitedSet {
   public:
-    // Forgets everything and has about `entries` places to begin with. A table that an earlier
-    // search left far larger is given back.
+    // Forgets everything and makes sure of at least `entries` places. A table that an earlier
+    // search left far larger than that is given back.
     void reset(std::size_t entries) {
         const std::size_t wanted = std::bit_ceil(entries < 2 ? std::size_t{2} : entries);
         if (table_.size() < wanted || table_.size() > 16 * wanted) {
