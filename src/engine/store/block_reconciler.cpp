@@ -50,7 +50,7 @@ Status BlockReconciler::drop_damaged(NodeId end, bool (*interrupted)()) {
         nodes.mark_hole(id);
         ++report_.damaged;
     }
-    // A linker must not meet what is in a damaged payload.
+    // The linker must not read a damaged payload, so links have to be made sound before it runs.
     if (report_.damaged > 0)
         index_.state().links_unsound.store(1);
     return {};
@@ -67,7 +67,7 @@ Status BlockReconciler::fill(NodeId end, bool (*interrupted)()) {
         entries_[graph::state_tid(state).block].push_back(id);
         ++live;
     }
-    // What was counted before may belong to files that could not be believed.
+    // The count from before may come from files that could not be believed.
     index_.state().graph.deleted.store(end - live);
     return {};
 }

@@ -1,8 +1,8 @@
-// Keeps an index in agreement with a table that goes on changing, block by block: where a
-// Reconciler goes once over all, this one lives as long as the index is followed, on a standby. The
-// caller reads a block of the table, whenever it has changed, and says what rows are there; here
-// entries are added and removed until the index has the same. Searches go on meanwhile: the caller
-// has them leave out the entries of blocks that are not up to date.
+// Keeps an index in agreement with a table that goes on changing, block by block. A Reconciler goes
+// over the whole table once; a BlockReconciler lives as long as a standby follows the index. The
+// caller reads a block of the table whenever it has changed, and says which rows are there; here
+// entries are added and removed until the index has the same rows. Searches go on meanwhile: the
+// caller has them leave out the entries of blocks that are not up to date.
 #pragma once
 
 #include <cstdint>
@@ -25,17 +25,18 @@ class BlockReconciler {
     };
 
     // Walks all nodes. With Repair::none the files are sound and may be searched. With
-    // Repair::every_page each payload is verified, and a damaged one becomes a
-    // hole. Only this party may add and remove entries from then on; others may link and search.
-    // `index` must outlive the reconciler. `interrupted` is polled; Code::interrupted then. Memory:
-    // some 100 bytes per block that has entries, and 4 per entry.
+    // Repair::every_page each payload is verified, and a damaged one becomes a hole. From then on
+    // only this party may add and remove entries; others may link and search. `index` must outlive
+    // the reconciler. `interrupted` is polled; Code::interrupted then. Memory: some 100 bytes per
+    // block that has entries, and 4 per entry.
     static base::Result<std::unique_ptr<BlockReconciler>> begin(Index &index, Repair repair,
                                                                 bool (*interrupted)());
 
-    // A block, read anew: first this, then its rows in any order, then finish_block(). A row whose
-    // entry is there is left alone. A TID may be given again, by versions of one row that share it:
-    // they share all that is indexed too. `row` as for Index::insert. Code::stale when the files
-    // were replaced: then a new index and a new reconciler are to be made.
+    // To be called for a block that was read anew: begin_block(), then row() for its rows in any
+    // order, then finish_block(). A row whose entry is there is left alone. A TID may be given more
+    // than once, by versions of one row that share it: they also share all that is indexed. `row`
+    // is as for Index::insert. Code::stale when the files were replaced: then the caller must make
+    // a new index and a new reconciler.
     void begin_block(std::uint32_t block);
     base::Status row(graph::Tid tid, const graph::Row &row);
     // Removes the entries of the block whose row was not given.

@@ -1,5 +1,5 @@
-// On which boot of the machine a sidecar was last written: on the same boot the page cache has
-// every byte that was stored, whoever died (survival.hpp).
+// Tells on which boot of the machine a sidecar was last written: while that boot lasts, the page
+// cache has every byte that was stored, whichever processes have died (survival.hpp).
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace dvec::store {
 
-// Of the running system: a digest of the boot id; 0 when the system has none to give.
+// A digest of the running system's boot id; 0 when the system does not give one.
 std::uint64_t current_boot_id(base::FileSystem &file_system);
 
 }  // namespace dvec::store

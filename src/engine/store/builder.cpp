@@ -18,7 +18,7 @@ using graph::NodeId;
 
 namespace {
 
-// Of the node files of a new index.
+// The generation of the node files of a new index.
 constexpr std::uint64_t first_generation = 1;
 
 constexpr auto idle_wait = std::chrono::milliseconds(1);
@@ -94,7 +94,7 @@ void Builder::drive() {
 
 Status Builder::link_all() {
     while (!stop_.load(std::memory_order_relaxed)) {
-        // Read before `allocated`: once adding ended, what is allocated is all there will be.
+        // Read before `allocated`: when this says that adding has ended, `allocated` is final.
         const bool more_to_come = adding_.load(std::memory_order_acquire);
         const NodeId linked = state_.graph.linked.load(std::memory_order_relaxed);
         const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);

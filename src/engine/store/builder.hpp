@@ -1,6 +1,6 @@
 // Builds an index from nothing: one thread adds rows, others link them as they arrive. No log is
-// kept; everything is synced at the end and then the checkpoint says so, hence a build that is
-// interrupted leaves a folder that nobody will believe.
+// kept; everything is synced at the end, and only then the checkpoint says so. So a build that is
+// interrupted leaves a folder that no recovery will believe.
 #pragma once
 
 #include <atomic>
@@ -28,13 +28,14 @@ class Builder {
     // Stops linking and joins the threads. Leaves the files as they are.
     ~Builder();
 
-    // Adds a row. One thread. Reports a failure of the linking threads too.
+    // Adds a row; only one thread may call this. Also reports a failure of the linking threads.
     base::Status add(graph::Tid tid, const graph::Row &row);
 
     std::uint32_t added() const noexcept { return state_.graph.allocated.load(); }
     std::uint32_t linked() const noexcept { return state_.graph.linked.load(); }
 
-    // No more rows: linking runs to its end. Returns at once; poll done().
+    // Says that no more rows will come, so that linking runs to its end. Returns at once; poll
+    // done().
     void finish_adding() noexcept { adding_.store(false, std::memory_order_release); }
     bool done() const noexcept { return driver_done_.load(std::memory_order_acquire); }
 

@@ -1,5 +1,5 @@
-// A record is trusted only when magic and CRC fit; which of two is current is the serial's word
-// alone.
+// A record is trusted only when magic and CRC fit. The serial alone decides which of two records is
+// current.
 #include "engine/store/checkpoint.hpp"
 
 #include <algorithm>

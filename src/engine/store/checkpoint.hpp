@@ -88,7 +88,8 @@ class CheckpointFile {
     // serial (one above the current) and checksum.
     base::Status write(CheckpointRecord record);
 
-    // Where in the file a record stands that is damaged; a block that was never written is none.
+    // The places in the file of damaged records. A block that was never written is no damaged
+    // record.
     base::Result<std::vector<std::uint64_t>> damaged_blocks();
 
     base::Result<base::FileIdentity> identity() { return file_->identity(); }

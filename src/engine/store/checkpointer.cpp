@@ -1,7 +1,7 @@
-// The order is the whole point: note how far nodes and log have come (one moment, under the append
-// lock); make the nodes durable; make PostgreSQL's WAL durable as far as those nodes go; only then
-// replace the checkpoint record. A crash anywhere in between leaves the former record, whose log is
-// still there, since the log is cut by the caller afterwards.
+// The order of the steps is what makes a checkpoint safe: note how far nodes and log have come (at
+// one moment, under the append lock); make the nodes durable; make PostgreSQL's WAL durable as far
+// as those nodes go; only then replace the checkpoint record. A crash anywhere in between leaves
+// the former record, whose log is still there, since the log is cut by the caller afterwards.
 #include "engine/store/checkpointer.hpp"
 
 #include <mutex>
@@ -14,7 +14,8 @@ using base::Status;
 
 namespace {
 
-// The removals that only the node files know of are in the next checkpoint.
+// The checkpoint to be taken makes durable the removals that only the node files know of, so the
+// flag that there are some is cleared here.
 Mark mark_for_checkpoint(SharedState &state, Locks locks, bool *unlogged_removals) {
     const std::lock_guard hold(locks.append);
     *unlogged_removals = state.unlogged_removals.exchange(0) != 0;

@@ -23,12 +23,13 @@ using graph::NodeId;
 
 namespace {
 
-// What is left for the exchange: copied under the locks, and linked afterwards like any tail.
+// So many nodes at most are left for the exchange: they are copied under the locks, and linked
+// afterwards like any tail.
 constexpr NodeId most_left = 1024;
 
-// Of the nodes that the compaction links, one in so many may be a row that came meanwhile. What is
-// left gets less by the others, so it is twice what there was at first that is linked until the
-// end.
+// Of the nodes that the compaction links, one in so many may be a row that was added meanwhile. The
+// others reduce what is left, so at the end it has linked twice as many nodes as there were at
+// first.
 constexpr NodeId linked_per_row_added = 2;
 
 }  // namespace
@@ -44,7 +45,8 @@ Compactor::Compactor(base::FileSystem &file_system, const Description &descripti
 
 Compactor::~Compactor() {
     end_compaction(state_);
-    // Only these: by now the folder may hold the files of an index built anew.
+    // Removes only the files of this generation: by now the folder may hold the files of an index
+    // that was built anew.
     if (!exchanged_ && !new_params_.directory.empty())
         static_cast<void>(graph::NodeStore::remove_files(file_system_, new_params_));
 }
@@ -87,7 +89,8 @@ bool Compactor::little_is_left() const noexcept {
            graph_.allocated.load() - graph_.linked.load() <= most_left;
 }
 
-// What was not used of an earlier admission lapses: the rows that count are those that are there.
+// What was not used of an earlier admission lapses: the new one begins with the rows that are there
+// now.
 void Compactor::note_progress(NodeId linked_before) noexcept {
     const NodeId linked = graph_.linked.load();
     const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);
@@ -109,7 +112,8 @@ Result<bool> Compactor::step(std::uint32_t limit, const std::atomic<bool> &stop)
         note_progress(linked);
         if (!little_is_left())
             return false;
-        // Here, where nobody waits. It may take long enough for many rows to come.
+        // Synced here, where nobody waits for it. It may take so long that many rows arrive
+        // meanwhile.
         DVEC_TRY(nodes_->sync());
         return little_is_left();
     });
@@ -171,14 +175,14 @@ Status Compactor::finish(WalFlusher &wal, const std::function<void()> &on_exchan
             DVEC_TRY(write_checkpoint());
             exchange(on_exchange);
         }
-        // Files that stay behind take space until the next start, no more.
+        // If files stay behind, they only take space until the next start.
         static_cast<void>(graph::NodeStore::remove_other_files(file_system_, description_.directory,
                                                                new_generation_));
         return {};
     });
 }
 
-// As before every checkpoint of an index in use: its log must be there.
+// Before every checkpoint of an index in use, the segment in which its log begins must be there.
 Status Compactor::begin_log() {
     auto log = log::Writer::open(file_system_, log_geometry(description_), state_.log, locks_.sync);
     DVEC_TRY(log);
@@ -202,8 +206,8 @@ Status Compactor::write_checkpoint() {
     return file.value().write(record);
 }
 
-// Every store but the first is a release, so that whoever reads one of the new values and then the
-// generation finds that his own has ended.
+// Every store after the first is a release, so that a process which reads one of the new values,
+// and then the generation, finds that its own generation has ended.
 void Compactor::exchange(const std::function<void()> &on_exchange) noexcept {
     state_.generation.store(0);
     const auto carry = [](auto &to, const auto &from) {

@@ -3,12 +3,12 @@
 // the while in the old files; the exchange itself keeps inserts and removals waiting for as long as
 // it takes to copy the last rows, look at every node's flags and sync what was written last.
 //
-// A row that is added meanwhile is work for the compaction as well. It says how many may be before
-// it has done more (SharedState::compaction): one for two nodes that it has linked, so that it
-// comes to its end under any load.
+// Every row that is added meanwhile is more work for the compaction. So the compaction says how
+// many rows may be added until it has got further (SharedState::compaction): one for every two
+// nodes that it has linked. That way it comes to its end under any load.
 //
-// Whoever has the old files mapped is told (Code::stale) when he next does something, and opens the
-// new ones; a search that is under way finishes where it began.
+// A process that has the old files mapped gets Code::stale the next time it uses the index, and
+// must open the new files; a search that is under way finishes in the files in which it began.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,8 @@
 namespace dvec::store {
 
 // Run by the one party that links and takes checkpoints, which may do both between the steps. After
-// an error, or when it is not wanted any more, the compactor is destroyed and all is as before.
+// an error, or when the compaction is not wanted any more, destroying the compactor leaves
+// everything as it was before.
 class Compactor {
   public:
     // Creates the new files. All references must outlive the compactor. Memory: 4 bytes per live
@@ -39,9 +40,9 @@ class Compactor {
     // Removes the new files unless they have become the index's.
     ~Compactor();
 
-    // A piece of the work: copies and links up to `limit` nodes. True when so little is left that
-    // finish() is due; most is on disk then. Code::interrupted when `stop` became true;
-    // Code::corrupt when a node turns out to be damaged.
+    // Does a piece of the work: copies and links up to `limit` nodes. True when so little is left
+    // that finish() is due; by then most of the new files is on disk. Code::interrupted when `stop`
+    // became true; Code::corrupt when a node turns out to be damaged.
     base::Result<bool> step(std::uint32_t limit, const std::atomic<bool> &stop);
 
     // Exchanges the files. `on_exchange` runs at the moment when ids change their meaning, under
@@ -49,7 +50,8 @@ class Compactor {
     // After a failed sync the index must be given up.
     base::Status finish(WalFlusher &wal, const std::function<void()> &on_exchange);
 
-    // How many of the nodes below `old_id` were copied; they have the first ids now.
+    // How many of the nodes below `old_id` were copied; these nodes have the first ids of the new
+    // files.
     std::uint32_t copied_below(std::uint32_t old_id) const noexcept;
 
   private:

@@ -10,10 +10,10 @@
 
 namespace dvec::store {
 
-// Whose sidecar a folder is. When it is another index's (of a copied database, of a file number
-// that is used again), its contents are of no use. When it is this index's on another cluster
-// (pg_upgrade keeps all but the system identifier), they have to be compared with the table
-// (survival.hpp).
+// Whose sidecar a folder is. When it belongs to another index (of a copied database, or with a file
+// number that is used again), its contents are of no use. When it belongs to this index on another
+// cluster (pg_upgrade keeps all but the system identifier), its contents have to be compared with
+// the table (survival.hpp).
 struct Owner {
     std::uint64_t identity = 0;  // random, made by CREATE INDEX, never 0
     std::uint64_t system = 0;    // the cluster's system identifier
@@ -36,7 +36,7 @@ struct Shape {
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;  // of a log segment
     std::uint32_t columns = 0;  // behind the vector, up to graph::max_columns
 
-    // The kernel row; nullptr when this build does not know the pair.
+    // The kernel for element and metric; nullptr when this build does not know the pair.
     const distance::Kernel *kernel() const noexcept {
         return distance::find_kernel(element, metric);
     }

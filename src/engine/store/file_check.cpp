@@ -1,5 +1,5 @@
-// Links change under our hands, one atomic word at a time, so a list is judged word by word: each
-// id must lie within the file, whichever state of the list it belongs to.
+// Others may change links during the check, one atomic word at a time. So a list is judged word by
+// word: each id must lie within the file, whichever state of the list it belongs to.
 #include "engine/store/file_check.hpp"
 
 #include <algorithm>
@@ -20,9 +20,10 @@ namespace {
 
 constexpr NodeId nodes_between_polls = 1024;
 
-// While nodes are linked, some are cut off now and then, until the worker sees to it. What no walk
-// reaches, searches find in the end. Damage is when next to nothing can be reached: no more than
-// one node in so many; or a single one when it was made sure that there is none.
+// While nodes are linked, some are cut off now and then, until the worker connects them again.
+// Searches find even a node that no walk reaches, if they go on to their end. So it counts as
+// damage only when next to nothing can be reached, at most one node in so many; or when a single
+// node cannot be reached although the worker has made sure that there is none.
 constexpr std::uint64_t reachable_share = 50;
 
 class FileCheck {
@@ -33,14 +34,15 @@ class FileCheck {
     Status run() {
         auto end = index_.refresh();
         DVEC_TRY(end);
-        // Links may lead to what is linked by now; their bound is read after them.
+        // Links may lead to nodes that were added after this, so the bound for a link is read after
+        // the link (check_list).
         end_ = end.value();
         linked_ = graph::Watermarks::load(index_.state().graph).linked;
         DVEC_TRY(each_node([this](NodeId id) { check_node(id); }));
         DVEC_TRY(check_reachability());
         DVEC_TRY(check_log());
         DVEC_TRY(check_checkpoint());
-        // Whatever was found: was it in the files that count?
+        // Whatever was found counts only if these are still the files of the index.
         auto still = index_.refresh();
         return still.ok() ? Status() : std::move(still).status();
     }
@@ -87,7 +89,8 @@ class FileCheck {
         check_upper(id, header->upper.load(std::memory_order_acquire));
     }
 
-    // Each is read in the order opposite to that in which it is written.
+    // Each hint and the word of the slot that it is about are read in the opposite order to that in
+    // which they are written.
     void check_hints(NodeId id) const {
         const bool gone = nodes_.is_gone(id);
         if (gone && graph::is_live(nodes_.state(id)))
@@ -101,7 +104,8 @@ class FileCheck {
              "node " + std::to_string(id) + ": " + problem);
     }
 
-    // The chain of twins at this place, and whether a twin has the vector of its node.
+    // Checks the next twin that the slot names and, for a twin, whether it has the vector of its
+    // node or is its near twin.
     void check_twin(NodeId id) const {
         const std::uint32_t word = nodes_.slot(id)->twin.load(std::memory_order_acquire);
         const std::uint32_t next = word & ~graph::twin_mark;
@@ -126,7 +130,8 @@ class FileCheck {
         }
         for (std::uint32_t i = 0; i < count; ++i) {
             const NodeId target = links[i].load(std::memory_order_acquire);
-            // Ids that a crash took back may still stand in lists; nobody follows them.
+            // Lists may still hold ids that a crash took back; nobody follows those, so only ids
+            // beyond the file are damage.
             if (target >= index_.state().graph.capacity.load(std::memory_order_acquire))
                 find_in_node(DamagedPart::links, id,
                              "a link" + where + " leads to node " + std::to_string(target) +
@@ -138,7 +143,7 @@ class FileCheck {
         const int level = graph::node_level(id, nodes_.layout().m);
         const auto block = nodes_.owned_upper_blocks(id, nodes_.mapped_upper_blocks());
         if (!block) {
-            // Not linked yet, or while its blocks were being made and mapped.
+            // The node may not be linked yet, or its blocks may have been made and mapped just now.
             const bool may_be_later =
                 id >= linked_ || reference > nodes_.mapped_upper_blocks() || reference == 0;
             if (!may_be_later || (reference != 0 && level == 0))
@@ -151,9 +156,9 @@ class FileCheck {
         }
     }
 
-    // While nodes are linked, the way to an older one may come to lead through a newer one that
-    // does not count yet. So only an index that rests is judged; and where the worker has connected
-    // all nodes, none may be cut off.
+    // While nodes are linked, the only way to an older node may come to lead through a newer one
+    // that does not count yet. So this is judged only when the index rests. Where the worker has
+    // connected all nodes, none may be cut off.
     Status check_reachability() {
         const auto marks = graph::Watermarks::load(index_.state().graph);
         const auto kernel = known_kernel(index_.description());
@@ -197,8 +202,8 @@ class FileCheck {
         return live;
     }
 
-    // Appending goes on, so only what lies before the head read first is judged; and a checkpoint
-    // taken meanwhile removes what was to be read.
+    // Others go on appending, so only the log before the head, which is read first, is judged. A
+    // checkpoint that is taken meanwhile removes what was to be read.
     Status check_log() {
         const SharedState &state = index_.state();
         for (;;) {

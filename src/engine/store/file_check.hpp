@@ -1,5 +1,5 @@
-// Looks an index over while it is in use: every payload, every link, the log and the checkpoint.
-// Changes nothing. Damage of one byte anywhere is either found here or without consequence.
+// Checks an index while it is in use: every payload, every link, the log and the checkpoint.
+// Changes nothing. Damage to a single byte anywhere is either found here or has no consequence.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace dvec::store {
 
-// What is damaged decides what has to be done.
+// Which part is damaged decides what has to be done.
 enum class DamagedPart : std::uint8_t {
     payload,    // rows may be missing or wrong: Repair::every_page
     links,      // searches miss rows or are slower: SharedState::links_unsound
@@ -30,10 +30,11 @@ struct FileCheckCalls {
     bool (*interrupted)() = nullptr;  // polled; Code::interrupted then
 };
 
-// Others may insert, remove, search and link meanwhile; whether every node can be reached is judged
-// only when nothing is left to be linked, and to the last one when that was made sure since. Reads
-// all files once, the level-0 links three times. Memory: 9 bits per node. Code::stale when the
-// files were replaced during the check.
+// Others may insert, remove, search and link meanwhile. Whether nodes can be reached is judged only
+// when nothing is left to be linked; a single node that cannot be reached is reported only when the
+// worker has made sure since that there is none. Reads all files once, and the level-0 links again
+// for that. Memory: as graph::count_unreachable() takes. Code::stale when the files were replaced
+// during the check.
 base::Status check_files(Index &index, const FileCheckCalls &calls);
 
 }  // namespace dvec::store

@@ -1,7 +1,8 @@
 // Writing a row is one short critical section under the append lock: copy the payload into its
 // slot, copy the record into the log, publish the slot, move `allocated`. Everything that can fail
-// (disk space, mappings, a new log segment) happens before, outside of it; when others used up the
-// room in between, the section is left untouched and the preparation repeated.
+// (disk space, mappings, a new log segment) happens before the section and outside of it. When
+// others have used up the room in between, the section is left without any change and the
+// preparation is repeated.
 //
 // Holding one lock across slot and log makes ids appear in the log in order and every id below
 // `allocated` complete, which the linker, the tail scan and replay all rely on.
@@ -42,8 +43,9 @@ graph::Linker::Params linker_params(const Description &description, const distan
 }
 
 // Three eighths more candidates for a new node than asked for. Lists are not filled up with
-// whatever is near, as others do it: that makes a step of a search cheaper, but leaves recall at
-// one ef behind theirs. Neighbours chosen among more candidates make up for it.
+// whatever is near, as other implementations do: that makes a step of a search cheaper, but at the
+// same ef recall would be lower than theirs. Choosing neighbours among more candidates makes up for
+// it.
 graph::Linker::Params build_params(const Description &description, const distance::Kernel &kernel,
                                    unsigned threads) {
     graph::Linker::Params params = linker_params(description, kernel, threads);
@@ -86,9 +88,9 @@ Result<std::unique_ptr<Index>> Index::open(base::FileSystem &file_system,
     });
 }
 
-// Whoever replaces the files says so in SharedState::files before he changes anything else there
-// (release), so what was read of the shared state before this call (acquire) is of the files that
-// are mapped here.
+// A party that replaces the files changes SharedState::generation before anything else in the
+// shared state; its later stores are releases. So what was read of the shared state before this
+// call, with acquire, belongs to the files that are mapped here.
 Status Index::check_current() const {
     if (generation_ != 0 && is_current())
         return {};
@@ -111,7 +113,7 @@ Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const graph::Row
     });
 }
 
-// The critical section. No id means no room: prepare and come again.
+// The critical section. Returns no id when there is no room: then prepare and try again.
 Result<std::optional<NodeId>> Index::try_insert(const log::Draft &draft, graph::Tid tid,
                                                 const graph::Row &row) {
     const std::lock_guard hold(locks_.append);
@@ -148,7 +150,8 @@ Status Index::make_room(std::size_t log_bytes) {
     return refresh_nodes();
 }
 
-// A failure to map files that have been replaced meanwhile is none.
+// When files that have been replaced meanwhile cannot be mapped, the answer is Code::stale and not
+// that failure.
 Status Index::refresh_nodes() {
     Status refreshed = nodes_->refresh();
     DVEC_TRY(check_current());
@@ -170,10 +173,10 @@ Status Index::ready_to_write() {
     if (state_.clean.load(std::memory_order_acquire) == 0)
         return {};
     const std::lock_guard hold(locks_.grow);
-    // By now the shared state may be of another index, whose clean state must stay.
+    // By now the shared state may belong to another index, whose clean state must stay.
     DVEC_TRY(check_current());
-    // Before the clean state is left, so that recovery can tell a log that is gone from one that
-    // was never begun.
+    // The log is prepared before the clean state is left, so that recovery can tell a log that is
+    // gone from one that was never begun.
     DVEC_TRY(log_->prepare(1));
     return leave_clean_state_locked(file_system_, description_, state_);
 }
@@ -213,8 +216,8 @@ Result<bool> Index::try_remove(const log::Draft &draft, NodeId id) {
     return fits;
 }
 
-// A full disk must not keep anybody from removing: the mark is in the node files, and a checkpoint,
-// which needs no space, makes it durable.
+// A full disk must not keep anybody from removing rows. So the removal is marked in the node files
+// alone, and the next checkpoint, which needs no space, makes it durable.
 Status Index::remove_unlogged(NodeId id) {
     const std::lock_guard hold_grow(locks_.grow);
     DVEC_TRY(check_current());
@@ -240,8 +243,8 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         if (marks.linked > marks.allocated)
             return Status(Code::corrupt, "the watermarks of the index are impossible");
         graph::Search::Params search_params;
-        // Of the instruction set that the session's operators use now: another may have been
-        // selected since the index was opened.
+        // The kernel of the instruction set that the session's operators use now: another one may
+        // have been selected since the index was opened.
         search_params.kernel = *description_.kernel();
         search_params.dimensions = description_.dimensions;
         search_params.ef = params.ef;

@@ -19,8 +19,9 @@
 namespace dvec::store {
 
 // One thread at a time per object. The files of an index are replaced as a whole now and then; an
-// object opened before answers Code::stale to everything from then on, having done nothing. A
-// search under way is not disturbed: it goes on in the files it began in, which this object keeps.
+// object that was opened before that answers every call with Code::stale from then on and does
+// nothing. A search under way is not disturbed: it goes on in the files in which it began, which
+// this object keeps mapped.
 class Index {
   public:
     // Opens the files of an index whose shared state is set up (by recover(), or by Builder). All
@@ -40,14 +41,15 @@ class Index {
     // id that is not in use.
     base::Status remove(graph::NodeId id, std::uint64_t lsn);
 
-    // Makes all logged so far durable.
+    // Makes everything logged so far durable.
     base::Status sync_log();
 
-    // To be called before anything is written to the files by other ways than insert and remove:
-    // makes sure that the next start knows they were in use.
+    // To be called before anything is written to the files other than by insert and remove. Makes
+    // sure that the next start knows that the files were in use.
     base::Status ready_to_write();
 
-    // Prepares `search` for the rows present now. `query` as a vector of insert().
+    // Begins `search` over the rows that are present now. `query` is encoded as a vector for
+    // insert() is.
     struct SearchParams {
         std::uint32_t ef = 40;
         std::uint64_t exact_after = 20000;
@@ -58,7 +60,8 @@ class Index {
     };
     base::Status search(graph::Search &search, const void *query, const SearchParams &params);
 
-    // Ids below are in use; each is ready or a hole. Makes them readable through nodes().
+    // Returns the end of the ids in use; each id below it is ready or a hole. Makes them readable
+    // through nodes().
     base::Result<std::uint32_t> refresh();
     const graph::NodeStore &nodes() const noexcept { return *nodes_; }
 
@@ -119,7 +122,8 @@ graph::ReachabilityParams reachability_params(const Description &description,
                                               const distance::Kernel &);
 graph::Linker::Params linker_params(const Description &description, const distance::Kernel &,
                                     unsigned threads);
-// To link a whole graph at once, which is done seldom and searched for long.
+// The same for linking a whole graph at once: that is done seldom, and the graph is searched for a
+// long time.
 graph::Linker::Params build_params(const Description &description, const distance::Kernel &,
                                    unsigned threads);
 log::Geometry log_geometry(const Description &description);

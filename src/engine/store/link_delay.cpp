@@ -1,5 +1,6 @@
-// Looks come irregularly: who links is busy for many windows now and then, or sleeps. So rows are
-// counted from look to look, and what counts is how many came for the time that has passed.
+// Looks come at irregular times, since the party that links may be busy, or sleep, for many
+// windows. So rows are counted from look to look, and what counts is their number in proportion to
+// the time that has passed.
 #include "engine/store/link_delay.hpp"
 
 #include <algorithm>
@@ -9,7 +10,7 @@ namespace dvec::store {
 // A window ends early when enough rows have arrived in it, so that a burst is seen at once.
 void LinkDelay::note_arrivals(const Look &now) noexcept {
     const std::int64_t passed = now.time - window_begin_;
-    // A compaction leaves fewer.
+    // After a compaction fewer ids are allocated than before.
     allocated_before_ = std::min(allocated_before_, now.allocated);
     const std::uint32_t rows = now.allocated - allocated_before_;
     const bool fast = rows >= fast_rows && passed * fast_rows <= window * rows;

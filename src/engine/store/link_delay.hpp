@@ -1,14 +1,15 @@
-// When linking had better wait: it tells a burst of inserts from a stream. Linking a row takes many
-// times the processor time of inserting it, so on a machine with few cores rows arrive far more
-// slowly while others are linked beside them. A burst is over sooner when linking waits for its
-// end. A stream, which has no end, must be kept up with.
+// Decides when linking had better wait, by telling a burst of inserts from a stream. Linking a row
+// takes many times the processor time of inserting it, so on a machine with few cores rows are
+// inserted far more slowly while others are linked at the same time. A burst is over sooner when
+// linking waits for its end. A stream has no end, so linking must keep up with it.
 #pragma once
 
 #include <cstdint>
 
 namespace dvec::store {
 
-// Watches one index for the one who links it. Values only: no clock, no shared memory.
+// Watches one index for the party that links it. Works on the values it is given alone: it reads no
+// clock and no shared memory.
 class LinkDelay {
   public:
     // What the index looks like at one moment. Times in microseconds.
@@ -19,11 +20,12 @@ class LinkDelay {
         std::uint64_t tail_limit = 0;  // at which inserting sessions wait for linking
     };
 
-    // Whether linking should wait, to be asked again in a few milliseconds: for `patience` after
-    // the first rows since a while, which may be the first of many; then while at least
-    // `fast_rows` arrive in a `window`, but not later than `longest` after the first of them: what
-    // goes on then is a stream, until there was a `rest`. Never when the tail, which every search
-    // scans, has reached a `tail_share`th of its limit.
+    // Whether linking should wait; to be asked again in a few milliseconds. It should wait for
+    // `patience` after the first rows that arrive after a while without any, since more may follow.
+    // Then it should wait while at least `fast_rows` arrive in a `window`, but for no longer than
+    // `longest` after the burst began: what lasts longer is a stream, until no rows have come fast
+    // for `rest`. It should never wait when the tail, which every search scans, has reached 1 /
+    // `tail_share` of its limit.
     bool should_wait(const Look &now) noexcept;
 
     static constexpr std::int64_t patience = 2'000;

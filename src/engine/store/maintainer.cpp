@@ -17,10 +17,10 @@ using base::Status;
 
 namespace {
 
-// One isolated node in so many, and the graph is linked anew.
+// When more than one node in so many is isolated, the graph is linked anew.
 constexpr std::uint64_t most_isolated = 64;
 
-// One node linked since the last time in so many, and all are connected again.
+// When one node in so many was linked since the last time, all nodes are connected again.
 constexpr std::uint64_t connected_while_linking = 8;
 constexpr std::uint64_t connected_at_rest = 256;
 
@@ -59,7 +59,8 @@ Status Maintainer::need_linker(const std::atomic<bool> &stop) {
         return {};
     auto linker = graph::Linker::create(*nodes_, linker_params(description_, kernel_, threads_));
     if (linker.status().code() == base::Code::corrupt) {
-        // The entry point's links are damaged. What a linker cannot use can be made so.
+        // The links of the entry point are damaged, so the linker cannot use the graph. Making the
+        // links sound mends that.
         state_.links_unsound.store(1);
         DVEC_TRY(sanitize_links(stop));
         linker = graph::Linker::create(*nodes_, linker_params(description_, kernel_, threads_));
@@ -78,7 +79,8 @@ std::uint64_t Maintainer::tail_bytes() const noexcept {
     return std::uint64_t{marks.allocated - marks.linked} * nodes_->layout().vector_bytes;
 }
 
-// Space is looked at without the lock: whoever finds too little takes it and looks again.
+// Looks at the space without the lock first; where there is too little, takes the lock and looks
+// again.
 Status Maintainer::allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes) {
     const std::uint32_t allocated = state_.graph.allocated.load(std::memory_order_acquire);
     const log::Position head = state_.log.head.load(std::memory_order_acquire);
@@ -99,7 +101,7 @@ Status Maintainer::preallocate() {
         Status space = allocate_ahead(slots, ahead.log_bytes);
         if (space.code() != base::Code::no_space && space.code() != base::Code::limit_exceeded)
             DVEC_TRY(std::move(space));
-        // Not with every row, but before the warm ones are used up.
+        // Slots are not warmed with every row, but before the warm ones are used up.
         const graph::NodeId next = state_.graph.allocated.load(std::memory_order_acquire);
         if (warm_end_ < next + slots / 2) {
             DVEC_TRY(nodes_->refresh());
@@ -131,7 +133,7 @@ Status Maintainer::sanitize_links(const std::atomic<bool> &stop) {
         DVEC_TRY(nodes_->refresh());
         auto report = graph::sanitize_links(*nodes_, stop);
         DVEC_TRY(report);
-        // Nodes that nothing leads out of are mostly such that nothing leads to, either.
+        // Mostly, no link leads to a node that no link leads out of.
         if (report.value().isolated * most_isolated > state_.graph.linked.load()) {
             state_.graph.entry_point.store(0);
             state_.graph.linked.store(0);
@@ -182,7 +184,8 @@ Status Maintainer::tidy(const std::atomic<bool> &stop) {
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
         DVEC_TRY(sanitize_links(stop));
         DVEC_TRY(nodes_->refresh());
-        // Read first: what is removed meanwhile may be left.
+        // Read before tidying: rows that are removed meanwhile may stay in their chains, and count
+        // for the next time.
         const std::uint32_t deleted = state_.graph.deleted.load();
         const auto report = graph::tidy_twins(*nodes_, graph::TwinCheck::membership, stop);
         if (!report.ok())
@@ -197,7 +200,7 @@ Status Maintainer::tidy(const std::atomic<bool> &stop) {
 }
 
 bool Maintainer::has_possible_marks() const noexcept {
-    // In this order each is at most the next (graph::Watermarks::load).
+    // Read in this order, each is at most the next one (graph::Watermarks::load).
     const auto entry = graph::EntryPoint::unpack(state_.graph.entry_point.load());
     const graph::NodeId linked = state_.graph.linked.load();
     const graph::NodeId allocated = state_.graph.allocated.load();
@@ -255,8 +258,9 @@ bool Maintainer::has_large_log() const noexcept {
            !small_beside_index(ready - first, nodes_->layout(), state_);
 }
 
-// A checkpoint frees the segments before the one its log begins in. Where that one is large for its
-// index, as after many changes of few rows, the log goes on in a new one. A full disk keeps it.
+// A checkpoint frees the segments before the one its log begins in. Where that segment is large for
+// its index, as after many changes of few rows, the log goes on in a new segment. When the disk is
+// full, it stays in the large one.
 Status Maintainer::leave_large_log() {
     const std::uint64_t segment_bytes = description_.segment_bytes;
     const log::Position head = state_.log.head.load(std::memory_order_acquire);
@@ -277,8 +281,9 @@ Status Maintainer::checkpoint(WalFlusher &wal, CheckpointKind kind) {
         DVEC_TRY(leave_large_log());
         DVEC_TRY(sync_log());
         if (kind == CheckpointKind::running) {
-            // So that recovery can tell a log that is gone from one that was not begun. On a full
-            // disk it cannot, and may find more to repair than there is.
+            // Makes sure that the segment in which the log goes on is there, so that recovery can
+            // tell a log that is gone from one that was not begun. On a full disk this fails; then
+            // recovery cannot tell, and may find more to repair than there is.
             const std::lock_guard hold(locks_.grow);
             Status prepared = log_->prepare(1);
             if (prepared.code() != base::Code::no_space)

@@ -1,5 +1,5 @@
-// The one party per index that works behind the others: links the tail, syncs the log, takes
-// checkpoints and cuts the log, verifies what an unclean start left. In the server this is the
+// The one party per index that works in the background: links the tail, syncs the log, takes
+// checkpoints and cuts the log, and verifies what an unclean start left. In the server this is the
 // background worker.
 #pragma once
 
@@ -33,19 +33,20 @@ class Maintainer {
     bool has_tail() const noexcept;
     std::uint64_t tail_bytes() const noexcept;  // of vectors
 
-    // Makes disk space for the rows to come and has their slots in memory, so that no session has
-    // to when it adds one. Does nothing while there is enough, and where there is no more space to
-    // be had: that is for those to report who need it.
+    // Makes disk space for rows to come and brings their slots into memory, so that no session has
+    // to do that when it adds a row. Does nothing while there is enough space. It is no failure
+    // when the disk is full: a session that needs the space will report it.
     base::Status preallocate();
 
-    // Makes links sound that may hold anything (SharedState::links_unsound); does nothing when they
-    // are not. link() does it first. A graph that lost too much by it is linked anew.
+    // Makes links sound where they may hold anything (SharedState::links_unsound); otherwise does
+    // nothing. link() calls this first. A graph that loses too many links by this is linked anew.
     // Code::interrupted when `stop` became true.
     base::Status sanitize_links(const std::atomic<bool> &stop);
 
-    // Whether so many nodes were linked since connect() that some may have been cut off by it: an
-    // eighth of the graph while there is a tail, little when there is not, any when it has been
-    // long without one, anything after a crash.
+    // Whether so many nodes were linked since connect() that some may have been cut off by that: an
+    // eighth of the graph while there is a tail, a small part of it when there is none, and any
+    // node when there has been no tail for long (Rest::lasting) or nodes were not connected since a
+    // crash.
     enum class Rest : std::uint8_t { brief, lasting };
     bool has_to_connect(Rest rest) const noexcept;
     // Makes sure that links lead to every node (graph/reachability.hpp). Takes some hundred
@@ -59,8 +60,8 @@ class Maintainer {
     // Code::interrupted when `stop` became true.
     base::Status tidy(const std::atomic<bool> &stop);
 
-    // Whether the shared state says what can be of the graph. Where it does not, another has
-    // written into it, and nothing of it can be believed.
+    // Whether what the shared state says of the graph is possible. If not, somebody else has
+    // written into the shared state, and nothing in it can be believed.
     bool has_possible_marks() const noexcept;
 
     // Verifies at most `limit` of the nodes that are to be scrubbed. Returns the damaged ones.

@@ -1,5 +1,6 @@
-// What is ready and unused stays below a tenth of an index that has more than a few pages and gets
-// few rows. Making log ready costs a sync, so where rows come its steps grow with every one.
+// The space that is ready and unused stays below a tenth of an index, if the index has more than a
+// few pages and gets few rows. Making log ready costs a sync, so where rows come each step is
+// larger than the one before.
 #include "engine/store/preallocation.hpp"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ constexpr std::uint64_t slot_share = 32;
 constexpr std::uint64_t log_share = 64;
 constexpr std::uint64_t new_log_share = 2;  // of what was written since the last checkpoint
 
-// Of a log whose files are not worth exchanging for smaller ones.
+// The size up to which the files of a log are not worth replacing by smaller ones.
 constexpr std::uint64_t small_log = 32 * kibibyte;
 constexpr std::uint64_t small_log_share = 16;
 

@@ -1,4 +1,5 @@
-// Removals wait until a block is complete: only then is it known what its rows do not claim.
+// Removals wait until a block is complete, since only then is it known which entries have no row
+// there.
 #include "engine/store/reconciler.hpp"
 
 #include <cstring>
@@ -28,7 +29,7 @@ Result<std::unique_ptr<Reconciler>> Reconciler::begin(Index &index, Repair repai
             DVEC_TRY(reconciler->drop_damaged(end.value(), interrupted));
         index.writable_nodes().restore_hints(end.value());
         DVEC_TRY(reconciler->entries_.fill(index.nodes(), end.value(), interrupted));
-        // What was counted before belongs to files that could not be believed.
+        // The count from before comes from files that could not be believed.
         index.state().graph.deleted.store(end.value() -
                                           static_cast<std::uint32_t>(reconciler->entries_.size()));
         return reconciler;
@@ -45,7 +46,7 @@ Status Reconciler::drop_damaged(NodeId end, bool (*interrupted)()) {
         nodes.mark_hole(id);
         ++report_.damaged;
     }
-    // A linker must not meet what is in a damaged payload.
+    // The linker must not read a damaged payload, so links have to be made sound before it runs.
     if (report_.damaged > 0)
         index_.state().links_unsound.store(1);
     return {};
@@ -89,7 +90,7 @@ Status Reconciler::finish_blocks(std::uint32_t first, std::uint32_t end, std::ui
 
 Status Reconciler::complete(std::uint32_t blocks, WalFlusher &wal, std::uint64_t reconcile_lsn) {
     return base::guarded([&]() -> Status {
-        // Block numbers end before this one.
+        // All block numbers are below this one.
         constexpr std::uint32_t no_block = std::numeric_limits<std::uint32_t>::max();
         DVEC_TRY(finish_blocks(blocks, no_block, 0));
         DVEC_TRY(index_.sync_log());

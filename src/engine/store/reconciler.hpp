@@ -1,6 +1,6 @@
 // Makes an index agree with its table. The table is the truth: the caller reads its pages, all of
-// them or those that may tell something new, and says what rows he found; here entries are kept,
-// added and removed until both sides say the same. Knows nothing of how a table is read.
+// them or those that may have something new, and says which rows are there; here entries are kept,
+// added and removed until the index has the same rows. This knows nothing of how a table is read.
 //
 // For every row there is to be one entry with its TID, its vector and its keys. An entry whose row
 // the caller did not find, or found with another vector or key, is removed; a row without an entry
@@ -29,23 +29,24 @@ class Reconciler {
     };
 
     // Walks all nodes. Repair::every_page verifies each payload; a damaged one becomes a hole,
-    // since neither its TID nor its vector can be believed. `index` is used by nobody else until
-    // the end, but for its log being synced, and must outlive the reconciler. `interrupted` is
-    // polled; Code::interrupted then. Memory: 16 bytes per live node.
+    // since neither its TID nor its vector can be believed. Until the end nobody else may use
+    // `index`, except to sync its log, and it must outlive the reconciler. `interrupted` is polled;
+    // Code::interrupted then. Memory: 16 bytes per live node.
     static base::Result<std::unique_ptr<Reconciler>> begin(Index &index, Repair repair,
                                                            bool (*interrupted)());
 
     // A row of the table, in any order within its block, blocks ascending. `row` as for
-    // Index::insert, `lsn` is a WAL position behind the row's insert. A TID may be given again, by
-    // versions of one row that share it: they share all that is indexed too.
+    // Index::insert, `lsn` is a WAL position behind the row's insert. A TID may be given more than
+    // once, by versions of one row that share it: they also share all that is indexed.
     base::Status row(graph::Tid tid, std::uint64_t lsn, const graph::Row &row);
 
-    // Every row on the blocks [first, end) was given: what else the index has there is removed.
+    // Says that every row on the blocks [first, end) was given: other entries that the index has
+    // there are removed.
     base::Status finish_blocks(std::uint32_t first, std::uint32_t end, std::uint64_t lsn);
 
     // The table has `blocks` blocks: entries beyond are removed. Makes all durable and takes the
     // checkpoint that says so. `reconcile_lsn`: where WAL ended before the first page was read.
-    // Nobody may be linking. The index can be used by all when this returns.
+    // Nobody may be linking. All may use the index when this returns.
     base::Status complete(std::uint32_t blocks, WalFlusher &wal, std::uint64_t reconcile_lsn);
 
     const Report &report() const noexcept { return report_; }

@@ -1,4 +1,4 @@
-// Recovery believes as little as it can (survival.hpp says how little). What the log says is
+// Recovery believes as little as possible of the files (survival.hpp says how little). The log is
 // applied in any case: its records carry checksums and are bound to their place and their index.
 #include "engine/store/recovery.hpp"
 
@@ -23,7 +23,7 @@ using graph::NodeId;
 
 namespace {
 
-// A failure that says the folder cannot be believed, as opposed to one that may pass.
+// Whether a failure means that the folder cannot be believed; otherwise it may be a passing one.
 bool means_rebuild(const Status &status) {
     switch (status.code()) {
         case Code::not_found:
@@ -61,7 +61,7 @@ Status check_record(const CheckpointRecord &record, const Description &descripti
     return {};
 }
 
-// What lies in WAL that PostgreSQL recovered is flushed already.
+// WAL from which PostgreSQL has recovered is flushed already.
 class AlreadyFlushed final : public WalFlusher {
   public:
     Status flush(std::uint64_t) override { return {}; }
@@ -149,7 +149,8 @@ class Recovery {
     void restore_state() {
         state_.generation.store(checkpoint_.generation);
         state_.reconcile_lsn.store(checkpoint_.reconcile_lsn);
-        // After any crash: what made processes die may be a byte in a link.
+        // Links count as unsound after any crash: a damaged byte in a link may be what made
+        // processes die.
         state_.links_unsound.store(checkpoint_.links_unsound != 0 || survived_ != Survived::clean);
         state_.connected.store(survived_ == Survived::clean ? checkpoint_.connected : 0);
         state_.graph.allocated.store(checkpoint_.nodes);
@@ -157,7 +158,7 @@ class Recovery {
         restore_progress();
     }
 
-    // What was linked after the checkpoint still is when only processes died.
+    // When only processes died, what was linked after the checkpoint is still linked.
     void restore_progress() {
         graph::LinkingProgress progress{};
         progress.entry_point = checkpoint_.entry_point;
@@ -200,10 +201,11 @@ class Recovery {
         nodes_->note_progress();
         replay.max_lsn = std::max(checkpoint_.max_lsn, max_lsn_);
         DVEC_TRY(writer.value()->resume(replay));
-        // So that the next recovery can tell a log that is gone from one that was not begun. A full
-        // disk is no reason not to start.
+        // Makes sure that the segment in which the log goes on is there, so that the next recovery
+        // can tell a log that is gone from one that was not begun. A full disk is no reason not to
+        // start.
         static_cast<void>(writer.value()->prepare(1));
-        // A repair verifies everything itself, or is followed by this.
+        // All payloads are to be scrubbed. A repair verifies them itself, or the scrub follows it.
         state_.scrub_end.store(state_.graph.allocated.load());
         // What was dropped must stay dropped: PostgreSQL will use those LSNs again, and the next
         // recovery must not take an old record for one of a row that survived.
@@ -214,9 +216,10 @@ class Recovery {
         return {};
     }
 
-    // What stayed when the files were being replaced does no harm but takes space. Only now: the
-    // checkpoint found may have been written and not synced by those who died, and then a power
-    // loss brings back the one before it, which names the other files.
+    // Files that stayed behind when others replaced them only take space. They are removed only
+    // now, after a new checkpoint: the processes that died may have written the checkpoint that was
+    // found without syncing it, and then a power loss would bring back the one before it, which
+    // names the other files.
     void remove_left_files() {
         static_cast<void>(graph::NodeStore::remove_other_files(file_system_, description_.directory,
                                                                checkpoint_.generation));
@@ -228,7 +231,7 @@ class Recovery {
     Status note_damage(const log::Geometry &geometry, log::ReplayReport &replay) {
         report_.records = replay.records;
         report_.damage = std::move(replay.damage);
-        // On another boot an unfinished end is what a power loss leaves.
+        // After a power loss a broken record at the end is to be expected, and no damage.
         if (replay.broken_tail && survived_ != Survived::synced)
             report_.damage.push_back(*replay.broken_tail);
         DVEC_TRY(find_missing_segment(geometry));
@@ -237,8 +240,9 @@ class Recovery {
         return {};
     }
 
-    // The segment that a checkpoint of an index in use leads to is there (Maintainer::checkpoint,
-    // Index::ready_to_write); to the reader a missing one is the regular end of a log.
+    // The segment in which the log of a checkpoint begins is there when the index was in use
+    // (Maintainer::checkpoint, Index::ready_to_write, Compactor::begin_log). The log reader takes a
+    // missing one for the regular end of the log, so it is looked for here.
     Status find_missing_segment(const log::Geometry &geometry) {
         if (survived_ != Survived::written || geometry.offset_of(checkpoint_.log_position) != 0)
             return {};
@@ -269,14 +273,15 @@ class Recovery {
         if (record.node >= nodes_->mapped_slots()) {
             if (survived_ != Survived::synced)
                 return contradiction("its log names a node beyond its files");
-            // The growth of a file that was not synced since is lost with the power.
+            // A file that was extended and not synced has its old size again after a power loss.
             DVEC_TRY(nodes_->reserve_slots(record.node + 1 - state_.graph.allocated.load()));
             DVEC_TRY(nodes_->refresh());
         }
         return record.type == log::RecordType::insert ? apply_insert(record) : apply_remove(record);
     }
 
-    // Files of several moments may contradict each other; a repair of every page sets that right.
+    // Files from different moments may contradict each other; the repair of every page sets that
+    // right.
     Status contradiction(const char *reason) const {
         return survived_ == Survived::checksummed ? Status() : Status(Code::corrupt, reason);
     }
@@ -308,8 +313,8 @@ class Recovery {
         state_.graph.allocated.store(std::max(state_.graph.allocated.load(), id + 1));
     }
 
-    // Ids between the checkpoint and the end whose record was dropped have no row. Those at the end
-    // count as well when they were linked: links lead to them.
+    // Ids from the checkpoint to the end whose record was dropped have no row, so they become
+    // holes. Ids at the end that were linked stay allocated, too, since links lead to them.
     void settle_lost_ids() {
         if (const NodeId linked = state_.graph.linked.load();
             linked > state_.graph.allocated.load()) {
@@ -322,15 +327,17 @@ class Recovery {
             nodes_->mark_hole(checkpoint_.nodes + static_cast<NodeId>(index));
             ++report_.holes;
         }
-        // Counted from the records, since a slot that was marked before the crash still is.
+        // Counted from the log's records: slots that were marked before the crash are still marked,
+        // so marking them again would not count.
         state_.graph.deleted.store(checkpoint_.deleted + removed_ +
                                    static_cast<std::uint32_t>(report_.holes));
     }
 
-    // Links to ids that are the tail now lead nowhere until these are linked again. They took the
-    // places of links among the older nodes: with a third of them gone, recall among those falls by
-    // several percent, with half of them it collapses. Then the older nodes are tail too, and
-    // searches scan them.
+    // Links to ids that belong to the tail now lead nowhere until these ids are linked again. They
+    // had taken the places of links among the older nodes. When a third of those links are gone,
+    // recall among the older nodes falls by several percent; when half of them are gone, it
+    // collapses. So where too many links lead nowhere, all nodes become tail, and searches scan
+    // them.
     void forget_worn_graph() {
         constexpr NodeId sample = 4096;
         const NodeId linked = state_.graph.linked.load();
@@ -349,8 +356,8 @@ class Recovery {
         state_.graph.linked.store(0);
     }
 
-    // All of a cluster's links may lead to the tail where few of the graph's do. A small graph is
-    // linked anew in no time.
+    // All links of one cluster may lead to the tail even where few links of the whole graph do.
+    // This is looked for only in a small graph, which is linked anew in no time.
     bool cut_off(NodeId linked) const {
         constexpr NodeId small = 20000;
         constexpr std::uint64_t one_in = 64;

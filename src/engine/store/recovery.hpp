@@ -1,7 +1,8 @@
 // What happens when an index is opened for the first time since the server started: decide from the
 // checkpoint how far the folder can be believed, bring it up to date from the log, and fill in the
-// shared state. The heap is not read here; when the folder cannot be believed the answer says so,
-// and the caller, who has the heap, repairs it (store/reconciler.hpp) or builds it anew.
+// shared state. The heap is not read here. When the folder cannot be believed, the answer says so,
+// and the caller, who can read the heap, repairs the index (store/reconciler.hpp) or builds it
+// anew.
 #pragma once
 
 #include <cstdint>

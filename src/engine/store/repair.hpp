@@ -1,4 +1,4 @@
-// What the heap has still to tell an index whose files cannot be believed entirely.
+// What an index whose files cannot be believed entirely still has to learn from the heap.
 #pragma once
 
 #include <cstdint>

@@ -7,7 +7,7 @@ namespace dvec::store {
 
 namespace {
 
-// The members are atomics of 32 and 64 bits, so that a word here is one of them or two.
+// The members are atomics of 32 and 64 bits, so a word here is one member or two.
 using Word [[gnu::may_alias]] = std::uint64_t;
 static_assert(sizeof(SharedState) % sizeof(Word) == 0 && alignof(SharedState) >= alignof(Word));
 static_assert(std::is_trivially_destructible_v<SharedState>);
@@ -15,7 +15,8 @@ static_assert(std::is_trivially_destructible_v<SharedState>);
 }  // namespace
 
 void reset(SharedState &state) noexcept {
-    // First, so that whoever reads a new value elsewhere knows it for one (Index::check_current).
+    // Stored first, so that a process which reads a new value elsewhere finds that it is stale
+    // (Index::check_current).
     state.generation.store(0, std::memory_order_seq_cst);
     auto *words = reinterpret_cast<Word *>(&state);
     for (std::size_t i = 0; i < sizeof state / sizeof(Word); ++i)

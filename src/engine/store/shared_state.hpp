@@ -11,11 +11,11 @@
 
 namespace dvec::store {
 
-// Of the compaction under way (Compactor); all zero while there is none.
+// The state of the compaction under way (Compactor); all zero while there is none.
 struct CompactionState {
     std::atomic<std::uint32_t> done;  // nodes that the new files have, linked
     std::atomic<std::uint32_t> left;  // nodes to be looked at or to be linked, as of its last step
-    // While most nodes are deleted, ids from here on are not to be given out yet.
+    // While half of the nodes or more are deleted, ids from here on must not be given out yet.
     std::atomic<std::uint32_t> admitted;
     std::atomic<std::uint32_t> reserved;
 };
@@ -29,23 +29,25 @@ struct SharedState {
     // clears it on disk, durably, before it writes anything else.
     std::atomic<std::uint32_t> clean;
 
-    // The generation of the node files in use; 0 while they are being replaced. Whoever has mapped
-    // those of another has to open the index again (Code::stale).
+    // The generation of the node files in use; 0 while they are being replaced. A process that has
+    // mapped the files of another generation has to open the index again (Code::stale).
     std::atomic<std::uint64_t> generation;
 
-    // Changed under both locks whenever all who have the index open must open it again although its
-    // files may have the same generation as before: it is being repaired, or was built anew.
+    // Changed under both locks whenever all processes that have the index open must open it again
+    // although its files may have the same generation as before: when it is being repaired, or was
+    // built anew.
     std::atomic<std::uint64_t> incarnation;
 
     // S, for the next checkpoint: an LSN below which every heap insert by a transaction that has
     // ended is in the index (and durable once that checkpoint is taken). 0: not known.
     std::atomic<std::uint64_t> reconcile_lsn;
 
-    // What has to be done before every row is in the index again; part of every checkpoint, so that
-    // a crash during a repair repeats it.
+    // What has to be done before every row is in the index again. This is part of every checkpoint,
+    // so that a repair is repeated when a crash interrupts it.
     std::atomic<Repair> repair;
 
-    // 1 when links may hold anything, as after a power loss. Searches do not mind; a linker would.
+    // 1 when links may hold anything, as after a power loss. Searches can cope with that, a linker
+    // cannot.
     std::atomic<std::uint32_t> links_unsound;
 
     // How many nodes were linked when it was last made sure that links lead to all of them; 0:
@@ -63,23 +65,25 @@ struct SharedState {
     // The server start that uses the index (WalHistory::current_start); part of every checkpoint.
     std::atomic<std::uint64_t> server_start;
 
-    // Of the last checkpoint: where its log begins, when nothing older is needed.
+    // Where the log of the last checkpoint begins; nothing older is needed.
     std::atomic<std::uint64_t> checkpoint_position;
     std::atomic<std::uint32_t> checkpoint_linked;  // and how many nodes it has as linked
 
     CompactionState compaction;
 };
 
-// Whether whoever wants to add a row has to wait for the compaction under way: more than half of
-// the nodes are deleted, and as many rows were added as the compaction has made up for. Rows that
-// are deleted as fast as others are added would keep it from ever ending else, while the files
-// grow. False at once while none is under way.
+// Whether a session that wants to add a row has to wait for the compaction under way. It has to
+// when at least half of the nodes are deleted and as many rows were added as the compaction has
+// admitted. Otherwise, where rows are deleted as fast as others are added, the compaction would
+// never end while the files grow. False while no compaction is under way.
 bool outruns_compaction(const SharedState &state) noexcept;
 
-// To be called when nobody compacts: a party that was ended may have left the state as it was.
+// Clears the state of a compaction. To be called when nobody compacts: a party that was ended may
+// have left its state behind.
 void end_compaction(SharedState &state) noexcept;
 
-// All zero again, while others may look at it: they see each word as it was or as it is.
+// Sets the state to all zero again. Others may read it meanwhile: they see each word as it was
+// before or as zero.
 void reset(SharedState &state) noexcept;
 
 // Order when both are needed: grow before append. `append` is held for the copy of one record;

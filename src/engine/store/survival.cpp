@@ -1,15 +1,16 @@
 // A clean folder is believed on any boot, but only in the very file that was left clean: a folder
 // that was copied while it was clean (a base backup) may have missed rows that were inserted before
-// the copy of the database was complete, and a tool may write a copy over the original. A folder of
-// another cluster may even be the very file: after pg_upgrade both clusters can be written to,
-// until somebody moves the folder.
+// the copy of the database was complete, and a tool may write a copy over the original. The folder
+// of another cluster may even hold the very same file: after pg_upgrade both clusters can be
+// written to, until somebody moves the folder.
 //
-// The page cache has what was stored and not synced for as long as its file system is mounted, and
-// for no longer: a snapshot of a block device, or a volume that was detached and comes back, is the
-// same file with the same device number on the same boot, and lacks it. No mark in a file can tell
-// the one from the other, since the kernel may write any page back at any time, the mark and not
-// its neighbour. What can is the number of the mount, which the kernel never gives out twice; or a
-// process that has the folder open all the time, since that keeps the file system from going.
+// The page cache keeps what was stored and not synced for as long as the file system is mounted,
+// and no longer. In a snapshot of a block device, or on a volume that was detached and comes back,
+// the same file is found with the same device number on the same boot, and without those bytes. No
+// mark in a file can tell the two cases apart, since the kernel may write any page back at any
+// time, for example the page with the mark and not the one beside it. The number of the mount can,
+// since the kernel never gives it out twice. So can a process that has the folder open all the
+// time, since that keeps the file system from being unmounted.
 #include "engine/store/survival.hpp"
 
 #include "engine/store/boot_id.hpp"
@@ -29,7 +30,7 @@ bool same_file(const base::FileIdentity &found, const CheckpointRecord &checkpoi
     return found.born != 0 || found.device == checkpoint.nodes_device;
 }
 
-// Why what was stored and not synced may be gone; null when it cannot be.
+// Why bytes that were stored and not synced may be gone; null when they cannot be gone.
 const char *page_cache_doubt(base::FileSystem &file_system, const base::FileIdentity &found,
                              const CheckpointRecord &checkpoint, const WalHistory &history) {
     const std::uint64_t boot = current_boot_id(file_system);

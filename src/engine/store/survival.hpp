@@ -1,5 +1,5 @@
-// What is sure to be there of all that was written to the files of a folder, judged by where and
-// when they were last written. This alone decides what a start has to look at.
+// What is sure to be there of everything that was written to the files of a folder, judged by where
+// and when the files were last written. This alone decides what a start has to look at.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct Survival {
     const char *reason = "";  // why it is not more, in words
 };
 
-// A checkpoint, as the cluster with that system identifier finds it.
+// A checkpoint, and the system identifier of the cluster that has found it.
 struct FoundCheckpoint {
     const CheckpointRecord &record;
     std::uint64_t system;

@@ -1,4 +1,4 @@
-// The live nodes of an index by TID: what is needed to compare an index with its table.
+// The live nodes of an index by TID, for comparing the index with its table.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ class TidMap {
     // is polled; Code::interrupted then. Memory: 16 bytes per live node.
     base::Status fill(const graph::NodeStore &nodes, std::uint32_t end, bool (*interrupted)());
 
-    // The entries of a TID, of the lowest node first.
+    // The entries of a TID, the one of the lowest node first.
     std::span<Entry> at(graph::Tid tid) noexcept;
     // The entries on the blocks [first, end), in order of their TIDs.
     std::span<Entry> in_blocks(std::uint64_t first, std::uint64_t end) noexcept;

@@ -10,8 +10,8 @@ namespace dvec::store {
 
 class WalHistory {
   public:
-    // The number of the server start that is running; random, never the same for two starts. One
-    // that could not be noted down will not be known later.
+    // The number of the server start that is running: random, never the same for two starts. If it
+    // could not be noted down, later starts will not know it.
     virtual std::uint64_t current_start() const noexcept = 0;
 
     // The lowest LSN at which a recovery ended in the starts after `start`, the running one
