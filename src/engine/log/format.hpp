@@ -4,23 +4,23 @@
 //
 // A segment's file may be shorter than the segment: space is made ready in steps, so that an index
 // of few rows has a small log. There are always bytes behind the last record, unless it ends where
-// the segment does, and the first of them are zero: a file that was cut off shows it.
+// the segment does, and the first of them are zero. So a file that was cut off can be recognised.
 //
 // Record, little-endian, 8-byte aligned:
 //
 //     magic · payload length · CRC-32C · segment number · type · node id · PostgreSQL LSN ·
 //     payload · padding
 //
-// The CRC is computed over the payload, then over a RecordSeal: the long part first, because it is
-// known before the append lock is taken, the rest only under it. Besides the header's fields the
-// seal holds what is not stored at all, the record's position and the log's identity. Therefore
-// bytes are a record only at the place they were written for: the image of a record inside a
-// vector, in a renamed or recycled segment or in another index's log is none. Padding is zero and
-// not under the CRC.
+// The CRC is computed over the payload, then over a RecordSeal. The payload is long and comes
+// first, because it is known before the append lock is taken; the rest is known only under the
+// lock. Besides the header's fields the seal holds two things that are not stored at all, the
+// record's position and the log's identity. Therefore bytes are a record only at the place they
+// were written for: the image of a record inside a vector, in a renamed or recycled segment or in
+// another index's log is no valid record. Padding is zero and not under the CRC.
 //
 // The magic is stored last (release), so that a writer killed in the middle leaves no record there;
-// and the four bytes where the next magic will stand are zero before that. So after the death of a
-// process (the page cache lives) the bytes behind the last record begin with a zero magic, and
+// before that, the four bytes where the next magic will stand are set to zero. So after the death
+// of a process (the page cache lives) the bytes behind the last record begin with a zero magic, and
 // anything else there was caused by a power loss or by damage.
 //
 // The end of a segment. When the next record does not fit into the rest of a segment, or a
@@ -29,8 +29,8 @@
 //   - a rest that can hold a header begins with a record of type `segment_end` (no payload, node 0,
 //     LSN 0);
 //   - a shorter rest is skipped by reader and writer alike, whatever it contains.
-// So a reader that finds neither a record nor a segment_end where a header has room knows that it
-// is looking at the end of the log or at damage, never at a regular change of segments.
+// So where a header has room and a reader finds neither a record nor a segment_end, it is at the
+// end of the log or at damage, never at a regular change of segments.
 #pragma once
 
 #include <bit>
@@ -48,8 +48,8 @@ using Position = std::uint64_t;
 inline constexpr std::uint32_t record_magic = 0xDEADBEEF;
 inline constexpr std::size_t record_alignment = 8;
 
-// The largest payload the writer accepts and the reader believes: a 16,000-dimensional float vector
-// with its TID, rounded up generously.
+// The largest payload that the writer accepts and the reader believes: a float vector of 16,000
+// dimensions with its TID and keys, rounded up generously.
 inline constexpr std::uint32_t max_payload_bytes = 128 * 1024;
 
 // Segment sizes are multiples of a page and of the record alignment. A reader holds one segment in
@@ -61,7 +61,7 @@ inline constexpr std::uint64_t max_segment_bytes = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t max_segment_number = 0xFFFFFFFF;
 
 enum class RecordType : std::uint16_t {
-    insert = 1,            // payload: TID, vector
+    insert = 1,            // payload: TID, keys, vector
     remove = 2,            // no payload: the node is deleted
     segment_end = 0xFFFF,  // the log goes on in the next segment; of no meaning outside this layer
 };

@@ -1,6 +1,7 @@
 // Replay. One segment at a time is read into memory (not mapped: an unreadable block must become a
-// Status, not a signal). Wherever no valid record begins, the reader looks for the next one at
-// every aligned place of the rest of the log; what it finds decides between damage and the end.
+// Status, not a signal). Where no valid record begins, the reader looks for the next one at every
+// aligned place of the rest of the log. If it finds one, the place is damaged; if not, it is the
+// end of the log.
 //
 // Why the search cannot find a wrong record: the CRC binds a record to its position and to its log,
 // so among all bytes only those written for exactly this place pass. Those are (a) records the log
@@ -42,7 +43,7 @@ class SegmentImage {
           geometry_(geometry),
           bytes_(std::make_unique_for_overwrite<std::byte[]>(geometry.segment_bytes)) {}
 
-    // A file that is missing or too short is no error here: what is not there is not valid.
+    // A file that is missing or too short is no error here: bytes that are not there are not valid.
     base::Status load(std::uint64_t segment) {
         if (loaded_ && segment == segment_)
             return {};
@@ -69,7 +70,8 @@ class SegmentImage {
     bool missing() const noexcept { return missing_; }
 
     Inspection inspect(std::uint64_t offset) const noexcept {
-        // A segment that was never made is the regular end of a log, but only at its beginning.
+        // A segment that was never made is the regular end of a log, but only if its beginning is
+        // asked for.
         if (missing_)
             return refuse(offset == 0 ? Finding::unwritten : Finding::broken,
                           "the segment file is missing");
@@ -152,7 +154,7 @@ class Replay {
             if (!found.value()) {
                 if (inspection.finding == Finding::broken)
                     report_.broken_tail = part_of_segment(gap, inspection.reason);
-                // The writer goes on to a segment only when it is there.
+                // The writer ends a segment only when the next one is there.
                 else if (segment_missing_at(gap) && after_segment_end_)
                     report_.broken_tail = part_of_segment(gap, "the segment file is missing");
                 return std::move(report_);

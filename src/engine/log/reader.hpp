@@ -1,6 +1,6 @@
 // Reads the log back after a crash. Distinguishes the torn tail, where writing stopped, from damage
-// with valid records behind it: the first ends the replay, the second is skipped, counted and
-// reported, since something is now missing and recovery must look elsewhere for it. Nothing is
+// that has valid records behind it. A torn tail ends the replay. Damage is skipped, counted and
+// reported, since something is missing then and recovery must look for it elsewhere. Nothing is
 // skipped silently.
 #pragma once
 
@@ -43,9 +43,9 @@ struct ReplayReport {
     std::vector<Damage> damage;
 
     // Set when the bytes at `end` are not what a killed writer leaves (a zero magic, or no file
-    // where none was announced): a record stood there and is broken. After a power loss that is a
-    // torn page of the unsynced part and no news; when the page cache lived it is damage, and a
-    // finished record is missing.
+    // where none was announced): then there was a record there, and it is broken. After a power
+    // loss this is a torn page of the part that was not synced, which is to be expected. When the
+    // page cache lived on, it is damage, and a finished record is missing.
     std::optional<Damage> broken_tail;
 };
 

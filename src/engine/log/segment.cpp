@@ -1,11 +1,11 @@
-// Segment files. A segment is zero-filled by writing rather than by posix_fallocate: space that was
-// only allocated is marked unwritten by the file system, and the first sync of every part of it
-// would have to change that mark too, a journal commit in each of the syncs that inserts wait for.
-// Written zeros that have been synced once leave nothing but data to write.
+// Segment files. A segment is filled by writing zeros rather than by posix_fallocate. The file
+// system marks space that was only allocated as unwritten, and the first sync of every part of it
+// would have to change that mark too: a journal commit in each of the syncs that inserts wait for.
+// After zeros have been written and synced once, a sync has only data to write.
 //
-// They are written in small pieces, since the page cache of newer kernels keeps what one call wrote
-// as one folio, and a store through a mapping makes the whole of its folio dirty: after pieces of 1
-// MB every sync of 256 kB of records wrote 1 MB. Far smaller pieces only cost calls.
+// The zeros are written in small pieces. The page cache of newer kernels keeps what one call has
+// written as one folio, and a store through a mapping makes its whole folio dirty: with pieces of 1
+// MB, every sync of 256 kB of records wrote 1 MB. Far smaller pieces only cost more calls.
 #include "engine/log/segment.hpp"
 
 #include <algorithm>
@@ -110,7 +110,7 @@ base::Status extend_segment(base::File &file, std::uint64_t from, std::uint64_t 
         return {base::Code::corrupt,
                 "log segment \"" + file.path() + "\" is shorter than it was made"};
     base::Status status = write_zeros(file, from, bytes);
-    // The failure of the writing is the one to report.
+    // Report the failed write, whether or not this succeeds.
     if (!status.ok())
         static_cast<void>(file.truncate(from));
     return status;

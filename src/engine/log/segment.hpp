@@ -1,5 +1,5 @@
-// One log as files: which segment a position lies in, what the segment is called, how a segment
-// comes into being so that neither a crash nor a full disk leaves half of one, and how it goes.
+// One log as files: which segment a position lies in, what the segment is called, how a segment is
+// created so that neither a crash nor a full disk leaves half of one, and how it is removed.
 #pragma once
 
 #include <cstdint>
@@ -19,16 +19,17 @@ struct Geometry {
     // A multiple of segment_bytes_unit, up to max_segment_bytes. No record can be longer than a
     // segment: below 256 kB that bounds payloads more tightly than max_payload_bytes.
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;
-    // A number of this log's own (the index's random identity): records sealed with another are
-    // invalid.
+    // A number that belongs to this log alone (the index's random identity): records sealed with
+    // another number are invalid.
     std::uint64_t identity = 0;
 
     std::uint64_t segment_of(Position position) const noexcept { return position / segment_bytes; }
     std::uint64_t offset_of(Position position) const noexcept { return position % segment_bytes; }
     Position start_of(std::uint64_t segment) const noexcept { return segment * segment_bytes; }
 
-    // Where a record of `bytes` goes when `head` is the end of the log: there, or at the beginning
-    // of the next segment when the rest is too short. `bytes` is at most segment_bytes.
+    // Where a record of `bytes` goes when `head` is the end of the log: to `head`, or to the
+    // beginning of the next segment when the rest of this one is too short. `bytes` is at most
+    // segment_bytes.
     Position place(Position head, std::uint64_t bytes) const noexcept {
         const std::uint64_t rest = segment_bytes - offset_of(head);
         return bytes <= rest ? head : head + rest;
@@ -40,7 +41,7 @@ struct Geometry {
         return offset_of(end) == 0 ? end : end + record_alignment;
     }
 
-    // The size that a segment's file gets so that `bytes` of it are there.
+    // The size of a segment's file that has at least the segment's first `bytes`.
     std::uint64_t file_bytes(std::uint64_t bytes) const noexcept {
         const std::uint64_t units = (bytes + segment_bytes_unit - 1) / segment_bytes_unit;
         return units * segment_bytes_unit < segment_bytes ? units * segment_bytes_unit
@@ -61,14 +62,15 @@ std::optional<std::uint32_t> segment_number(std::string_view file_name) noexcept
 base::Result<std::vector<std::uint32_t>> list_segments(base::FileSystem &file_system,
                                                        const Geometry &geometry);
 
-// Makes a segment whose first `bytes` are there, zero, and durable together with its name,
-// replacing a file of that name. It gets its name only when it is complete. On failure what was
-// written is removed again.
+// Makes a segment whose first `bytes` are there and zero, and are durable together with its name;
+// replaces a file of that name. The file gets the name only when it is complete. On failure what
+// was written is removed again.
 base::Status create_segment(base::FileSystem &file_system, const Geometry &geometry,
                             std::uint64_t segment, std::uint64_t bytes);
 
-// Makes a segment's file, which has `from` bytes in use, `bytes` long; what is new is zero. Not
-// durable by itself. On failure the file has `from` bytes again. Code::corrupt when it had fewer.
+// Extends a segment's file, of which `from` bytes are in use, to `bytes`; the new bytes are zero.
+// Not durable by itself. On failure the file has `from` bytes again. Code::corrupt when it had
+// fewer than that.
 base::Status extend_segment(base::File &file, std::uint64_t from, std::uint64_t bytes);
 
 // Writes zeros over [begin, end) of a file, extending it when it is shorter.

@@ -14,13 +14,13 @@ namespace dvec::log {
 struct SharedState {
     // Where the next record goes; written under the append lock.
     alignas(64) std::atomic<Position> head;
-    std::atomic<Position> ready_end;  // what lies between is on file, zero, and durable so
-    // What is before is on stable storage, or needed no more.
+    std::atomic<Position> ready_end;  // head to here is in the files, written as durable zeros
+    // Everything before this is on stable storage, or needed no more.
     alignas(64) std::atomic<Position> synced;
     std::atomic<Position> first;         // start of the oldest segment kept
     std::atomic<std::uint64_t> max_lsn;  // highest LSN appended
-    // How often the segment files were replaced under their names (Writer::begin and resume),
-    // which makes every other writer's mappings of them worthless.
+    // How often the segment files were replaced by others of the same names (Writer::begin and
+    // resume), which makes every other writer's mappings of them worthless.
     std::atomic<std::uint32_t> replaced;
     // Not 0 once a sync has failed: what was appended may be lost although later syncs would
     // succeed. Only Writer::begin, which drops every record, takes it back.

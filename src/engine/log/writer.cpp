@@ -1,7 +1,7 @@
 // Appending to the log, and what makes its bytes durable.
 //
-// What holds between appends, and at every instant of one for a reader after a crash that spared
-// memory:
+// What holds between appends, and also at every instant of an append for a reader that comes after
+// a crash which left memory intact:
 //   - everything before `head` is records, segment_end records and rests too short for a header;
 //   - the four bytes at `head` are zero, or the magic of one finished record that its writer did
 //     not live to acknowledge; behind them in the segment may be remains of unfinished records,
@@ -36,8 +36,8 @@ void store_magic(std::byte *place, std::uint32_t magic) noexcept {
         .store(magic, std::memory_order_release);
 }
 
-// The processor finishes a killed process's instructions in program order; what is left to prevent
-// is the compiler's moving later stores before the one just made.
+// When a process is killed, the processor has finished its instructions up to some point in program
+// order. So only the compiler has to be kept from moving later stores before the one just made.
 void keep_store_order() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 }  // namespace
@@ -87,10 +87,10 @@ base::Status Writer::resume(const ReplayReport &report) {
     return base::guarded([&]() -> base::Status {
         if (state_.sync_failed.load(std::memory_order_acquire) != 0)
             return {base::Code::io_error, "an earlier sync of the log failed"};
-        // Own mappings first: a segment behind the end loses its pages below.
+        // This writer's own mappings go first: segments behind the end lose their pages below.
         mapped_ = {};
-        // A segment that begins at the end stays: the one before may say that it is there, and
-        // until the next checkpoint a start must find it so. Whoever appends makes it anew.
+        // A segment that begins at the end stays: the segment before it may say that it is there,
+        // and until the next checkpoint a start must find it. The next append makes it anew.
         DVEC_TRY(remove_segments_unless(
             [&report](Position begin) { return begin >= report.first && begin <= report.end; }));
         DVEC_TRY(clear_behind(report.end));
@@ -102,7 +102,7 @@ base::Status Writer::resume(const ReplayReport &report) {
 }
 
 // Cuts off the rest of the segment that `end` lies in, where remains of unfinished or torn records
-// may be. Afterwards the file reaches as far as set_state() says, whatever happened to it.
+// may be. Afterwards the file reaches as far as set_state() says, whatever its size was before.
 base::Status Writer::clear_behind(Position end) {
     const std::uint64_t offset = geometry_.offset_of(end);
     if (offset == 0)
@@ -152,7 +152,8 @@ base::Status Writer::prepare(std::size_t bytes, std::uint64_t ahead) {
     });
 }
 
-// A segment is made ready to its end before the next one is begun, so one position says what is.
+// A segment is made ready to its end before the next one is begun, so one position tells how far
+// the log is ready.
 base::Status Writer::make_ready(Position needed, Position wished) {
     for (;;) {
         const Position ready = state_.ready_end.load(std::memory_order_acquire);
@@ -188,9 +189,11 @@ base::Status Writer::extend_to(Position end) {
     return {};
 }
 
-// The file has records that others may be syncing: were this the call that is told of their loss,
-// they would be told of success before it is noted. Opened for itself, under the lock: what was
-// lost before and told to nobody is told to this file too.
+// Others may be syncing the records in this file. The sync lock is held so that a loss of records
+// is noted in sync_failed before anybody else syncs: otherwise the kernel might report the loss to
+// this call, and success to a process that opens the file before the loss is noted. `file` was
+// opened for this call alone, so a loss that was reported to nobody yet is reported to this call,
+// too.
 base::Status Writer::sync_longer_file(base::File &file) {
     const std::lock_guard hold(sync_lock_);
     if (state_.sync_failed.load(std::memory_order_acquire) != 0)
@@ -217,8 +220,9 @@ base::Status Writer::end_segment(base::Mutex &append, std::uint64_t ahead) {
     });
 }
 
-// What may be ready of the next segment was made for a log that grew: from now on nobody goes
-// there, and its file can be replaced. False when somebody has gone there.
+// A part of the next segment may be ready, made while the log grew. Takes that back, so that from
+// now on nobody appends there and its file can be replaced. False when somebody has appended there
+// already.
 bool Writer::withdraw_next(base::Mutex &append, Position next) {
     const std::lock_guard hold(append);
     if (state_.head.load(std::memory_order_relaxed) >= next)
@@ -265,7 +269,7 @@ base::Result<bool> Writer::fits(const Draft &draft) {
             mapped_ = {};
             seen_replaced_ = replaced;
         }
-        // A segment_end goes into the rest of the segment left.
+        // The segment that is left needs a mapping, too, for the segment_end in its rest.
         if (place != head && geometry_.place(head, sizeof(RecordHeader)) == head)
             DVEC_TRY(map_segment(geometry_.segment_of(head)));
         DVEC_TRY(map_segment(geometry_.segment_of(place)));
@@ -277,7 +281,8 @@ base::Status Writer::map_segment(std::uint64_t number) {
     MappedSegment &slot = mapped_[number % mapped_.size()];
     if (slot.number == number)
         return {};
-    // Before the size: somebody may be making the file longer, and says so when it is.
+    // Read before the size: somebody may be extending the file, and sets ready_end only when that
+    // is done.
     const Position ready = state_.ready_end.load(std::memory_order_acquire);
     auto file = file_system_.open(geometry_.segment_path(number), base::OpenMode::read_write);
     DVEC_TRY(file);
@@ -332,8 +337,8 @@ void Writer::write_record(Position position, const Draft &draft, std::uint32_t n
 
     std::byte *const begin = address(position);
     std::byte *target = begin;
-    // A finished record whose writer died before acknowledging it may stand here: it goes as a
-    // whole.
+    // Here may be a finished record whose writer died before acknowledging it. Clearing the magic
+    // first makes it disappear as a whole.
     store_magic(begin, 0);
     keep_store_order();
     const auto put = [&target](const void *data, std::size_t size) {
@@ -363,7 +368,8 @@ base::Status Writer::sync() {
         for (std::uint64_t segment = geometry_.segment_of(begin);
              geometry_.start_of(segment) < target; ++segment) {
             base::Status status = sync_segment(segment);
-            // Its records were made unnecessary since, and the segment was discarded.
+            // The segment may be gone because its records have become unnecessary and it was
+            // discarded.
             const bool discarded =
                 status.code() == base::Code::not_found &&
                 geometry_.start_of(segment) < state_.first.load(std::memory_order_acquire);
@@ -403,7 +409,8 @@ base::Status Writer::discard_before(Position position) {
         raise(state_.synced, position);
         const Position first = geometry_.start_of(geometry_.segment_of(position));
         const Position old_first = state_.first.load(std::memory_order_acquire);
-        // Moved before the files go, which tells a sync that missing them is right.
+        // `first` is moved before the files are removed, so that a sync which misses a file knows
+        // that it was discarded.
         raise(state_.first, first);
         for (std::uint64_t segment = geometry_.segment_of(old_first);
              geometry_.start_of(segment) < first; ++segment)

@@ -1,8 +1,8 @@
 // Appends records to the log through mappings of its segments. Many processes append, each with its
 // own Writer; they share a SharedState and one append lock, which the caller holds around fits()
-// and append(): appending is one copy of the record's bytes, and only the record being copied can
-// be left unfinished when its writer dies. If the lock and the shared state survive such a death,
-// the next append overwrites what was unfinished.
+// and append(). Appending is one copy of the record's bytes, so when a writer dies, only the record
+// that it was copying can be left unfinished. If the lock and the shared state survive the writer,
+// the next append overwrites the unfinished record.
 #pragma once
 
 #include <array>
@@ -20,10 +20,10 @@
 
 namespace dvec::log {
 
-// A record on its way into the log: what does not depend on its place, prepared outside the append
-// lock. The payload comes in two parts, so that a small fixed part and a vector need no joint
-// buffer; both must stay alive until append() returned. A payload over the maximum is refused by
-// Writer::fits.
+// A record that is to be appended: everything that does not depend on its place, prepared outside
+// the append lock. The payload comes in two parts, so that a small fixed part and a vector need no
+// common buffer; both must stay alive until append() has returned. A payload over the maximum is
+// refused by Writer::fits.
 class Draft {
   public:
     Draft(RecordType type, std::uint64_t lsn, std::span<const std::byte> first,
@@ -43,62 +43,66 @@ class Draft {
     std::uint32_t payload_crc_ = 0;
 };
 
-// Threads may share one Writer where the locks below are kept; sync() needs
-// one of its own.
+// Threads may share one Writer if they keep to the locks below; sync() needs a Writer of its own.
 class Writer {
   public:
     // Opens a log for appending (its segments are found by SharedState's positions as needed).
-    // `state` and `sync_lock`, which the callers of sync() hold among all processes, must outlive
-    // the writer. Three beginnings: `state` is in use by other processes; or it is all zero and the
-    // folder holds no log, and prepare() makes the first segment; or it is to be set by begin() or
-    // resume().
+    // `state` and `sync_lock` must outlive the writer; callers of sync() hold `sync_lock`, which
+    // all processes share. There are three ways to begin: `state` is in use by other processes; or
+    // `state` is all zero and the folder holds no log, and prepare() makes the first segment; or
+    // begin() or resume() is to set `state`.
     static base::Result<std::unique_ptr<Writer>> open(base::FileSystem &file_system,
                                                       Geometry geometry, SharedState &state,
                                                       base::Mutex &sync_lock);
 
     // Begins an empty log at `start`, rounded up to a segment's beginning: removes every segment in
     // the folder, whoever wrote it, and sets the whole state. Nobody else may be using the log's
-    // files; writers that other processes opened before stay usable afterwards.
+    // files meanwhile; writers that other processes have opened before can be used again
+    // afterwards.
     base::Status begin(Position start = 0);
 
     // Makes a replayed log ready for appending behind `report.end`, and everything before it
     // durable: cuts the rest of that segment off, removes the segments behind it and those before
-    // `report.first`, syncs, and sets the state. When replay's caller dropped records, it lowers
+    // `report.first`, syncs, and sets the state. A caller of replay that dropped records lowers
     // `report.max_lsn` before. Same conditions as begin(). Refused after a failed sync: what was
     // lost then does not come back.
     base::Status resume(const ReplayReport &report);
 
-    // Makes sure that a record, or several without loss in between, of `bytes` altogether fit
-    // behind the head; where they do not, makes `ahead` bytes behind it ready (of which a full disk
-    // may leave some out), in this segment's file and the next ones (zero-filled, durable, so that
-    // a later sync has only data to write). Not under the append lock, but serialised by the caller
-    // (one process at a time). Takes the sync lock while it syncs a file that has records.
+    // Makes sure that a record of `bytes` fits behind the head, or several records of `bytes`
+    // altogether that follow each other without a gap. Where they do not fit, makes `ahead` bytes
+    // behind the head ready, in this segment's file and the next ones: filled with zeros and
+    // durable, so that a later sync has only data to write. On a full disk fewer bytes than `ahead`
+    // may be made ready. Not to be called under the append lock, but serialised by the caller (one
+    // process at a time). Takes the sync lock while it syncs a file that has records.
     // Code::no_space changes nothing; after any other failure of the file system the index should
     // be given up. Code::limit_exceeded for more than a segment, and when segment numbers have run
     // out.
     base::Status prepare(std::size_t bytes, std::uint64_t ahead = least_ahead);
 
-    // Ends the segment of the head, so that the next checkpoint may let go of its file: what comes
-    // is written to the next segment. Serialised as prepare() is; takes `append` for a moment.
-    // Leaves the log as it is when others append so fast that the moment is not found.
+    // Ends the segment of the head, so that the next checkpoint can remove its file: later records
+    // are written to the next segment. Serialised as prepare() is; takes `append` for a moment.
+    // Leaves the log as it is when others append so fast that this cannot be done in between.
     base::Status end_segment(base::Mutex &append, std::uint64_t ahead = least_ahead);
 
     static constexpr std::uint64_t least_ahead = std::uint64_t{16} << 10;
 
-    // Under the append lock. Whether the draft fits without prepare(), counting the loss at the end
-    // of a segment; maps the segment it would go to, which is the only thing that can fail in
-    // appending. Code::limit_exceeded for a payload over the maximum, or over what a segment holds.
+    // Under the append lock. Whether the draft fits without prepare(), including the bytes lost at
+    // the end of a segment. Maps the segment that it would go to, which is the only step of
+    // appending that can fail. Code::limit_exceeded for a payload over the maximum, or over what a
+    // segment holds.
     base::Result<bool> fits(const Draft &draft);
 
-    // Under the append lock, after fits() said so under the same hold of it. Cannot fail, allocates
-    // nothing. Returns the position behind the record; SharedState::head and max_lsn are updated.
+    // Under the append lock, after fits() returned true without the lock being released since.
+    // Cannot fail, allocates nothing. Returns the position behind the record; SharedState::head and
+    // max_lsn are updated.
     Position append(const Draft &draft, std::uint32_t node) noexcept;
 
-    // Makes everything before the head that this call read durable and advances `synced` to it
-    // (never backwards). One at a time among all processes, which the caller sees to: the kernel
-    // tells of a failed write once, and whoever opens the segment after that and before the failure
-    // is noted here would be told of success. After a failed sync the kernel may have dropped the
-    // pages, so every later call, by anybody, fails too: the index is to be given up for a rebuild.
+    // Makes everything durable that lies before the head, as this call reads it, and advances
+    // `synced` to that head (never backwards). The caller sees to it that only one process at a
+    // time is in here: the kernel reports a failed write once, and a process that opens the segment
+    // after that report, and before the failure is noted in the shared state, would be told that
+    // its sync succeeded. After a failed sync the kernel may have dropped the pages, so every later
+    // call, by any process, fails too: the index is to be given up for a rebuild.
     base::Status sync();
 
     // Says that the records before `position` are needed no more, because what they say is durable
