@@ -65,7 +65,8 @@ __m256 load_first(const float *a, size_t count) {
     return _mm256_maskload_ps(a, first_lanes(count));
 }
 
-// A mask selects words of 32 bits at the least, hence two halves: an odd one is loaded by itself.
+// The smallest unit that a mask can select is a word of 32 bits, which is two halves. So an odd
+// half is loaded by itself.
 __m256 load_first(const Half *a, size_t count) {
     static constexpr int pairs[width] = {-1, -1, -1, -1};
     static constexpr int16_t lanes[2 * width - 1] = {0, 0, 0, 0, 0, 0, 0, -1};
@@ -81,7 +82,8 @@ __m256 load_first(const Half *a, size_t count) {
     return _mm256_cvtph_ps(halves);
 }
 
-// Stands where a pointer to the elements of a vector would, for the vector that a code stands for.
+// Used in place of a pointer to the elements of a vector, for the vector that a code stands for
+// (code_kernels.hpp).
 struct Code {
     const unsigned char *steps;
     __m256 low;
@@ -110,7 +112,7 @@ __m256 load(const Code &a) {
     return a.decode(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(a.steps)));
 }
 
-// Masked, as what is decoded from zeros is the least element.
+// The result is masked, since zero bytes decode to the least element and not to 0.
 __m256 load_first(const Code &a, size_t count) {
     const __m128i bytes = _mm_cvtsi64_si128(static_cast<int64_t>(last_steps(a.steps, count)));
     return _mm256_and_ps(a.decode(bytes), _mm256_castsi256_ps(first_lanes(count)));
@@ -186,8 +188,8 @@ float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     return sums.distance();
 }
 
-// Two vectors at a time: their eight sums and the query's four registers are what fits in sixteen
-// registers while each vector's sums remain those that distance would form.
+// Two vectors at a time: their eight sums and the query's four registers fit in sixteen registers,
+// and each vector's sums are the same that `distance` would form.
 template <typename Scalar, typename Term, typename Vector>
 void two_distances(const Scalar *query, const void *const *vectors, size_t dimensions,
                    float *distances) {
@@ -318,8 +320,8 @@ struct Bits {
     }
 };
 
-// Of 64-bit numbers there is only a comparison of those with signs: a highest bit that is turned
-// over makes the order of these that of those without.
+// AVX2 compares 64-bit numbers only as signed ones. With the highest bit of both inverted, the
+// signed order is the order of the unsigned numbers.
 struct Keys {
     using Register = __m256i;
     static constexpr unsigned count = 4;

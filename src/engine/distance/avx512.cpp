@@ -46,9 +46,9 @@ struct AbsoluteDifference {
     static float distance(float sum) { return sum; }
 };
 
-// Halves and conversions are taken in their zero-masking forms with every lane kept, which compile
-// to the plain ones. GCC 12's plain intrinsics, even the casts, read an undefined register and draw
-// warnings about it.
+// For parts of registers and for conversions the zero-masking intrinsics are used with every lane
+// kept; they compile to the same instructions as the plain ones. GCC 12's plain intrinsics, even
+// the casts, read an undefined register and cause warnings about it.
 __m512 widen_halves(__m256i a) { return _mm512_maskz_cvtph_ps(0xffff, a); }
 
 __m512d widen(__m256 a) { return _mm512_maskz_cvtps_pd(0xff, a); }
@@ -71,7 +71,8 @@ __m512 load_first(const Half *a, size_t count) {
     return widen_halves(_mm256_maskz_loadu_epi16(static_cast<__mmask16>(first_lanes(count)), a));
 }
 
-// Stands where a pointer to the elements of a vector would, for the vector that a code stands for.
+// Used in place of a pointer to the elements of a vector, for the vector that a code stands for
+// (code_kernels.hpp).
 struct Code {
     const unsigned char *steps;
     __m512 low;
@@ -101,7 +102,7 @@ __m512 load(const Code &a) {
     return a.decode(_mm_loadu_si128(reinterpret_cast<const __m128i *>(a.steps)));
 }
 
-// Masked once more: what is decoded from zeros is the least element.
+// The result is masked once more, since zero bytes decode to the least element and not to 0.
 __m512 load_first(const Code &a, size_t count) {
     const __mmask16 mask = static_cast<__mmask16>(first_lanes(count));
     return _mm512_maskz_mov_ps(mask, a.decode(_mm_maskz_loadu_epi8(mask, a.steps)));
@@ -196,8 +197,8 @@ float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     return sums.distance();
 }
 
-// Sixteen sums and the query's four registers fit in the register file, beside them what four codes
-// are decoded with, and each vector's sums are those that distance would form.
+// Sixteen sums, the query's four registers and what decoding four codes needs all fit in the
+// registers, and each vector's sums are the same that `distance` would form.
 template <typename Scalar, typename Term, typename Vector = const Scalar *>
 void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
                     float *distances) {

@@ -1,11 +1,13 @@
-// Distances of bit strings for callers that know what they hold, such as the SQL operators.
+// Distances of bit strings for callers that know the type of their vectors, such as the SQL
+// operators.
 //
 // A string is (bits + 7) / 8 bytes at any address. The bits of the last byte that do not belong to
 // the string are 0; the order of the bits in a byte makes no difference. Counts are exact under
 // every instruction set. Pure and thread-safe.
 //
-// The rows of the kernel table return the same as float, which is exact for Hamming distances below
-// 2^24 and for Jaccard distances the nearest float, beside the whole one.
+// The rows of the kernel table return the same distances as floats: exact for Hamming distances
+// below 2^24, and the nearest float for Jaccard distances, for which the rows return the whole
+// distance, too.
 #pragma once
 
 #include <cstddef>

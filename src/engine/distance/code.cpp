@@ -1,5 +1,6 @@
-// Encoding, in arithmetic that every processor does alike: one operation at a time, in the order
-// written. mk/engine.mk forbids the compiler to fuse two for this file.
+// Encoding, in arithmetic that gives the same result on every processor: one operation at a time,
+// in the order written. For this file mk/engine.mk forbids the compiler to fuse two operations into
+// one.
 //
 // Why the error is a bound. With u = 2^-24, n dimensions, k = floor(n / 8) + 12 the roundings of a
 // kernel (float32.hpp), x the vector, d what low + step * c[i] is in exact arithmetic, and E the
@@ -13,10 +14,10 @@
 //                small: its root, at most half of that.
 //     products   A kernel's q.x is off by k * u * |q| |x|, its q.d by k * u * |q| |d|: together by
 //                2.04 * k * u * |q| |x|.
-//     squares    The root of a kernel's sum is off by k * u / 2 of itself. Who subtracts the error
-//                from one such root, to compare with another, scales the squared difference by
-//                1 - 4 * k * u (code_judge.hpp). That makes up for both, and for his own roundings,
-//                but for a part that is proportional to E and below 2 * k * u * E.
+//     squares    The root of a kernel's sum is off by k * u / 2 of itself. CodeJudge::bound()
+//                subtracts the error from one such root, to compare with another, and scales the
+//                squared difference by 1 - 4 * k * u. That makes up for both, and for its own
+//                roundings, but for a part that is proportional to E and below 2 * k * u * E.
 //     underflow  A square or a product loses at most 2^-149, the root of a sum of n at most
 //                n * 2^-74, and there are three such roots.
 //
@@ -45,7 +46,7 @@ typedef std::int32_t Ints __attribute__((vector_size(width * sizeof(std::int32_t
 typedef std::uint8_t Bytes __attribute__((vector_size(width)));
 typedef std::uint64_t Pairs __attribute__((vector_size(width * sizeof(std::int32_t))));
 
-// Elements are taken eight at a time; the last, if they are fewer, with fillers behind them.
+// Elements are taken eight at a time. If the last block has fewer, fillers are put behind them.
 constexpr std::size_t block = 2 * width;
 
 Floats all(float value) { return Floats{value, value, value, value}; }
@@ -98,7 +99,8 @@ Range range_of(const float *vector, std::size_t dimensions) {
     return range;
 }
 
-// Of four numbers below 256, their bytes. Compilers narrow vectors one number after another.
+// Writes four numbers below 256 as bytes. Compilers would convert such a vector one number after
+// another.
 void narrow(Ints numbers, std::uint8_t *bytes) {
     static_assert(std::endian::native == std::endian::little);
     Pairs pairs;
@@ -113,21 +115,23 @@ struct Grid {
     Floats low, step, scale;
 
     explicit Grid(const CodeHeader &header) : low(all(header.low)), step(all(header.step)) {
-        // The reciprocal of a lesser step would be infinite. All bytes are then 0.
+        // For a smaller step the reciprocal may be infinite, so then all bytes are 0.
         const bool divides = header.step >= std::numeric_limits<float>::min();
         scale = all(divides ? 1 / header.step : 0.0f);
     }
 
-    // Writes a byte for each of four elements; returns by how much they differ from it.
+    // Writes a byte for each of four elements; returns by how much the elements differ from what
+    // the bytes stand for.
     Floats put(Floats elements, std::uint8_t *bytes) const {
-        // From a half to 255, whatever the elements are: the lesser of NaN and a number is that.
+        // The value before conversion is from 0.5 to 255, whatever the elements are: lesser() of
+        // NaN and a number is the number.
         const Ints steps = __builtin_convertvector(
             lesser((elements - low) * scale + all(0.5f), all(255.0f)), Ints);
         narrow(steps, bytes);
         return elements - (low + step * __builtin_convertvector(steps, Floats));
     }
 
-    // By how much four elements differ from their bytes.
+    // By how much four elements differ from what their bytes stand for.
     Floats difference(Floats elements, const std::uint8_t *bytes) const {
         Bytes four;
         std::memcpy(&four, bytes, sizeof(four));
@@ -180,9 +184,10 @@ float squared_error(const float *vector, std::size_t dimensions, const CodeHeade
     return error;
 }
 
-// A code x + e is made longer or shorter until e is perpendicular to x. Then an inner product with
-// q is wrong by e.(q - x), which is little where q is near to x and the order of neighbours
-// matters; otherwise by e.q, which is as much near as far, and more than near duplicates differ by.
+// Makes a code x + e longer or shorter until e is perpendicular to x. Then the error of an inner
+// product with q is e.(q - x), which is small where q is near to x, and there the order of
+// neighbours matters. Otherwise the error would be e.q, which is as large near x as far from it,
+// and larger than what near duplicates differ by.
 void straighten(CodeHeader &header, const Products &products) {
     const float longer = products.along / (products.square - products.along);
     if (std::abs(longer) < most_relative_error) {
@@ -208,7 +213,7 @@ float inverse_length(const float *vector, std::size_t dimensions) {
     return inverse_of_root(sum(even + odd));
 }
 
-// In the same lanes.
+// Sums in the same lanes as the function above.
 float inverse_length(const Half *vector, std::size_t dimensions) {
     float squares[block] = {};
     for (std::size_t i = 0; i < dimensions; ++i) {
@@ -223,7 +228,8 @@ void encode(const float *vector, std::size_t dimensions, void *code) {
     if (dimensions != 0) {
         const auto [low, high] = range_of(vector, dimensions);
         header.low = low;
-        // Divided first: the difference of the extremes may be beyond float's range.
+        // Each is divided before the subtraction, since the difference of the extremes may be
+        // beyond float's range.
         header.step = high / 255 - low / 255;
         auto *bytes = static_cast<std::uint8_t *>(code) + sizeof(header);
         const Products products = put_steps(vector, dimensions, header, bytes);
@@ -235,7 +241,8 @@ void encode(const float *vector, std::size_t dimensions, void *code) {
         const float slack = static_cast<float>(dimensions / 8 + 12) * 0x1p-22f;
         header.error = distance + slack * distance + slack * length +
                        static_cast<float>(dimensions) * 0x1p-72f;
-        // A vector of equal elements is its code, however short it may be.
+        // A vector of equal elements equals its code, however short it may be, so its error is not
+        // limited.
         const float most =
             high - low == 0 ? std::numeric_limits<float>::max() : length * most_relative_error;
         if (!(header.error <= most))

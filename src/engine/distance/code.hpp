@@ -1,12 +1,13 @@
 // Codes: vectors of float32 rounded to a byte per element, at a quarter of the memory traffic.
 //
-// A code stands for the vector low + step * c[i], the nearest on a grid of 256 steps between the
-// least and the greatest element: scalar quantisation with a range per vector, so that nothing is
-// learned and a vector's code depends on it alone (Aguerrebere et al., Similarity Search in the
-// Blink of an Eye with Compressed Indices, PVLDB 16(11), 2023; without their subtraction of the
-// mean). It is then made longer or shorter by so little that its difference from the vector is
-// perpendicular to that. With the code goes how far it is from its vector, so that distances to
-// codes give bounds, as those to the cells of a VA-file do (Weber, Schek, Blott, VLDB 1998):
+// A code stands for the vector low + step * c[i], where each element is rounded to the nearest of
+// 256 values between the least and the greatest element: scalar quantisation with a range per
+// vector, so that nothing is learned and a vector's code depends on it alone (Aguerrebere et al.,
+// Similarity Search in the Blink of an Eye with Compressed Indices, PVLDB 16(11), 2023; without
+// their subtraction of the mean). It is then made slightly longer or shorter, so that its
+// difference from the vector is perpendicular to the vector. The code also carries how far it is
+// from its vector, so that distances to codes give bounds, as distances to the cells of a VA-file
+// do (Weber, Schek, Blott, VLDB 1998):
 //
 //     | |q - x| - |q - code| | <= error,    | q.x - q.code | <= |q| * error
 //
@@ -24,10 +25,11 @@ namespace dvec::distance {
 struct CodeHeader {
     float low;
     float step;
-    // At least the Euclidean distance between vector and code, and what the rounding of two
-    // kernels may add to the difference of their results (code.cpp says how it is reckoned).
-    // Infinite when the code says too little of the vector to be of use, being farther from it than
-    // 1/32 of its length, or when squares of its elements are beyond float's range.
+    // An upper bound of the Euclidean distance between vector and code, plus what the rounding of
+    // two kernels may add to the difference of their results (code.cpp says how it is computed).
+    // Infinite when the code says too little about the vector to be of use, because it is farther
+    // from the vector than 1/32 of the vector's length, or because squares of its elements are
+    // beyond float's range.
     float error;
     // 1 / the vector's length, within 1 / 2^24 times k of code.cpp; 0 where squares of the length
     // are too near to the limits of floats (far_from_limits in cosine_parts.hpp).
@@ -43,7 +45,7 @@ static inline CodeHeader code_header(const void *code) {
 
 constexpr size_t code_bytes(size_t dimensions) { return sizeof(CodeHeader) + dimensions; }
 
-// What CodeHeader::inverse_length says of this vector.
+// The value of CodeHeader::inverse_length for this vector.
 float inverse_length(const float *vector, size_t dimensions);
 float inverse_length(const Half *vector, size_t dimensions);
 

@@ -1,11 +1,12 @@
-// The cosine of vectors whose squares floats cannot hold.
+// The cosine of vectors whose squares are outside of the range of floats.
 #include <cmath>
 
 #include "engine/distance/cosine_parts.hpp"
 
 namespace dvec::distance {
 
-// A square of a float is from 2^-298 to below 2^256: doubles have room for 16,000 of them.
+// The square of a float other than 0 is from 2^-298 to below 2^256: a double can hold the sum of
+// 16,000 such squares.
 double distance_of_directions(const float *a, const float *b, std::size_t dimensions) {
     double dot = 0;
     double squared_norm_a = 0;

@@ -20,8 +20,9 @@ static float cosine(const void *a, const void *b, size_t dimensions) {
     return static_cast<float>(whole_cosine<parts>(a, b, dimensions));
 }
 
-// To a vector whose squares vanish, everything is at distance 0 or 2 by the sums in float: in a
-// graph it would be the nearest neighbour of half of the nodes.
+// What nodes are linked by. Where the squares of a vector vanish, the sums in float put every other
+// vector at distance 0 or 2 from it: in a graph it would be the nearest neighbour of half of the
+// nodes. So such vectors are measured in double.
 template <CosinePartsFunction parts>
 static float direction(const void *a, const void *b, size_t dimensions) {
     const CosineParts sums = parts(a, b, dimensions);
@@ -38,7 +39,7 @@ struct ProductFunctions {
     FourDistancesFunction four;
 };
 
-// Of floats.
+// The row for vectors of floats.
 template <CosinePartsFunction parts>
 static constexpr Kernel cosine_row(const char *name, ProductFunctions products,
                                    ProductFunctions products_of_codes) {
@@ -55,7 +56,7 @@ static constexpr Kernel cosine_row(const char *name, ProductFunctions products,
             .link = direction<parts>};
 }
 
-// Of halves, which are all far from the limits of floats.
+// The same for halves, whose squares are all far from the limits of floats.
 template <CosinePartsFunction parts>
 static constexpr Kernel half_cosine_row(const char *name, ProductFunctions products) {
     return {.element = Element::float16,

@@ -27,7 +27,7 @@ bool x86_allows(Isa isa, const CpuRegisters &registers);
 bool cpu_allows(Isa isa);
 
 // The same for the part of AVX-512 that counts bits, VPOPCNTDQ. It came years after the rest, so
-// Isa::avx512 does without it and uses it where it is.
+// Isa::avx512 does not require it and uses it where it is present.
 bool x86_allows_avx512_popcount(const CpuRegisters &registers);
 bool cpu_allows_avx512_popcount();
 

@@ -19,7 +19,8 @@ namespace dvec::distance {
 
 namespace {
 
-// Tables are asked in this order, the scalar one after all others; entries may be null.
+// The tables of a choice. They are asked in this order, and the scalar one after all others;
+// entries may be null.
 struct Choice {
     Isa isa;
     const char *name;
@@ -48,11 +49,13 @@ static_assert(choices_are_indexed_by_isa());
 
 const Choice &choice_of(Isa isa) { return choices[static_cast<std::size_t>(isa)]; }
 
-// Null until first use. Constant-initialised, as are all tables it may point to, so static
-// initialisers of other files may call in here, and a relaxed load suffices for every reader.
+// Null until first use. This and all tables that it may point to are constant-initialised, so
+// static initialisers of other files may call in here, and a relaxed load suffices for every
+// reader.
 constinit std::atomic<const Choice *> active{nullptr};
 
-// Cold: runs once, or a few times when threads meet here. A selection made meanwhile stands.
+// Runs only once, or a few times when several threads get here at the same time. A selection made
+// meanwhile is kept.
 [[gnu::noinline]] const Choice &choose() {
     const Choice *expected = nullptr;
     const Choice *best = &choice_of(best_isa());
@@ -193,7 +196,7 @@ const DenseKernels &dense_kernels(const Half *) { return active_choice().table->
 
 }  // namespace
 
-// As above.
+// Every choice has these in its own table, too.
 const KeyKernels &key_kernels() { return active_choice().table->keys; }
 
 float l2_squared(const float *a, const float *b, std::size_t dimensions) {

@@ -1,9 +1,10 @@
-// Distances of half-precision vectors for callers that know what they hold, such as the SQL
-// operators.
+// Distances of half-precision vectors for callers that know the type of their vectors, such as the
+// SQL operators.
 //
 // Halves are widened as they are loaded and everything after that happens in float. So under each
-// instruction set these return the bits that their namesakes of float32.hpp return for the
-// widened vectors, and its conditions and rounding hold here with an alignment of two bytes.
+// instruction set these return the bits that the functions of the same names in float32.hpp return
+// for the widened vectors. The conditions and the rounding described there hold here, too, with an
+// alignment of two bytes.
 #pragma once
 
 #include <cstddef>

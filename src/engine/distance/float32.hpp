@@ -1,4 +1,5 @@
-// Distances of float32 vectors for callers that know what they hold, such as the SQL operators.
+// Distances of float32 vectors for callers that know the type of their vectors, such as the SQL
+// operators.
 //
 // Each call runs the active instruction set's kernel (isa.hpp). Arguments follow DistanceFunction
 // in kernel.hpp: any length, any 4-byte aligned address, no byte read outside the vectors; pure and

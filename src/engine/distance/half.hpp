@@ -1,6 +1,6 @@
 // Half-precision numbers (IEEE 754 binary16): 1 sign, 5 exponent and 10 fraction bits. Compilers
-// and processors differ in what they offer for them, so a value is kept as its bits, and
-// these are the conversions that are the same everywhere.
+// and processors differ in what they offer for such numbers, so a value is kept as its bits, and
+// the conversions here are the same everywhere.
 //
 // Seen by the files compiled for one instruction set (kernel_table.hpp): no library header, and
 // every function static, so that no object's copy can be taken for another's.
@@ -10,7 +10,8 @@
 
 namespace dvec::distance {
 
-// Compared as numbers by what widen makes of them, never by their bits: there are two zeros.
+// To compare halves as numbers, widen() them; their bits must not be compared, since there are two
+// zeros.
 struct Half {
     uint16_t bits;
 };
@@ -18,11 +19,11 @@ static_assert(sizeof(Half) == 2 && alignof(Half) == 2);
 
 inline constexpr float largest_half = 65504;
 
-// The same number. Exact, for every half is a float; a NaN stays one.
+// The same number as a float. Exact, since a float can hold every half; NaN stays NaN.
 static inline float widen(Half half) {
-    // The fields of a half, moved to those of a float, are the value too small by the difference of
-    // the exponents' biases. The multiplication, exact like any by a power of two, also normalises
-    // the halves that are denormal.
+    // When the fields of a half are moved to the fields of a float, the value is too small by a
+    // factor of 2^112, the difference of the exponents' biases. The multiplication corrects that;
+    // it is exact, as by any power of two, and also normalises halves that are denormal.
     const uint32_t magnitude = static_cast<uint32_t>(half.bits & 0x7fff) << 13;
     const float value = __builtin_bit_cast(float, magnitude) * 0x1p112F;
     uint32_t bits = __builtin_bit_cast(uint32_t, value);
@@ -33,8 +34,8 @@ static inline float widen(Half half) {
     return __builtin_bit_cast(float, bits);
 }
 
-// The nearest half, of two the one whose last bit is 0; infinity from 65520 on, half a unit beyond
-// the largest half.
+// The nearest half; of two that are equally near, the one whose last bit is 0. Infinity from 65520
+// on, which is half a unit beyond the largest half.
 static inline Half narrow(float value) {
     const uint32_t bits = __builtin_bit_cast(uint32_t, value);
     const uint32_t sign = bits >> 16 & 0x8000;
@@ -48,8 +49,8 @@ static inline Half narrow(float value) {
         // Carries run from the fraction into the exponent, as they should.
         half = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
     } else {
-        // Below 2^-14 halves are multiples of 2^-24, which is what the last bit of a float at 0.5
-        // counts: the addition rounds.
+        // Below 2^-14 halves are multiples of 2^-24, which is also the value of the last bit of a
+        // float from 0.5 on. So the addition rounds to such a multiple.
         const float sum = __builtin_bit_cast(float, magnitude) + 0.5F;
         half = __builtin_bit_cast(uint32_t, sum) - 0x3f000000;
     }

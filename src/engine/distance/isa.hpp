@@ -13,7 +13,7 @@
 
 namespace dvec::distance {
 
-// In ascending order of preference among those of one machine.
+// In ascending order of preference; only the order of sets that the same machine can run matters.
 enum class Isa : std::uint8_t {
     scalar,  // portable C++; the reference the others are tested against
     neon,    // 64-bit ARM
@@ -26,7 +26,7 @@ inline constexpr Isa every_isa[] = {Isa::scalar, Isa::neon, Isa::avx2, Isa::avx5
 // Whether this machine can run the kernels of an instruction set; always true for scalar.
 bool isa_supported(Isa isa);
 
-// The most preferred supported instruction set: what is active unless one was selected.
+// The most preferred supported instruction set. It is active unless another one was selected.
 Isa best_isa();
 
 // The instruction set in use.

@@ -1,4 +1,4 @@
-// The kernel table: how the graph, the log and the store know a vector without knowing its type.
+// The kernel table: how the graph, the log and the store handle vectors without knowing their type.
 //
 // To them a vector is a run of bytes of a fixed size and a function that measures two of them. One
 // Kernel row supplies both for one pair of element type and metric, so a new element type is a new
@@ -45,8 +45,8 @@ using WholeDistanceFunction = double (*)(const void *a, const void *b, size_t di
 // four calls for vectors scattered in memory: 15 to 50 percent less time at 768 and 2048 floats
 // with AVX2 and AVX-512, up to a tenth more at 128. For vectors in the cache: up to a third less
 // with AVX-512, no gain with AVX2. Codes scattered in memory take 40 to 55 percent less time at 768
-// and 2048 elements and about as much at 128; those in the cache, where decoding is what takes the
-// time, as much within 5 percent, or a tenth more at 128 with AVX2.
+// and 2048 elements and about the same time at 128. For codes in the cache, where decoding takes
+// most of the time, it is the same within 5 percent, or a tenth more at 128 with AVX2.
 using FourDistancesFunction = void (*)(const void *query, const void *const *vectors,
                                        size_t dimensions, float *distances);
 
@@ -64,23 +64,23 @@ struct Kernel {
     // For cosine it is minus the inner product: lengths are for the caller to divide by.
     DistanceFunction code_distance = nullptr;
     FourDistancesFunction four_code_distances = nullptr;
-    // For cosine, of vectors in full: minus the inner product, too. Lengths that are known save two
-    // sums, a root and a division. Null where nothing is saved.
+    // For cosine, between two vectors themselves: also minus the inner product. Where lengths are
+    // known, this saves two sums, a root and a division. Null where nothing is saved.
     DistanceFunction product = nullptr;
     FourDistancesFunction four_products = nullptr;
     // Where the metric is finished in double: `distance` is this, rounded to float. Null otherwise.
     WholeDistanceFunction whole = nullptr;
-    // Null, or what to link nodes by in place of `distance`: the same but for vectors with squares
-    // near or beyond the limits of floats, where `distance` says what the SQL operator says, and
-    // this says where they point. NaN when one is zero.
+    // What to link nodes by in place of `distance`, or null. It differs from `distance` only for
+    // vectors with squares near or beyond the limits of floats: there `distance` returns what the
+    // SQL operator returns, and this compares the true directions. NaN when one vector is zero.
     DistanceFunction link = nullptr;
 
-    // All of the distance that the SQL operator is made from: whoever puts vectors in order by it,
-    // puts them in the operator's order, ties and NaN included.
+    // The whole distance that the SQL operator's result is made from. Vectors ordered by it are in
+    // the operator's order, ties and NaN included.
     double whole_distance(const void *a, const void *b, size_t dimensions) const;
 
-    // What the SQL operator returns where whole_distance is `whole_value`. The roots of different
-    // floats differ in double: no tie comes about.
+    // What the SQL operator returns where whole_distance is `whole_value`. This makes no new ties,
+    // since the roots of different floats differ in double.
     double operator_value(double whole_value) const;
 
     DistanceFunction link_distance() const;

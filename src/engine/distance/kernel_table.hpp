@@ -38,9 +38,10 @@ struct BitKernels {
     BitOverlap (*overlap)(const void *a, const void *b, size_t bytes);
 };
 
-// A table is constant-initialised, hence usable from any static initialiser. Where an instruction
-// set has nothing of its own to offer, functions are null and rows are missing, and where the
-// target architecture lacks the set, all of them: the dispatcher then looks further.
+// A table is constant-initialised, so it can be used from any static initialiser. Where an
+// instruction set has no code of its own for something, the function is null or the row is missing;
+// where the target architecture lacks the set, all are missing. The dispatcher then asks the next
+// table.
 struct KernelTable {
     const Kernel *rows = nullptr;
     size_t row_count = 0;

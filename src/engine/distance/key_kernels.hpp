@@ -46,7 +46,7 @@ static uint64_t keys_matching(const uint64_t *keys, uint64_t cared_for, uint64_t
 template <typename Keys>
 static constexpr KeyKernels key_kernels_of = {keys_within<Keys>, keys_matching<Keys>};
 
-// For instruction sets that have nothing better.
+// The register of instruction sets that have nothing better: a single key.
 namespace {
 struct OneKey {
     using Register = uint64_t;

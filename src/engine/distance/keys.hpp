@@ -16,7 +16,7 @@ struct KeyKernels {
     uint64_t (*matching)(const uint64_t *keys, uint64_t cared_for, uint64_t wanted);
 };
 
-// Of the instruction set in use (isa.hpp).
+// The kernels of the instruction set in use (isa.hpp).
 const KeyKernels &key_kernels();
 
 }  // namespace dvec::distance

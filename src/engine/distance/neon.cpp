@@ -71,7 +71,8 @@ float32x4_t load_first(const Half *a, size_t count) {
     return widen_halves(first);
 }
 
-// Stands where a pointer to the elements of a vector would, for the vector that a code stands for.
+// Used in place of a pointer to the elements of a vector, for the vector that a code stands for
+// (code_kernels.hpp).
 struct Code {
     const unsigned char *steps;
     float32x4_t low;
@@ -107,7 +108,7 @@ float32x4_t load(const Code &a) {
     return a.decode(bytes);
 }
 
-// Masked, as what is decoded from zeros is the least element.
+// The result is masked, since zero bytes decode to the least element and not to 0.
 float32x4_t load_first(const Code &a, size_t count) {
     static constexpr uint32_t window[2 * width] = {~0U, ~0U, ~0U, ~0U};
     const float32x4_t decoded = a.decode(static_cast<uint32_t>(last_steps(a.steps, count)));
@@ -188,8 +189,8 @@ float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
     return sums.distance();
 }
 
-// Sixteen sums and the query's four registers fit in the register file, beside them what four codes
-// are decoded with, and each vector's sums are those that distance would form.
+// Sixteen sums, the query's four registers and what decoding four codes needs all fit in the
+// registers, and each vector's sums are the same that `distance` would form.
 template <typename Scalar, typename Term, typename Vector = const Scalar *>
 void four_distances(const void *query_bytes, const void *const *vectors, size_t dimensions,
                     float *distances) {

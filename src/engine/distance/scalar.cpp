@@ -1,5 +1,5 @@
-// The reference kernels: portable C++, what every other instruction set is tested against, and what
-// runs where there is none.
+// The reference kernels: portable C++. All other instruction sets are tested against them, and they
+// run where there is no other set.
 //
 // Sums are kept in eight lanes rather than one, element i going to lane i mod 8. That bounds the
 // rounding error as float32.hpp promises, and compilers turn it into whatever vector registers the
@@ -44,7 +44,8 @@ struct AbsoluteDifference {
 float number(float value) { return value; }
 float number(Half value) { return widen(value); }
 
-// Stands where a pointer to the elements of a vector would, for the vector that a code stands for.
+// Used in place of a pointer to the elements of a vector, for the vector that a code stands for
+// (code_kernels.hpp).
 struct Code {
     CodeHeader header;
     const unsigned char *steps;

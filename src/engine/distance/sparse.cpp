@@ -1,6 +1,6 @@
-// Merges of two sorted lists. Where sparse vectors have few indices in common, as they have, a
-// merge is a chain of comparisons, and wider registers have nothing to work on; so these kernels
-// serve every instruction set.
+// Merges of two sorted lists. Sparse vectors usually have few indices in common, so a merge is a
+// chain of comparisons that wider registers cannot speed up; the same kernels serve every
+// instruction set.
 #include "engine/distance/sparse.hpp"
 
 #include <cmath>
@@ -73,7 +73,7 @@ float cosine(const void *a, const void *b, size_t dimensions) {
     return static_cast<float>(whole_cosine(a, b, dimensions));
 }
 
-// As that of dense vectors (cosine.cpp).
+// As distance_of_directions() of dense vectors does it (cosine.cpp).
 double distance_of_directions(const SparseView &a, const SparseView &b) {
     const auto squares = [](const SparseView &view) {
         double sum = 0;

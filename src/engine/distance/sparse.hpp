@@ -1,12 +1,12 @@
 // Vectors of which only the elements other than zero are kept, and their distances.
 //
-// A run of bytes that holds one, in a slot of an index and behind the header of an SQL value alike:
+// The bytes of such a vector, both in a slot of an index and behind the header of an SQL value:
 //
 //     [count: uint32][squared norm: float][indices: int32 x count][values: float x count]
 //
 // Indices ascend and begin at 0. In an index the bytes up to the size of a vector with
-// `indexed_capacity` elements are zero, for slots have one size. Only what is measured by cosine
-// has its squared norm there; otherwise these bytes are zero.
+// `indexed_capacity` elements are zero, for slots have one size. The squared norm is there only in
+// vectors that are measured by cosine; otherwise its bytes are zero.
 //
 // Distances are summed in float in the order of the indices, two vectors merged, one rounding for
 // each term and each addition. They are the same under every instruction set.
@@ -26,8 +26,8 @@ struct SparseHead {
 };
 static_assert(sizeof(SparseHead) == 8);
 
-// Elements other than zero that a vector may have in an index. Every slot has room for as many, so
-// this trades the size of all vectors for that of the largest.
+// How many elements other than zero a vector may have in an index. Every slot has room for so many
+// (or for all dimensions, if these are fewer), so a larger limit makes all slots larger.
 inline constexpr std::size_t most_indexed_elements = 1000;
 
 // For vectors of so many dimensions, zeros included.
@@ -39,14 +39,14 @@ constexpr std::size_t sparse_bytes(std::size_t count) {
     return sizeof(SparseHead) + (sizeof(std::int32_t) + sizeof(float)) * count;
 }
 
-// The parts of a run of bytes, which stays the owner of them.
+// A view of the parts of such bytes; it does not own them.
 struct SparseView {
     const std::int32_t *indices;
     const float *values;
     std::size_t count;
 
-    // Of bytes aligned to 4. A count above `most` is taken for `most`: whatever a damaged file
-    // says, nothing beyond sparse_bytes(most) is read.
+    // The bytes must be aligned to 4. A count above `most` is taken for `most`: whatever a damaged
+    // file says, nothing beyond sparse_bytes(most) is read.
     static SparseView of(const void *bytes, std::size_t most) {
         const auto *head = static_cast<const SparseHead *>(bytes);
         const std::size_t count = std::min<std::size_t>(head->count, most);
@@ -55,7 +55,8 @@ struct SparseView {
     }
 };
 
-// For indices that ascend. Others give some number: no byte outside of the views is read.
+// The indices must ascend. If they do not, the result is some number, but no byte outside of the
+// views is read.
 float l2_squared(const SparseView &a, const SparseView &b);
 float inner_product(const SparseView &a, const SparseView &b);
 float l1(const SparseView &a, const SparseView &b);
@@ -63,7 +64,8 @@ float l1(const SparseView &a, const SparseView &b);
 // All three sums in one order, so that a vector is at distance 0 from itself.
 CosineParts cosine_parts(const SparseView &a, const SparseView &b);
 
-// What the head of a vector holds that is measured by cosine: squared_norm_a of any cosine_parts.
+// The squared norm that the head of a vector measured by cosine holds: the same as squared_norm_a
+// in cosine_parts() of this vector with any other.
 float squared_norm(const SparseView &a);
 
 }  // namespace dvec::distance
