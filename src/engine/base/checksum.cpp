@@ -11,8 +11,8 @@
 namespace dvec::base {
 
 std::uint32_t checksum(std::uint32_t previous, const void *data, std::size_t size) noexcept {
-    // The library takes an int length and, for want of const, a mutable pointer it does not write
-    // to.
+    // The library takes an int as length, and a pointer to mutable bytes although it does not write
+    // to them.
     constexpr std::size_t piece_limit = std::size_t{1} << 30;
     auto *bytes = static_cast<unsigned char *>(const_cast<void *>(data));
     std::uint32_t crc = ~previous;

@@ -1,7 +1,7 @@
 // The engine's only door to the operating system's files. Everything that must survive a crash goes
 // through these interfaces, so that a test can put a file system behind them that tears writes,
-// loses unsynced pages, fails a sync or runs out of space. Hot paths do not pass here: they work on
-// mappings.
+// loses unsynced pages, fails a sync or runs out of space. Code that must be fast does not use
+// these interfaces: it works on mappings.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@
 namespace dvec::base {
 
 // Which file this is, independent of its name: a copy has another identity, a rename keeps it. The
-// inode number of a file that was removed is soon given to another, so the time of birth belongs to
-// it.
+// inode number of a file that was removed is soon given to another file, so the time of birth is a
+// part of the identity.
 struct FileIdentity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
@@ -29,7 +29,8 @@ struct FileIdentity {
 
 enum class Access : std::uint8_t { read_only, read_write };
 
-// Here and there, so that what lies around a page is not worth reading; or from the beginning on.
+// How a file is read: here and there, so that reading ahead around a page is of no use; or from the
+// beginning to the end.
 enum class Reading : std::uint8_t { scattered, in_order };
 
 // A shared mapping of the beginning of a file. Owns the mapping, not the file. The mapped length
@@ -54,24 +55,24 @@ class Mapping {
     // range are invalid afterwards, and no other thread may be using them.
     Status extend(std::size_t size);
 
-    // Has the pages of bytes [begin, end) in memory and ready to be written, so that the first
-    // store to each is cheap: for this mapping at once, for those of other processes after a short
-    // fault. All of them must be allocated to the file. Changes no byte. Where the system cannot,
-    // nothing happens.
+    // Brings the pages of bytes [begin, end) into memory and makes them ready to be written, so
+    // that the first store to each is cheap: through this mapping at once, through those of other
+    // processes after a short fault. The file must have disk space for all of these bytes. Changes
+    // no byte. Where the system cannot do this, nothing happens.
     void populate(std::size_t begin, std::size_t end) const noexcept;
 
-    // Has the pages of bytes [begin, end) in memory, read from disk where they are not, as large as
-    // the system makes them: every process that maps the file is spared page tables and misses of
-    // the processor's address cache by that. All of them must be allocated to the file. Fails when
-    // the disk does.
+    // Brings the pages of bytes [begin, end) into memory and reads those from disk that are not
+    // there, in pages as large as the system makes them: that spares every process that maps the
+    // file page tables and misses of the processor's address cache. The file must have disk space
+    // for all of these bytes. Fails when the disk does.
     Status bring_in(std::size_t begin, std::size_t end) const;
 
-    // Tells the system how this mapping will be read from now on, when pages of it are not in
-    // memory. A hint; where the system cannot take it, nothing happens.
+    // Tells the system how pages of this mapping that are not in memory will be read from now on. A
+    // hint; where the system cannot take it, nothing happens.
     void expect(Reading reading) const noexcept;
 
-    // Whether the page of byte `at` is in memory, for any process; reads and brings in nothing.
-    // True where the system does not say.
+    // Whether the page of byte `at` is in memory, whichever process has brought it in. Brings in
+    // nothing itself. True where the system does not tell.
     bool in_memory(std::size_t at) const noexcept;
 
   private:
@@ -123,8 +124,9 @@ enum class OpenMode : std::uint8_t {
     create       // must not exist; read and write
 };
 
-// Names and folders. Files are created with mode 0640, folders with 0750, less what the umask of
-// the process takes: that of a server takes the group's part unless its data directory grants it.
+// Names and folders. Files are created with mode 0640, folders with 0750, without the bits that the
+// umask of the process masks: a server's umask masks those of the group, unless its data directory
+// grants group access.
 class FileSystem {
   public:
     virtual ~FileSystem() = default;

@@ -1,6 +1,7 @@
-// What a process keeps until it is gone. Nothing in it needs to be released before, and at the end
-// of a process, where the order of destruction is nobody's choice, nothing is. Made in place, so
-// that the first use cannot fail for want of memory.
+// An object that a process keeps until the process ends. Its destructor never runs: nothing in it
+// needs to be released before the process ends, and at that time nobody controls the order in which
+// objects are destroyed. The object is made in place, so that the first use cannot fail for want of
+// memory.
 #pragma once
 
 #include <cstddef>

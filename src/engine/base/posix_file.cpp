@@ -133,7 +133,8 @@ class PosixFile final : public File {
     }
 
     Status sync() override {
-        // Linux writes back the dirty pages of shared mappings here too, whoever dirtied them.
+        // On Linux this also writes back dirty pages of shared mappings, whichever process has
+        // dirtied them.
         if (retried([&] { return ::fdatasync(descriptor_); }) != 0)
             return failure("sync file", path());
         return {};
@@ -191,7 +192,7 @@ class PosixFileSystem final : public FileSystem {
     }
 
     Status remove_directory(const std::string &path) override {
-        // What a symbolic link leads to is not ours to empty.
+        // The folder that a symbolic link leads to is not ours and must not be emptied.
         struct stat info;
         if (::lstat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode))
             return remove(path);
@@ -297,13 +298,13 @@ Status Mapping::bring_in(std::size_t begin, std::size_t end) const {
     if (begin >= end || end > size_)
         return {};
 #ifdef MADV_HUGEPAGE
-    // Where there are none, that is no matter.
+    // Where the system has no huge pages, this fails and does no harm.
     (void)::madvise(data_ + first, end - first, MADV_HUGEPAGE);
 #endif
 #ifdef MADV_POPULATE_READ
     if (::madvise(data_ + first, end - first, MADV_POPULATE_READ) == 0)
         return {};
-    // Linux before 5.14 does not know it.
+    // Linux before 5.14 does not know MADV_POPULATE_READ.
     if (errno != EINVAL)
         return Status::from_errno(errno, "could not read a mapped file");
 #endif

@@ -1,6 +1,6 @@
 // Threads inside a server process must never run its signal handlers: those belong to the process's
-// one PostgreSQL thread. A new thread inherits the mask of its creator, so creation happens under
-// this.
+// one PostgreSQL thread. A new thread inherits the signal mask of the thread that creates it, so
+// threads are created while a SignalsBlocked is alive.
 #pragma once
 
 #include <pthread.h>

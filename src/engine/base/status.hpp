@@ -79,8 +79,8 @@ class [[nodiscard]] Result {
     Status status_;
 };
 
-// Thrown where a wait must end because the caller was asked to stop, and no Status can be returned:
-// by Mutex::lock. guarded() makes it Code::interrupted.
+// Thrown by Mutex::lock, which cannot return a Status, when the wait must end because the caller
+// was asked to stop. guarded() turns it into Code::interrupted.
 struct Interrupted : std::exception {
     const char *what() const noexcept override { return "interrupted"; }
 };
@@ -105,7 +105,8 @@ auto guarded(Body &&body) noexcept -> std::invoke_result_t<Body> {
     }
 }
 
-// Of what has failed. A Result gives its Status away: it is of no use any more.
+// The Status of something that has failed. It is moved out of a Result, which is of no use any
+// more.
 inline const Status &failure_of(const Status &status) noexcept { return status; }
 inline Status failure_of(Status &&status) noexcept { return std::move(status); }
 template <class T>
