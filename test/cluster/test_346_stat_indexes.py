@@ -25,8 +25,8 @@ def search(connection, number, limit):
     return connection.execute(f"SELECT id FROM items ORDER BY v <-> '{vectors.text(ROWS[number])}' LIMIT {limit}").fetchall()
 
 
-def linked(connection):
-    wait_until(lambda: connection.execute("SELECT tail FROM dvec_indexes").fetchall() == [(0,)], "all is linked")
+def wait_for_counters(connection, met):
+    return wait_until(lambda: met(now := counters(connection)) and now, "it is counted")
 
 
 def test_searches_are_those_of_all_sessions(cluster):
@@ -58,23 +58,21 @@ def test_writes(make_cluster):
     connection = cluster.connect()
     vectors.make_table(connection, ROWS[:1000])
     vectors.copy_in(connection, "items", 5000, ROWS[1000:])
-    linked(connection)
+    # The worker counts what it has done a moment after it can be seen.
+    before = wait_for_counters(connection, lambda now: now["links"] == 2000)
+    assert before["inserts"] == 2000 and before["link_time"] > 0
     connection.execute("SET dvec.wal_sync = commit")
-    before = counters(connection)
-    assert before["inserts"] == before["links"] == 2000 and before["link_time"] > 0
     connection.execute("INSERT INTO items VALUES (9999, %s)", [vectors.text(ROWS[0])])
-    after = counters(connection)
-    assert after["inserts"] == 2001 and after["syncs"] > before["syncs"] and after["sync_time"] > before["sync_time"]
+    after = wait_for_counters(connection, lambda now: now["syncs"] > before["syncs"])
+    assert after["inserts"] == 2001 and after["sync_time"] > before["sync_time"]
     assert (after["removals"], after["compactions"], after["checkpoint_waits"]) == (0, 0, 0)
     connection.execute("DELETE FROM items WHERE id < 5500")
     connection.execute("VACUUM (INDEX_CLEANUP on) items")
-    # The time is added when the worker has done with it.
-    gone = wait_until(lambda: (now := counters(connection))["compactions"] > 0 and now["compaction_time"] > 0
-                      and now, "it is compacted")
-    assert gone["removals"] == 1500
+    gone = wait_for_counters(connection, lambda now: now["compactions"] > 0 and now["compaction_time"] > 0
+                             and now["checkpoints"] > 0)
+    assert gone["removals"] == 1500 and gone["checkpoint_time"] > 0
     # VACUUM has waited for the compaction, unless that was faster.
     assert (gone["compaction_waits"] > 0) == (gone["compaction_wait_time"] > 0)
-    assert gone["checkpoints"] > 0 and gone["checkpoint_time"] > 0
 
 
 def test_waits_for_linking(make_cluster):

@@ -35,9 +35,10 @@ struct TimedCounter {
     std::atomic<uint64> count;
     std::atomic<uint64> microseconds;
 
+    // Whoever loads the count, and then the time, has the time of all that was counted.
     void add(uint64 more, uint64 spent) noexcept {
-        count.fetch_add(more, std::memory_order_relaxed);
         microseconds.fetch_add(spent, std::memory_order_relaxed);
+        count.fetch_add(more, std::memory_order_release);
     }
     double milliseconds() const noexcept { return static_cast<double>(microseconds.load()) / 1000; }
 };
