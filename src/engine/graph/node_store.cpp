@@ -325,9 +325,7 @@ void NodeStore::publish(NodeId id) noexcept {
 void NodeStore::restore_payload(NodeId id, Tid tid, const Row &row) noexcept {
     const std::uint64_t word = state(id);
     const bool there = (state_flags(word) & (slot_ready | slot_hole)) == slot_ready &&
-                       state_tid(word) == tid &&
-                       std::memcmp(vector(id), row.vector, layout_.vector_bytes) == 0 &&
-                       same_keys(id, row.keys) && payload_intact(id);
+                       state_tid(word) == tid && has_row(id, row) && payload_intact(id);
     if (there) {
         slot(id)->state.store(pack_state(tid, slot_ready), std::memory_order_release);
         if (layout_.columns > 0)

@@ -138,6 +138,11 @@ class NodeStore {
     }
     // Whether the id has the keys of a row.
     bool same_keys(NodeId id, const std::uint64_t *keys) const noexcept;
+    // Whether the node has the row's vector and keys, byte by byte.
+    bool has_row(NodeId id, const Row &row) const noexcept {
+        return std::memcmp(vector(id), row.vector, layout_.vector_bytes) == 0 &&
+               same_keys(id, row.keys);
+    }
     // The hints of columns.hpp; of any mapped id. Where there are no columns, nothing is noted.
     std::uint64_t gone_word(NodeId first_of_64) const noexcept {
         return columns_.gone(first_of_64).load(std::memory_order_acquire);

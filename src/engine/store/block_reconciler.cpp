@@ -4,7 +4,8 @@
 #include "engine/store/block_reconciler.hpp"
 
 #include <algorithm>
-#include <cstring>
+
+#include "engine/store/damaged_nodes.hpp"
 
 namespace dvec::store {
 
@@ -31,29 +32,16 @@ Result<std::unique_ptr<BlockReconciler>> BlockReconciler::begin(Index &index, Re
         DVEC_TRY(index.ready_to_write());
         auto end = index.refresh();
         DVEC_TRY(end);
-        if (repair >= Repair::every_page)
-            DVEC_TRY(reconciler->drop_damaged(end.value(), interrupted));
+        if (repair >= Repair::every_page) {
+            auto damaged = drop_damaged(index, end.value(), interrupted);
+            DVEC_TRY(damaged);
+            reconciler->report_.damaged = damaged.value();
+        }
         if (repair != Repair::none)
             index.writable_nodes().restore_hints(end.value());
         DVEC_TRY(reconciler->fill(end.value(), interrupted));
         return reconciler;
     });
-}
-
-Status BlockReconciler::drop_damaged(NodeId end, bool (*interrupted)()) {
-    graph::NodeStore &nodes = index_.writable_nodes();
-    for (NodeId id = 0; id < end; ++id) {
-        if (should_stop(id, interrupted))
-            return Status(Code::interrupted, "verifying the nodes was stopped");
-        if (nodes.slot_intact(id))
-            continue;
-        nodes.mark_hole(id);
-        ++report_.damaged;
-    }
-    // The linker must not read a damaged payload, so links have to be made sound before it runs.
-    if (report_.damaged > 0)
-        index_.state().links_unsound.store(1);
-    return {};
 }
 
 Status BlockReconciler::fill(NodeId end, bool (*interrupted)()) {
@@ -83,9 +71,7 @@ void BlockReconciler::begin_block(std::uint32_t block) {
 bool BlockReconciler::is_of(NodeId node, graph::Tid tid, const graph::Row &row) const {
     const graph::NodeStore &nodes = index_.nodes();
     const std::uint64_t state = nodes.state(node);
-    return graph::is_live(state) && graph::state_tid(state) == tid &&
-           std::memcmp(nodes.vector(node), row.vector, index_.vector_bytes()) == 0 &&
-           nodes.same_keys(node, row.keys);
+    return graph::is_live(state) && graph::state_tid(state) == tid && nodes.has_row(node, row);
 }
 
 Status BlockReconciler::row(graph::Tid tid, const graph::Row &row) {

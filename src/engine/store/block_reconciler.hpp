@@ -55,7 +55,6 @@ class BlockReconciler {
 
     explicit BlockReconciler(Index &index) : index_(index) {}
 
-    base::Status drop_damaged(std::uint32_t end, bool (*interrupted)());
     bool is_of(graph::NodeId node, graph::Tid tid, const graph::Row &row) const;
     base::Status fill(std::uint32_t end, bool (*interrupted)());
 

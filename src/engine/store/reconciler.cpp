@@ -2,21 +2,14 @@
 // there.
 #include "engine/store/reconciler.hpp"
 
-#include <cstring>
 #include <limits>
+
+#include "engine/store/damaged_nodes.hpp"
 
 namespace dvec::store {
 
-using base::Code;
 using base::Result;
 using base::Status;
-using graph::NodeId;
-
-namespace {
-
-constexpr NodeId nodes_between_polls = 4096;
-
-}  // namespace
 
 Result<std::unique_ptr<Reconciler>> Reconciler::begin(Index &index, Repair repair,
                                                       bool (*interrupted)()) {
@@ -25,8 +18,11 @@ Result<std::unique_ptr<Reconciler>> Reconciler::begin(Index &index, Repair repai
         DVEC_TRY(index.ready_to_write());
         auto end = index.refresh();
         DVEC_TRY(end);
-        if (repair >= Repair::every_page)
-            DVEC_TRY(reconciler->drop_damaged(end.value(), interrupted));
+        if (repair >= Repair::every_page) {
+            auto damaged = drop_damaged(index, end.value(), interrupted);
+            DVEC_TRY(damaged);
+            reconciler->report_.damaged = damaged.value();
+        }
         index.writable_nodes().restore_hints(end.value());
         DVEC_TRY(reconciler->entries_.fill(index.nodes(), end.value(), interrupted));
         // The count from before comes from files that could not be believed.
@@ -36,32 +32,10 @@ Result<std::unique_ptr<Reconciler>> Reconciler::begin(Index &index, Repair repai
     });
 }
 
-Status Reconciler::drop_damaged(NodeId end, bool (*interrupted)()) {
-    graph::NodeStore &nodes = index_.writable_nodes();
-    for (NodeId id = 0; id < end; ++id) {
-        if (id % nodes_between_polls == 0 && interrupted != nullptr && interrupted())
-            return Status(Code::interrupted, "the repair was stopped");
-        if (nodes.slot_intact(id))
-            continue;
-        nodes.mark_hole(id);
-        ++report_.damaged;
-    }
-    // The linker must not read a damaged payload, so links have to be made sound before it runs.
-    if (report_.damaged > 0)
-        index_.state().links_unsound.store(1);
-    return {};
-}
-
-bool Reconciler::is_of(NodeId node, const graph::Row &row) const {
-    const graph::NodeStore &nodes = index_.nodes();
-    return std::memcmp(nodes.vector(node), row.vector, index_.vector_bytes()) == 0 &&
-           nodes.same_keys(node, row.keys);
-}
-
 Status Reconciler::row(graph::Tid tid, std::uint64_t lsn, const graph::Row &row) {
     return base::guarded([&]() -> Status {
         for (TidMap::Entry &entry : entries_.at(tid)) {
-            if (is_of(entry.node, row)) {
+            if (index_.nodes().has_row(entry.node, row)) {
                 entry.marked = true;
                 ++report_.kept;
                 return {};

@@ -54,9 +54,6 @@ class Reconciler {
   private:
     explicit Reconciler(Index &index) : index_(index) {}
 
-    base::Status drop_damaged(std::uint32_t end, bool (*interrupted)());
-    bool is_of(graph::NodeId node, const graph::Row &row) const;
-
     Index &index_;
     TidMap entries_;  // of the nodes that were live at the beginning; marked: the row was found
     PageRows added_;

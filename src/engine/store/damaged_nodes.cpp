@@ -1,0 +1,33 @@
+#include "engine/store/damaged_nodes.hpp"
+
+namespace dvec::store {
+
+using base::Code;
+using base::Result;
+using base::Status;
+using graph::NodeId;
+
+namespace {
+
+constexpr NodeId nodes_between_polls = 4096;
+
+}  // namespace
+
+Result<std::uint64_t> drop_damaged(Index &index, NodeId end, bool (*interrupted)()) {
+    graph::NodeStore &nodes = index.writable_nodes();
+    std::uint64_t damaged = 0;
+    for (NodeId id = 0; id < end; ++id) {
+        if (id % nodes_between_polls == 0 && interrupted != nullptr && interrupted())
+            return Status(Code::interrupted, "verifying the nodes was stopped");
+        if (nodes.slot_intact(id))
+            continue;
+        nodes.mark_hole(id);
+        ++damaged;
+    }
+    // The linker must not read a damaged payload, so links have to be made sound before it runs.
+    if (damaged > 0)
+        index.state().links_unsound.store(1);
+    return damaged;
+}
+
+}  // namespace dvec::store
