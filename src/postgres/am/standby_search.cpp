@@ -47,24 +47,24 @@ BlockNumber *room_for_pages() {
     return room;
 }
 
-void note_page(XLogReaderState *record, void *argument) {
-    auto *wanted = static_cast<PagesToRead *>(argument);
-    for (int block = 0; block <= XLogRecMaxBlockId(record); ++block) {
-        IndexFile file;
-        BlockNumber page;
-        if (!compat::names_page(record, static_cast<uint8>(block), &file, &page) ||
-            !(file == wanted->heap) ||
-            (wanted->count > 0 && wanted->pages[wanted->count - 1] == page))
-            continue;
-        if (wanted->count == most_pages_behind())
-            make_unique(wanted);
-        // A set that is nearly full is not worth to be sorted for each page.
-        wanted->too_many =
-            wanted->too_many || wanted->count > most_pages_behind() - most_pages_behind() / 4;
-        if (wanted->too_many)
-            return;
+void note_page(PagesToRead *wanted, BlockNumber page) {
+    if (wanted->count > 0 && wanted->pages[wanted->count - 1] == page)
+        return;
+    if (wanted->count == most_pages_behind())
+        make_unique(wanted);
+    // A set that is nearly full is not worth to be sorted for each page.
+    wanted->too_many =
+        wanted->too_many || wanted->count > most_pages_behind() - most_pages_behind() / 4;
+    if (!wanted->too_many)
         wanted->pages[wanted->count++] = page;
-    }
+}
+
+void note_pages(XLogReaderState *record, void *argument) {
+    auto *wanted = static_cast<PagesToRead *>(argument);
+    for_each_page(record, [wanted](const IndexFile &file, BlockNumber page) {
+        if (file == wanted->heap)
+            note_page(wanted, page);
+    });
 }
 
 // The pages that the index does not have as they are now. False when they are not known, or so many
@@ -79,7 +79,7 @@ bool find_pages(IndexScanDesc scan, const OpenIndex &open, PagesToRead *wanted) 
         return false;
     wanted->count = behind.count;
     if (behind.read_to < replayed &&
-        XLogRecPtrIsInvalid(read_wal(behind.read_to, replayed, note_page, wanted)))
+        XLogRecPtrIsInvalid(read_wal(behind.read_to, replayed, note_pages, wanted)))
         return false;
     if (wanted->too_many)
         return false;

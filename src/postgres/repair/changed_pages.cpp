@@ -19,12 +19,10 @@ bool is_worth_reading(XLogRecPtr since, XLogRecPtr end, BlockNumber pages) {
 
 void add_pages(PageSet *set, XLogReaderState *reader, Relation heap) {
     const IndexFile wanted = compat::file_name(heap);
-    for (int block = 0; block <= XLogRecMaxBlockId(reader); ++block) {
-        IndexFile file;
-        BlockNumber page;
-        if (compat::names_page(reader, static_cast<uint8>(block), &file, &page) && file == wanted)
+    for_each_page(reader, [=](const IndexFile &file, BlockNumber page) {
+        if (file == wanted)
             set->add(page);
-    }
+    });
 }
 
 // Whether everything up to the end of WAL was read.
@@ -49,22 +47,24 @@ PageSet *PageSet::make(BlockNumber pages) {
     return set;
 }
 
+bool has_lsn_since(Relation heap, BlockNumber page, XLogRecPtr since,
+                   BufferAccessStrategy strategy) {
+    Buffer buffer = ReadBufferExtended(heap, MAIN_FORKNUM, page, RBM_NORMAL, strategy);
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    const Page found = BufferGetPage(buffer);
+    const bool changed = PageIsNew(found) || PageGetLSN(found) >= since;
+    UnlockReleaseBuffer(buffer);
+    return changed;
+}
+
 const PageSet *pages_changed_in_wal(Relation heap, XLogRecPtr since, BlockNumber pages) {
     flush_wal();
     if (!is_worth_reading(since, GetFlushRecPtr(nullptr), pages) || !wal_is_there(since))
         return nullptr;
-    ReadLocalXLogPageNoWaitPrivate end{};
-    XLogReaderRoutine routine{};
-    routine.page_read = read_local_xlog_page_no_wait;
-    routine.segment_open = wal_segment_open;
-    routine.segment_close = wal_segment_close;
-    XLogReaderState *reader = XLogReaderAllocate(wal_segment_size, nullptr, &routine, &end);
-    if (reader == nullptr)
-        return nullptr;
     PageSet *set = PageSet::make(pages);
     bool complete = false;
-    with_last([&] { complete = read_all(set, reader, heap, since); },
-              [&] { XLogReaderFree(reader); });
+    with_wal_reader(
+        [&](XLogReaderState *reader) { complete = read_all(set, reader, heap, since); });
     elog(DEBUG1, "dvec: changed pages %s in WAL since %X/%X", complete ? "found" : "not found",
          static_cast<uint32>(since >> 32), static_cast<uint32>(since));
     return complete ? set : nullptr;

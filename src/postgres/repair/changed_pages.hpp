@@ -29,4 +29,9 @@ class PageSet {
 // when interrupted.
 const PageSet *pages_changed_in_wal(Relation heap, XLogRecPtr since, BlockNumber pages);
 
+// Whether a page of the table has been changed since, by its own LSN. A new page counts as changed:
+// it has no rows, whatever the index says of it.
+bool has_lsn_since(Relation heap, BlockNumber page, XLogRecPtr since,
+                   BufferAccessStrategy strategy);
+
 }  // namespace dvec::postgres

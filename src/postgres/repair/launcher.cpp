@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "postgres/bridge/background_process.hpp"
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/runtime/repair_state.hpp"
 
@@ -71,14 +72,8 @@ Queue look_at_queue(Oid database = InvalidOid) noexcept {
 }
 
 bool start_process(const IndexEntry *entry, uint64 incarnation) {
-    BackgroundWorker process{};
-    strlcpy(process.bgw_name, "dvec repair", BGW_MAXLEN);
-    strlcpy(process.bgw_type, "dvec repair", BGW_MAXLEN);
-    strlcpy(process.bgw_library_name, "dvec", BGW_MAXLEN);
-    strlcpy(process.bgw_function_name, "dvec_repair_main", BGW_MAXLEN);
-    process.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    process.bgw_start_time = BgWorkerStart_RecoveryFinished;
-    process.bgw_restart_time = BGW_NEVER_RESTART;
+    BackgroundWorker process =
+        background_process("dvec repair", "dvec_repair_main", BgWorkerStart_RecoveryFinished);
     process.bgw_main_arg = Int32GetDatum(static_cast<int32>(entry - registry()->entries));
     process.bgw_notify_pid = MyProcPid;
     const RepairOrder order{incarnation};

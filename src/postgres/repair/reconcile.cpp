@@ -129,13 +129,7 @@ bool is_changed(const Reconciliation &work, BlockNumber block, BufferAccessStrat
         return true;
     if (work.changed != nullptr)
         return work.changed->has(block);
-    Buffer buffer = ReadBufferExtended(work.heap, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
-    LockBuffer(buffer, BUFFER_LOCK_SHARE);
-    const Page page = BufferGetPage(buffer);
-    // A new page has no rows, whatever the index says of it.
-    const bool changed = PageIsNew(page) || PageGetLSN(page) >= work.changed_since;
-    UnlockReleaseBuffer(buffer);
-    return changed;
+    return has_lsn_since(work.heap, block, work.changed_since, strategy);
 }
 
 void read_run(Reconciliation *work, BlockNumber first, BlockNumber end) {

@@ -2,8 +2,6 @@
 
 #include <sys/stat.h>
 
-#include "postgres/bridge/cleanup.hpp"
-
 namespace dvec::postgres {
 
 namespace {
@@ -47,19 +45,15 @@ void read_records(XLogReaderState *reader, Reading *reading) {
     }
 }
 
-void read_all(Reading *reading) {
-    ReadLocalXLogPageNoWaitPrivate end{};
+}  // namespace
+
+XLogReaderState *open_wal_reader(ReadLocalXLogPageNoWaitPrivate *end) {
     XLogReaderRoutine routine{};
     routine.page_read = read_local_xlog_page_no_wait;
     routine.segment_open = wal_segment_open;
     routine.segment_close = wal_segment_close;
-    XLogReaderState *reader = XLogReaderAllocate(wal_segment_size, nullptr, &routine, &end);
-    if (reader == nullptr)
-        return;
-    with_last([=] { read_records(reader, reading); }, [=] { XLogReaderFree(reader); });
+    return XLogReaderAllocate(wal_segment_size, nullptr, &routine, end);
 }
-
-}  // namespace
 
 bool wal_is_there(XLogRecPtr position) {
     XLogSegNo segment;
@@ -76,7 +70,9 @@ XLogRecPtr read_wal(XLogRecPtr begin, XLogRecPtr end,
         return begin;
     Reading reading{begin, end, visit, argument, InvalidXLogRecPtr};
     // A segment that is gone is an ERROR of the server's.
-    const PendingError error = caught([&reading] { read_all(&reading); });
+    const PendingError error = caught([&reading] {
+        with_wal_reader([&reading](XLogReaderState *reader) { read_records(reader, &reading); });
+    });
     if (error)
         ereport(DEBUG1, (errmsg_internal("dvec: could not read WAL: %s", error.message)));
     return error ? InvalidXLogRecPtr : reading.reached;

@@ -69,21 +69,12 @@ bool is_followed_here(const IndexEntry &entry) {
                        });
 }
 
-enum class Wanted : unsigned char { nothing, adoption, resumption };
-
-Wanted wanted_for(const IndexEntry &entry, uint64 *incarnation) noexcept {
-    Wanted wanted = Wanted::nothing;
+Wanted wanted_here(const IndexEntry &entry, uint64 *incarnation) noexcept {
     LWLockAcquire(&registry()->lock, LW_SHARED);
     *incarnation = entry.incarnation.load();
-    if (entry.used && entry.file.database == MyDatabaseId &&
-        entry.file.backend == InvalidBackendId) {
-        const IndexState state = entry.state.load();
-        if (state == IndexState::needs_repair && entry.repair.retry_at <= GetCurrentTimestamp())
-            wanted = Wanted::adoption;
-        else if (state == IndexState::ready && entry.following.on.load() != 0 &&
-                 entry.following.follower == 0)
-            wanted = Wanted::resumption;
-    }
+    const Wanted wanted = entry.file.database == MyDatabaseId
+                              ? wanted_for(entry, GetCurrentTimestamp())
+                              : Wanted::nothing;
     LWLockRelease(&registry()->lock);
     return wanted;
 }
@@ -94,7 +85,7 @@ void take_new() {
             continue;
         uint64 incarnation;
         FollowedIndex *followed = nullptr;
-        switch (wanted_for(entry, &incarnation)) {
+        switch (wanted_here(entry, &incarnation)) {
             case Wanted::nothing:
                 break;
             case Wanted::adoption:
@@ -119,16 +110,12 @@ void begin_again(FollowedIndex *followed) {
 
 void note_touched(XLogReaderState *record, void *) {
     guarded([=] {
-        for (int block = 0; block <= XLogRecMaxBlockId(record); ++block) {
-            IndexFile file;
-            BlockNumber page;
-            if (!compat::names_page(record, static_cast<uint8>(block), &file, &page))
-                continue;
+        for_each_page(record, [](const IndexFile &file, BlockNumber page) {
             for (const auto &followed : all_followed())
                 if (followed->heap == file &&
                     (followed->touched.empty() || followed->touched.back() != page))
                     followed->touched.push_back(page);
-        }
+        });
     });
 }
 
@@ -351,6 +338,18 @@ void follow() {
 }
 
 }  // namespace
+
+Wanted wanted_for(const IndexEntry &entry, TimestampTz now) noexcept {
+    if (!entry.used || entry.file.backend != InvalidBackendId)
+        return Wanted::nothing;
+    const IndexState state = entry.state.load();
+    if (state == IndexState::needs_repair && entry.repair.retry_at <= now)
+        return Wanted::adoption;
+    if (state == IndexState::ready && entry.following.on.load() != 0 &&
+        entry.following.follower == 0)
+        return Wanted::resumption;
+    return Wanted::nothing;
+}
 
 }  // namespace dvec::postgres
 

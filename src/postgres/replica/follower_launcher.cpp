@@ -3,10 +3,10 @@
 #include <vector>
 
 #include "engine/base/never_destroyed.hpp"
+#include "postgres/bridge/background_process.hpp"
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/replica/follower.hpp"
-#include "postgres/runtime/registry.hpp"
 
 namespace dvec::postgres {
 
@@ -28,15 +28,6 @@ std::vector<Follower> &followers() noexcept {
     return *list;
 }
 
-bool is_wanted(const IndexEntry &entry, TimestampTz now) {
-    if (!entry.used || entry.file.backend != InvalidBackendId)
-        return false;
-    const IndexState state = entry.state.load();
-    return (state == IndexState::ready && entry.following.on.load() != 0 &&
-            entry.following.follower == 0) ||
-           (state == IndexState::needs_repair && entry.repair.retry_at <= now);
-}
-
 bool is_launchable(Oid database, TimestampTz now) {
     for (const Follower &follower : followers())
         if (follower.database == database)
@@ -50,7 +41,7 @@ Oid database_to_follow(TimestampTz now) noexcept {
     Oid found = InvalidOid;
     LWLockAcquire(&registry()->lock, LW_SHARED);
     for (const IndexEntry &entry : known_entries())
-        if (is_wanted(entry, now) && is_launchable(entry.file.database, now))
+        if (wanted_for(entry, now) != Wanted::nothing && is_launchable(entry.file.database, now))
             found = entry.file.database;
     LWLockRelease(&registry()->lock);
     return found;
@@ -74,14 +65,8 @@ std::size_t running() {
 }
 
 BackgroundWorkerHandle *start_process(Oid database) {
-    BackgroundWorker process{};
-    strlcpy(process.bgw_name, "dvec follower", BGW_MAXLEN);
-    strlcpy(process.bgw_type, "dvec follower", BGW_MAXLEN);
-    strlcpy(process.bgw_library_name, "dvec", BGW_MAXLEN);
-    strlcpy(process.bgw_function_name, "dvec_follower_main", BGW_MAXLEN);
-    process.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    process.bgw_start_time = BgWorkerStart_ConsistentState;
-    process.bgw_restart_time = BGW_NEVER_RESTART;
+    BackgroundWorker process =
+        background_process("dvec follower", "dvec_follower_main", BgWorkerStart_ConsistentState);
     process.bgw_main_arg = ObjectIdGetDatum(database);
     process.bgw_notify_pid = MyProcPid;
     const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);

@@ -10,6 +10,7 @@
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/owner_rights.hpp"
 #include "postgres/relation/row_encoder.hpp"
+#include "postgres/repair/changed_pages.hpp"
 #include "postgres/repair/lock_index.hpp"
 #include "postgres/repair/relation_source.hpp"
 #include "postgres/replica/followed_index.hpp"
@@ -49,21 +50,11 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
     });
 }
 
-bool is_changed(const PageReading &work, BlockNumber page) {
-    if (work.changed_since == 0)
-        return true;
-    Buffer buffer = ReadBuffer(work.heap, page);
-    LockBuffer(buffer, BUFFER_LOCK_SHARE);
-    const Page found = BufferGetPage(buffer);
-    const bool changed = PageIsNew(found) || PageGetLSN(found) >= work.changed_since;
-    UnlockReleaseBuffer(buffer);
-    return changed;
-}
-
 void read_page(PageReading *work, BlockNumber page) {
     CHECK_FOR_INTERRUPTS();
     const bool there = page < work->table_pages;
-    if (there && !is_changed(*work, page))
+    if (there && work->changed_since != 0 &&
+        !has_lsn_since(work->heap, page, work->changed_since, nullptr))
         return;
     ok_or_raise([=] {
         return base::guarded([=]() -> base::Status {

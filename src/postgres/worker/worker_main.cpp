@@ -12,6 +12,7 @@
 #include <atomic>
 
 #include "engine/distance/isa.hpp"
+#include "postgres/bridge/background_process.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/postgres.hpp"
@@ -178,15 +179,10 @@ void worker_init() {
     // While pg_upgrade runs no index is used, and folders may exist before their relations do.
     if (IsBinaryUpgrade)
         return;
-    BackgroundWorker worker{};
-    strlcpy(worker.bgw_name, "dvec worker", BGW_MAXLEN);
-    strlcpy(worker.bgw_type, "dvec worker", BGW_MAXLEN);
-    strlcpy(worker.bgw_library_name, "dvec", BGW_MAXLEN);
-    strlcpy(worker.bgw_function_name, "dvec_worker_main", BGW_MAXLEN);
     // The worker connects to a database only to repair an index, when no background worker is
     // available.
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_ConsistentState;
+    BackgroundWorker worker =
+        background_process("dvec worker", "dvec_worker_main", BgWorkerStart_ConsistentState);
     worker.bgw_restart_time = 1;
     RegisterBackgroundWorker(&worker);
 }
