@@ -163,13 +163,12 @@ List *index_conditions(PlannerInfo *root, IndexOptInfo *index, List *conditions)
     return found;
 }
 
-List *conditions_left(const IndexPath *path, List *conditions) {
-    List *left = NIL;
+bool checks_all(const IndexPath *path, List *conditions) {
     ListCell *cell;
     foreach (cell, conditions)
         if (!is_checked(path, lfirst_node(RestrictInfo, cell)))
-            left = lappend(left, lfirst(cell));
-    return left;
+            return false;
+    return true;
 }
 
 Selectivity share_admitted(PlannerInfo *root, const IndexPath *path) {

@@ -15,9 +15,9 @@ namespace dvec::postgres {
 // create_index_path().
 List *index_conditions(PlannerInfo *root, IndexOptInfo *index, List *conditions);
 
-// What is left for others to check when a path's index clauses are checked by the scan. A condition
-// whose keys say little counts as left.
-List *conditions_left(const IndexPath *path, List *conditions);
+// Whether nothing is left for others to check when a path's index clauses are checked by the scan.
+// A condition whose keys say little counts as left.
+bool checks_all(const IndexPath *path, List *conditions);
 
 // The estimated share of the table's rows that the scan takes into account.
 Selectivity share_admitted(PlannerInfo *root, const IndexPath *path);

@@ -125,42 +125,38 @@ void add_other_paths(PlannerInfo *root, RelOptInfo *rel) {
     rel->indexlist = all;
 }
 
-// Whether PostgreSQL's path may stay as it is.
-bool may_stay(PlannerInfo *root, IndexPath *path) {
-    return std::isfinite(path->path.total_cost) &&
-           is_plain(query_level(root, path->path.pathkeys), path) &&
-           with_all_conditions(root, path) == path;
-}
-
 Path *replacement(PlannerInfo *root, RelOptInfo *rel, IndexPath *path) {
     const QueryLevel level = query_level(root, path->path.pathkeys);
-    IndexPath *full = with_all_conditions(root, path);
-    if (is_plain(level, full))
-        return &full->path;
-    const ReorderedPath as_known{full, full->path.pathkeys, UnusualRows::last, true};
+    if (is_plain(level, path))
+        return &path->path;
+    const ReorderedPath as_known{path, path->path.pathkeys, UnusualRows::last, true};
     return &search_path(root, rel, as_known, level)->path;
 }
 
 void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
-    List *removed = NIL;
+    List *full_paths = NIL;
+    bool removed = false;
     ListCell *cell;
     foreach (cell, rel->pathlist) {
         auto *path = static_cast<IndexPath *>(lfirst(cell));
-        if (!orders_by_distance(&path->path) || path->path.pathkeys == NIL || may_stay(root, path))
+        if (!orders_by_distance(&path->path) || path->path.pathkeys == NIL)
             continue;
-        removed = lappend(removed, path);
+        // An infinite cost says that the index cannot be searched now. The planner would turn it
+        // into NaN, which no comparison rejects, so the path is removed.
+        if (std::isfinite(path->path.total_cost)) {
+            IndexPath *full = with_all_conditions(root, path);
+            if (full == path && is_plain(query_level(root, path->path.pathkeys), path))
+                continue;
+            full_paths = lappend(full_paths, full);
+        }
         rel->pathlist = foreach_delete_current(rel->pathlist, cell);
+        removed = true;
     }
-    if (removed == NIL)
+    if (!removed)
         return;
     add_other_paths(root, rel);
-    foreach (cell, removed) {
-        auto *path = static_cast<IndexPath *>(lfirst(cell));
-        // That of an index that cannot be searched now is infinite. The planner would turn that
-        // into NaN, which no comparison rejects.
-        if (std::isfinite(path->path.total_cost))
-            add_path(rel, replacement(root, rel, path));
-    }
+    foreach (cell, full_paths)
+        add_path(rel, replacement(root, rel, static_cast<IndexPath *>(lfirst(cell))));
 }
 
 void add_reordered_paths(PlannerInfo *root, RelOptInfo *rel) {

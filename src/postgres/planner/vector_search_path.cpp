@@ -221,8 +221,7 @@ Filters filters_of(const VectorSearchRequest &request) {
     const int bounds = list_length(request.bounds.conditions);
     if (list_length(conditions) <= bounds)
         return Filters::none;
-    return bounds == 0 && conditions_left(&index, conditions) == NIL ? Filters::of_index
-                                                                     : Filters::of_rows;
+    return bounds == 0 && checks_all(&index, conditions) ? Filters::of_index : Filters::of_rows;
 }
 
 List *expressions_of(const VectorSearchRequest &request) {
