@@ -83,4 +83,27 @@ ScanConditions scan_conditions(IndexScanDesc descriptor) {
     return conditions;
 }
 
+std::unique_ptr<graph::RowFilter> row_filter(const ScanConditions &conditions) {
+    using Condition = graph::RowFilter::Condition;
+    static_assert(graph::RowFilter::null_key == null_key);
+    static_assert(static_cast<int>(Condition::Kind::has_no_other_bits) ==
+                  static_cast<int>(KeyCondition::Kind::has_no_other_bits));
+    if (conditions.count == 0)
+        return nullptr;
+    auto filter = std::make_unique<graph::RowFilter>();
+    for (int i = 0; i < conditions.count; ++i) {
+        const KeyCondition &keys = conditions.each[i].keys;
+        Condition condition;
+        condition.column = static_cast<std::uint32_t>(conditions.each[i].column);
+        condition.kind = static_cast<Condition::Kind>(keys.kind);
+        if (keys.kind == KeyCondition::Kind::within_ranges)
+            for (int j = 0; j < keys.count; ++j)
+                condition.ranges.push_back({keys.ranges[j].first, keys.ranges[j].last});
+        else
+            condition.masks.assign(keys.masks, keys.masks + keys.count);
+        filter->add(std::move(condition));
+    }
+    return filter;
+}
+
 }  // namespace dvec::postgres

@@ -5,6 +5,7 @@
 #include "postgres/am/scan_terms.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "postgres/am/scan_settings.hpp"
 
@@ -46,6 +47,33 @@ uint64 bound_of_ivfflat(IterativeScan mode, int lists, uint64 entries) {
                           lists, entries);
 }
 
+// A walk that goes on beyond its first candidates measures about so many for each row.
+constexpr uint64 measured_per_further_row = 128;
+
+// To rows behind others (the next page of a list) the walk leads through all of those. Where they
+// are so many that measuring every row takes no longer, the walk ends, and what it has missed
+// before that is left out like what a walk of its own would miss.
+void pass_over_the_near(uint64 entries, ScanTerms *terms) {
+    const auto candidates = static_cast<uint64>(terms->ef);
+    terms->exact_after =
+        std::min(terms->exact_after, std::max(candidates, entries / measured_per_further_row));
+    terms->late = ScanTerms::Late::left_out;
+}
+
+// What a caller knows of the query goes before what the session has set for all.
+void follow(const ScanGuide &guide, uint64 entries, ScanTerms *terms) {
+    if (guide.extent == ScanGuide::Extent::everything)
+        terms->most_rows = PG_UINT64_MAX;
+    if (guide.order == ScanGuide::Order::exact)
+        terms->exact_after = 0;
+    else if (std::isfinite(guide.nearest))
+        pass_over_the_near(entries, terms);
+    else if (terms->most_rows == PG_UINT64_MAX) {
+        terms->rest = graph::Search::Params::Rest::left_out;
+        terms->late = ScanTerms::Late::left_out;
+    }
+}
+
 }  // namespace
 
 int candidates(Method method) {
@@ -59,7 +87,7 @@ bool searches_exactly(Relation index) {
     return method_of(index) == Method::ivfflat && probes() >= index_options(index).lists;
 }
 
-ScanTerms scan_terms(Relation index, uint64 entries) {
+ScanTerms scan_terms(Relation index, uint64 entries, const ScanGuide *guide) {
     const Method method = method_of(index);
     const IterativeScan mode =
         method == Method::hnsw ? hnsw_iterative_scan() : ivfflat_iterative_scan();
@@ -74,6 +102,8 @@ ScanTerms scan_terms(Relation index, uint64 entries) {
     terms.rest = graph::Search::Params::Rest::exact;
     terms.late =
         mode == IterativeScan::strict_order ? ScanTerms::Late::left_out : ScanTerms::Late::returned;
+    if (guide != nullptr)
+        follow(*guide, entries, &terms);
     return terms;
 }
 

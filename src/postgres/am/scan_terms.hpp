@@ -1,9 +1,10 @@
-// What the session's settings mean for a scan: how many candidates it keeps, where it ends, and
-// which rows it leaves out. The settings of both access methods are translated into parameters of
-// the same search.
+// What the session's settings, and what the caller knows of the query, mean for a scan: how many
+// candidates it keeps, where it ends, and which rows it leaves out. The settings of both access
+// methods are translated into parameters of the same search.
 #pragma once
 
 #include "engine/graph/search.hpp"
+#include "postgres/am/scan_guide.hpp"
 #include "postgres/relation/options.hpp"
 
 namespace dvec::postgres {
@@ -28,7 +29,8 @@ int candidates(Method method);
 // Whether a search measures every row: an ivfflat index of which all lists are to be read.
 bool searches_exactly(Relation index);
 
-// For a scan that begins now, of an index with so many entries.
-ScanTerms scan_terms(Relation index, uint64 entries);
+// For a scan that begins now, of an index with so many entries. `guide` is null where the settings
+// are all there is.
+ScanTerms scan_terms(Relation index, uint64 entries, const ScanGuide *guide);
 
 }  // namespace dvec::postgres

@@ -12,8 +12,6 @@ inline constexpr char vector_search_name[] = "VectorSearch";
 // read the table.
 enum VectorSearchChild : int { index_child, exact_child };
 
-// Copied and sent to parallel workers as a list of numbers, the first part of
-// CustomScan::custom_private. The second part is Bounds::code.
 // Who checks the conditions that say nothing about the distance.
 enum class Filters : unsigned char {
     none,      // there are none
@@ -21,6 +19,8 @@ enum class Filters : unsigned char {
     of_rows    // at least one is checked on the rows that the index hands out, perhaps in vain
 };
 
+// Copied and sent to parallel workers as a list of numbers, the first part of
+// CustomScan::custom_private. The second part is Bounds::code.
 struct VectorSearchPlan {
     SearchOrder order;
     SearchExtent extent;

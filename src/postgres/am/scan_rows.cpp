@@ -1,0 +1,117 @@
+#include "postgres/am/scan_rows.hpp"
+
+#include <cmath>
+
+#include "postgres/bridge/errors.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+bool is_beyond(const ScanGuide &guide, double distance) {
+    return !std::isnan(guide.farthest) && float8_gt(distance, guide.farthest);
+}
+
+// Notes in the guide how far the scan has come and, unless it goes on, why.
+bool may_go_on(OpenScan *scan) {
+    ScanGuide *guide = scan->guide;
+    const bool at_bound = scan->returned >= scan->terms.most_rows;
+    if (guide == nullptr)
+        return !at_bound;
+    const graph::SearchStatistics statistics = scan->statistics();
+    guide->distances = statistics.distances;
+    guide->scanned = statistics.scanned;
+    guide->within = statistics.within;
+    guide->not_in_memory = statistics.not_in_memory;
+    if (at_bound) {
+        guide->end = ScanGuide::End::setting;
+    } else if (scan->terms.most_rows == PG_UINT64_MAX && guide->affordable != nullptr) {
+        const uint64 distances = guide->affordable(*guide);
+        if (distances == 0)
+            guide->end = ScanGuide::End::spent;
+        else if (scan->search)
+            scan->search->limit_distances(guide->distances + distances);
+    }
+    return guide->end == ScanGuide::End::none;
+}
+
+// Whether a row is one that the guide still wants; the scan ends with the first that is not.
+bool is_wanted(OpenScan *scan, const std::optional<graph::Hit> &hit) {
+    ScanGuide *guide = scan->guide;
+    if (guide == nullptr)
+        return hit.has_value();
+    if (!hit)
+        guide->end = scan->statistics().left_out ? ScanGuide::End::walk : ScanGuide::End::all;
+    else if (is_beyond(*guide, hit->distance))
+        guide->end = ScanGuide::End::farthest;
+    return guide->end == ScanGuide::End::none;
+}
+
+bool is_passed_over(const OpenScan *scan, const graph::Hit &hit) {
+    return scan->guide != nullptr && hit.distance < scan->guide->nearest;
+}
+
+// By distance, in terms of the operator that the scan orders by.
+std::optional<graph::Hit> take_indexed(OpenScan *scan) {
+    if (scan->open == nullptr)
+        return std::nullopt;
+    if (scan->measured)
+        return scan->measured->next(*scan->operator_distance);
+    if (scan->order)
+        return scan->order->next(*scan->search, scan->open->index->nodes(),
+                                 *scan->operator_distance);
+    return value_or_raise([&] { return scan->search->next(); });
+}
+
+// The next row of the index that is not to be read in the table.
+const std::optional<graph::Hit> &next_indexed(OpenScan *scan) {
+    if (scan->knows_indexed)
+        return scan->indexed;
+    scan->indexed = take_indexed(scan);
+    while (scan->indexed && scan->heap_rows->covers(scan->indexed->tid.block)) {
+        CHECK_FOR_INTERRUPTS();
+        scan->indexed = take_indexed(scan);
+    }
+    scan->knows_indexed = true;
+    return scan->indexed;
+}
+
+// Of the index and of the pages that it is behind by, merged.
+std::optional<graph::Hit> take_hit(OpenScan *scan) {
+    if (scan->heap_rows == nullptr)
+        return take_indexed(scan);
+    const std::optional<graph::Hit> row = scan->heap_rows->head();
+    const std::optional<graph::Hit> &entry = next_indexed(scan);
+    if (row && (!entry || graph::comes_before(row->distance, entry->distance))) {
+        scan->heap_rows->take();
+        return row;
+    }
+    scan->knows_indexed = false;
+    return entry;
+}
+
+}  // namespace
+
+std::optional<graph::Hit> next_hit(OpenScan *scan) {
+    while (may_go_on(scan)) {
+        const std::optional<graph::Hit> hit = take_hit(scan);
+        // With the first hit it is known how many there are within the bound.
+        if (!is_wanted(scan, hit) || (scan->returned == 0 && !may_go_on(scan)))
+            break;
+        if (is_passed_over(scan, *hit))
+            continue;
+        const bool late = scan->returned > 0 && graph::comes_before(hit->distance, scan->farthest);
+        if (late && scan->terms.late == ScanTerms::Late::left_out)
+            continue;
+        scan->farthest = hit->distance;
+        ++scan->returned;
+        if (scan->guide != nullptr) {
+            scan->guide->rows = scan->returned;
+            scan->guide->last = hit->distance;
+        }
+        return hit;
+    }
+    return std::nullopt;
+}
+
+}  // namespace dvec::postgres

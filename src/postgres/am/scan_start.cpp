@@ -1,0 +1,157 @@
+#include "postgres/am/scan_start.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "postgres/am/attempt.hpp"
+#include "postgres/am/scan_filter.hpp"
+#include "postgres/am/standby_search.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/bridge/shared_memory.hpp"
+#include "postgres/bridge/wal.hpp"
+#include "postgres/relation/opclass.hpp"
+#include "postgres/repair/open_relation.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+void check_can_search(IndexScanDesc descriptor) {
+    if (descriptor->numberOfOrderBys == 0)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("cannot scan %s index without order",
+                               method_name(descriptor->indexRelation))));
+    // Rows vacuum removed while the scan goes on may be replaced by others under the same TID; only
+    // an MVCC snapshot is sure not to see those.
+    if (!IsMVCCSnapshot(descriptor->xs_snapshot))
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("non-MVCC snapshots are not supported with %s",
+                               method_name(descriptor->indexRelation))));
+}
+
+struct Query {
+    ScanKey key;
+    const IndexSupport &support;
+    int dimensions;
+    IndexSupport::Encoded encoded;
+    bool foreign;  // its operator is not the one the index's kernels are made for
+};
+
+// A NULL query is as far from every row: any vector will do.
+Query query_of(IndexScanDesc descriptor, const OpenIndex &open) {
+    const ScanKey key = &descriptor->orderByData[0];
+    const IndexSupport &support = *index_support(descriptor->indexRelation);
+    const auto dimensions = static_cast<int>(open.entry->shape.dimensions);
+    const bool is_null = (key->sk_flags & SK_ISNULL) != 0;
+    return {key, support, dimensions,
+            is_null ? IndexSupport::Encoded{dimensions, palloc0(open.index->vector_bytes())}
+                    : encode_query(support, dimensions, key->sk_argument),
+            is_foreign_operator(key, support)};
+}
+
+// By another's operator nothing may be missed where the order is to be exact, and what our kernels
+// find near says that only roughly.
+bool must_measure_rows(const OpenScan &scan, const Query &query) {
+    return query.encoded.beyond_rows || (scan.is_exact() && query.foreign);
+}
+
+// In the scan's query context.
+void begin_filter(OpenScan *scan, IndexScanDesc descriptor) {
+    const ScanConditions conditions = scan_conditions(descriptor);
+    scan->filter = row_filter(conditions);
+    scan->recheck = conditions.lossy;
+}
+
+Attempt begin_search(OpenScan *scan, const OpenIndex &open, const void *query) {
+    store::Index::SearchParams params;
+    params.ef = static_cast<uint32>(scan->terms.ef);
+    params.exact_after = scan->terms.exact_after;
+    params.rest = scan->terms.rest;
+    if (scan->is_exact())
+        params.count_within = scan->guide->farthest;
+    params.filter = scan->filter.get();
+    params.interrupted = interruption_pending;
+    if (!scan->search)
+        scan->search = take_search();
+    return attempt([&] { return open.index->search(*scan->search, query, params); });
+}
+
+Attempt begin_measuring(OpenScan *scan, const OpenIndex &open) {
+    const double farthest =
+        scan->is_exact() ? scan->guide->farthest : std::numeric_limits<double>::quiet_NaN();
+    return attempt([&]() -> base::Status {
+        auto measured = MeasuredRows::of(*open.index, scan->filter.get(), farthest);
+        DVEC_TRY(measured);
+        scan->measured = std::move(measured).value();
+        return {};
+    });
+}
+
+// In the scan's query context.
+Attempt begin_rows(OpenScan *scan, const OpenIndex &open, const Query &query) {
+    const bool measures = must_measure_rows(*scan, query);
+    if (measures || query.foreign)
+        scan->operator_distance = OperatorDistance::of(query.key, query.support, query.dimensions);
+    if (measures)
+        return begin_measuring(scan, open);
+    if (query.foreign)
+        scan->order = std::make_unique<OperatorOrder>();
+    return begin_search(scan, open, query.encoded.bytes);
+}
+
+// In the scan's query context.
+SearchPlace find_place(IndexScanDesc descriptor) {
+    if (RecoveryInProgress())
+        return find_on_standby(descriptor);
+    return {open_relation(descriptor->indexRelation), nullptr};
+}
+
+void set_terms(IndexScanDesc descriptor, uint64 entries) {
+    OpenScan *scan = scan_of(descriptor);
+    scan->terms = scan_terms(descriptor->indexRelation, entries, scan->guide);
+}
+
+Attempt start_in_files(IndexScanDesc descriptor) {
+    OpenScan *scan = scan_of(descriptor);
+    scan->returned = 0;
+    MemoryContextReset(scan->query_context);
+    const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
+    begin_filter(scan, descriptor);
+    const SearchPlace place = find_place(descriptor);
+    scan->heap_rows = place.rows;
+    scan->heap_row_count = place.rows == nullptr ? 0 : place.rows->count();
+    OpenIndex *open = place.open;
+    if (open == nullptr) {
+        MemoryContextSwitchTo(caller);
+        set_terms(descriptor, place.rows->count());
+        scan->started = true;
+        return Attempt::done;
+    }
+    set_terms(descriptor, open->index->state().graph.allocated.load(std::memory_order_relaxed));
+    const Query query = query_of(descriptor, *open);
+    const Attempt begun = begin_rows(scan, *open, query);
+    MemoryContextSwitchTo(caller);
+    if (begun == Attempt::files_replaced)
+        return begun;
+    pin(open);
+    scan->open = open;
+    scan->started = true;
+    open->entry->scans.fetch_add(1, std::memory_order_relaxed);
+    open->entry->last_scan.store(static_cast<uint64>(GetCurrentStatementStartTimestamp()),
+                                 std::memory_order_relaxed);
+    if (scan->measured && scan->is_exact() && !std::isnan(scan->guide->farthest))
+        scan->measured->sample(*scan->operator_distance);
+    return Attempt::done;
+}
+
+}  // namespace
+
+void start_search(IndexScanDesc descriptor) {
+    check_can_search(descriptor);
+    pgstat_count_index_scan(descriptor->indexRelation);
+    while (start_in_files(descriptor) == Attempt::files_replaced)
+        CHECK_FOR_INTERRUPTS();
+}
+
+}  // namespace dvec::postgres

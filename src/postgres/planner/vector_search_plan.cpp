@@ -1,0 +1,40 @@
+#include "postgres/planner/vector_search_plan.hpp"
+
+#include "postgres/bridge/planner.hpp"
+
+namespace dvec::postgres {
+
+// Numbers that are no integers travel as text.
+List *to_private(const VectorSearchPlan &plan) {
+    const auto integer = [](auto value) { return makeInteger(static_cast<int>(value)); };
+    const auto real = [](double value) { return makeFloat(psprintf("%.17g", value)); };
+    List *choices = list_make5(integer(plan.order), integer(plan.extent), integer(plan.unusual),
+                               integer(plan.as_found_is_enough), integer(plan.filters));
+    List *columns = list_make4(integer(plan.out_of_line), integer(plan.columns),
+                               integer(plan.tid_column), integer(plan.distance_column));
+    List *sizes = list_make4(real(plan.rows_per_page), real(plan.share_read),
+                             real(plan.vector_bytes), real(plan.walked_bytes));
+    return list_concat(list_concat(choices, columns), sizes);
+}
+
+VectorSearchPlan from_private(const List *numbers) {
+    const auto integer = [numbers](int number) { return intVal(list_nth(numbers, number)); };
+    const auto real = [numbers](int number) { return floatVal(list_nth(numbers, number)); };
+    return {
+        .order = static_cast<SearchOrder>(integer(0)),
+        .extent = static_cast<SearchExtent>(integer(1)),
+        .unusual = static_cast<UnusualRows>(integer(2)),
+        .as_found_is_enough = integer(3) != 0,
+        .filters = static_cast<Filters>(integer(4)),
+        .out_of_line = integer(5) != 0,
+        .columns = integer(6),
+        .tid_column = integer(7),
+        .distance_column = integer(8),
+        .rows_per_page = real(9),
+        .share_read = real(10),
+        .vector_bytes = real(11),
+        .walked_bytes = real(12),
+    };
+}
+
+}  // namespace dvec::postgres

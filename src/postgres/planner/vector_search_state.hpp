@@ -1,0 +1,47 @@
+// What a VectorSearch keeps while it is executed. vector_search.cpp has the callbacks of the node,
+// vector_search_start what happens before its first row, vector_search_rows how it comes to the
+// next one.
+#pragma once
+
+#include "postgres/planner/returned_rows.hpp"
+#include "postgres/planner/search_budget.hpp"
+#include "postgres/planner/search_range.hpp"
+#include "postgres/planner/vector_search_plan.hpp"
+
+namespace dvec::postgres {
+
+// Where the next row comes from.
+enum class SearchSource : unsigned char {
+    none,      // nothing was asked for yet
+    gathered,  // what the index gave, gathered
+    index,
+    exact,  // the exact search, from its beginning or behind what the index gave
+    end
+};
+
+struct VectorSearchState {
+    CustomScanState custom;
+    VectorSearchPlan plan;
+    PlanState *index = nullptr;
+    IndexScanState *index_scan = nullptr;
+    PlanState *exact = nullptr;  // null when there is none
+    ExprState *limit_count = nullptr;
+    ExprState *limit_offset = nullptr;
+
+    MemoryContext memory = nullptr;  // of one scan: gathered rows, TIDs
+    SearchRangeState *range = nullptr;
+    bool complete_at_end = false;    // the exact search has no rows that the index has not
+    SearchBudget *budget = nullptr;  // for the whole query: the index scan has its address
+    SearchSource source = SearchSource::none;
+    int64 limit = -1;     // rows that are wanted; -1: not known
+    int64 presented = 0;  // of them
+    TupleTableSlot *gathered_slot = nullptr;
+    MinimalTuple *gathered = nullptr;
+    int64 gathered_count = 0;
+    int64 gathered_next = 0;
+    ReturnedRows returned;      // from the index, while it hands them out as they come
+    bool passing_over = false;  // the exact search has not come to where the index was left
+    uint64 changes = 0;         // to the exact search, over all rescans
+};
+
+}  // namespace dvec::postgres
