@@ -34,7 +34,7 @@ class FilterPlan {
           links_(nodes.layout().m) {
         const double bytes = nodes.layout().measured_bytes();
         walk_cost_ = cost_here + bytes * cost_of_byte_here;
-        pass_cost_ = rows_ * static_cast<double>(filter.conditions().size()) * cost_of_key +
+        pass_cost_ = rows_ * static_cast<double>(filter.tests_of_row()) * cost_of_test +
                      rows_ * share_ * (cost_in_order + bytes * cost_of_byte_in_order);
     }
 
@@ -97,7 +97,7 @@ class FilterPlan {
     static constexpr double cost_of_byte_here = 0.2;
     static constexpr double cost_in_order = 45;
     static constexpr double cost_of_byte_in_order = 0.1;
-    static constexpr double cost_of_key = 0.25;
+    static constexpr double cost_of_test = 0.25;  // of a key against one range
     static constexpr double least_share = 1.0 / 2048;
     static constexpr double worth_a_try = 0.125;
 

@@ -17,13 +17,6 @@ using Range = RowFilter::Range;
 
 constexpr std::uint32_t word_bits = 64;
 
-bool within_any(const std::vector<Range> &ranges, std::uint64_t key) noexcept {
-    const auto behind = std::upper_bound(
-        ranges.begin(), ranges.end(), key,
-        [](std::uint64_t value, const Range &range) { return value < range.first; });
-    return behind != ranges.begin() && key <= std::prev(behind)->last;
-}
-
 bool has_all(std::uint64_t mask, std::uint64_t key) noexcept {
     return (key & mask) == mask && key != RowFilter::null_key;
 }
@@ -32,10 +25,10 @@ bool has_no_other(std::uint64_t mask, std::uint64_t key) noexcept {
     return (key & ~mask) == 0 && key != RowFilter::null_key;
 }
 
-bool meets(const Condition &condition, std::uint64_t key) noexcept {
+bool meets(const Condition &condition, const KeyRanges &ranges, std::uint64_t key) noexcept {
     switch (condition.kind) {
         case Condition::Kind::within_ranges:
-            return within_any(condition.ranges, key);
+            return ranges.contain(key);
         case Condition::Kind::has_all_bits:
         case Condition::Kind::has_any_mask:
             return std::any_of(condition.masks.begin(), condition.masks.end(),
@@ -51,14 +44,13 @@ std::uint64_t all_of(std::uint32_t count) noexcept {
 }
 
 // Bit i is set where keys[i] meets the condition; `keys` are 64 keys.
-std::uint64_t word_of(const Condition &condition, const std::uint64_t *keys) noexcept {
+std::uint64_t word_of(const Condition &condition, const KeyRanges &ranges,
+                      const std::uint64_t *keys) noexcept {
     const distance::KeyKernels &kernels = distance::key_kernels();
     std::uint64_t word = 0;
     switch (condition.kind) {
         case Condition::Kind::within_ranges:
-            for (const Range &range : condition.ranges)
-                word |= kernels.within(keys, range.first, range.last - range.first);
-            return word;
+            return ranges.contained(keys);
         case Condition::Kind::has_all_bits:
         case Condition::Kind::has_any_mask:
             for (const std::uint64_t mask : condition.masks)
@@ -70,22 +62,24 @@ std::uint64_t word_of(const Condition &condition, const std::uint64_t *keys) noe
     return word;
 }
 
+std::size_t tests_of(const Condition &condition, const KeyRanges &ranges) noexcept {
+    return condition.kind == Condition::Kind::within_ranges ? ranges.tests_of_key()
+                                                            : condition.masks.size();
+}
+
 // Whether testing a condition on all 64 keys takes less time than testing those that are left one
-// by one. A pass over all 64 keys is counted like testing four keys by themselves.
-bool better_all(const Condition &condition, std::uint64_t left) noexcept {
-    const std::size_t passes = condition.kind == Condition::Kind::within_ranges
-                                   ? condition.ranges.size()
-                                   : condition.masks.size();
-    return 4 * passes <= static_cast<std::size_t>(std::popcount(left));
+// by one. One test of all 64 keys is counted like testing four keys by themselves.
+bool better_all(std::size_t tests, std::uint64_t left) noexcept {
+    return 4 * tests <= static_cast<std::size_t>(std::popcount(left));
 }
 
 // The bits of `left` whose keys meet the condition.
-std::uint64_t those_of(std::uint64_t left, const Condition &condition,
+std::uint64_t those_of(std::uint64_t left, const Condition &condition, const KeyRanges &ranges,
                        const std::uint64_t *keys) noexcept {
     std::uint64_t word = 0;
     for (; left != 0; left &= left - 1) {
         const int i = std::countr_zero(left);
-        word |= std::uint64_t{meets(condition, keys[i])} << i;
+        word |= std::uint64_t{meets(condition, ranges, keys[i])} << i;
     }
     return word;
 }
@@ -101,12 +95,16 @@ std::uint64_t present(const NodeStore &nodes, NodeId first, std::uint32_t count)
 
 }  // namespace
 
-void RowFilter::add(Condition condition) { conditions_.push_back(std::move(condition)); }
+void RowFilter::add(Condition condition) {
+    ranges_.emplace_back(condition.ranges);
+    conditions_.push_back(std::move(condition));
+}
 
 bool RowFilter::admits(const NodeStore &nodes, NodeId id) const noexcept {
-    return std::all_of(conditions_.begin(), conditions_.end(), [&](const Condition &condition) {
-        return meets(condition, nodes.key(id, condition.column));
-    });
+    for (std::size_t i = 0; i < conditions_.size(); ++i)
+        if (!meets(conditions_[i], ranges_[i], nodes.key(id, conditions_[i].column)))
+            return false;
+    return true;
 }
 
 void RowFilter::admit_chunk(const NodeStore &nodes, NodeId first, NodeId end,
@@ -114,19 +112,25 @@ void RowFilter::admit_chunk(const NodeStore &nodes, NodeId first, NodeId end,
     for (NodeId id = first; id < end; id += word_bits, ++out) {
         const std::uint32_t count = std::min(end - id, word_bits);
         std::uint64_t word = present(nodes, id, count);
-        for (const Condition &condition : conditions_) {
-            if (word == 0)
-                break;
+        for (std::size_t i = 0; i < conditions_.size() && word != 0; ++i) {
+            const Condition &condition = conditions_[i];
             const std::uint64_t *keys =
                 nodes.keys(id / column_chunk_ids, condition.column) + id % column_chunk_ids;
             // word_of() reads 64 keys. Where there are fewer ids, the keys behind the last one may
             // be written at this moment, so it is not used.
-            word = count == word_bits && better_all(condition, word)
-                       ? word & word_of(condition, keys)
-                       : those_of(word, condition, keys);
+            word = count == word_bits && better_all(tests_of(condition, ranges_[i]), word)
+                       ? word & word_of(condition, ranges_[i], keys)
+                       : those_of(word, condition, ranges_[i], keys);
         }
         *out = word;
     }
+}
+
+std::size_t RowFilter::tests_of_row() const noexcept {
+    std::size_t tests = 0;
+    for (std::size_t i = 0; i < conditions_.size(); ++i)
+        tests += tests_of(conditions_[i], ranges_[i]);
+    return tests;
 }
 
 std::uint64_t RowFilter::count(const NodeStore &nodes, NodeId end) const noexcept {

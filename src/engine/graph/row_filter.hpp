@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "engine/graph/key_ranges.hpp"
 #include "engine/graph/node_store.hpp"
 
 namespace dvec::graph {
@@ -16,10 +17,7 @@ class RowFilter {
     // conditions on bits never admit it.
     static constexpr std::uint64_t null_key = std::numeric_limits<std::uint64_t>::max();
 
-    struct Range {  // both inclusive
-        std::uint64_t first;
-        std::uint64_t last;
-    };
+    using Range = KeyRanges::Range;
     struct Condition {
         enum class Kind : std::uint8_t {
             within_ranges,     // the key is in one of `ranges`
@@ -57,8 +55,12 @@ class RowFilter {
     // over all, or from all of them where there are not many more; 0 when there are no ids.
     double estimate(const NodeStore &nodes, NodeId end) const noexcept;
 
+    // What the test of one row takes in a pass, in tests of one range.
+    std::size_t tests_of_row() const noexcept;
+
   private:
     std::vector<Condition> conditions_;
+    std::vector<KeyRanges> ranges_;  // of each condition; empty where it has none
 };
 
 }  // namespace dvec::graph
