@@ -1,10 +1,9 @@
 // How the kernels of all instruction sets take a code apart.
 //
-// Each of their files has a type Code, which is used in place of a pointer to the elements of a
-// vector: it is made from the address of a code, moved along by adding, and load() and load_first()
-// take it as they take a pointer. The loops are those for vectors, so the order of summation and
-// the number of roundings that float32.hpp allows are the same. In addition each element is rounded
-// once or twice when it is decoded, which code.cpp takes into account.
+// dense_kernels.hpp and scalar.cpp have a type Code each, which is made from the address of a code
+// and used in place of the elements of a vector. The loops are those for vectors, so the order of
+// summation and the number of roundings that float32.hpp allows are the same. In addition each
+// element is rounded once or twice when it is decoded, which code.cpp takes into account.
 //
 // Everything here is static, so that no code made for one instruction set is visible outside of its
 // object (kernel_table.hpp).
