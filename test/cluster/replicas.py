@@ -8,7 +8,7 @@ import psycopg
 
 import answers
 import vectors
-from cluster import Cluster, wait_until
+from cluster import BIN, Cluster, wait_until
 
 PRIMARY = {"wal_level": "replica", "max_wal_senders": "8", "hot_standby": "on", "wal_keep_size": "64MB",
            "dvec__checkpoint_timeout": "1s"}
@@ -43,6 +43,14 @@ def follow(standby, source):
     standby.configure(primary_conninfo=f"host={source.home} port=5432 user=postgres",
                       wal_retrieve_retry_interval="200ms")
     (standby.data / "standby.signal").touch()
+
+
+def rewind(former, source):
+    """Makes a former primary, which is down, a standby of `source`, which runs."""
+    subprocess.run([BIN / "pg_rewind", "--no-sync", "-D", former.data,
+                    "--source-server", f"host={source.home} port=5432 user=postgres dbname=postgres"],
+                   check=True, capture_output=True, text=True)
+    follow(former, source)
 
 
 def kill_process(standby, name):
@@ -82,27 +90,29 @@ def wait_until_taken_in(standby, primary, table="items"):
     wait_until(lambda: entries() == rows, "the index has an entry for each row")
 
 
-def index_in_plan(connection, table):
-    plan = answers.plan_of(connection, f"SELECT id FROM {table} ORDER BY v <-> (SELECT v FROM {table} LIMIT 1) LIMIT 5")
+def is_ordered_by_index(plan):
     return "Index Scan" in plan and "Order By:" in plan
 
 
-def wait_until_followed(standby, table="items", dbname="postgres", seconds=60):
+def wait_until_followed(standby, table="items", dbname="postgres", seconds=60, column="v", operator="<->", where=""):
     """Planning a query opens the index, which is then read in the background."""
+    statement = (f"SELECT * FROM {table} {where} "
+                 f"ORDER BY {column} {operator} (SELECT {column} FROM {table} LIMIT 1) LIMIT 5")
     connection = standby.connect(dbname)
     connection.execute("SET enable_seqscan = off")
     try:
-        wait_until(lambda: index_in_plan(connection, table), "the standby's plans use the index", seconds)
+        wait_until(lambda: is_ordered_by_index(answers.plan_of(connection, statement)),
+                   "the standby's plans use the index", seconds)
     finally:
         standby.connections.remove(connection)
         connection.close()
 
 
-def check_same(connection, table, query, where="", operator="<->"):
+def check_same(connection, table, query, where="", operator="<->", column="v"):
     """In one snapshot: all rows by the index, and all rows by a sequential scan, with their distances.
     Returns how many, and whether the index was used."""
-    statement = (f"SELECT id, v {operator} %(q)s::vector AS d FROM {table} {where} "
-                 f"ORDER BY v {operator} %(q)s::vector")
+    statement = (f"SELECT id, {column} {operator} %(q)s::vector AS d FROM {table} {where} "
+                 f"ORDER BY {column} {operator} %(q)s::vector")
     parameters = {"q": vectors.text(query)}
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -126,4 +136,4 @@ def check_same(connection, table, query, where="", operator="<->"):
     assert len(by_index) == len(by_table) and not missing and not too_many, (
         f"{table}: {len(by_index)} rows by the index, {len(by_table)} by the table; missing {missing[:10]}, "
         f"too many {too_many[:10]}; {plan[:80]}")
-    return len(by_table), "Index Scan" in plan and "Order By:" in plan
+    return len(by_table), is_ordered_by_index(plan)

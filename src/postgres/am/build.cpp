@@ -5,6 +5,7 @@
 #include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/relation/build_sidecar.hpp"
+#include "postgres/relation/life.hpp"
 #include "postgres/relation/metapage.hpp"
 
 namespace dvec::postgres {
@@ -14,6 +15,7 @@ IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_in
         require_registry();
         // The file number may have belonged to an index that was dropped not long ago.
         forget_index(compat::file_name(index));
+        forget_life(index);
         Metapage metapage = new_metapage(index, WithIdentity::yes);
         // pg_upgrade has the new server create empty indexes, whose files it then replaces by those
         // of the old server. Nothing is built here, so that the sidecars of the old server can be

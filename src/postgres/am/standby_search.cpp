@@ -16,6 +16,7 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/wal.hpp"
+#include "postgres/relation/life.hpp"
 #include "postgres/repair/wal_reader.hpp"
 #include "postgres/runtime/following.hpp"
 #include "postgres/runtime/wal.hpp"
@@ -94,7 +95,7 @@ bool find_pages(IndexScanDesc scan, const OpenIndex &open, PagesToRead *wanted) 
 SearchPlace find_on_standby(IndexScanDesc scan) {
     const IndexFile file = compat::file_name(scan->indexRelation);
     for (;;) {
-        const OpenIndex *open = open_followed_index(file);
+        const OpenIndex *open = open_followed_index(file, life_of(scan->indexRelation));
         PagesToRead wanted{};
         if (open == nullptr || most_pages_behind() == 0 || !find_pages(scan, *open, &wanted))
             return {nullptr, HeapRows::read_all(scan)};

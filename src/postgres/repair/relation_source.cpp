@@ -8,6 +8,7 @@
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/transactions.hpp"
 #include "postgres/relation/build_sidecar.hpp"
+#include "postgres/relation/life.hpp"
 #include "postgres/relation/metapage.hpp"
 #include "postgres/relation/owner_rights.hpp"
 #include "postgres/repair/reconcile.hpp"
@@ -41,6 +42,8 @@ RepairResult read_as_owner(Relation index, Read read) {
 }  // namespace
 
 store::Shape RelationSource::shape() { return shape_of(index_, read_metapage(index_)); }
+
+Life RelationSource::life() { return life_of(index_); }
 
 bool RelationSource::repair(IndexEntry *entry, uint64 incarnation) {
     return repair_index(entry, incarnation, *this);

@@ -16,6 +16,7 @@ class RelationSource final : public IndexSource {
     explicit RelationSource(Relation index) : index_(index) {}
 
     store::Shape shape() override;
+    Life life() override;
     bool repair(IndexEntry *entry, uint64 incarnation) override;
     void announce() override;
 

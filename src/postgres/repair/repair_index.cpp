@@ -40,7 +40,8 @@ void run_repair(IndexEntry *entry, RelationSource &source, RepairResult *result)
     const TimestampTz begin = GetCurrentTimestamp();
     OpeningRecord opening = entry->opening;
     make_others_let_go(entry);
-    set_shape(entry, source.shape());
+    rebuild_after_former_life(entry, source.life());
+    set_shape(entry, source.shape(), source.life());
     if (entry->repair.kind == Repair::rebuild) {
         opening.kind = OpeningRecord::Kind::rebuilt;
         rebuild(entry, source, result);

@@ -61,7 +61,8 @@ void prepare(IndexEntry *entry, IndexFile *heap_file) {
     ereport(LOG, (errmsg("dvec: following index \"%s\"", RelationGetRelationName(index))));
     make_others_let_go(entry);
     RelationSource source(index);
-    set_shape(entry, source.shape());
+    rebuild_after_former_life(entry, source.life());
+    set_shape(entry, source.shape(), source.life());
     if (entry->repair.kind == Repair::rebuild)
         make_empty(entry, index);
     // Whatever ends the server from now on, nobody takes the index for complete.
@@ -85,6 +86,7 @@ base::Status open_files(FollowedIndex *followed, IndexEntry *entry, Repair kind)
     followed->open.index.reset();
     followed->open.entry = entry;
     followed->open.incarnation = entry->incarnation.load();
+    followed->open.life = life_of(*entry);
     followed->open.locks = std::make_unique<EntryLocks>(*entry);
     auto index = store::Index::open(base::posix_file_system(), describe(*entry), entry->shared,
                                     followed->open.locks->engine());
@@ -131,12 +133,11 @@ void abandon_adoption(int, Datum entry) {
 FollowedIndex *adopt(IndexEntry *entry, uint64 incarnation) {
     if (!begin_repair(entry, incarnation))
         return nullptr;
-    const Repair kind = entry->repair.kind;
     IndexFile heap{};
     FollowedIndex *followed = nullptr;
     with_error_cleanup(abandon_adoption, PointerGetDatum(entry), [&] {
         if (in_transaction([entry, &heap] { prepare(entry, &heap); }))
-            followed = open_followed(entry, kind);
+            followed = open_followed(entry, entry->repair.kind);
     });
     if (followed == nullptr) {
         fail_repair(entry);

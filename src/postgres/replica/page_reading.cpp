@@ -8,6 +8,7 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
 #include "postgres/relation/item_pointer.hpp"
+#include "postgres/relation/life.hpp"
 #include "postgres/relation/owner_rights.hpp"
 #include "postgres/relation/row_encoder.hpp"
 #include "postgres/repair/changed_pages.hpp"
@@ -15,6 +16,7 @@
 #include "postgres/repair/relation_source.hpp"
 #include "postgres/replica/followed_index.hpp"
 #include "postgres/replica/transaction.hpp"
+#include "postgres/runtime/repair_state.hpp"
 
 namespace dvec::postgres {
 
@@ -80,6 +82,11 @@ struct Task {
 };
 
 void read_with(Task *task, Relation heap, Relation index) {
+    if (!(life_of(index) == task->followed->open.life)) {
+        end_former_life(task->followed->entry(), task->followed->open.incarnation);
+        task->outcome = Reading::replaced;
+        return;
+    }
     task->heap = compat::file_name(heap);
     if (!(task->heap == task->followed->heap)) {
         task->outcome = Reading::moved;

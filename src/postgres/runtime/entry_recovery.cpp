@@ -37,9 +37,10 @@ void end_incarnation(IndexEntry *entry) {
     begin_incarnation(entry);
 }
 
-void set_shape(IndexEntry *entry, const store::Shape &shape) {
+void set_shape(IndexEntry *entry, const store::Shape &shape, const Life &life) {
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
     entry->shape = shape;
+    entry->life = life;
     LWLockRelease(&registry()->lock);
 }
 

@@ -9,7 +9,7 @@
 
 namespace dvec::postgres {
 
-void set_shape(IndexEntry *entry, const store::Shape &shape);
+void set_shape(IndexEntry *entry, const store::Shape &shape, const Life &life);
 void note_opening(IndexEntry *entry, const OpeningRecord &opening);
 
 // From now on, writes by processes that have the index open are refused, so that they have to open

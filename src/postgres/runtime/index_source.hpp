@@ -11,6 +11,7 @@ namespace dvec::postgres {
 class IndexSource {
   public:
     virtual store::Shape shape() = 0;
+    virtual Life life() = 0;
     // Repairs the index, which is in state needs_repair. Returns false if another process is
     // repairing it, or has repaired it. If this raises an error, the index still needs its repair.
     virtual bool repair(IndexEntry *entry, uint64 incarnation) = 0;

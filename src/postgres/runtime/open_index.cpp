@@ -14,6 +14,7 @@
 #include "postgres/bridge/wal.hpp"
 #include "postgres/runtime/following.hpp"
 #include "postgres/runtime/opening.hpp"
+#include "postgres/runtime/repair_state.hpp"
 
 namespace dvec::postgres {
 
@@ -90,6 +91,7 @@ base::Result<OpenIndex *> open_here(const IndexFile &file, IndexEntry *entry, ui
     OpenIndex open;
     open.entry = entry;
     open.incarnation = incarnation;
+    open.life = life_of(*entry);
     open.locks = std::make_unique<EntryLocks>(*entry);
     auto index = open_files_of(entry, *open.locks, store::Index::open);
     DVEC_TRY(index);
@@ -181,7 +183,9 @@ FoundEntry find_ready(const IndexFile &file) noexcept {
 
 }  // namespace
 
-OpenIndex *open_followed_index(const IndexFile &file) {
+namespace {
+
+OpenIndex *open_ready(const IndexFile &file) {
     if (OpenIndex *open = find_open_index(file))
         return open;
     count_as_user();
@@ -197,6 +201,16 @@ OpenIndex *open_followed_index(const IndexFile &file) {
             report(WARNING, opened.error);
         return opened.error ? nullptr : opened.index;
     }
+}
+
+}  // namespace
+
+OpenIndex *open_followed_index(const IndexFile &file, const Life &life) {
+    OpenIndex *open = open_ready(file);
+    if (open == nullptr || open->life == life)
+        return open;
+    end_former_life(open->entry, open->incarnation);
+    return nullptr;
 }
 
 bool open_without_waiting(const IndexFile &file, IndexSource &source) {

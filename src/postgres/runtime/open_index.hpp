@@ -17,6 +17,7 @@ namespace dvec::postgres {
 struct OpenIndex {
     IndexEntry *entry = nullptr;
     uint64 incarnation = 0;
+    Life life{};
     int pins = 0;          // by scans in progress
     uint64 last_used = 0;  // a count of uses in this process
     std::unique_ptr<EntryLocks> locks;
@@ -32,8 +33,9 @@ struct OpenIndex {
 OpenIndex *open_index(const IndexFile &file, IndexSource &source);
 
 // The same on a standby, for a search: null where the index is not ready, which nobody waits for
-// there, or cannot be opened (a WARNING).
-OpenIndex *open_followed_index(const IndexFile &file);
+// there, or cannot be opened (a WARNING). There nobody but the search sees a file number in its
+// next life; on other servers that is seen when a session first opens the index.
+OpenIndex *open_followed_index(const IndexFile &file, const Life &life);
 
 // Whether a query should use an index in this state: it is ready, or is repaired by nobody but this
 // session (temporary), when it is used.

@@ -81,7 +81,7 @@ void recall_repairs(IndexEntry *entry) {
 // the index then has.
 IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
     const TimestampTz begin = GetCurrentTimestamp();
-    set_shape(entry, source.shape());
+    set_shape(entry, source.shape(), source.life());
     reset_shared_state(entry);
 
     const StartSummary summary = recover_files(entry);
@@ -148,8 +148,12 @@ FoundEntry ready_entry(const IndexFile &file, IndexSource &source) {
             wait_for_an_entry();
             continue;
         }
-        if (found.state == IndexState::ready)
-            return found;
+        if (found.state == IndexState::ready) {
+            if (life_of(*found.entry) == source.life())
+                return found;
+            end_former_life(found.entry, found.incarnation);
+            continue;
+        }
         if (found.state == IndexState::closed) {
             open_now(found.entry, source);
         } else if (found.repair_here) {

@@ -97,6 +97,7 @@ void reset_counters(IndexEntry *entry) {
     std::memset(static_cast<void *>(&entry->opening), 0, sizeof entry->opening);
     std::memset(static_cast<void *>(&entry->repair), 0, sizeof entry->repair);
     entry->opening_put_off = 0;
+    entry->life = {};
     entry->following.on.store(0);
     entry->following.complete = false;
     entry->following.incarnation = 0;
@@ -191,6 +192,13 @@ void free_entry(IndexEntry *entry) noexcept {
 }
 
 uint64 next_incarnation() noexcept { return the_registry->last_incarnation.fetch_add(1) + 1; }
+
+Life life_of(const IndexEntry &entry) noexcept {
+    LWLockAcquire(&the_registry->lock, LW_SHARED);
+    const Life life = entry.life;
+    LWLockRelease(&the_registry->lock);
+    return life;
+}
 
 bool in_use(const IndexEntry &entry, uint64 incarnation) noexcept {
     return entry.state.load(std::memory_order_acquire) == IndexState::ready &&

@@ -38,6 +38,19 @@ enum class IndexState : uint32 {
     repairing      // one process reads the table; the others wait
 };
 
+// The time from the creation of a relation's file to its removal; after that another index may get
+// its file number. Two lives differ by identity when an index was made under the number, and by the
+// file when a copy of a database has brought it: a database that moves to another tablespace and
+// back, or is made with the OID of one that was dropped.
+struct Life {
+    uint64 identity;
+    uint64 device;
+    uint64 inode;
+    uint64 born;
+
+    bool operator==(const Life &) const = default;
+};
+
 using Repair = store::Repair;
 
 // What opening an index has cost and found; shown by the view.
@@ -112,6 +125,7 @@ struct IndexEntry {
 
     // Under Registry::lock. Written while opening, constant while ready.
     store::Shape shape;
+    Life life;  // of the file number, that the files in the sidecar belong to; zero until opened
 
     // A repair also reads rows of transactions in progress. These insert the same rows into the
     // index later and must not add them twice, so a transaction older than `rebuilt_before_xid`
@@ -197,6 +211,8 @@ IndexEntry *make_entry(const IndexFile &file);
 void free_entry(IndexEntry *entry) noexcept;
 // A number never given out before; under Registry::lock or by the one process that opens an index.
 uint64 next_incarnation() noexcept;
+// Under which life an entry was opened. Takes Registry::lock.
+Life life_of(const IndexEntry &entry) noexcept;
 // Whether the entry is ready and still the one that had this incarnation.
 bool in_use(const IndexEntry &entry, uint64 incarnation) noexcept;
 // Frees the entry of the index that was stored in `file`, if there is one; the index is gone. When

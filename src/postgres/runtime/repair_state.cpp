@@ -16,6 +16,8 @@ namespace {
 constexpr uint32 most_doublings = 6;
 constexpr int first_pause_ms = 5000;
 
+constexpr const char *former_life = "its file number belonged to another index";
+
 void note_failure(RepairRecord *repair) {
     const uint32 doublings = std::min(repair->failures, most_doublings);
     ++repair->failures;
@@ -70,6 +72,10 @@ void request_repair(IndexEntry *entry, uint64 incarnation, Repair kind,
         tell_all(entry);
 }
 
+void end_former_life(IndexEntry *entry, uint64 incarnation) noexcept {
+    request_repair(entry, incarnation, Repair::rebuild, former_life);
+}
+
 void give_up(IndexEntry *entry, uint64 incarnation) noexcept {
     request_repair(entry, incarnation, Repair::rebuild, "its files could not be synced");
 }
@@ -115,6 +121,12 @@ void escalate_repair(IndexEntry *entry, Repair kind, const char *reason) noexcep
     if (kind == Repair::rebuild)
         remove_checkpoint(entry);
     LWLockRelease(&registry()->lock);
+}
+
+void rebuild_after_former_life(IndexEntry *entry, const Life &life) noexcept {
+    const Life former = life_of(*entry);
+    if (!(former == Life{}) && !(former == life))
+        escalate_repair(entry, Repair::rebuild, former_life);
 }
 
 void fail_repair(IndexEntry *entry) noexcept {

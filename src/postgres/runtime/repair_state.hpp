@@ -27,6 +27,9 @@ void request_repair(IndexEntry *entry, uint64 incarnation, Repair kind,
 // Called after a failed sync. The kernel discards pages that it could not write, so another sync
 // would only hide the loss. The files are not used any more, and the index is rebuilt from the
 // table. Does nothing if the entry has another incarnation, and so other files, already.
+// For who finds an entry that was opened in a former life of the index's file number: what is in
+// its files is another index's. Does nothing when it is not in use (any more).
+void end_former_life(IndexEntry *entry, uint64 incarnation) noexcept;
 void give_up(IndexEntry *entry, uint64 incarnation) noexcept;
 
 // Whether the entry, which the caller has found in needs_repair, is to be repaired by the process
@@ -53,6 +56,10 @@ void end_repair(IndexEntry *entry, const RepairResult &result) noexcept;
 
 // While repairing: the repair that was begun does not suffice, and a more thorough one is needed.
 void escalate_repair(IndexEntry *entry, Repair kind, const char *reason) noexcept;
+
+// While repairing, before the entry's life is set: what is in the files of a former one is of no
+// use.
+void rebuild_after_former_life(IndexEntry *entry, const Life &life) noexcept;
 
 // Makes sure that the index is rebuilt when it is next opened, even after a restart.
 void remove_checkpoint(const IndexEntry *entry) noexcept;

@@ -1,0 +1,134 @@
+"""On a standby, an index whose file number belonged to another index before, of which the standby still has
+an entry in its registry."""
+
+import subprocess
+
+import pytest
+
+import replicas
+import vectors
+from cluster import BIN
+from replicas import check_same, wait_until_followed, wait_until_replayed
+
+DIMENSIONS = 8
+ROWS = vectors.clustered(2000, DIMENSIONS, seed=263)
+
+
+@pytest.fixture
+def standbys():
+    made = replicas.Replicas()
+    yield made
+    made.destroy()
+
+
+@pytest.fixture
+def primary(make_cluster):
+    return make_cluster(allow_in_place_tablespaces="on", **replicas.PRIMARY)
+
+
+def make_standby(standbys, primary):
+    """The sweep, which would remove what the former index has left, comes too late."""
+    return standbys.make(primary, dvec__sweep_interval="1h", allow_in_place_tablespaces="on")
+
+
+def make_database(primary, name, rows, opclass="vector_l2_ops", template="template0"):
+    primary.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    connection = primary.connect(name)
+    connection.execute("CREATE EXTENSION dvec")
+    vectors.make_table(connection, rows, opclass=opclass)
+    connection.close()
+
+
+def single_user(cluster, statements):
+    """Without a server, as pg_upgrade would have it: what is created gets the numbers that are asked for."""
+    result = subprocess.run([BIN / "postgres", "--single", "-b", "-D", cluster.data, "postgres"],
+                            input="".join(f"{statement};\n" for statement in statements),
+                            capture_output=True, text=True)
+    assert result.returncode == 0 and "ERROR" not in result.stderr, result.stderr
+
+
+def test_index_with_the_number_of_another(primary, standbys):
+    """Of another metric, on a column of other dimensions; a session goes on through it all."""
+    connection = primary.connect()
+    vectors.make_table(connection, ROWS[:1000])
+    connection.execute(f"ALTER TABLE items ADD w vector({DIMENSIONS // 2})")
+    connection.execute(f"UPDATE items SET w = subvector(v, 1, {DIMENSIONS // 2})")
+    standby = make_standby(standbys, primary)
+    wait_until_followed(standby)
+    session = standby.connect()
+    assert check_same(session, "items", ROWS[0]) == (1000, True)
+    [[number]] = connection.execute("SELECT pg_relation_filenode('items_v_idx')").fetchall()
+    for column, opclass, operator in (("v", "vector_cosine_ops", "<=>"), ("w", "vector_l1_ops", "<+>"),
+                                      ("v", "vector_l2_ops", "<->")):
+        connection = primary.connect()
+        connection.execute("DROP INDEX items_v_idx")
+        connection.execute("CHECKPOINT")  # from now on the number is free
+        primary.stop()
+        single_user(primary, [f"SELECT binary_upgrade_set_next_index_pg_class_oid({number})",
+                              f"SELECT binary_upgrade_set_next_index_relfilenode({number})",
+                              f"CREATE INDEX items_v_idx ON items USING hnsw ({column} {opclass})"])
+        primary.start()
+        assert primary.sql("SELECT pg_relation_filenode('items_v_idx')") == [(number,)]
+        wait_until_replayed(standby, primary)
+        query = ROWS[0] if column == "v" else ROWS[0][:DIMENSIONS // 2]
+        check_same(session, "items", query, operator=operator, column=column)
+        wait_until_followed(standby, column=column, operator=operator)
+        rows, by_index = check_same(session, "items", query, operator=operator, column=column)
+        assert rows == 1000 and by_index
+
+
+def test_database_that_moves_and_comes_back(primary, standbys):
+    """It has its former file numbers then, and rows that came in the meantime."""
+    primary.sql("CREATE TABLESPACE elsewhere LOCATION ''")
+    make_database(primary, "traveller", ROWS[:500])
+    standby = make_standby(standbys, primary)
+
+    def check(expected):
+        wait_until_replayed(standby, primary)
+        wait_until_followed(standby, dbname="traveller")
+        rows, by_index = check_same(standby.connect("traveller"), "items", ROWS[0])
+        assert rows == expected and by_index
+        standby.forget_connections()
+
+    check(500)
+    for number, tablespace in enumerate(["elsewhere", "pg_default", "elsewhere"]):
+        primary.forget_connections()
+        primary.sql(f"ALTER DATABASE traveller SET TABLESPACE {tablespace}")
+        connection = primary.connect("traveller")
+        # All on pages at the table's end, of which some are not touched again.
+        vectors.copy_in(connection, "items", 1000 * (number + 1), ROWS[500:1000])
+        check(connection.execute("SELECT count(*) FROM items").fetchone()[0])
+
+
+@pytest.mark.parametrize("strategy", ["WAL_LOG", "FILE_COPY"])
+def test_database_with_the_number_of_another(primary, standbys, strategy):
+    """Copies of a template: their indexes have its file numbers and its identities."""
+    make_database(primary, "origin", ROWS[:500])
+    standby = make_standby(standbys, primary)
+
+    def make_copy():
+        primary.forget_connections()
+        primary.sql(f"CREATE DATABASE copy OID 90000 TEMPLATE origin STRATEGY {strategy}")
+
+    def check(expected):
+        wait_until_replayed(standby, primary)
+        wait_until_followed(standby, dbname="copy")
+        rows, by_index = check_same(standby.connect("copy"), "items", ROWS[0])
+        assert rows == expected and by_index
+        standby.forget_connections()
+
+    make_copy()
+    check(500)
+    copy = primary.connect("copy")
+    copy.execute("DELETE FROM items WHERE id % 2 = 0")
+    copy.execute("VACUUM (INDEX_CLEANUP ON) items")
+    vectors.copy_in(copy, "items", 1000, ROWS[500:600])
+    check(350)
+    primary.forget_connections()
+    primary.sql("DROP DATABASE copy")
+    primary.sql("DELETE FROM items WHERE id < 100", dbname="origin")
+    make_copy()
+    check(400)
+    # Nor does the primary take one for the other.
+    session = primary.connect("copy")
+    assert check_same(session, "items", ROWS[0]) == (400, True)
