@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 import psycopg
+import pytest
 
 import answers
 import vectors
@@ -12,6 +13,10 @@ from cluster import BIN, Cluster, wait_until
 
 PRIMARY = {"wal_level": "replica", "max_wal_senders": "8", "hot_standby": "on", "wal_keep_size": "64MB",
            "dvec__checkpoint_timeout": "1s"}
+
+
+# Of what make check need not repeat each time: DVEC_REPLICA_LONG=1 make cluster PYTEST_ARGS='-k replica'
+long_mode = pytest.mark.skipif(not os.environ.get("DVEC_REPLICA_LONG"), reason="DVEC_REPLICA_LONG is not set")
 
 
 class Replicas:
@@ -46,7 +51,7 @@ def follow(standby, source):
 
 
 def rewind(former, source):
-    """Makes a former primary, which is down, a standby of `source`, which runs."""
+    """Makes a former primary, which was shut down, a standby of `source`, which runs."""
     subprocess.run([BIN / "pg_rewind", "--no-sync", "-D", former.data,
                     "--source-server", f"host={source.home} port=5432 user=postgres dbname=postgres"],
                    check=True, capture_output=True, text=True)

@@ -1,6 +1,7 @@
 """Whatever a sequential scan on a standby sees, its index scan sees in the same snapshot, with the same
 distances, while the primary does everything that changes a table."""
 
+import dataclasses
 import os
 import random
 import threading
@@ -19,12 +20,34 @@ WIDE = 700  # kept out of line (TOAST)
 CHECKS = int(os.environ.get("DVEC_REPLICA_CHECKS", 12))  # by the index, of each table
 MOST_SECONDS = 25 if CHECKS == 12 else 3600
 
-# Table -> what the index is on, and the condition of queries that can use it.
+@dataclasses.dataclass
+class Kind:
+    """Of a table: what its index is on, and how queries are that can use it."""
+    index: str = "v vector_l2_ops"
+    condition: str = ""
+    where: str = "v IS NOT NULL"
+    column: str = "v"
+    operator: str = "<->"
+    dimensions: int = DIMENSIONS
+    of_query: int = DIMENSIONS
+    partitions: int = 0
+
+
 TABLES = {
-    "items": ("v vector_l2_ops", "", ""),
-    "part": ("v vector_l2_ops", "WHERE kind = 1", "WHERE kind = 1"),
-    "wide": ("v vector_l2_ops", "", ""),
+    "items": Kind(),
+    "part": Kind(condition="WHERE kind = 1", where="v IS NOT NULL AND kind = 1"),
+    "wide": Kind(dimensions=WIDE, of_query=WIDE),
+    "filtered": Kind("v vector_l2_ops, kind, (mod(hot, 2))", where="v IS NOT NULL AND kind = 2 AND mod(hot, 2) = 0"),
+    "expression": Kind("(subvector(v, 1, 3)::vector(3)) vector_l1_ops", column="(subvector(v, 1, 3)::vector(3))",
+                       operator="<+>", of_query=3),
+    "pieces": Kind(partitions=2),
 }
+
+
+def options_of(table):
+    """As replicas.py wants them."""
+    kind = TABLES[table]
+    return {"where": f"WHERE {kind.where}", "column": kind.column, "operator": kind.operator}
 
 
 @pytest.fixture
@@ -35,17 +58,23 @@ def standbys():
 
 
 def make_tables(connection):
-    for table, (column, condition, _) in TABLES.items():
-        dimensions = WIDE if table == "wide" else DIMENSIONS
-        connection.execute(f"CREATE TABLE {table} (id serial, v vector({dimensions}), kind int, hot int) "
-                           "WITH (fillfactor = 70)")
-        connection.execute(f"CREATE INDEX {table}_v ON {table} USING hnsw ({column}) {condition}")
+    for table, kind in TABLES.items():
+        columns = f"(id serial, v vector({kind.dimensions}), kind int, hot int)"
+        if kind.partitions:
+            connection.execute(f"CREATE TABLE {table} {columns} PARTITION BY HASH (id)")
+        else:
+            connection.execute(f"CREATE TABLE {table} {columns} WITH (fillfactor = 70)")
+        for number in range(kind.partitions):
+            connection.execute(f"CREATE TABLE {table}_{number} PARTITION OF {table} FOR VALUES "
+                               f"WITH (MODULUS {kind.partitions}, REMAINDER {number}) WITH (fillfactor = 70)")
+        connection.execute(f"CREATE INDEX {table}_v ON {table} USING hnsw ({kind.index}) {kind.condition}")
+        connection.execute(f"CREATE INDEX {table}_id ON {table} (id)")
         add(connection, table, 150)
 
 
 def add(connection, table, count):
     """Of few kinds, so that there are copies, and NULL now and then."""
-    dimensions = WIDE if table == "wide" else DIMENSIONS
+    dimensions = TABLES[table].dimensions
     connection.execute(f"""
         INSERT INTO {table} (v, kind, hot)
         SELECT CASE WHEN random() < 0.02 THEN NULL ELSE
@@ -55,7 +84,7 @@ def add(connection, table, count):
 
 
 def new_vector(table):
-    dimensions = WIDE if table == "wide" else DIMENSIONS
+    dimensions = TABLES[table].dimensions
     return (f"(SELECT array_agg(random() * 3 + 0 * (id + x))::vector({dimensions}) "
             f"FROM generate_series(1, {dimensions}) x)")
 
@@ -115,14 +144,11 @@ class Load(threading.Thread):
 def check_once(standby, table, dice):
     """None when the replay of something has ended the query, or its session, else whether the index was
     used. Its message may be lost with the session; what dies of itself is found in the server's log."""
-    dimensions = WIDE if table == "wide" else DIMENSIONS
-    query = [dice.randint(0, 9) / 4 for _ in range(dimensions)]
-    where = TABLES[table][2]
-    where = (where + " AND " if where else "WHERE ") + "v IS NOT NULL"
+    query = [dice.randint(0, 9) / 4 for _ in range(TABLES[table].of_query)]
     try:
         connection = standby.connect()
         try:
-            return check_same(connection, table, query, where)[1]
+            return check_same(connection, table, query, **options_of(table))[1]
         finally:
             standby.connections.remove(connection)
             connection.close()
@@ -138,12 +164,9 @@ def test_same_rows_under_load(make_cluster, standbys, feedback):
     primary = make_cluster(**replicas.PRIMARY)
     connection = primary.connect()
     make_tables(connection)
-    for table in TABLES:
-        connection.execute(f"CREATE INDEX {table}_id ON {table} (id)")
     standby = standbys.make(primary, hot_standby_feedback=feedback, max_standby_streaming_delay="300ms")
     for table in TABLES:
-        if TABLES[table][2] == "":
-            wait_until_followed(standby, table)
+        wait_until_followed(standby, table, **options_of(table))
     load = Load(primary, seed + 1)
     load.start()
     used = dict.fromkeys(TABLES, 0)
