@@ -145,7 +145,8 @@ class FileSystem {
     virtual Status sync_directory(const std::string &path) = 0;
 };
 
-// The real one. Stateless, usable from any thread, never destroyed.
+// The real one. Stateless and usable from any thread. It is never destroyed: a process may exit
+// while threads that link or prefetch are still at work.
 FileSystem &posix_file_system() noexcept;
 
 }  // namespace dvec::base

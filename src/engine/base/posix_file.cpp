@@ -328,7 +328,8 @@ bool Mapping::in_memory(std::size_t at) const noexcept {
 }
 
 FileSystem &posix_file_system() noexcept {
-    static PosixFileSystem file_system;
+    alignas(PosixFileSystem) static std::byte memory[sizeof(PosixFileSystem)];
+    static FileSystem &file_system = *new (memory) PosixFileSystem;
     return file_system;
 }
 

@@ -17,7 +17,6 @@ struct CompactionState {
     std::atomic<std::uint32_t> left;  // nodes to be looked at or to be linked, as of its last step
     // While half of the nodes or more are deleted, ids from here on must not be given out yet.
     std::atomic<std::uint32_t> admitted;
-    std::atomic<std::uint32_t> reserved;
 };
 
 // All zero before the index is opened or created.
