@@ -1,9 +1,10 @@
-// Links nodes into the graph: hnswlib's construction over mapped memory. This is the only part of
-// dvec that includes hnswlib (in linker.cpp), whose class keeps the graph's levels, towers, locks.
-// Looking for candidates (candidate_search.hpp), choosing among them (neighbour_selection.hpp) and
-// connecting are done here: links in mapped files must be checked before they are followed, inner
-// products need another rule than hnswlib's, and every link and count must be stored atomically for
-// the lock-free readers in other processes.
+// Links rows into the graph, a batch at a time and with several threads: hnswlib's construction
+// over mapped files. hnswlib's class holds what is kept of the nodes in memory (link_lists.hpp);
+// linker.cpp alone includes it.
+// How one node gets its links is our own (node_linking.hpp), for three reasons: links in mapped
+// files must be checked before they are followed, inner products need another rule than hnswlib's,
+// and every link and count must be stored atomically, since other processes read them without
+// locks.
 //
 // A row whose vector is in the graph already gets no links; it becomes a twin (twins.hpp) of the
 // node that has it. A row that is a near copy of a clump of nodes becomes a near twin of one of
@@ -37,8 +38,9 @@ class Linker {
     };
 
     // `nodes` is used by this linker alone (its mapping is refreshed here) and must outlive it.
-    // Memory: about 60 bytes per node of capacity for locks and arrays, and up to 26 bytes per node
-    // for finding twins. Reads every slot's first line.
+    // Memory: 13 bytes for each slot there is space for (17 by inner product), and 13 to 26 for
+    // each node, by which twins are found; some 60 for a node that has twins. Reads every slot's
+    // first line.
     //
     // Links may hold anything: an id or a count that cannot be is not followed. Code::corrupt when
     // the entry point is not one of the linked nodes.
@@ -63,10 +65,10 @@ class Linker {
     }
 
   private:
-    class Construction;
-    explicit Linker(std::unique_ptr<Construction> construction);
+    class Batches;
+    explicit Linker(std::unique_ptr<Batches> batches);
 
-    std::unique_ptr<Construction> construction_;
+    std::unique_ptr<Batches> batches_;
 };
 
 }  // namespace dvec::graph

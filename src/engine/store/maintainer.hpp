@@ -87,7 +87,7 @@ class Maintainer {
     // Takes a checkpoint and removes the log before it.
     base::Status checkpoint(WalFlusher &wal, CheckpointKind kind);
 
-    // Frees the linker's memory (about 64 bytes per node); the next link() builds it again.
+    // Frees the linker's memory (Linker::create says how much); the next link() builds it again.
     void relax() noexcept { linker_.reset(); }
 
     const Description &description() const noexcept { return description_; }
