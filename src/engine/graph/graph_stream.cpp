@@ -163,7 +163,7 @@ void GraphStream::settle_edge() {
     };
     for (std::size_t i = taken_; i < walk_.results().size(); ++i)
         take_nearer(walk_.results()[i]);
-    walk_.for_each_set_aside(take_nearer);
+    walk_.for_each_set_aside(static_cast<float>(edge_.distance()), take_nearer);
 }
 
 // The next round is up to twice as wide as the last one, so it may measure twice as much.

@@ -21,6 +21,9 @@ constexpr std::size_t usual_widest = 1024;
 // twice as many as there are results.
 constexpr std::size_t roomy = 128;
 
+// Of so many lists one brings a sample for the first look.
+constexpr std::uint64_t lists_per_sample = 4;
+
 }  // namespace
 
 void GraphWalk::start(SearchContext &context, std::uint32_t ef) {
@@ -34,6 +37,8 @@ void GraphWalk::start(SearchContext &context, std::uint32_t ef) {
     // A search visits some 16 new nodes per expansion and expands little more than ef.
     visited_.reset(std::size_t{ef} * 32);
     set_aside_.reset(kept_entries);
+    deferred_.reset(kept_entries);
+    look_.begin(context.nodes->layout(), context.kernel, context.dimensions, context.query);
     unseen_.resize(context.nodes->layout().level0_links());
 }
 
@@ -99,10 +104,10 @@ void GraphWalk::fill_beam(std::size_t taken) {
 
 // Fills the beam up with the nearest candidates that are set aside.
 void GraphWalk::refill() {
-    while (!beam_.full() && !set_aside_.empty())
-        beam_.insert(set_aside_.take_nearest());
+    while (!beam_.full() && any_aside())
+        beam_.insert(take_set_aside());
     if (context_->filter != nullptr)
-        nearest_aside_ = set_aside_.empty() ? Beam::none : set_aside_.nearest();
+        nearest_aside_ = any_aside() ? nearest_set_aside() : Beam::none;
 }
 
 // How many candidates the beam of the next round holds.
@@ -115,8 +120,8 @@ std::size_t GraphWalk::capacity() const noexcept {
 // nearer than all of those.
 void GraphWalk::replace_next() {
     beam_.remove_next();
-    if (context_->filter == nullptr && !set_aside_.empty())
-        beam_.insert(set_aside_.take_nearest());
+    if (context_->filter == nullptr && any_aside())
+        beam_.insert(take_set_aside());
 }
 
 // Takes out a node that the filter refuses, which also makes the round narrower. Returns whether to
@@ -169,25 +174,86 @@ void GraphWalk::expand(NodeId id) {
     visited_.reserve(count);
     NodeId *unseen = unseen_.data();
     std::size_t unseen_count = 0;
+    // The first look needs a beam to compare with.
+    const bool looks = look_.useful() && beam_.full();
     for (std::uint32_t i = 0; i < count; ++i) {
         const NodeId neighbour = links[i].load(std::memory_order_relaxed);
         if (neighbour >= linked || !visited_.insert(neighbour))
             continue;
+        context.prefetch(neighbour, looks && unseen_count > 0 ? look_.lines() : context.lines);
         unseen[unseen_count++] = neighbour;
-        context.prefetch(neighbour);
     }
     prefetch_links(beam_.next());
+    if (look_.useful())
+        unseen_count = look_first(unseen, unseen_count);
+    measure(unseen, unseen_count);
+    prefetch_links(beam_.next());
+}
+
+// Looks at the nodes and defers those that will hardly have a place in the beam. Returns how many
+// are left to be measured: they come first in `nodes`. The first node of some lists is measured
+// whole, so that what is learned is learned from nodes of all kinds.
+std::size_t GraphWalk::look_first(NodeId *nodes, std::size_t count) {
+    SearchContext &context = *context_;
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const NodeId id = nodes[i];
+        const void *code = context.nodes->code(id);
+        const float part = look_.look(code);
+        const distance::CodeHeader header = distance::code_header(code);
+        if (!beam_.full() || look_.learning() ||
+            (i == 0 && context.statistics.expanded % lists_per_sample == 0)) {
+            const Candidate candidate = context.estimate(id);
+            look_.learn(part, candidate_distance(candidate), header);
+            offer(candidate);
+            continue;
+        }
+        const float least = look_.least(part, header);
+        if (least > candidate_distance(beam_[beam_.size() - 1])) {
+            defer(make_candidate(least, id));
+        } else {
+            context.prefetch(id, context.lines);
+            nodes[left++] = id;
+        }
+    }
+    return left;
+}
+
+void GraphWalk::measure(const NodeId *nodes, std::size_t count) {
+    SearchContext &context = *context_;
     std::size_t measured = 0;
     if (context.worth_a_batch())
-        for (; measured + SearchContext::batch <= unseen_count; measured += SearchContext::batch) {
+        for (; measured + SearchContext::batch <= count; measured += SearchContext::batch) {
             Candidate candidates[SearchContext::batch];
-            context.estimate_batch(unseen + measured, candidates);
+            context.estimate_batch(nodes + measured, candidates);
             for (const Candidate candidate : candidates)
                 offer(candidate);
         }
-    for (; measured < unseen_count; ++measured)
-        offer(context.estimate(unseen[measured]));
-    prefetch_links(beam_.next());
+    for (; measured < count; ++measured)
+        offer(context.estimate(nodes[measured]));
+}
+
+// To be measured when what is set aside is wanted. `least` says how near the node may be.
+void GraphWalk::defer(Candidate least) {
+    if (context_->filter != nullptr)
+        nearest_aside_ = std::min(nearest_aside_, least);
+    deferred_.add(least);
+}
+
+void GraphWalk::measure_deferred() {
+    set_aside_.add(context_->estimate(candidate_id(deferred_.take_nearest())));
+}
+
+// The nearest that is set aside. There must be one.
+Candidate GraphWalk::nearest_set_aside() {
+    while (!deferred_.empty() && (set_aside_.empty() || deferred_.nearest() < set_aside_.nearest()))
+        measure_deferred();
+    return set_aside_.nearest();
+}
+
+Candidate GraphWalk::take_set_aside() {
+    nearest_set_aside();
+    return set_aside_.take_nearest();
 }
 
 // Prefetches the links of the candidate that is to be expanded next. This is called twice: after
@@ -204,16 +270,29 @@ void GraphWalk::prefetch_links(Candidate candidate) const noexcept {
 
 // Goes from the entry point down the upper levels; returns the node at which the walk on level 0
 // begins.
-NodeId GraphWalk::descend() const noexcept {
+NodeId GraphWalk::descend() noexcept {
     NodeId at = context_->marks.entry_point.id;
     for (int level = std::min(context_->marks.entry_point.level, max_level); level > 0; --level)
         at = descend_level(at, level);
     return at;
 }
 
+// The node as a candidate, if it may be nearer than this one; none otherwise.
+Candidate GraphWalk::glance(NodeId id, Candidate than) noexcept {
+    const void *code = context_->nodes->code(id);
+    const float part = look_.look(code);
+    const distance::CodeHeader header = distance::code_header(code);
+    if (look_.least(part, header) > candidate_distance(than))
+        return Beam::none;
+    const Candidate candidate = context_->estimate(id);
+    if (look_.learning())
+        look_.learn(part, candidate_distance(candidate), header);
+    return candidate;
+}
+
 // Goes to a nearer neighbour until there is none. The distance falls at every step, so this ends
 // even on lists that change meanwhile.
-NodeId GraphWalk::descend_level(NodeId from, int level) const noexcept {
+NodeId GraphWalk::descend_level(NodeId from, int level) noexcept {
     const NodeStore &nodes = *context_->nodes;
     const Layout &layout = nodes.layout();
     Candidate nearest = context_->estimate(from);
@@ -230,13 +309,14 @@ NodeId GraphWalk::descend_level(NodeId from, int level) const noexcept {
         for (std::uint32_t i = 1; i <= count; ++i) {
             const NodeId id = words[i].load(std::memory_order_relaxed);
             if (id < context_->marks.linked)
-                context_->prefetch(id);
+                context_->prefetch(id, look_.useful() ? look_.lines() : context_->lines);
         }
         for (std::uint32_t i = 1; i <= count; ++i) {
             const NodeId id = words[i].load(std::memory_order_relaxed);
             if (id >= context_->marks.linked)
                 continue;
-            const Candidate candidate = context_->estimate(id);
+            const Candidate candidate =
+                look_.useful() ? glance(id, nearest) : context_->estimate(id);
             if (candidate < nearest) {
                 nearest = candidate;
                 moved = true;
@@ -248,7 +328,7 @@ NodeId GraphWalk::descend_level(NodeId from, int level) const noexcept {
 
 std::size_t GraphWalk::memory_bytes() const noexcept {
     return beam_.memory_bytes() + visited_.memory_bytes() + set_aside_.memory_bytes() +
-           unseen_.capacity() * sizeof(NodeId);
+           deferred_.memory_bytes() + unseen_.capacity() * sizeof(NodeId);
 }
 
 }  // namespace dvec::graph

@@ -3,7 +3,8 @@
 //
 // A round ends when every candidate in the beam is expanded; the beam then holds the round's
 // results. Candidates that did not fit into the beam, or had to leave it, are set aside, and the
-// next round's beam is filled from them.
+// next round's beam is filled from them. Where codes are long, most of the candidates that do not
+// fit are told by a first look (first_look.hpp) and are measured only if they are wanted later.
 #pragma once
 
 #include <vector>
@@ -11,6 +12,7 @@
 #include "engine/base/status.hpp"
 #include "engine/graph/beam.hpp"
 #include "engine/graph/candidate_heap.hpp"
+#include "engine/graph/first_look.hpp"
 #include "engine/graph/search_context.hpp"
 #include "engine/graph/visited_set.hpp"
 
@@ -29,7 +31,7 @@ class GraphWalk {
     // walking on. Then there are no results, and there must be no further round.
     bool left() const noexcept { return left_; }
     // Whether nothing was set aside: every node that links lead to has been in a beam.
-    bool exhausted() const noexcept { return started_ && !in_round_ && set_aside_.empty(); }
+    bool exhausted() const noexcept { return started_ && !in_round_ && !any_aside(); }
 
     // The results of the last round, nearest first, as Beam holds them: nodes, each with a row in
     // its place that the context admits. A node that was taken is in no later results. A later
@@ -37,9 +39,12 @@ class GraphWalk {
     // leaves in the beam, the fewer such nodes there are.
     const Beam &results() const noexcept { return beam_; }
 
-    // Calls `use` with every node that is set aside, in no particular order.
+    // Calls `use` with the nodes that are set aside, in no particular order; those that are hardly
+    // nearer than `limit` may be left out.
     template <class Use>
-    void for_each_set_aside(Use use) const {
+    void for_each_set_aside(float limit, Use use) {
+        while (!deferred_.empty() && candidate_distance(deferred_.nearest()) <= limit)
+            measure_deferred();
         for (const Candidate candidate : set_aside_.entries())
             use(candidate);
     }
@@ -47,12 +52,20 @@ class GraphWalk {
     std::size_t memory_bytes() const noexcept;
 
   private:
-    NodeId descend() const noexcept;
-    NodeId descend_level(NodeId from, int level) const noexcept;
+    NodeId descend() noexcept;
+    NodeId descend_level(NodeId from, int level) noexcept;
+    Candidate glance(NodeId id, Candidate than) noexcept;
     void fill_beam(std::size_t taken);
     void expand(NodeId id);
     void prefetch_links(Candidate candidate) const noexcept;
+    std::size_t look_first(NodeId *nodes, std::size_t count);
+    void measure(const NodeId *nodes, std::size_t count);
     void offer(Candidate candidate);
+    void defer(Candidate least);
+    void measure_deferred();
+    bool any_aside() const noexcept { return !set_aside_.empty() || !deferred_.empty(); }
+    Candidate nearest_set_aside();
+    Candidate take_set_aside();
     void set_aside(Candidate candidate);
     Candidate next();
     std::size_t capacity() const noexcept;
@@ -65,6 +78,10 @@ class GraphWalk {
     Beam beam_;
     VisitedSet visited_;
     CandidateHeap set_aside_;
+    FirstLook look_;
+    // Set aside by the first look: the distances are the least that can be expected, and what may
+    // be wanted of these nodes is measured then.
+    CandidateHeap deferred_;
     std::vector<NodeId> unseen_;  // scratch of expand()
     std::size_t width_ = 0;       // of the next round
     std::size_t widest_ = 0;

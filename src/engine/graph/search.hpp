@@ -39,7 +39,7 @@ inline bool comes_before(double distance, NodeId id, double other, NodeId other_
 
 // Counters of one search, for tests, benchmarks and EXPLAIN.
 struct SearchStatistics {
-    std::uint64_t distances = 0;  // kernel calls
+    std::uint64_t distances = 0;  // kernel calls, first looks aside
     std::uint64_t scanned = 0;    // of them those made one slot after another, not here and there
     std::uint64_t expanded = 0;   // nodes whose links were read
     std::uint64_t tail = 0;       // tail slots scanned

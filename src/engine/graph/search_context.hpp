@@ -64,9 +64,11 @@ struct SearchContext {
         vector_lines = lines_ahead(0, layout.vector_bytes);
     }
 
-    [[gnu::always_inline]] void prefetch(NodeId id) const noexcept {
+    [[gnu::always_inline]] void prefetch(NodeId id) const noexcept { prefetch(id, lines); }
+    // The first so many lines of that.
+    [[gnu::always_inline]] void prefetch(NodeId id, std::size_t count) const noexcept {
         prefetch_lines(
-            reinterpret_cast<const std::byte *>(nodes->slot(id)) + first_line * cache_line, lines);
+            reinterpret_cast<const std::byte *>(nodes->slot(id)) + first_line * cache_line, count);
     }
 
     // The vector, for measure_whole.

@@ -13,6 +13,9 @@ using distance::Metric;
 
 constexpr std::uint32_t dimensions = 128;
 constexpr ClusteredShape shape{dimensions, 20, 12, 0.1f};
+// So long that most codes get no more than a first look.
+constexpr std::uint32_t long_dimensions = 640;
+constexpr ClusteredShape long_shape{long_dimensions, 20, 12, 0.1f};
 
 // One element of a million in every vector: the steps of a code are larger than all the others.
 std::vector<float> with_one_huge(std::vector<float> vectors) {
@@ -53,6 +56,14 @@ std::vector<float> narrow(std::vector<float> vectors) {
     return vectors;
 }
 
+// Of many vectors the elements that a first look sees are all zero.
+std::vector<float> often_empty_in_front(std::vector<float> vectors) {
+    for (std::size_t at = 0; at < vectors.size(); at += long_dimensions)
+        if (at / long_dimensions % 16 != 0)
+            std::fill_n(&vectors[at], 256, 0.0f);
+    return vectors;
+}
+
 // Each on a wave of its own between very short and very long ones.
 std::vector<float> of_many_lengths(std::vector<float> vectors) {
     for (std::size_t i = 0; i < vectors.size(); ++i)
@@ -74,14 +85,15 @@ class CodeSearchTest : public GraphTest {
         }
     }
 
-    double recall_of(Codes codes, Metric metric, Change change = nullptr) {
-        std::vector<float> data = ClusteredData(1, shape).make(1500);
-        std::vector<float> queries = ClusteredData(2, shape).make(50);
+    double recall_of(Codes codes, Metric metric, Change change = nullptr,
+                     const ClusteredShape &of = shape) {
+        std::vector<float> data = ClusteredData(1, of).make(1500);
+        std::vector<float> queries = ClusteredData(2, of).make(50);
         if (change != nullptr) {
             data = change(std::move(data));
             queries = change(std::move(queries));
         }
-        create(dimensions, 16, codes, metric);
+        create(static_cast<std::uint32_t>(of.dimensions), 16, codes, metric);
         EXPECT_EQ(params_.layout.code_bytes > 0, codes == Codes::as_usual);
         add(data);
         link_all();
@@ -156,6 +168,54 @@ TEST_F(CodeSearchTest, GraphAndTailComeMergedAndComplete) {
         }
         forget();
     }
+}
+
+TEST_F(CodeSearchTest, WhatAFirstLookDefersComesInItsPlaceAllTheSame) {
+    for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine}) {
+        create(long_dimensions, 16, Codes::as_usual, metric);
+        add(of_many_lengths(ClusteredData(1, long_shape).make(1500)));
+        link_first(1300);
+        lose_some(1300);
+        const auto queries = ClusteredData(2, long_shape).make(3);
+        for (std::size_t q = 0; q < 3; ++q) {
+            const float *query = &queries[q * long_dimensions];
+            Search search;
+            const auto hits = search_with(search, query, search_params(20), 10000);
+            expect_complete(hits, query, 60);
+            EXPECT_GT(search.statistics().rounds, 2u);
+        }
+        forget();
+    }
+}
+
+TEST_F(CodeSearchTest, AFirstLookSparesMostDistancesAndNoRecall) {
+    const auto data = ClusteredData(1, long_shape).make(2000);
+    const auto queries = ClusteredData(2, long_shape).make(40);
+    const auto distances = [&](Codes codes) {
+        create(long_dimensions, 16, codes, Metric::cosine);
+        add(data);
+        link_all(1);
+        EXPECT_GE(recall(queries, 40, 10), 0.99);
+        std::uint64_t sum = 0;
+        for (std::size_t q = 0; q < 40; ++q) {
+            Search search;
+            search_with(search, &queries[q * long_dimensions], search_params(40), 10);
+            sum += search.statistics().distances;
+        }
+        forget();
+        return sum;
+    };
+    EXPECT_LT(distances(Codes::as_usual), distances(Codes::none) * 3 / 4);
+}
+
+TEST_F(CodeSearchTest, AFirstLookMayMeanAnythingAndCostsNoRecall) {
+    for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine})
+        for (const Change change :
+             {often_empty_in_front, of_many_lengths, with_one_huge, tiny_and_far, narrow}) {
+            const double with = recall_of(Codes::as_usual, metric, change, long_shape);
+            const double without = recall_of(Codes::none, metric, change, long_shape);
+            EXPECT_GE(with, without - 0.01);
+        }
 }
 
 // The rounds' results are cut where their estimates say: none may be lost there.
@@ -242,6 +302,9 @@ TEST_F(CodeSearchTest, InterruptedAtAnyPollItGoesOnWithTheSameHits) {
 TEST_F(CodeSearchTest, DeletedNodesTakeNoPlaceInTheBeam) {
     create(dimensions);
     expect_deleted_take_no_place(shape, 2500, 50);
+    forget();
+    create(long_dimensions);
+    expect_deleted_take_no_place(long_shape, 1500, 50);
 }
 
 }  // namespace
