@@ -1,5 +1,6 @@
 """A primary and standbys of it that search their own indexes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -48,6 +49,16 @@ def follow(standby, source):
     standby.configure(primary_conninfo=f"host={source.home} port=5432 user=postgres",
                       wal_retrieve_retry_interval="200ms")
     (standby.data / "standby.signal").touch()
+
+
+def promote(standby):
+    """Replay may cancel the query that asks for it."""
+    def is_promoted():
+        with contextlib.suppress(psycopg.OperationalError):
+            return standby.sql("SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote() ELSE true END") == [(True,)]
+        return False
+
+    wait_until(is_promoted, "the standby is promoted", 120)
 
 
 def rewind(former, source):
