@@ -60,24 +60,23 @@ Status BlockReconciler::fill(NodeId end, bool (*interrupted)()) {
     return {};
 }
 
-void BlockReconciler::begin_block(std::uint32_t block) {
+void BlockReconciler::begin_block(std::uint32_t block, std::uint16_t from) {
     block_ = block;
     claims_.clear();
-    if (const auto found = entries_.find(block); found != entries_.end())
-        for (const NodeId node : found->second)
-            claims_.push_back({node, false});
-}
-
-bool BlockReconciler::is_of(NodeId node, graph::Tid tid, const graph::Row &row) const {
-    const graph::NodeStore &nodes = index_.nodes();
-    const std::uint64_t state = nodes.state(node);
-    return graph::is_live(state) && graph::state_tid(state) == tid && nodes.has_row(node, row);
+    const auto found = entries_.find(block);
+    if (found == entries_.end())
+        return;
+    for (const NodeId node : found->second) {
+        const std::uint16_t offset = graph::state_tid(index_.nodes().state(node)).offset;
+        if (offset >= from)
+            claims_.push_back({node, offset, false});
+    }
 }
 
 Status BlockReconciler::row(graph::Tid tid, const graph::Row &row) {
     return base::guarded([&]() -> Status {
         for (Claim &claim : claims_) {
-            if (!is_of(claim.node, tid, row))
+            if (claim.offset != tid.offset || !index_.nodes().has_row(claim.node, row))
                 continue;
             report_.kept += claim.claimed ? 0 : 1;
             claim.claimed = true;
@@ -86,10 +85,15 @@ Status BlockReconciler::row(graph::Tid tid, const graph::Row &row) {
         auto id = index_.insert(tid, no_lsn, row);
         DVEC_TRY(id);
         entries_[block_].push_back(id.value());
-        claims_.push_back({id.value(), true});
+        claims_.push_back({id.value(), tid.offset, true});
         ++report_.added;
         return {};
     });
+}
+
+void BlockReconciler::keep(std::uint16_t offset) noexcept {
+    for (Claim &claim : claims_)
+        claim.claimed = claim.claimed || claim.offset == offset;
 }
 
 Status BlockReconciler::finish_block() {

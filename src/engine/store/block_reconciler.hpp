@@ -32,14 +32,16 @@ class BlockReconciler {
     static base::Result<std::unique_ptr<BlockReconciler>> begin(Index &index, Repair repair,
                                                                 bool (*interrupted)());
 
-    // To be called for a block that was read anew: begin_block(), then row() for its rows in any
-    // order, then finish_block(). A row whose entry is there is left alone. A TID may be given more
-    // than once, by versions of one row that share it: they also share all that is indexed. `row`
-    // is as for Index::insert. Code::stale when the files were replaced: then the caller must make
-    // a new index and a new reconciler.
-    void begin_block(std::uint32_t block);
+    // To be called for a block that was read anew, from an offset on: begin_block(), then row() for
+    // its rows there in any order, then finish_block(). A row whose entry is there is left alone. A
+    // TID may be given more than once, by versions of one row that share it: they also share all
+    // that is indexed. `row` is as for Index::insert. Code::stale when the files were replaced:
+    // then the caller must make a new index and a new reconciler.
+    void begin_block(std::uint32_t block, std::uint16_t from = 0);
     base::Status row(graph::Tid tid, const graph::Row &row);
-    // Removes the entries of the block whose row was not given.
+    // In place of row() for each: leaves the entry at this offset alone, whatever row it has.
+    void keep(std::uint16_t offset) noexcept;
+    // Removes the entries from that offset on whose row was not given.
     base::Status finish_block();
 
     // The blocks from `first` on that have entries.
@@ -50,18 +52,18 @@ class BlockReconciler {
   private:
     struct Claim {
         graph::NodeId node;
+        std::uint16_t offset;
         bool claimed;
     };
 
     explicit BlockReconciler(Index &index) : index_(index) {}
 
-    bool is_of(graph::NodeId node, graph::Tid tid, const graph::Row &row) const;
     base::Status fill(std::uint32_t end, bool (*interrupted)());
 
     Index &index_;
     std::unordered_map<std::uint32_t, std::vector<graph::NodeId>> entries_;  // live, by block
     std::uint32_t block_ = 0;
-    std::vector<Claim> claims_;  // of the block that is being read
+    std::vector<Claim> claims_;  // of the part of the block that is being read
     Report report_;
 };
 

@@ -61,13 +61,13 @@ void close_reader(HeapRowReader *reader) {
 }
 
 // The line pointers at which chains of versions begin.
-int find_chains(HeapRowReader *reader, BlockNumber block) {
+int find_chains(HeapRowReader *reader, PageBehind wanted) {
     int count = 0;
-    Buffer buffer = ReadBuffer(reader->heap, block);
+    Buffer buffer = ReadBuffer(reader->heap, wanted.page);
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     const Page page = BufferGetPage(buffer);
     const OffsetNumber end = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
-    for (OffsetNumber offset = FirstOffsetNumber; offset <= end; ++offset) {
+    for (OffsetNumber offset = wanted.from; offset <= end; ++offset) {
         const ItemId item = PageGetItemId(page, offset);
         const bool begins =
             ItemIdIsRedirected(item) ||
@@ -125,12 +125,12 @@ void HeapRows::add(Row row) {
     rows_[count_++] = row;
 }
 
-void HeapRows::read_page(HeapRowReader *reader, BlockNumber page) {
+void HeapRows::read_page(HeapRowReader *reader, PageBehind page) {
     CHECK_FOR_INTERRUPTS();
     const int chains = find_chains(reader, page);
     for (int i = 0; i < chains; ++i) {
         ItemPointerData tid;
-        ItemPointerSet(&tid, page, reader->chains[i]);
+        ItemPointerSet(&tid, page.page, reader->chains[i]);
         double distance = 0;
         const MemoryContext caller = MemoryContextSwitchTo(reader->row_context);
         const bool found = measure(reader, tid, &distance);
@@ -148,7 +148,7 @@ void HeapRows::finish() {
     });
 }
 
-HeapRows *HeapRows::read(IndexScanDesc scan, const BlockNumber *pages, uint32 count) {
+HeapRows *HeapRows::read(IndexScanDesc scan, const PageBehind *pages, uint32 count) {
     auto *rows = new (palloc(sizeof(HeapRows))) HeapRows;
     rows->table_pages_ = RelationGetNumberOfBlocks(scan->heapRelation);
     rows->pages_ = pages;
@@ -158,7 +158,7 @@ HeapRows *HeapRows::read(IndexScanDesc scan, const BlockNumber *pages, uint32 co
     HeapRowReader *reader = open_reader(scan);
     const auto read_pages = [=] {
         for (uint32 i = 0; i < rows->page_count_; ++i)
-            if (rows->pages_[i] < rows->table_pages_)
+            if (rows->pages_[i].page < rows->table_pages_)
                 rows->read_page(reader, rows->pages_[i]);
     };
     if (has_expressions(*reader))
@@ -172,15 +172,21 @@ HeapRows *HeapRows::read(IndexScanDesc scan, const BlockNumber *pages, uint32 co
 
 HeapRows *HeapRows::read_all(IndexScanDesc scan) {
     const BlockNumber count = RelationGetNumberOfBlocks(scan->heapRelation);
-    auto *pages = static_cast<BlockNumber *>(
-        MemoryContextAllocHuge(CurrentMemoryContext, sizeof(BlockNumber) * (Size{count} + 1)));
+    auto *pages = static_cast<PageBehind *>(
+        MemoryContextAllocHuge(CurrentMemoryContext, sizeof(PageBehind) * (Size{count} + 1)));
     for (BlockNumber page = 0; page < count; ++page)
-        pages[page] = page;
+        pages[page] = {page, FirstOffsetNumber};
     return read(scan, pages, count);
 }
 
-bool HeapRows::covers(BlockNumber page) const noexcept {
-    return page >= table_pages_ || std::binary_search(pages_, pages_ + page_count_, page);
+bool HeapRows::covers(graph::Tid tid) const noexcept {
+    if (tid.block >= table_pages_)
+        return true;
+    const PageBehind *end = pages_ + page_count_;
+    const PageBehind *found = std::lower_bound(
+        pages_, end, tid.block,
+        [](const PageBehind &page, BlockNumber block) { return page.page < block; });
+    return found != end && found->page == tid.block && tid.offset >= found->from;
 }
 
 std::optional<graph::Hit> HeapRows::head() const noexcept {

@@ -12,6 +12,7 @@
 
 #include "engine/graph/search.hpp"
 #include "postgres/bridge/access_method.hpp"
+#include "postgres/runtime/registry.hpp"
 
 namespace dvec::postgres {
 
@@ -20,14 +21,14 @@ class HeapRows {
     // The id of hits here, which have none in the index.
     static constexpr graph::NodeId no_node = std::numeric_limits<graph::NodeId>::max();
 
-    // Reads these pages, which are ascending and stay where they are. Some may be beyond the
-    // table's end. The scan has its order key.
-    static HeapRows *read(IndexScanDesc scan, const BlockNumber *pages, uint32 count);
+    // Reads these pages, which are ascending and stay where they are, each from a line pointer on.
+    // Some may be beyond the table's end. The scan has its order key.
+    static HeapRows *read(IndexScanDesc scan, const PageBehind *pages, uint32 count);
     static HeapRows *read_all(IndexScanDesc scan);
 
-    // Whether this is one of the pages, or beyond the table's end: what the index has there is not
+    // Whether this is of what was read, or beyond the table's end: what the index has there is not
     // to be returned.
-    bool covers(BlockNumber page) const noexcept;
+    bool covers(graph::Tid tid) const noexcept;
     bool covers_none() const noexcept { return page_count_ == 0; }
 
     // The nearest that was not taken yet.
@@ -43,11 +44,11 @@ class HeapRows {
     };
 
     HeapRows() = default;
-    void read_page(struct HeapRowReader *reader, BlockNumber page);
+    void read_page(struct HeapRowReader *reader, PageBehind page);
     void add(Row row);
     void finish();
 
-    const BlockNumber *pages_ = nullptr;  // ascending
+    const PageBehind *pages_ = nullptr;  // ascending
     uint32 page_count_ = 0;
     BlockNumber table_pages_ = 0;
     Row *rows_ = nullptr;  // by distance, once all are read

@@ -68,7 +68,7 @@ const std::optional<graph::Hit> &next_indexed(OpenScan *scan) {
     if (scan->knows_indexed)
         return scan->indexed;
     scan->indexed = take_indexed(scan);
-    while (scan->indexed && scan->heap_rows->covers(scan->indexed->tid.block)) {
+    while (scan->indexed && scan->heap_rows->covers(scan->indexed->tid)) {
         CHECK_FOR_INTERRUPTS();
         scan->indexed = take_indexed(scan);
     }

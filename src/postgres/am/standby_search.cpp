@@ -1,14 +1,16 @@
 // The order of the steps matters.
 //
 // The snapshot comes first: what it sees was replayed when it was taken, so WAL up to the present
-// end of replay names every page that holds a row of it which the index may not have. Then the
-// pages behind are copied, and only then the search begins: a page that is not behind any more at
-// that time has its entries in the index already, and the search sees those.
+// end of replay names every page that holds a row of it which the index may not have, and from
+// which line pointer on. Then the pages behind are copied, and only then the search begins: a page
+// that is not behind any more at that time has its entries in the index already, and the search
+// sees those.
 //
 // What happens later does not matter. A row that is put on a page after that is not visible to the
 // snapshot, whatever line pointer it takes. An entry that is removed belongs to a row that no
 // snapshot of this server can see, or, being vacuumed away, to one that this scan would be
-// cancelled for. The table cannot be cut short while the scan has it locked.
+// cancelled for; until it is removed it leads to a line pointer without a row. The table cannot be
+// cut short while the scan has it locked.
 #include "postgres/am/standby_search.hpp"
 
 #include <algorithm>
@@ -17,7 +19,7 @@
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/wal.hpp"
 #include "postgres/relation/life.hpp"
-#include "postgres/repair/wal_reader.hpp"
+#include "postgres/repair/wal_changes.hpp"
 #include "postgres/runtime/following.hpp"
 #include "postgres/runtime/wal.hpp"
 
@@ -28,29 +30,37 @@ namespace {
 // The pages that a search has to read in the table, as far as they are few enough.
 struct PagesToRead {
     IndexFile heap;
-    BlockNumber *pages;  // with room for most_pages_behind(); one may come several times
+    PageBehind *pages;  // with room for most_pages_behind(); one may come several times
     uint32 count;
     bool too_many;
 };
 
+// Leaves of each page the lowest line pointer.
 void make_unique(PagesToRead *wanted) {
-    BlockNumber *end = wanted->pages + wanted->count;
-    std::sort(wanted->pages, end);
-    wanted->count = static_cast<uint32>(std::unique(wanted->pages, end) - wanted->pages);
+    PageBehind *end = wanted->pages + wanted->count;
+    std::sort(wanted->pages, end, [](const PageBehind &a, const PageBehind &b) {
+        return a.page != b.page ? a.page < b.page : a.from < b.from;
+    });
+    end = std::unique(wanted->pages, end,
+                      [](const PageBehind &a, const PageBehind &b) { return a.page == b.page; });
+    wanted->count = static_cast<uint32>(end - wanted->pages);
 }
 
 // Kept by the session.
-BlockNumber *room_for_pages() {
-    static BlockNumber *room = nullptr;
+PageBehind *room_for_pages() {
+    static PageBehind *room = nullptr;
     if (room == nullptr)
-        room = static_cast<BlockNumber *>(
-            MemoryContextAlloc(TopMemoryContext, sizeof(BlockNumber) * most_pages_behind()));
+        room = static_cast<PageBehind *>(
+            MemoryContextAlloc(TopMemoryContext, sizeof(PageBehind) * most_pages_behind()));
     return room;
 }
 
-void note_page(PagesToRead *wanted, BlockNumber page) {
-    if (wanted->count > 0 && wanted->pages[wanted->count - 1] == page)
+void note_page(PagesToRead *wanted, PageBehind page) {
+    PageBehind *last = wanted->count > 0 ? &wanted->pages[wanted->count - 1] : nullptr;
+    if (last != nullptr && last->page == page.page) {
+        last->from = std::min(last->from, page.from);
         return;
+    }
     if (wanted->count == most_pages_behind())
         make_unique(wanted);
     // A set that is nearly full is not worth to be sorted for each page.
@@ -60,12 +70,10 @@ void note_page(PagesToRead *wanted, BlockNumber page) {
         wanted->pages[wanted->count++] = page;
 }
 
-void note_pages(XLogReaderState *record, void *argument) {
+void note_change(const RowChange &change, void *argument) {
     auto *wanted = static_cast<PagesToRead *>(argument);
-    for_each_page(record, [wanted](const IndexFile &file, BlockNumber page) {
-        if (file == wanted->heap)
-            note_page(wanted, page);
-    });
+    if (change.kind == RowChange::Kind::come && change.file == wanted->heap)
+        note_page(wanted, {change.page, change.from});
 }
 
 // The pages that the index does not have as they are now. False when they are not known, or so many
@@ -80,13 +88,13 @@ bool find_pages(IndexScanDesc scan, const OpenIndex &open, PagesToRead *wanted) 
         return false;
     wanted->count = behind.count;
     if (behind.read_to < replayed &&
-        XLogRecPtrIsInvalid(read_wal(behind.read_to, replayed, note_pages, wanted)))
+        XLogRecPtrIsInvalid(read_changes(behind.read_to, replayed, note_change, wanted)))
         return false;
     if (wanted->too_many)
         return false;
     make_unique(wanted);
-    const Size bytes = sizeof(BlockNumber) * wanted->count;
-    wanted->pages = static_cast<BlockNumber *>(std::memcpy(palloc(bytes), wanted->pages, bytes));
+    const Size bytes = sizeof(PageBehind) * wanted->count;
+    wanted->pages = static_cast<PageBehind *>(std::memcpy(palloc(bytes), wanted->pages, bytes));
     return true;
 }
 

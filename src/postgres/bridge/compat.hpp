@@ -22,6 +22,7 @@ extern "C" {
 
 // Which file a relation is stored in. From version 16 on the parts and their names differ.
 extern "C" {
+#include "access/heapam_xlog.h"
 #include "access/xlogreader.h"
 #include "commands/vacuum.h"
 #include "common/relpath.h"
@@ -117,6 +118,13 @@ inline bool names_page(XLogReaderState *record, uint8 block, FileName *file, Blo
 #endif
     return fork == MAIN_FORKNUM;
 }
+
+// The kind of WAL record by which VACUUM frees line pointers.
+#if PG_VERSION_NUM >= 170000
+inline constexpr uint8 heap_vacuumed = XLOG_HEAP2_PRUNE_VACUUM_CLEANUP;
+#else
+inline constexpr uint8 heap_vacuumed = XLOG_HEAP2_VACUUM;
+#endif
 
 // Looks for interrupts and sleeps as the cost of VACUUM so far demands.
 inline void vacuum_delay() {

@@ -14,7 +14,8 @@ TimeLineID present_timeline() {
     return timeline;
 }
 
-// A segment in which the timeline changes is read on the later one, as the server's reader does.
+}  // namespace
+
 TimeLineID timeline_of(XLogSegNo segment) {
     const TimeLineID present = present_timeline();
     XLogRecPtr last;
@@ -24,28 +25,6 @@ TimeLineID timeline_of(XLogSegNo segment) {
     list_free_deep(history);
     return timeline;
 }
-
-struct Reading {
-    XLogRecPtr begin;
-    XLogRecPtr end;
-    void (*visit)(XLogReaderState *, void *);
-    void *argument;
-    XLogRecPtr reached;
-};
-
-void read_records(XLogReaderState *reader, Reading *reading) {
-    XLogBeginRead(reader, reading->begin);
-    char *problem = nullptr;
-    while (XLogReadRecord(reader, &problem) != nullptr) {
-        reading->visit(reader, reading->argument);
-        if (reader->EndRecPtr < reading->end)
-            continue;
-        reading->reached = reader->EndRecPtr;
-        return;
-    }
-}
-
-}  // namespace
 
 XLogReaderState *open_wal_reader(ReadLocalXLogPageNoWaitPrivate *end) {
     XLogReaderRoutine routine{};
@@ -62,20 +41,6 @@ bool wal_is_there(XLogRecPtr position) {
     XLogFilePath(path, timeline_of(segment), segment, wal_segment_size);
     struct stat info;
     return stat(path, &info) == 0;
-}
-
-XLogRecPtr read_wal(XLogRecPtr begin, XLogRecPtr end,
-                    void (*visit)(XLogReaderState *record, void *argument), void *argument) {
-    if (begin >= end)
-        return begin;
-    Reading reading{begin, end, visit, argument, InvalidXLogRecPtr};
-    // A segment that is gone is an ERROR of the server's.
-    const PendingError error = caught([&reading] {
-        with_wal_reader([&reading](XLogReaderState *reader) { read_records(reader, &reading); });
-    });
-    if (error)
-        ereport(DEBUG1, (errmsg_internal("dvec: could not read WAL: %s", error.message)));
-    return error ? InvalidXLogRecPtr : reading.reached;
 }
 
 }  // namespace dvec::postgres

@@ -8,6 +8,10 @@
 
 namespace dvec::postgres {
 
+// The timeline on which a segment is to be read: where it changes within one, the later, as the
+// server's reader does. May raise.
+TimeLineID timeline_of(XLogSegNo segment);
+
 // Whether the segment of this position is in pg_wal, on the server's own timeline or on one that it
 // came from. The server's checkpoints may remove it at any moment.
 bool wal_is_there(XLogRecPtr position);
@@ -35,11 +39,5 @@ void for_each_page(XLogReaderState *record, Visit visit) {
             visit(file, page);
     }
 }
-
-// Calls `visit` with each record from `begin`, where one begins or the one before ends, until one
-// ends at `end` or beyond. Returns where that is; InvalidXLogRecPtr when not all could be read.
-// `visit` must not raise. Not interruptible.
-XLogRecPtr read_wal(XLogRecPtr begin, XLogRecPtr end,
-                    void (*visit)(XLogReaderState *record, void *argument), void *argument);
 
 }  // namespace dvec::postgres

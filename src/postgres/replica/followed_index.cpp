@@ -156,13 +156,15 @@ FollowedIndex *resume(IndexEntry *entry, uint64 incarnation) {
     auto followed = std::make_unique<FollowedIndex>();
     followed->file = entry->file;
     throw_unless_ok(open_files(followed.get(), entry, Repair::none));
-    std::vector<BlockNumber> pages(most_pages_behind());
+    std::vector<PageBehind> pages(most_pages_behind());
     const PagesBehind known = pages_behind(*entry, incarnation, pages.data());
     followed->heap = known.heap;
     followed->complete = known.complete;
-    followed->read_to = known.read_to;
     followed->changed_since = known.safe;
-    followed->behind.insert(pages.begin(), pages.begin() + known.count);
+    // What VACUUM has freed since the index had everything is read of again.
+    followed->read_to = known.complete ? known.safe : known.read_to;
+    for (uint32 i = 0; i < known.count; ++i)
+        followed->behind[pages[i].page] = pages[i].from;
     return followed.release();
 }
 

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <memory>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/store/block_reconciler.hpp"
+#include "postgres/replica/vacuumed_pages.hpp"
 #include "postgres/runtime/following.hpp"
 #include "postgres/runtime/open_index.hpp"
 
@@ -20,7 +21,10 @@ struct FollowedIndex {
     // What the registry says (following.hpp), as this process has written it.
     bool complete = false;
     XLogRecPtr read_to = 0;
-    std::unordered_set<BlockNumber> behind;
+    std::unordered_map<BlockNumber, OffsetNumber> behind;  // pages, each from a line pointer on
+    // What no search has to know: entries there lead to no row.
+    VacuumedPages vacuumed;
+    XLogRecPtr round_from = 0;  // read_to when their present round began
 
     // Until it is complete: pages below were read. Pages with an LSN below `changed_since` need not
     // be.
@@ -29,9 +33,9 @@ struct FollowedIndex {
     // How long the table was when it was last read.
     BlockNumber table_pages = 0;
 
-    std::vector<BlockNumber> touched;  // by the WAL that is being read
-    TimestampTz last_read = 0;         // of pages behind
-    TimestampTz retry_at = 0;          // after a failure, nothing before
+    std::vector<PageBehind> touched;  // by the WAL that is being read
+    TimestampTz last_read = 0;        // of pages behind
+    TimestampTz retry_at = 0;         // after a failure, nothing before
     int failures = 0;
 
     IndexEntry *entry() const noexcept { return open.entry; }
@@ -56,7 +60,9 @@ enum class Reading : unsigned char {
     failed,    // reported
     replaced,  // the index's files were
 };
-Reading read_pages(FollowedIndex *followed, const std::vector<BlockNumber> &pages);
+Reading read_pages(FollowedIndex *followed, const std::vector<PageBehind> &pages);
+// Only looks where line pointers are free: what the index has there it gives up.
+Reading read_vacuumed_pages(FollowedIndex *followed, const std::vector<BlockNumber> &pages);
 // The next pages of the first pass over all. `ended`: there are no more.
 Reading read_next_pages(FollowedIndex *followed, bool *ended);
 

@@ -1,7 +1,7 @@
-// One round: read the WAL that was replayed since the last one, and note which pages of the
-// followed tables it touched; read some of those pages, and of tables whose first pass is not over;
-// let everybody know. All that others see of it is in the registry (runtime/following.hpp), so a
-// follower may die at any moment and another goes on.
+// One round: read the WAL that was replayed since the last one, and note to which pages of the
+// followed tables rows have come; read those pages, and of tables whose first pass is not over the
+// next ones; let everybody know. All that others see of it is in the registry
+// (runtime/following.hpp), so a follower may die at any moment and another goes on.
 //
 // A page is read at a moment when replay has come at least as far as this process has read WAL. So
 // whatever it has read before that moment is in the page, and whatever touches the page later will
@@ -10,6 +10,7 @@
 #include "postgres/replica/follower.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -20,7 +21,7 @@
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/bridge/wal.hpp"
-#include "postgres/repair/wal_reader.hpp"
+#include "postgres/repair/wal_changes.hpp"
 #include "postgres/replica/followed_index.hpp"
 #include "postgres/runtime/back_pressure.hpp"
 #include "postgres/runtime/wal.hpp"
@@ -31,11 +32,15 @@ namespace {
 
 // Of WAL, in one round, so that pages are read in between.
 constexpr uint64 most_wal_at_once = uint64{4} << 20;
-// Pages that WAL goes on touching are read again and again: not more often than this.
-constexpr int gather_ms = 100;
+// So much of it is worth another round soon, whatever it is about: a search would have to read it.
+constexpr uint64 much_wal = uint64{64} << 10;
+// Pages that rows go on coming to are read again and again: not more often than this.
+constexpr int gather_ms = 20;
+// Vacuumed pages, between two readings of the others.
+constexpr std::size_t vacuumed_at_once = 512;
 // In one round, of a table's first pass.
 constexpr int pieces_at_once = 16;
-constexpr long shortest_nap_ms = 10;
+constexpr long shortest_nap_ms = 20;
 constexpr long longest_nap_ms = 200;
 constexpr int first_pause_ms = 1000;
 constexpr int most_doublings = 6;
@@ -106,27 +111,50 @@ void begin_again(FollowedIndex *followed) {
     followed->complete = false;
     followed->next_page = 0;
     followed->behind.clear();
-}
-
-void note_touched(XLogReaderState *record, void *) {
-    guarded([=] {
-        for_each_page(record, [](const IndexFile &file, BlockNumber page) {
-            for (const auto &followed : all_followed())
-                if (followed->heap == file &&
-                    (followed->touched.empty() || followed->touched.back() != page))
-                    followed->touched.push_back(page);
-        });
-    });
+    followed->vacuumed.clear();
 }
 
 // Pages that the first pass has still to come to need not be remembered.
-void tell_of_touched(FollowedIndex *followed, XLogRecPtr read_to) {
-    std::vector<BlockNumber> pages;
-    for (const BlockNumber page : followed->touched)
-        if ((followed->complete || page < followed->next_page) &&
-            followed->behind.insert(page).second)
+bool was_read(const FollowedIndex &followed, BlockNumber page) {
+    return followed.complete || page < followed.next_page;
+}
+
+void note_touched(FollowedIndex *followed, PageBehind page) {
+    auto &touched = followed->touched;
+    if (touched.empty() || touched.back().page != page.page)
+        touched.push_back(page);
+    else
+        touched.back().from = std::min(touched.back().from, page.from);
+}
+
+void note_change(const RowChange &change, void *) {
+    guarded([&change] {
+        for (const auto &followed : all_followed()) {
+            if (!(followed->heap == change.file) || !was_read(*followed, change.page))
+                continue;
+            if (change.kind == RowChange::Kind::come)
+                note_touched(followed.get(), {change.page, change.from});
+            else
+                followed->vacuumed.add(change.page);
+        }
+    });
+}
+
+// Those that are behind now and were not, or from another line pointer on.
+std::vector<PageBehind> take_touched(FollowedIndex *followed) {
+    std::vector<PageBehind> pages;
+    for (const PageBehind &page : followed->touched) {
+        const auto [known, is_new] = followed->behind.try_emplace(page.page, page.from);
+        if (is_new || page.from < known->second)
             pages.push_back(page);
+        known->second = std::min(known->second, page.from);
+    }
     followed->touched.clear();
+    return pages;
+}
+
+void tell_of_touched(FollowedIndex *followed, XLogRecPtr read_to) {
+    const std::vector<PageBehind> pages = take_touched(followed);
     followed->read_to = std::max(followed->read_to, read_to);
     if (!add_pages_behind(followed->in_registry(), pages, read_to))
         begin_again(followed);
@@ -139,14 +167,14 @@ XLogRecPtr least_read_to() {
     return least;
 }
 
-// Returns whether there was any.
+// Returns whether there was much.
 bool read_new_wal() {
     const XLogRecPtr begin = least_read_to();
     const XLogRecPtr replayed = replay_position();
     if (begin >= replayed)
         return false;
     const XLogRecPtr end = std::min<XLogRecPtr>(replayed, begin + most_wal_at_once);
-    const XLogRecPtr read_to = read_wal(begin, end, note_touched, nullptr);
+    const XLogRecPtr read_to = read_changes(begin, end, note_change, nullptr);
     for (const auto &followed : all_followed()) {
         if (!XLogRecPtrIsInvalid(read_to)) {
             tell_of_touched(followed.get(), read_to);
@@ -158,7 +186,7 @@ bool read_new_wal() {
         begin_again(followed.get());
         lose_track(followed->in_registry(), replayed);
     }
-    return true;
+    return end - begin >= much_wal;
 }
 
 // ---- Reading pages ----------------------------------------------------------------------------
@@ -192,37 +220,60 @@ bool settle(FollowedIndex *followed, Reading outcome) {
     return false;
 }
 
-// Reads all pages that are behind now. Then the index has everything of before the WAL that was
-// read until now.
-bool catch_up(FollowedIndex *followed) {
-    const XLogRecPtr read_to = followed->read_to;
-    std::vector<BlockNumber> pages(followed->behind.begin(), followed->behind.end());
-    std::sort(pages.begin(), pages.end());
+// Reads all pages that are behind now.
+bool read_behind(FollowedIndex *followed) {
+    std::vector<PageBehind> pages;
+    for (const auto &[page, from] : followed->behind)
+        pages.push_back({page, from});
+    std::sort(pages.begin(), pages.end(),
+              [](const PageBehind &a, const PageBehind &b) { return a.page < b.page; });
     followed->last_read = GetCurrentTimestamp();
     if (!settle(followed, read_pages(followed, pages)))
         return false;
     followed->behind.clear();
-    remove_pages_behind(followed->in_registry(), pages, followed->complete ? read_to : 0);
+    remove_pages_behind(followed->in_registry(), pages, 0);
     return true;
+}
+
+bool read_vacuumed(FollowedIndex *followed, std::size_t most) {
+    if (followed->vacuumed.at_begin())
+        followed->round_from = followed->read_to;
+    const std::vector<BlockNumber> pages = followed->vacuumed.take(most);
+    if (settle(followed, read_vacuumed_pages(followed, pages)))
+        return true;
+    followed->vacuumed.put_back(pages);
+    return false;
+}
+
+// When pages behind were just read, and a round of vacuumed ones is over, the index has everything
+// of before the WAL that was read when that round began.
+void note_safe(FollowedIndex *followed) {
+    if (!followed->complete || !followed->vacuumed.at_begin())
+        return;
+    followed->changed_since = followed->round_from;
+    remove_pages_behind(followed->in_registry(), {}, followed->round_from);
+}
+
+void catch_up(FollowedIndex *followed) {
+    if (read_behind(followed) && read_vacuumed(followed, vacuumed_at_once))
+        note_safe(followed);
 }
 
 // What the index has of pages that the table has no more, and WAL has not named.
 void add_pages_beyond_end(FollowedIndex *followed) {
-    const std::vector<BlockNumber> beyond =
-        followed->reconciler->blocks_from(followed->table_pages);
-    followed->behind.insert(beyond.begin(), beyond.end());
+    for (const BlockNumber page : followed->reconciler->blocks_from(followed->table_pages))
+        followed->behind[page] = FirstOffsetNumber;
 }
 
 // The first pass has come to the end of the table.
 void finish_pass(FollowedIndex *followed) {
     add_pages_beyond_end(followed);
-    const XLogRecPtr read_to = followed->read_to;
-    if (!catch_up(followed))
+    constexpr std::size_t all = std::numeric_limits<std::size_t>::max();
+    if (!read_behind(followed) || !read_vacuumed(followed, all) || !read_vacuumed(followed, all))
         return;
     followed->complete = true;
-    followed->changed_since = read_to;
     // Below, all is in the index, and this is what a checkpoint may say from now on.
-    remove_pages_behind(followed->in_registry(), {}, read_to);
+    note_safe(followed);
     followed->entry()->shared.repair.store(Repair::changed_pages);
     complete_following(followed->in_registry());
     const store::BlockReconciler::Report &report = followed->reconciler->report();
@@ -255,7 +306,7 @@ bool read_on(FollowedIndex *followed) {
     }
     // Room for what WAL will touch in the next round.
     if (followed->behind.size() > most_pages_behind() / 4)
-        (void)catch_up(followed);
+        (void)read_behind(followed);
     return true;
 }
 
@@ -265,13 +316,9 @@ bool work_on(FollowedIndex *followed) {
         return false;
     if (!followed->complete)
         return read_on(followed);
-    if (followed->behind.empty()) {
-        remove_pages_behind(followed->in_registry(), {}, followed->read_to);
-        followed->changed_since = followed->read_to;
-        return false;
-    }
-    if (TimestampDifferenceExceeds(followed->last_read, now, gather_ms) && catch_up(followed))
-        followed->changed_since = followed->read_to;
+    if ((followed->behind.empty() && followed->vacuumed.empty()) ||
+        TimestampDifferenceExceeds(followed->last_read, now, gather_ms))
+        catch_up(followed);
     return false;
 }
 
@@ -296,6 +343,12 @@ void nap(long milliseconds) {
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
                     PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);
+}
+
+bool anything_to_read() {
+    return std::any_of(all_followed().begin(), all_followed().end(), [](const auto &followed) {
+        return !followed->behind.empty() || !followed->vacuumed.empty();
+    });
 }
 
 bool work_on_all() {
@@ -329,10 +382,10 @@ void follow() {
         take_new();
         if (all_followed().empty())
             return;
-        const bool moved = read_new_wal();
+        const bool busy = read_new_wal() || anything_to_read();
         const bool more = work_on_all();
         bound_logs();
-        idle_ms = moved ? shortest_nap_ms : std::min(2 * idle_ms, longest_nap_ms);
+        idle_ms = busy ? shortest_nap_ms : std::min(2 * idle_ms, longest_nap_ms);
         nap(more ? 0 : idle_ms);
     }
 }

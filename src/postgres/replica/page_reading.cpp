@@ -24,6 +24,8 @@ namespace {
 
 // Of one transaction.
 constexpr BlockNumber pages_at_once = 16;
+// The same of pages of which only line pointers are looked at.
+constexpr BlockNumber line_pointers_at_once = 128;
 
 struct PageReading {
     store::BlockReconciler *reconciler;
@@ -33,14 +35,15 @@ struct PageReading {
     RowEncoder encoder;
     BlockNumber table_pages;
     XLogRecPtr changed_since;
+    OffsetNumber from;          // of the page that is being read
     MemoryContext row_context;  // reset for every row
 };
 
 void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
-    if (isnull[0])
+    auto *work = static_cast<PageReading *>(state);
+    if (isnull[0] || ItemPointerGetOffsetNumber(tid) < work->from)
         return;
     guarded([=] {
-        auto *work = static_cast<PageReading *>(state);
         const MemoryContext caller = MemoryContextSwitchTo(work->row_context);
         const RowEncoder::Row row = work->encoder.encode(values, isnull);
         if (row.bytes != nullptr)
@@ -52,28 +55,54 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
     });
 }
 
-void read_page(PageReading *work, BlockNumber page) {
-    CHECK_FOR_INTERRUPTS();
-    const bool there = page < work->table_pages;
-    if (there && work->changed_since != 0 &&
-        !has_lsn_since(work->heap, page, work->changed_since, nullptr))
-        return;
+void begin_block(PageReading *work, PageBehind page) {
     ok_or_raise([=] {
         return base::guarded([=]() -> base::Status {
-            work->reconciler->begin_block(page);
+            work->reconciler->begin_block(page.page, page.from);
             return {};
         });
     });
+}
+
+void read_rows(PageReading *work, PageBehind page) {
+    const bool there = page.page < work->table_pages;
+    if (there && work->changed_since != 0 &&
+        !has_lsn_since(work->heap, page.page, work->changed_since, nullptr))
+        return;
+    work->from = page.from;
+    begin_block(work, page);
     if (there)
         (void)table_index_build_range_scan(work->heap, work->index, work->index_info, false, true,
-                                           false, page, 1, take_row, work, nullptr);
+                                           false, page.page, 1, take_row, work, nullptr);
+    ok_or_raise([=] { return work->reconciler->finish_block(); });
+}
+
+// A line pointer that is dead has had its last row: VACUUM will free it.
+void keep_used(PageReading *work, BlockNumber block) {
+    Buffer buffer = ReadBuffer(work->heap, block);
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    const Page page = BufferGetPage(buffer);
+    const OffsetNumber end = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+    for (OffsetNumber offset = FirstOffsetNumber; offset <= end; ++offset) {
+        const ItemId item = PageGetItemId(page, offset);
+        if (ItemIdIsNormal(item) || ItemIdIsRedirected(item))
+            work->reconciler->keep(offset);
+    }
+    UnlockReleaseBuffer(buffer);
+}
+
+void read_line_pointers(PageReading *work, PageBehind page) {
+    begin_block(work, page);
+    if (page.page < work->table_pages)
+        keep_used(work, page.page);
     ok_or_raise([=] { return work->reconciler->finish_block(); });
 }
 
 // What is asked of a transaction, and what came of it.
 struct Task {
     FollowedIndex *followed;
-    const BlockNumber *pages;
+    void (*read)(PageReading *work, PageBehind page);
+    const PageBehind *pages;
     BlockNumber count;
     XLogRecPtr changed_since;
     Reading outcome;
@@ -104,8 +133,10 @@ void read_with(Task *task, Relation heap, Relation index) {
         AllocSetContextCreate(CurrentMemoryContext, "dvec follower row", ALLOCSET_DEFAULT_SIZES);
     with_owner_rights(heap, index, [&] {
         limit_lock_waits();
-        for (BlockNumber i = 0; i < task->count; ++i)
-            read_page(&work, task->pages[i]);
+        for (BlockNumber i = 0; i < task->count; ++i) {
+            CHECK_FOR_INTERRUPTS();
+            task->read(&work, task->pages[i]);
+        }
     });
     MemoryContextDelete(work.row_context);
     task->outcome = Reading::done;
@@ -141,10 +172,31 @@ Reading run(Task *task) {
 
 }  // namespace
 
-Reading read_pages(FollowedIndex *followed, const std::vector<BlockNumber> &pages) {
+Reading read_pages(FollowedIndex *followed, const std::vector<PageBehind> &pages) {
     const auto count = static_cast<BlockNumber>(pages.size());
     for (BlockNumber done = 0; done < count; done += pages_at_once) {
-        Task task{followed, pages.data() + done, std::min(pages_at_once, count - done), 0, {}, 0,
+        Task task{
+            followed, read_rows, pages.data() + done, std::min(pages_at_once, count - done), 0, {},
+            0,        {}};
+        if (const Reading outcome = run(&task); outcome != Reading::done)
+            return outcome;
+    }
+    return Reading::done;
+}
+
+Reading read_vacuumed_pages(FollowedIndex *followed, const std::vector<BlockNumber> &pages) {
+    std::vector<PageBehind> whole;
+    for (const BlockNumber page : pages)
+        whole.push_back({page, FirstOffsetNumber});
+    const auto count = static_cast<BlockNumber>(whole.size());
+    for (BlockNumber done = 0; done < count; done += line_pointers_at_once) {
+        Task task{followed,
+                  read_line_pointers,
+                  whole.data() + done,
+                  std::min(line_pointers_at_once, count - done),
+                  0,
+                  {},
+                  0,
                   {}};
         if (const Reading outcome = run(&task); outcome != Reading::done)
             return outcome;
@@ -153,10 +205,10 @@ Reading read_pages(FollowedIndex *followed, const std::vector<BlockNumber> &page
 }
 
 Reading read_next_pages(FollowedIndex *followed, bool *ended) {
-    BlockNumber pages[pages_at_once];
+    PageBehind pages[pages_at_once];
     for (BlockNumber i = 0; i < pages_at_once; ++i)
-        pages[i] = followed->next_page + i;
-    Task task{followed, pages, pages_at_once, followed->changed_since, {}, 0, {}};
+        pages[i] = {followed->next_page + i, FirstOffsetNumber};
+    Task task{followed, read_rows, pages, pages_at_once, followed->changed_since, {}, 0, {}};
     const Reading outcome = run(&task);
     if (outcome != Reading::done)
         return outcome;

@@ -27,7 +27,7 @@ class Held {
 };
 
 // The entry's part of the pages of all.
-BlockNumber *pages_of(const IndexEntry &entry) noexcept {
+PageBehind *pages_of(const IndexEntry &entry) noexcept {
     const auto place = static_cast<std::size_t>(&entry - registry()->entries);
     return registry()->pages_behind + place * registry()->most_pages_behind;
 }
@@ -107,15 +107,20 @@ void lose_track(const FollowedEntry &followed, XLogRecPtr read_to) noexcept {
     });
 }
 
-bool add_pages_behind(const FollowedEntry &followed, std::span<const BlockNumber> pages,
+bool add_pages_behind(const FollowedEntry &followed, std::span<const PageBehind> pages,
                       XLogRecPtr read_to) noexcept {
     bool have_room = true;
     change_followed(followed, [&](Following &following) {
-        BlockNumber *known = pages_of(*followed.entry);
+        PageBehind *known = pages_of(*followed.entry);
         following.read_to = std::max<uint64>(following.read_to, read_to);
-        for (const BlockNumber page : pages) {
-            if (std::find(known, known + following.count, page) != known + following.count)
+        for (const PageBehind &page : pages) {
+            PageBehind *end = known + following.count;
+            PageBehind *same = std::find_if(
+                known, end, [&page](const PageBehind &each) { return each.page == page.page; });
+            if (same != end) {
+                same->from = std::min(same->from, page.from);
                 continue;
+            }
             have_room = following.count < most_pages_behind();
             if (!have_room)
                 return forget_pages(&following);
@@ -125,14 +130,16 @@ bool add_pages_behind(const FollowedEntry &followed, std::span<const BlockNumber
     return have_room;
 }
 
-void remove_pages_behind(const FollowedEntry &followed, std::span<const BlockNumber> pages,
+void remove_pages_behind(const FollowedEntry &followed, std::span<const PageBehind> pages,
                          XLogRecPtr safe) noexcept {
     change_followed(followed, [&](Following &following) {
-        BlockNumber *known = pages_of(*followed.entry);
-        const auto is_done = [pages](BlockNumber page) {
-            return std::binary_search(pages.begin(), pages.end(), page);
+        PageBehind *known = pages_of(*followed.entry);
+        const auto is_done = [pages](const PageBehind &page) {
+            return std::binary_search(
+                pages.begin(), pages.end(), page,
+                [](const PageBehind &a, const PageBehind &b) { return a.page < b.page; });
         };
-        BlockNumber *end = std::remove_if(known, known + following.count, is_done);
+        PageBehind *end = std::remove_if(known, known + following.count, is_done);
         following.count = static_cast<uint32>(end - known);
         following.safe = std::max<uint64>(following.safe, safe);
     });
@@ -142,7 +149,7 @@ void complete_following(const FollowedEntry &followed) noexcept {
     change_followed(followed, [](Following &following) { following.complete = true; });
 }
 
-PagesBehind pages_behind(const IndexEntry &entry, uint64 incarnation, BlockNumber *pages) noexcept {
+PagesBehind pages_behind(const IndexEntry &entry, uint64 incarnation, PageBehind *pages) noexcept {
     const Held held(entry, LW_SHARED);
     const Following &following = entry.following;
     if (following.on.load() == 0 || following.incarnation != incarnation ||

@@ -2,9 +2,10 @@
 // (replica/follower.cpp), keeps in agreement with the table while WAL is replayed.
 //
 // A followed index is always a little behind, and the registry says by which pages: at every moment
-// it has the rows of all pages of the table but those *behind*, as of WAL up to `read_to`. A search
-// adds the pages that WAL has touched since (repair/wal_reader), leaves out what the index has of
-// all these, and reads them in the table instead (am/heap_rows).
+// it has the rows of all pages of the table but those *behind*, as of WAL up to `read_to`; of each
+// of those it has what is below a line pointer. A search adds the pages that rows have come to
+// since (repair/wal_changes), leaves out what the index has there, and reads it in the table
+// instead (am/heap_rows).
 //
 // Here is also what ends this, for all indexes at once: the promotion.
 #pragma once
@@ -44,15 +45,16 @@ void end_following() noexcept;
 
 // The table has another file than before: every page has to be read again.
 void begin_following_again(const FollowedEntry &followed, const IndexFile &heap) noexcept;
-// WAL was read up to `read_to`, and has touched these pages since the index has read them. They may
-// be behind already. False when they are too many: then every page counts as behind.
-bool add_pages_behind(const FollowedEntry &followed, std::span<const BlockNumber> pages,
+// WAL was read up to `read_to`, and rows have come to these pages since the index has read them.
+// They may be behind already. False when they are too many: then every page counts as behind.
+bool add_pages_behind(const FollowedEntry &followed, std::span<const PageBehind> pages,
                       XLogRecPtr read_to) noexcept;
 // WAL could not be read any further: every page counts as behind until all that have an LSN from
 // `safe` on were read. The caller goes on at `read_to`.
 void lose_track(const FollowedEntry &followed, XLogRecPtr read_to) noexcept;
-// The index has these pages, which are ascending, as they are, and everything of before `safe`.
-void remove_pages_behind(const FollowedEntry &followed, std::span<const BlockNumber> pages,
+// The index has these pages, which are ascending, as they are, and everything of before `safe`, the
+// end of rows included that need no page to be behind.
+void remove_pages_behind(const FollowedEntry &followed, std::span<const PageBehind> pages,
                          XLogRecPtr safe) noexcept;
 // All pages were read, but those behind. Only now the index is searched.
 void complete_following(const FollowedEntry &followed) noexcept;
@@ -66,7 +68,7 @@ struct PagesBehind {
 };
 // For who has the index open under `incarnation`; not complete, with all zero, when that is past.
 // `pages` has room for most_pages_behind().
-PagesBehind pages_behind(const IndexEntry &entry, uint64 incarnation, BlockNumber *pages) noexcept;
+PagesBehind pages_behind(const IndexEntry &entry, uint64 incarnation, PageBehind *pages) noexcept;
 
 struct FollowedTo {
     bool complete;

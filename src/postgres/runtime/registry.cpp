@@ -37,7 +37,7 @@ Size bytes_of_entries() {
 
 Size registry_bytes() {
     return add_size(bytes_of_entries(),
-                    mul_size(mul_size(sizeof(BlockNumber), room_for_pages), settings::max_indexes));
+                    mul_size(mul_size(sizeof(PageBehind), room_for_pages), settings::max_indexes));
 }
 
 // Before recovery begins, which removes these files at its end.
@@ -57,7 +57,7 @@ void make_registry(Registry *table) {
     std::memset(static_cast<void *>(table), 0, bytes_of_entries());
     table->most_pages_behind = room_for_pages;
     table->pages_behind =
-        reinterpret_cast<BlockNumber *>(reinterpret_cast<char *>(table) + bytes_of_entries());
+        reinterpret_cast<PageBehind *>(reinterpret_cast<char *>(table) + bytes_of_entries());
     tranche_id = LWLockNewTrancheId();
     table->capacity = settings::max_indexes;
     table->wait_events = name_wait_events();

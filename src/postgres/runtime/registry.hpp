@@ -91,6 +91,13 @@ struct RepairRecord {
 enum class WorkerDebt : uint32 { linking, compaction, checkpoint };
 
 // Of a standby's index, which a follower keeps (following.hpp).
+// A page of a table of which an index may not have the rows as they are now, from a line pointer
+// on.
+struct PageBehind {
+    BlockNumber page;
+    OffsetNumber from;
+};
+
 struct Following {
     // 1 while it is one, which implies that it is ready; changed under Registry::lock.
     std::atomic<uint32> on;
@@ -181,7 +188,7 @@ struct Registry {
     std::atomic<uint32> follows;
     // For each entry so many pages of its table; none but on servers that start as a standby.
     uint32 most_pages_behind;
-    BlockNumber *pages_behind;
+    PageBehind *pages_behind;
     int hand;  // of the clock that chooses which entry goes; under `lock`
     int capacity;
     // Entries from here on were never used: new ones are made at the lowest free place.

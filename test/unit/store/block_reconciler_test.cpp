@@ -92,6 +92,37 @@ TEST_F(StoreBlockReconciler, ARowThatIsGivenTwiceHasOneEntry) {
     EXPECT_EQ(reconciler_->report().added, 1u);
 }
 
+// Rows are put behind those that are there already, mostly.
+TEST_F(StoreBlockReconciler, PartOfABlockLeavesTheRestAlone) {
+    begin();
+    const Row first = 70;
+    reconciler_->begin_block(1, tid_of(first).offset);
+    for (Row row = first; row < 90; ++row)
+        ASSERT_TRUE(reconciler_->row(tid_of(row), store_.vector(row).data()).ok());
+    ASSERT_TRUE(reconciler_->finish_block().ok());
+    EXPECT_EQ(reconciler_->report().kept, 20u);
+    EXPECT_EQ(reconciler_->report().removed, 10u);
+    auto expected = row_range(0, 90);
+    for (Row row = 100; row < 200; ++row)
+        expected.insert(row);
+    expect_rows(*index_, expected);
+}
+
+TEST_F(StoreBlockReconciler, EntriesAreKeptByTheirOffsetsAlone) {
+    begin();
+    reconciler_->begin_block(1);
+    for (Row row = 50; row < 80; ++row)
+        reconciler_->keep(tid_of(row).offset);
+    reconciler_->keep(tid_of(99).offset + 1);
+    ASSERT_TRUE(reconciler_->finish_block().ok());
+    EXPECT_EQ(reconciler_->report().removed, 20u);
+    EXPECT_EQ(reconciler_->report().added, 0u);
+    auto expected = row_range(0, 80);
+    for (Row row = 100; row < 200; ++row)
+        expected.insert(row);
+    expect_rows(*index_, expected);
+}
+
 TEST_F(StoreBlockReconciler, DamagedPayloadsAreReadAnew) {
     const std::size_t stride = index_->nodes().layout().stride;
     const std::size_t vector = index_->nodes().layout().vector_offset;
