@@ -14,7 +14,7 @@ M = 16
 EF_CONSTRUCTION = 64
 
 SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall",
-            "limits", "filter"]
+            "limits", "filter", "replica"]
 
 # Where recall of real data is measured.
 RECALL_EFS = (40, 100, 200)
@@ -48,6 +48,8 @@ class Scale:
     words: Dataset  # real ones, for recall
     limits: tuple  # what queries are measured on that ask too much of an index
     large: Dataset  # and those for a server with a quarter of the memory
+    replicas: tuple  # what a standby searches beside its primary
+    replica_seconds: float  # of one point there
     seconds: float  # of one measured point
     rounds: int  # each point is measured so often; the median counts
     efs: tuple
@@ -79,6 +81,10 @@ DEMO = Dataset("demo-384", "cosine", "demo", dimensions=384)
 LIMITS = (clustered("limits-64", "l2", 60_000, 64, 10), clustered("limits-768", "l2", 20_000, 768, 10))
 LARGE = clustered("large-768", "l2", 50_000, 768, 10)
 
+# As small as they are at every scale: the sides are compared, not the machine.
+REPLICAS = (clustered("replica-128", "l2", 100_000, 128, 200),
+            clustered("replica-768", "cosine", 50_000, 768, 200))
+
 # The same for every server. A search is one process; a build has as many as there are cores.
 SETTINGS = {
     "listen_addresses": "",
@@ -102,7 +108,7 @@ SCALES = {
                   clustered("unit-768", "cosine", 4_000, 768, 200),
                   DEMO),
         big=clustered("clustered-128-big", "l2", 20_000, 128, 200), words=words(50_000),
-        limits=LIMITS, large=LARGE,
+        limits=LIMITS, large=LARGE, replicas=REPLICAS, replica_seconds=3,
         seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), exact_queries=20,
         batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2), insert_rows=2_000,
         insert_seconds=3, mixed_seconds=1, mixed_rows=30_000,
@@ -113,7 +119,7 @@ SCALES = {
                   clustered("unit-768", "cosine", 100_000, 768, 1_000),
                   DEMO),
         big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000), words=words(400_000),
-        limits=LIMITS, large=LARGE,
+        limits=LIMITS, large=LARGE, replicas=REPLICAS, replica_seconds=5,
         seconds=2, rounds=3, efs=(10, 16, 25, 40, 64, 100, 160, 250, 400), clients=(1, 2, 8),
         exact_queries=50, batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2),
         insert_rows=6_000, insert_seconds=8, mixed_seconds=5, mixed_rows=250_000,

@@ -4,7 +4,7 @@ import os
 
 from harness import machine, plan, plots
 from harness.results import Results
-from harness.targets import all_targets, limits_targets, ratio
+from harness.targets import all_targets, limits_targets, ratio, replica_targets
 
 INTRODUCTION = """\
 # Benchmarks
@@ -302,12 +302,82 @@ def filter_part(results):
     yield filter_table(own)
 
 
+def replica_table(results):
+    return "\n".join([replica_search_table(results), replica_following_table(results), replica_lag_table(results),
+                      replica_ready_table(results)])
+
+
+def of_replica(results, row, metric, peer, **more):
+    return results.value(metric, section="replica", dataset=row["dataset"], variant=row["variant"], peer=peer, **more)
+
+
+def replica_search_table(results):
+    rows = []
+    for row in results.select(section="replica", peer="ratio", metric="latency_ratio"):
+        def value(metric, peer):
+            return number(of_replica(results, row, metric, peer, clients=row["clients"]))
+
+        rows.append([row["dataset"], row["variant"], row["clients"], value("recall", "primary"), value("recall", "standby"),
+                     value("p50_us", "primary"), value("p50_us", "standby"), value("latency_ratio", "ratio"),
+                     value("backend_cpu_us", "primary"), value("backend_cpu_us", "standby"),
+                     value("cpu_ratio", "ratio"), value("qps_ratio", "ratio"), value("index_used", "standby")])
+    return ("Searching at the same `hnsw.ef_search`; microseconds, ratios are standby to primary, medians of those of the "
+            "rounds. *index* is the share of plans on the standby that had it.\n\n" +
+            table(["vectors", "load", "clients", "recall, primary", "standby", "median, primary", "standby", "ratio",
+                   "CPU, primary", "standby", "ratio", "QPS, ratio", "index"], rows))
+
+
+def replica_following_table(results):
+    rows = []
+    for row in results.select(section="replica", metric="follower_share"):
+        def value(metric):
+            return of_replica(results, row, metric, "standby")
+
+        rows.append([row["dataset"], row["variant"], number(value("wal_mb")), number(value("replay_seconds")),
+                     number(value("follower_seconds")), number(100 * value("follower_share")) + " %",
+                     number(value("worker_seconds")), megabytes(value("follower_bytes_begin")),
+                     megabytes(value("follower_bytes"))])
+    return ("What following costs: processor seconds of the startup process, which replays, of a follower, and of "
+            "the dvec worker, which links; memory of a follower of its own (anonymous), at the begin and at most.\n\n" +
+            table(["vectors", "load", "WAL, MB", "replay, s", "follower, s", "share", "worker, s", "MB at the begin",
+                   "MB at most"], rows))
+
+
+def replica_lag_table(results):
+    rows = []
+    for row in results.select(section="replica", metric="lag_ms"):
+        p95 = of_replica(results, row, "lag_p95_ms", "standby")
+        rows.append([row["dataset"], row["variant"], number(float(row["value"])), number(p95)])
+    return ("Replay lag, from a flushed position being asked for until it is replayed.\n\n" +
+            table(["vectors", "load", "median, ms", "p95, ms"], rows))
+
+
+def replica_ready_table(results):
+    rows = [[row["dataset"], row["variant"], number(float(row["value"]))]
+            for row in results.select(section="replica", metric="used_after_seconds")]
+    return ("From when the server can be asked until queries are planned with the index.\n\n" +
+            table(["vectors", "after", "seconds"], rows))
+
+
+def replica_part(results):
+    """Has a run of its own, as that of limits."""
+    own = Results(results.path.with_name("replica.csv"))
+    if not own.select(section="replica") or results.path == own.path:
+        return
+    yield f"## Replicas\n\n{own_run(own)}\n"
+    yield table(["target", "wanted", "measured", ""],
+                [[each.what, each.wanted, each.measured, each.verdict] for each in replica_targets(own)])
+    yield from remarks(own)
+    yield replica_table(own)
+
+
 TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
           "insert": ("Inserting", insert_table), "mixed": ("Searching while inserting", mixed_table),
           "connect": ("Connections and memory", connect_table), "kernels": ("Kernels", kernels_table),
           "restart": ("Restarts", restart_table), "recall": ("Recall of word vectors", recall_table),
           "limits": ("Ranges, and limits that cannot be filled", limits_table),
-          "filter": ("Conditions that an index checks", filter_table)}
+          "filter": ("Conditions that an index checks", filter_table),
+          "replica": ("Replicas", replica_table)}
 
 
 def provenance(results, name):
@@ -368,6 +438,7 @@ def parts(results, figures=()):
     yield from words_part(results)
     yield from limits_part(results)
     yield from filter_part(results)
+    yield from replica_part(results)
 
 
 def tables(results):

@@ -42,6 +42,9 @@ class Server:
         self.process = None
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
+        self.make_data()
+
+    def make_data(self):
         subprocess.run([self.bin / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E",
                         "UTF8", "--no-locale", "--no-sync", "--no-instructions"],
                        check=True, capture_output=True)
@@ -146,6 +149,20 @@ class Server:
                 with contextlib.suppress(OSError):
                     add_memory(total, pathlib.Path(f"/proc/{pid}/smaps").read_text())
         return total
+
+
+class Standby(Server):
+    """Made by a base backup of another server, whose WAL it streams."""
+
+    def __init__(self, name, source):
+        self.source = source
+        super().__init__(name, dict(source.settings, primary_conninfo=source.address.replace("dbname=postgres", "")),
+                         source.bin)
+
+    def make_data(self):
+        subprocess.run([self.bin / "pg_basebackup", "-h", self.source.socket, "-U", "postgres", "-D", self.data,
+                        "-X", "stream", "-c", "fast", "--no-sync"], check=True, capture_output=True)
+        (self.data / "standby.signal").touch()
 
 
 def add_memory(total, smaps):

@@ -189,3 +189,25 @@ def all_targets(results):
     for each in (search_targets, crowd_targets, build_targets, insert_targets, mixed_targets,
                  connection_targets, limits_targets):
         yield from each(results)
+
+
+def replica_targets(results):
+    """Of a standby beside its primary. Processor time stands beside latency: both servers share the machine with
+    the load."""
+    for row in results.select(section="replica", peer="ratio", metric="latency_ratio"):
+        keys = dict(section="replica", dataset=row["dataset"], peer="ratio", variant=row["variant"], clients=row["clients"])
+        what = f"{row['dataset']}, {'quiet' if row['variant'] == 'quiet' else 'under load'}"
+        if row["clients"] == "1":
+            yield at_most(f"{what}: median latency of the standby, against its primary", float(row["value"]), 1.3)
+            yield at_most(f"{what}: processor time of a search", results.value("cpu_ratio", **keys), 1.3)
+        else:
+            yield at_least(f"{what}: QPS, {row['clients']} clients", results.value("qps_ratio", **keys), 0.8)
+    for row in results.select(section="replica", metric="follower_share"):
+        yield at_most(f"{row['dataset']}, {row['variant']}: follower's share of replay's processor time",
+                      100 * float(row["value"]), 5, " %")
+    for row in results.select(section="replica", metric="lag_ms"):
+        if row["variant"].endswith(", with dvec"):
+            without = results.value("lag_ms", section="replica", dataset=row["dataset"], peer="standby",
+                                    variant=row["variant"].replace(", with dvec", ", without dvec"))
+            yield at_most(f"{row['dataset']}, {row['variant'].split(',')[0]}: replay lag with dvec, against without",
+                          ratio(float(row["value"]), without), 1.2)
