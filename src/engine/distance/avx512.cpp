@@ -91,6 +91,10 @@ struct Floats {
                 odd = plus_square(odd, load_first_of_half(a, last));
             }
         }
+        void operator+=(const Squares &other) {
+            even = _mm512_add_pd(even, other.even);
+            odd = _mm512_add_pd(odd, other.odd);
+        }
         double total() const {
             const __m512d eight = _mm512_add_pd(even, odd);
             const __m256d four = _mm256_add_pd(_mm512_maskz_extractf64x4_pd(0xff, eight, 0),

@@ -17,8 +17,8 @@
 //                                 of two registers, number by number
 //     plus_product(sum, a, b)     sum + a * b, rounded once
 //     sum(register)               of all its numbers
-//     Squares                     sums of squares in double: add(a) takes `width` elements,
-//                                 add_first(a, count) fewer, total() is all of it
+//     Squares                     two sums of squares in double: add(a) takes `width` elements,
+//                                 add_first(a, count) fewer, += another's sums; total() is all
 //
 // Zeros leave a sum alone, so the elements behind the last whole register are measured with zeros
 // behind them. What a kernel adds to what, and so the bits of its result, follows from the width
@@ -36,43 +36,72 @@ namespace dvec::distance {
 
 // What is added up for a pair of elements, and the distance that it makes.
 template <typename Set>
-struct SquaredDifference {
+struct OneSum {
     using Floats = Set;
     using Register = typename Floats::Register;
+    using Sum = Register;
+
+    static Sum zero() { return Floats::zero(); }
+    static Sum plus(Sum a, Sum b) { return Floats::plus(a, b); }
+};
+
+template <typename Set>
+struct SquaredDifference : OneSum<Set> {
+    using typename OneSum<Set>::Register;
     static constexpr Metric metric = Metric::l2_squared;
 
     static Register add(Register sum, Register a, Register b) {
-        const Register difference = Floats::minus(a, b);
-        return Floats::plus_product(sum, difference, difference);
+        const Register difference = Set::minus(a, b);
+        return Set::plus_product(sum, difference, difference);
     }
 
     static float distance(float sum) { return sum; }
 };
 
 template <typename Set>
-struct Product {
-    using Floats = Set;
-    using Register = typename Floats::Register;
+struct Product : OneSum<Set> {
+    using typename OneSum<Set>::Register;
     static constexpr Metric metric = Metric::inner_product;
 
     static Register add(Register sum, Register a, Register b) {
-        return Floats::plus_product(sum, a, b);
+        return Set::plus_product(sum, a, b);
     }
 
     static float distance(float sum) { return -sum; }
 };
 
 template <typename Set>
-struct AbsoluteDifference {
-    using Floats = Set;
-    using Register = typename Floats::Register;
+struct AbsoluteDifference : OneSum<Set> {
+    using typename OneSum<Set>::Register;
     static constexpr Metric metric = Metric::l1;
 
     static Register add(Register sum, Register a, Register b) {
-        return Floats::plus(sum, Floats::absolute_difference(a, b));
+        return Set::plus(sum, Set::absolute_difference(a, b));
     }
 
     static float distance(float sum) { return sum; }
+};
+
+// The three sums of a cosine.
+template <typename Set>
+struct CosineProducts {
+    using Floats = Set;
+    using Register = typename Floats::Register;
+    struct Sum {
+        Register dot;
+        Register norm_a;
+        Register norm_b;
+    };
+
+    static Sum zero() { return {Floats::zero(), Floats::zero(), Floats::zero()}; }
+    static Sum add(const Sum &sum, Register a, Register b) {
+        return {Floats::plus_product(sum.dot, a, b), Floats::plus_product(sum.norm_a, a, a),
+                Floats::plus_product(sum.norm_b, b, b)};
+    }
+    static Sum plus(const Sum &a, const Sum &b) {
+        return {Floats::plus(a.dot, b.dot), Floats::plus(a.norm_a, b.norm_a),
+                Floats::plus(a.norm_b, b.norm_b)};
+    }
 };
 
 // A place in a vector, to load registers from.
@@ -126,18 +155,18 @@ struct Code {
 
 // The sums of one pair of vectors. Four are in flight: a fused multiply-add takes four cycles, and
 // two loads a cycle feed one of them. Inlined always, since a compiler that leaves a call keeps the
-// sums of all vectors in memory for it.
+// sums of all vectors in memory for it. A cosine has three times four, which leaves four of the
+// registers of AVX2 for the elements.
 template <typename Term>
 struct Sums {
-    using Floats = typename Term::Floats;
-    using Register = typename Floats::Register;
-    static constexpr size_t width = Floats::width;
+    using Sum = typename Term::Sum;
+    static constexpr size_t width = Term::Floats::width;
     static constexpr size_t block = 4 * width;
 
-    Register sum0 = Floats::zero();
-    Register sum1 = Floats::zero();
-    Register sum2 = Floats::zero();
-    Register sum3 = Floats::zero();
+    Sum sum0 = Term::zero();
+    Sum sum1 = Term::zero();
+    Sum sum2 = Term::zero();
+    Sum sum3 = Term::zero();
 
     template <typename A, typename B>
     [[gnu::always_inline]] void add_block(const A &a, const B &b) {
@@ -166,18 +195,14 @@ struct Sums {
         }
     }
 
-    float distance() const {
-        const Register sum01 = Floats::plus(sum0, sum1);
-        const Register sum23 = Floats::plus(sum2, sum3);
-        return Term::distance(Floats::sum(Floats::plus(sum01, sum23)));
-    }
+    Sum total() const { return Term::plus(Term::plus(sum0, sum1), Term::plus(sum2, sum3)); }
+
+    float distance() const { return Term::distance(Term::Floats::sum(total())); }
 };
 
-template <typename Term, typename Query, typename Vector>
-static float distance(const void *a_bytes, const void *b_bytes, size_t dimensions) {
+template <typename Term, typename A, typename B>
+[[gnu::always_inline]] static inline Sums<Term> sums_of(A a, B b, size_t dimensions) {
     constexpr size_t block = Sums<Term>::block;
-    Query a(a_bytes);
-    Vector b(b_bytes);
     const size_t rest = dimensions % block;
     const auto *const blocks_end = a.here + (dimensions - rest);
     Sums<Term> sums;
@@ -187,7 +212,19 @@ static float distance(const void *a_bytes, const void *b_bytes, size_t dimension
     if (rest != 0) {
         sums.add_rest(a, b, rest);
     }
-    return sums.distance();
+    return sums;
+}
+
+template <typename Term, typename Query, typename Vector>
+static float distance(const void *a, const void *b, size_t dimensions) {
+    return sums_of<Term>(Query(a), Vector(b), dimensions).distance();
+}
+
+template <typename Floats, typename Scalar>
+static CosineParts cosine_parts(const void *a, const void *b, size_t dimensions) {
+    using Vector = Elements<Floats, Scalar>;
+    const auto total = sums_of<CosineProducts<Floats>>(Vector(a), Vector(b), dimensions).total();
+    return {Floats::sum(total.dot), Floats::sum(total.norm_a), Floats::sum(total.norm_b)};
 }
 
 // So many vectors beside each other, a power of two, with the sums of each.
@@ -256,59 +293,27 @@ static void four_distances(const void *query_bytes, const void *const *vectors, 
     }
 }
 
-// The three sums of a cosine, each kept in one register.
-template <typename Floats>
-struct CosineSums {
-    using Register = typename Floats::Register;
-    Register dot = Floats::zero();
-    Register norm_a = Floats::zero();
-    Register norm_b = Floats::zero();
-
-    void add(Register a, Register b) {
-        dot = Floats::plus_product(dot, a, b);
-        norm_a = Floats::plus_product(norm_a, a, a);
-        norm_b = Floats::plus_product(norm_b, b, b);
-    }
-};
-
-template <typename Floats, typename Scalar>
-static CosineParts cosine_parts(const void *a_bytes, const void *b_bytes, size_t dimensions) {
-    constexpr size_t width = Floats::width;
-    const Scalar *a = static_cast<const Scalar *>(a_bytes);
-    const Scalar *b = static_cast<const Scalar *>(b_bytes);
-    CosineSums<Floats> even;
-    CosineSums<Floats> odd;
-    const Scalar *const pairs_end = a + dimensions / (2 * width) * (2 * width);
-    for (; a != pairs_end; a += 2 * width, b += 2 * width) {
-        even.add(Floats::load(a), Floats::load(b));
-        odd.add(Floats::load(a + width), Floats::load(b + width));
-    }
-    if (dimensions & width) {
-        even.add(Floats::load(a), Floats::load(b));
-        a += width;
-        b += width;
-    }
-    if (const size_t last = dimensions % width; last != 0) {
-        odd.add(Floats::load_first(a, last), Floats::load_first(b, last));
-    }
-    return {Floats::sum(Floats::plus(even.dot, odd.dot)),
-            Floats::sum(Floats::plus(even.norm_a, odd.norm_a)),
-            Floats::sum(Floats::plus(even.norm_b, odd.norm_b))};
-}
-
+// Four sums are in flight here, too: two in each of Squares.
 template <typename Floats, typename Scalar>
 static double squared_norm(const void *a_bytes, size_t dimensions) {
     constexpr size_t width = Floats::width;
     const Scalar *a = static_cast<const Scalar *>(a_bytes);
-    typename Floats::Squares squares;
-    const Scalar *const registers_end = a + dimensions / width * width;
-    for (; a != registers_end; a += width) {
-        squares.add(a);
+    typename Floats::Squares even;
+    typename Floats::Squares odd;
+    const Scalar *const pairs_end = a + dimensions / (2 * width) * (2 * width);
+    for (; a != pairs_end; a += 2 * width) {
+        even.add(a);
+        odd.add(a + width);
+    }
+    if (dimensions & width) {
+        even.add(a);
+        a += width;
     }
     if (const size_t last = dimensions % width; last != 0) {
-        squares.add_first(a, last);
+        odd.add_first(a, last);
     }
-    return squares.total();
+    even += odd;
+    return even.total();
 }
 
 // The rows of a set's table.

@@ -22,8 +22,9 @@
 // in any order; an inner product whose partial sums leave it with both signs may be infinite or
 // NaN.
 //
-// In every kernel distance(a, b) and distance(b, a) have the same bits, L2 and L1 of a finite
-// vector with itself are 0, and cosine_parts(a, a) has three equal members.
+// In every kernel distance(a, b) and distance(b, a) have the same bits, and L2 and L1 of a finite
+// vector with itself are 0. Each member of cosine_parts(a, b) has the bits that inner_product() of
+// the same two vectors has.
 #pragma once
 
 #include <cstddef>

@@ -85,6 +85,10 @@ struct Floats {
         void add_first(const Scalar *a, size_t count) {
             add(load_first(a, count));
         }
+        void operator+=(const Squares &other) {
+            low = vaddq_f64(low, other.low);
+            high = vaddq_f64(high, other.high);
+        }
         double total() const { return vaddvq_f64(vaddq_f64(low, high)); }
 
       private:

@@ -185,6 +185,22 @@ TEST_P(Kernels, AVectorIsAtDistanceZeroFromItself) {
     }
 }
 
+// In every part of a vector: whole blocks, registers behind them, and single elements.
+TEST_P(Kernels, SumsOfACosineAreInnerProducts) {
+    for (const std::size_t dimensions : tested_lengths()) {
+        const std::vector<float> a =
+            random_floats(dimensions, std::normal_distribution<double>(), 15);
+        const std::vector<float> b =
+            random_floats(dimensions, std::normal_distribution<double>(), 16);
+        const CosineParts parts = cosine_parts(a.data(), b.data(), dimensions);
+        EXPECT_EQ(parts.dot, inner_product(a.data(), b.data(), dimensions)) << dimensions;
+        EXPECT_EQ(parts.squared_norm_a, inner_product(a.data(), a.data(), dimensions))
+            << dimensions;
+        EXPECT_EQ(parts.squared_norm_b, inner_product(b.data(), b.data(), dimensions))
+            << dimensions;
+    }
+}
+
 TEST_P(Kernels, TermsOutOfRangeAreInfinite) {
     for (const std::size_t dimensions : tested_lengths()) {
         const std::vector<float> a(dimensions, 3e38F);
