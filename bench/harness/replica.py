@@ -303,8 +303,11 @@ def measure_search(pair, keys):
             pair.bench.say(f"replica {pair.dataset.name}: search, {load}, {clients} clients")
             rounds = {"primary": [], "standby": []}
             with LOADS[load](pair) if load in LOADS else contextlib.nullcontext():
+                sides = [("primary", pair.primary), ("standby", pair.standby)]
                 for _ in range(pair.bench.scale.rounds):
-                    for name, server in (("primary", pair.primary), ("standby", pair.standby)):
+                    # Under load the tails grow, so who is asked later has more to scan.
+                    sides.reverse()
+                    for name, server in sides:
                         numbers = pair.search(server, clients, load == "quiet" and clients == 1)
                         if load != "quiet" and clients == 1:
                             numbers |= pair.recall_now(server)
