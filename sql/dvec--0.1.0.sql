@@ -1234,6 +1234,7 @@ CREATE FUNCTION dvec_index_counters(
     OUT nodes bigint,
     OUT rounds bigint,
     OUT tail bigint,
+    OUT refused bigint,
     OUT exact_searches bigint,
     OUT inserts bigint,
     OUT removals bigint,
@@ -1268,6 +1269,7 @@ SELECT
     counters.nodes,
     counters.rounds,
     counters.tail,
+    counters.refused,
     counters.exact_searches,
     counters.inserts,
     counters.removals,
@@ -1338,6 +1340,7 @@ CREATE FUNCTION dvec_last_searches(
     OUT nodes bigint,
     OUT rounds bigint,
     OUT tail bigint,
+    OUT refused bigint,
     OUT exact_searches bigint,
     OUT milliseconds double precision
 ) RETURNS SETOF record

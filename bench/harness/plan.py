@@ -14,7 +14,7 @@ M = 16
 EF_CONSTRUCTION = 64
 
 SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall",
-            "limits", "filter", "replica"]
+            "limits", "filter", "filter-plans", "replica"]
 
 # Where recall of real data is measured.
 RECALL_EFS = (40, 100, 200)
@@ -50,6 +50,7 @@ class Scale:
     large: Dataset  # and those for a server with a quarter of the memory
     replicas: tuple  # what a standby searches beside its primary
     replica_seconds: float  # of one point there
+    plans: tuple  # what plans are compared on
     seconds: float  # of one measured point
     rounds: int  # each point is measured so often; the median counts
     efs: tuple
@@ -85,6 +86,13 @@ LARGE = clustered("large-768", "l2", 50_000, 768, 10)
 REPLICAS = (clustered("replica-128", "l2", 100_000, 128, 200),
             clustered("replica-768", "cosine", 50_000, 768, 200))
 
+
+def of_plans(sizes):
+    return tuple(clustered(f"plans-{count}-{dimensions}", "l2", count, dimensions, 10) for count, dimensions in sizes)
+
+
+PLANS = [(1_000, 32), (1_000, 128), (1_000, 768), (20_000, 32), (20_000, 128), (20_000, 768)]
+
 # The same for every server. A search is one process; a build has as many as there are cores.
 SETTINGS = {
     "listen_addresses": "",
@@ -109,6 +117,7 @@ SCALES = {
                   DEMO),
         big=clustered("clustered-128-big", "l2", 20_000, 128, 200), words=words(50_000),
         limits=LIMITS, large=LARGE, replicas=REPLICAS, replica_seconds=3,
+        plans=of_plans(PLANS),
         seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), exact_queries=20,
         batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2), insert_rows=2_000,
         insert_seconds=3, mixed_seconds=1, mixed_rows=30_000,
@@ -120,6 +129,7 @@ SCALES = {
                   DEMO),
         big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000), words=words(400_000),
         limits=LIMITS, large=LARGE, replicas=REPLICAS, replica_seconds=5,
+        plans=of_plans(PLANS + [(200_000, 32), (200_000, 128)]),
         seconds=2, rounds=3, efs=(10, 16, 25, 40, 64, 100, 160, 250, 400), clients=(1, 2, 8),
         exact_queries=50, batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2),
         insert_rows=6_000, insert_seconds=8, mixed_seconds=5, mixed_rows=250_000,

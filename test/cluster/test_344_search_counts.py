@@ -13,7 +13,7 @@ from cluster import wait_until
 
 ROWS = vectors.clustered(3000, 16, seed=344)
 COUNTS = {"Index Rows": "rows", "Index Distances": "distances", "Index Nodes": "nodes", "Index Rounds": "rounds",
-          "Index Tail": "tail", "Index Exact Searches": "exact_searches"}
+          "Index Tail": "tail", "Index Refused": "refused", "Index Exact Searches": "exact_searches"}
 
 
 @pytest.fixture
@@ -83,6 +83,25 @@ def test_explain_of_vector_search(table):
 def test_text_leaves_out_what_was_not_done(table):
     plan = "\n".join(line for [line] in table.execute("EXPLAIN (ANALYZE) " + nearest("LIMIT 7", where="kind < 5")))
     assert "Index Nodes: " in plan and "Index Tail" not in plan and "Index Exact" not in plan
+    assert "Index Refused" not in plan
+
+
+def test_what_conditions_refuse(table):
+    """By the walk, which meets nodes that do not satisfy the condition, and by the pass, which looks at all rows. What is
+    checked above the index is not counted."""
+    table.execute(nearest("LIMIT 7", where="kind < 5"))
+    assert last_search(table)["refused"] == 0
+    table.execute("CREATE INDEX with_columns ON items USING hnsw (v vector_l2_ops, kind, id); "
+                  "DROP INDEX items_v_idx; ANALYZE items")
+    nodes = nodes_of(table, nearest("LIMIT 7", where="kind < 9"))
+    walked = last_search(table)
+    assert (walked["index"], walked["exact_searches"]) == ("with_columns", 0), walked
+    assert 0 < walked["refused"] <= walked["distances"], walked
+    [search] = [node for node in nodes if node["Node Type"] == "Custom Scan"]
+    assert search["Index Refused"] == walked["refused"]
+    table.execute(nearest("LIMIT 7", where="id = 17"))
+    passed = last_search(table)
+    assert (passed["refused"], passed["rows"], passed["exact_searches"]) == (len(ROWS) - 1, 1, 1), passed
 
 
 def test_every_restart_counts(table):
@@ -152,7 +171,7 @@ def test_log(cluster, table):
     assert index == "items_v_idx"
     assert detail == ", ".join(f"{word}: {counted[name]}" for word, name in (
         ("searches", "searches"), ("rows", "rows"), ("distances", "distances"), ("nodes", "nodes"),
-        ("rounds", "rounds"), ("tail", "tail"), ("exact", "exact_searches")))
+        ("rounds", "rounds"), ("tail", "tail"), ("refused", "refused"), ("exact", "exact_searches")))
     table.execute("CREATE ROLE somebody")
     table.execute("SET ROLE somebody")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):

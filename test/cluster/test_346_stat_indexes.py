@@ -38,7 +38,7 @@ def test_searches_are_those_of_all_sessions(cluster):
     sums = {}
     for session, limit in ((connection, 5), (other, 60), (connection, 1)):
         search(session, limit, limit)
-        cursor = session.execute("SELECT searches, rows, distances, nodes, rounds, tail, exact_searches "
+        cursor = session.execute("SELECT searches, rows, distances, nodes, rounds, tail, refused, exact_searches "
                                  "FROM dvec_last_searches()")
         for column, value in zip(cursor.description, cursor.fetchone()):
             sums[column.name] = sums.get(column.name, 0) + value

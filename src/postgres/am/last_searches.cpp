@@ -34,14 +34,14 @@ IndexSearches *searches_of(Oid index) {
 }
 
 void put(ReturnSetInfo *result, const IndexSearches &searches) {
-    constexpr int columns = 9;
+    constexpr int columns = 10;
     Datum values[columns];
     bool nulls[columns] = {};
     int column = 0;
     values[column++] = ObjectIdGetDatum(searches.index);
     const SearchCounts &counts = searches.counts;
     for (const uint64 count : {counts.searches, counts.rows, counts.distances, counts.nodes,
-                               counts.rounds, counts.tail, counts.exact})
+                               counts.rounds, counts.tail, counts.refused, counts.exact})
         values[column++] = Int64GetDatum(static_cast<int64>(count));
     nulls[column] = !searches.timed;
     values[column++] = Float8GetDatum(searches.milliseconds);
@@ -75,9 +75,9 @@ void log_searches(Relation index, const SearchCounts &counts, const SearchTime &
                   errdetail("searches: " UINT64_FORMAT ", rows: " UINT64_FORMAT
                             ", distances: " UINT64_FORMAT ", nodes: " UINT64_FORMAT
                             ", rounds: " UINT64_FORMAT ", tail: " UINT64_FORMAT
-                            ", exact: " UINT64_FORMAT,
+                            ", refused: " UINT64_FORMAT ", exact: " UINT64_FORMAT,
                             counts.searches, counts.rows, counts.distances, counts.nodes,
-                            counts.rounds, counts.tail, counts.exact)));
+                            counts.rounds, counts.tail, counts.refused, counts.exact)));
 }
 
 void last_searches_init() {

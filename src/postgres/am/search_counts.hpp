@@ -14,6 +14,7 @@ inline SearchCounts counts_of_search(const graph::SearchStatistics &statistics, 
             .nodes = statistics.expanded,
             .rounds = statistics.rounds,
             .tail = statistics.tail,
+            .refused = statistics.refused,
             .exact = statistics.exact ? uint64{1} : uint64{0}};
 }
 

@@ -51,6 +51,7 @@ void explain_search(const SearchCounts &counts, ExplainState *output) {
     ExplainPropertyUInteger("Index Nodes", nullptr, counts.nodes, output);
     explain_unless_zero("Index Rounds", counts.rounds, output);
     explain_unless_zero("Index Tail", counts.tail, output);
+    explain_unless_zero("Index Refused", counts.refused, output);
     explain_unless_zero("Index Exact Searches", counts.exact, output);
 }
 

@@ -22,6 +22,8 @@ void IndexCounters::add(const SearchCounts &counts) noexcept {
         searches.rounds.fetch_add(counts.rounds, order);
     if (counts.tail > 0)
         searches.tail.fetch_add(counts.tail, order);
+    if (counts.refused > 0)
+        searches.refused.fetch_add(counts.refused, order);
     if (counts.exact > 0)
         searches.exact.fetch_add(counts.exact, order);
 }
@@ -33,12 +35,14 @@ SearchCounts IndexCounters::search_counts() const noexcept {
             .nodes = searches.nodes.load(),
             .rounds = searches.rounds.load(),
             .tail = searches.tail.load(),
+            .refused = searches.refused.load(),
             .exact = searches.exact.load()};
 }
 
 void IndexCounters::reset(TimestampTz now) noexcept {
     for (auto *counter : {&searches.searches, &searches.rows, &searches.distances, &searches.nodes,
-                          &searches.rounds, &searches.tail, &searches.exact, &inserts, &removals})
+                          &searches.rounds, &searches.tail, &searches.refused, &searches.exact,
+                          &inserts, &removals})
         counter->store(0);
     for (TimedCounter &wait : waits)
         reset_counter(&wait);

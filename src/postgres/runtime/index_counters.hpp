@@ -17,6 +17,7 @@ struct SearchCounts {
     uint64 nodes = 0;      // whose links were followed
     uint64 rounds = 0;     // of walks that went on because more rows were wanted
     uint64 tail = 0;       // entries without links, each measured
+    uint64 refused = 0;    // entries looked at that do not satisfy the index's conditions
     uint64 exact = 0;      // searches that had to measure every entry, or all that were left
 
     void add(const SearchCounts &other) noexcept {
@@ -26,6 +27,7 @@ struct SearchCounts {
         nodes += other.nodes;
         rounds += other.rounds;
         tail += other.tail;
+        refused += other.refused;
         exact += other.exact;
     }
 };
@@ -50,7 +52,7 @@ struct IndexCounters {
     // Written at the end of each search, by as many sessions as search at a time: on a cache line
     // of their own.
     struct alignas(64) Searches {
-        std::atomic<uint64> searches, rows, distances, nodes, rounds, tail, exact;
+        std::atomic<uint64> searches, rows, distances, nodes, rounds, tail, refused, exact;
     } searches;
     alignas(64) std::atomic<uint64> inserts;
     std::atomic<uint64> removals;      // of entries, by VACUUM

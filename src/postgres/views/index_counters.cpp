@@ -11,7 +11,7 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr int columns = 27;
+constexpr int columns = 28;
 
 void put(ReturnSetInfo *result, const IndexFile &file, const IndexCounters &counters) {
     Datum values[columns];
@@ -29,7 +29,7 @@ void put(ReturnSetInfo *result, const IndexFile &file, const IndexCounters &coun
     values[column++] = ObjectIdGetDatum(file.number);
     const SearchCounts searches = counters.search_counts();
     for (const uint64 count : {searches.searches, searches.rows, searches.distances, searches.nodes,
-                               searches.rounds, searches.tail, searches.exact})
+                               searches.rounds, searches.tail, searches.refused, searches.exact})
         number(count);
     number(counters.inserts.load());
     number(counters.removals.load());
