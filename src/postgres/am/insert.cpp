@@ -101,14 +101,49 @@ struct NewRow {
     ItemPointer tid;
 };
 
+// What all rows of a statement have in common.
+struct Inserting {
+    RowJudge judge;
+    RowEncoder encoder;  // once `encodes`
+    bool encodes;
+    MemoryContext of_row;  // emptied behind each
+};
+
+// Kept for the statement in the IndexInfo, whose context is the current one.
+Inserting *begin_inserting(Relation index) {
+    auto *inserting = static_cast<Inserting *>(palloc0(sizeof(Inserting)));
+    inserting->judge = row_judge(index);
+    inserting->of_row =
+        AllocSetContextCreate(CurrentMemoryContext, "dvec insert", ALLOCSET_DEFAULT_SIZES);
+    return inserting;
+}
+
+Inserting *inserting_of(Relation index, IndexInfo *index_info) {
+    if (index_info->ii_AmCache == nullptr) {
+        const MemoryContext caller = MemoryContextSwitchTo(index_info->ii_Context);
+        index_info->ii_AmCache = begin_inserting(index);
+        MemoryContextSwitchTo(caller);
+    }
+    return static_cast<Inserting *>(index_info->ii_AmCache);
+}
+
+// Raises an error for a value that no index can hold, not even a rebuilt one.
+RowEncoder::Row encode(Inserting *inserting, Relation index, const OpenIndex *open,
+                       const NewRow &added) {
+    if (!inserting->encodes) {
+        const store::Shape shape =
+            open != nullptr ? open->entry->shape : shape_of(index, read_metapage(index));
+        inserting->encoder = row_encoder(index, static_cast<int>(shape.dimensions));
+        inserting->encodes = true;
+    }
+    return inserting->encoder.encode(added.values, added.is_null);
+}
+
 Attempt insert_values(Relation index, Relation heap, const NewRow &added,
                       const IndexInfo *index_info) {
     OpenIndex *open = open_for_writing(index);
-    const store::Shape shape =
-        open != nullptr ? open->entry->shape : shape_of(index, read_metapage(index));
-    // Raises an error for a value that no index can hold, not even a rebuilt one.
     const RowEncoder::Row row =
-        row_encoder(index, static_cast<int>(shape.dimensions)).encode(added.values, added.is_null);
+        encode(static_cast<Inserting *>(index_info->ii_AmCache), index, open, added);
     if (open == nullptr)
         return Attempt::done;
     const RowOrigin origin = origin_of_row(heap, index_info);
@@ -129,9 +164,8 @@ Attempt insert_values(Relation index, Relation heap, const NewRow &added,
     return Attempt::done;
 }
 
-void note_if_unusual(Relation index, Datum value, bool is_null) {
-    RowJudge judge = row_judge(index);
-    if (!is_usual(&judge, value, is_null))
+void note_if_unusual(Relation index, RowJudge *judge, Datum value, bool is_null) {
+    if (!is_usual(judge, value, is_null))
         note_unusual_row(index);
 }
 
@@ -140,15 +174,14 @@ void note_if_unusual(Relation index, Datum value, bool is_null) {
 bool insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
             IndexUniqueCheck, bool, struct IndexInfo *index_info) {
     guarded([=] {
-        const MemoryContext row_context =
-            AllocSetContextCreate(CurrentMemoryContext, "dvec insert", ALLOCSET_SMALL_SIZES);
-        const MemoryContext caller = MemoryContextSwitchTo(row_context);
-        note_if_unusual(index, values[0], isnull[0]);
+        Inserting *inserting = inserting_of(index, index_info);
+        const MemoryContext caller = MemoryContextSwitchTo(inserting->of_row);
+        note_if_unusual(index, &inserting->judge, values[0], isnull[0]);
         while (!isnull[0] && insert_values(index, heap, {values, isnull, tid}, index_info) ==
                                  Attempt::files_replaced)
             CHECK_FOR_INTERRUPTS();
         MemoryContextSwitchTo(caller);
-        MemoryContextDelete(row_context);
+        MemoryContextReset(inserting->of_row);
     });
     return false;
 }
