@@ -193,3 +193,32 @@ def test_the_exact_search_uses_an_index_on_a_condition(table):
         node = analyzed(connection, query_of(points, 7, "3", where))
         index, exact = node["Plans"]
         assert index["Index Name"] == "filtered" and "of_kind" in str(exact), (where, exact)
+
+
+def test_the_exact_search_begins_when_it_is_needed(table):
+    """In a later rescan with other parameters, again after that, and not in those that the index fills."""
+    connection, points = table
+    connection.execute("CREATE INDEX by_kind ON items (kind); ANALYZE items")
+    asked = f"""
+        SELECT k, n.id FROM (VALUES (0, 900), (1, 1), (2, 900), (3, 0), (4, 999), (5, 1)) w (k, below)
+        CROSS JOIN LATERAL (SELECT id FROM items WHERE kind < w.below
+                            ORDER BY v <-> '{vectors.text(points[11])}' LIMIT 5) n"""
+    connection.execute("SET enable_seqscan = off")
+    assert analyzed(connection, asked)["Changes to Exact Search"] >= 2
+    found = connection.execute(asked).fetchall()
+    assert {k for k, _ in found} == {0, 1, 2, 4, 5}
+    connection.execute("SET enable_indexscan = off")
+    assert sorted(found) == sorted(connection.execute(asked).fetchall())
+
+
+def test_a_plan_is_shown_whole_that_nobody_had_asked_to_see(cluster, table):
+    """auto_explain shows a plan at its end, whose exact search has not been needed."""
+    connection, points = table
+    connection.execute("LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET enable_seqscan = off")
+    begin = len(cluster.log_text())
+    connection.execute("PREPARE asked (integer) AS " + query_of(points, 7, "10", "kind < $1"))
+    for _ in range(7):
+        connection.execute("EXECUTE asked (900)")
+    logged = cluster.log_text()[begin:]
+    assert logged.count("Custom Scan (VectorSearch)") == 7
+    assert logged.count("->  Seq Scan on items") == 7, logged

@@ -96,10 +96,11 @@ std::unique_ptr<graph::RowFilter> row_filter(const ScanConditions &conditions) {
         Condition condition;
         condition.column = static_cast<std::uint32_t>(conditions.each[i].column);
         condition.kind = static_cast<Condition::Kind>(keys.kind);
-        if (keys.kind == KeyCondition::Kind::within_ranges)
+        if (keys.kind == KeyCondition::Kind::within_ranges) {
+            condition.ranges.reserve(static_cast<std::size_t>(keys.count));
             for (int j = 0; j < keys.count; ++j)
                 condition.ranges.push_back({keys.ranges[j].first, keys.ranges[j].last});
-        else
+        } else
             condition.masks.assign(keys.masks, keys.masks + keys.count);
         filter->add(std::move(condition));
     }

@@ -44,8 +44,10 @@ KeyCondition condition_at(uint16 strategy, const KeyPlace &place) {
 }
 
 KeyCondition within(KeyRange *ranges, int count, bool lossy) {
-    std::sort(ranges, ranges + count,
-              [](const KeyRange &a, const KeyRange &b) { return a.first < b.first; });
+    const auto before = [](const KeyRange &a, const KeyRange &b) { return a.first < b.first; };
+    // Applications often send arrays in order.
+    if (!std::is_sorted(ranges, ranges + count, before))
+        std::sort(ranges, ranges + count, before);
     int kept = 0;
     for (int i = 0; i < count; ++i) {
         if (kept > 0 &&

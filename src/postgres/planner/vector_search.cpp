@@ -33,17 +33,26 @@ ExprState *init_part(const CustomScan *scan, int part, PlanState *parent) {
                               : ExecInitExpr(static_cast<Expr *>(linitial(expressions)), parent);
 }
 
+PlanState *init_child(VectorSearchState *state, VectorSearchChild child) {
+    CustomScanState *node = &state->custom;
+    const auto *scan = reinterpret_cast<const CustomScan *>(node->ss.ps.plan);
+    PlanState *initialized = ExecInitNode(static_cast<Plan *>(list_nth(scan->custom_plans, child)),
+                                          node->ss.ps.state, state->flags);
+    // Ended, and begun again, with the node.
+    node->custom_ps = lappend(node->custom_ps, initialized);
+    return initialized;
+}
+
 void begin(CustomScanState *node, EState *estate, int flags) {
     VectorSearchState *state = state_of(node);
     const auto *scan = reinterpret_cast<const CustomScan *>(node->ss.ps.plan);
-    ListCell *cell;
-    foreach (cell, scan->custom_plans)
-        node->custom_ps = lappend(node->custom_ps,
-                                  ExecInitNode(static_cast<Plan *>(lfirst(cell)), estate, flags));
-    state->index = static_cast<PlanState *>(list_nth(node->custom_ps, index_child));
-    state->exact = list_length(node->custom_ps) > exact_child
-                       ? static_cast<PlanState *>(list_nth(node->custom_ps, exact_child))
-                       : nullptr;
+    state->flags = flags;
+    state->index = init_child(state, index_child);
+    state->has_exact = list_length(scan->custom_plans) > exact_child;
+    // Whoever measures nodes counts them, and shows those that were never executed. A leader and
+    // its parallel workers must have the same.
+    if (state->has_exact && ((flags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || estate->es_instrument != 0))
+        exact_search(state);
     state->index_scan = find_index_scan(state->index);
     // UPDATE … WHERE CURRENT OF looks for the scan of a table here.
     node->ss.ss_currentRelation = state->index_scan->ss.ss_currentRelation;
@@ -144,6 +153,10 @@ void end(CustomScanState *node) {
 void explain(CustomScanState *node, List *, ExplainState *output) {
     guarded([=] {
         VectorSearchState *state = state_of(node);
+        // The node's children are shown next, also of a plan that was executed without a thought of
+        // that (auto_explain).
+        if (state->has_exact)
+            exact_search(state);
         ExplainPropertyText("Search Order",
                             state->plan.order == SearchOrder::exact ? "exact" : "as found", output);
         if (!output->analyze)
@@ -175,6 +188,15 @@ Node *create_state(CustomScan *scan) {
 }
 
 }  // namespace
+
+PlanState *exact_search(VectorSearchState *state) {
+    if (state->exact == nullptr) {
+        const MemoryContext caller = MemoryContextSwitchTo(state->custom.ss.ps.state->es_query_cxt);
+        state->exact = init_child(state, exact_child);
+        MemoryContextSwitchTo(caller);
+    }
+    return state->exact;
+}
 
 const CustomScanMethods vector_search_methods = {
     .CustomName = vector_search_name,

@@ -19,7 +19,7 @@ TupleTableSlot *next_of_index(VectorSearchState *state) {
 
 // Whether the exact search may have rows that the index scan, which has ended, had not.
 bool exact_has_more(const VectorSearchState *state) {
-    if (state->exact == nullptr)
+    if (!state->has_exact)
         return false;
     switch (state->budget->end) {
         case ScanGuide::End::walk:
@@ -78,7 +78,7 @@ void change_to_exact(VectorSearchState *state, ExactPart part) {
     if (state->passing_over)
         state->returned.sort();
     // Rows that are skipped would count towards the bound.
-    ExecSetTupleBound(state->passing_over ? -1 : state->limit, state->exact);
+    ExecSetTupleBound(state->passing_over ? -1 : state->limit, exact_search(state));
 }
 
 void gather_rows(VectorSearchState *state) {

@@ -81,7 +81,7 @@ void prepare_budget(VectorSearchState *state) {
         state->budget = new (MemoryContextAlloc(query, sizeof(SearchBudget))) SearchBudget;
     }
     const ExactWork exact = exact_work(state);
-    state->budget->begin_scan(state->exact != nullptr ? &exact : nullptr);
+    state->budget->begin_scan(state->has_exact ? &exact : nullptr);
     state->budget->extent = state->plan.extent == SearchExtent::everything
                                 ? ScanGuide::Extent::everything
                                 : ScanGuide::Extent::as_set;

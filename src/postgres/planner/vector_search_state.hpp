@@ -24,7 +24,9 @@ struct VectorSearchState {
     VectorSearchPlan plan;
     PlanState *index = nullptr;
     IndexScanState *index_scan = nullptr;
-    PlanState *exact = nullptr;  // null when there is none
+    bool has_exact = false;      // whether the plan has an exact search
+    PlanState *exact = nullptr;  // null until it is first needed (exact_search)
+    int flags = 0;               // of the executor, for that
     ExprState *limit_count = nullptr;
     ExprState *limit_offset = nullptr;
 
@@ -43,5 +45,10 @@ struct VectorSearchState {
     bool passing_over = false;  // the exact search has not come to where the index was left
     uint64 changes = 0;         // to the exact search, over all rescans
 };
+
+// The exact search of a plan that has one. It is initialized when it is first asked for: most
+// executions never need it, and opening indexes and preparing expressions would take them longer
+// than a search that finds its rows at once.
+PlanState *exact_search(VectorSearchState *state);
 
 }  // namespace dvec::postgres
