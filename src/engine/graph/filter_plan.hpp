@@ -25,18 +25,31 @@ namespace dvec::graph {
 
 class FilterPlan {
   public:
+    // What the costs of both ways depend on.
+    struct Given {
+        double rows;
+        double share;  // of them that passes
+        double tests;  // of keys, for a row (RowFilter::tests_of_row)
+        std::uint32_t m;
+        double measured_bytes;  // of a vector, or of its code
+    };
+
     FilterPlan() = default;
+    explicit FilterPlan(const Given &given)
+        : share_(std::max(given.share, 1e-9)),
+          rows_(given.rows),
+          walk_cost_(cost_here + given.measured_bytes * cost_of_byte_here),
+          pass_cost_(rows_ * given.tests * cost_of_test +
+                     rows_ * share_ *
+                         (cost_in_order + given.measured_bytes * cost_of_byte_in_order)),
+          links_(given.m) {}
     // For a search of the ids below `linked`. Takes a sample of their keys.
     FilterPlan(const RowFilter &filter, const NodeStore &nodes, NodeId linked)
         // A sample without a row that passes means that hardly any row passes, not that none does.
-        : share_(std::max(filter.estimate(nodes, linked), least_share)),
-          rows_(linked),
-          links_(nodes.layout().m) {
-        const double bytes = nodes.layout().measured_bytes();
-        walk_cost_ = cost_here + bytes * cost_of_byte_here;
-        pass_cost_ = rows_ * static_cast<double>(filter.tests_of_row()) * cost_of_test +
-                     rows_ * share_ * (cost_in_order + bytes * cost_of_byte_in_order);
-    }
+        : FilterPlan({static_cast<double>(linked),
+                      std::max(filter.estimate(nodes, linked), least_share),
+                      static_cast<double>(filter.tests_of_row()), nodes.layout().m,
+                      static_cast<double>(nodes.layout().measured_bytes())}) {}
 
     // How many results a round of the walk of this width is to find, after so many refused nodes.
     // When none was refused, it finds as many results as it is wide. When many were refused, the
@@ -62,6 +75,14 @@ class FilterPlan {
                least > pass_cost_ * worth_a_try;
     }
 
+    // What a search of this width is expected to cost: a walk, where it sees no more nodes than
+    // there are, or the pass.
+    double expected_cost(std::size_t width) const noexcept {
+        const double seen = std::min(static_cast<double>(width) * (1 + 0.25 / share_), rows_);
+        const double walk = std::min(distances_of_walk(seen), rows_) * walk_cost_;
+        return begins_with_pass(width) ? pass_cost_ : std::min(walk, 2 * pass_cost_);
+    }
+
     // What a walk under way has done so far.
     struct Walked {
         std::uint64_t distances;  // measured so far
@@ -84,6 +105,8 @@ class FilterPlan {
             static_cast<double>(walked.wanted) / share * distances_of_node() * walk_cost_;
         return rest > pass_cost_ || spent > 2 * pass_cost_;
     }
+
+    double cost_of_pass() const noexcept { return pass_cost_; }
 
     // Which share of the rows passes, by a sample of the keys; and how many that are.
     double share() const noexcept { return share_; }

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 
+#include "engine/graph/filter_plan.hpp"
 #include "postgres/am/scan_settings.hpp"
 #include "postgres/am/scan_terms.hpp"
 #include "postgres/bridge/access_method.hpp"
@@ -197,6 +198,17 @@ Cost exact_order_cost(PlannerInfo *root, const IndexPath *path) {
     const Facts facts = facts_of(path->indexinfo->indexoid);
     return share_charged(path->indexinfo->rel, facts) *
            model_of(root, path, facts, true).first_row();
+}
+
+SearchTimes search_times(PlannerInfo *root, const IndexPath *path) {
+    const Facts facts = facts_of(path->indexinfo->indexoid);
+    const Checked checked = checked_by(root, path);
+    const graph::FilterPlan plan({std::max(path->indexinfo->tuples, 2.0), checked.share,
+                                  static_cast<double>(checked.conditions),
+                                  static_cast<std::uint32_t>(facts.m),
+                                  measured_bytes(path->indexinfo).walked});
+    const double first = plan.expected_cost(static_cast<std::size_t>(facts.ef));
+    return {first, std::max(first, plan.cost_of_pass())};
 }
 
 MeasuredBytes measured_bytes(const IndexOptInfo *index) {

@@ -9,6 +9,14 @@ namespace dvec::postgres {
 // putting them in order, before the first comes.
 Cost exact_order_cost(PlannerInfo *root, const IndexPath *path);
 
+// What a search as found with the path's index conditions is expected to take, in nanoseconds: the
+// first few rows, as hnsw.ef_search says; and all rows that satisfy the conditions, in order.
+struct SearchTimes {
+    double first;
+    double all;
+};
+SearchTimes search_times(PlannerInfo *root, const IndexPath *path);
+
 // Sizes of what is measured, in bytes.
 struct MeasuredBytes {
     double vector;     // of a row; where rows differ, the most one may have

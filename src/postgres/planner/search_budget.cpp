@@ -16,11 +16,13 @@ namespace {
 
 // The unit is the cost of reading a row in the table's order and finding that it does not pass,
 // about fifty nanoseconds.
+constexpr double unit_nanoseconds = 50;
 constexpr double page_in_order = 20;      // to open a page for that
 constexpr double page_fetched = 50;       // to get it into the buffer pool first
 constexpr double fetched_scattered = 10;  // times that, for pages here and there, at least
 constexpr double page_faulted = 1500;  // one of the index's files, here and there: nothing overlaps
 constexpr double row_handed_out = 12;  // by the index: to find the row that an entry stands for
+constexpr double row_fetched = 8;      // here and there, from a page that is in the buffer pool
 constexpr double row_in_exact_order = 60;  // put in order and noted as returned besides
 constexpr double vector_assembled = 30;    // from pieces that are stored out of line
 constexpr double comparison = 0.4;
@@ -153,14 +155,23 @@ double SearchBudget::work_of_exact_search() const {
     const double passing =
         std::max(exact_.passing, std::min(1.0, static_cast<double>(passed_) / handed_out));
     const double missing = std::min(1.0, std::max(missing_, blocks_read() / handed_out));
-    const double measured =
-        1 + (exact_.out_of_line ? vector_assembled + line_in_pieces * lines(exact_.vector_bytes) +
-                                      missing * pages(exact_.vector_bytes) * page_fetched
-                                : line_in_order * lines(exact_.vector_bytes));
-    const double kept =
-        exact_.sorts_all ? comparison * std::log2(std::max(2.0, exact_.rows * passing)) : 0;
-    return exact_.rows * (1 + passing * (measured + kept)) +
-           exact_.pages * (page_in_order + missing * page_fetched);
+    const double kept = exact_.sorts_all ? std::log2(std::max(2.0, exact_.rows * passing)) : 0;
+    return work_of(exact_, passing, missing, kept);
 }
+
+double work_of(const ExactWork &exact, double passing, double missing, double kept) {
+    const double measured =
+        1 + (exact.out_of_line ? vector_assembled + line_in_pieces * lines(exact.vector_bytes) +
+                                     missing * pages(exact.vector_bytes) * page_fetched
+                               : line_in_order * lines(exact.vector_bytes));
+    double read = exact.rows + exact.pages * page_in_order;
+    if (exact.scattered)
+        read = std::min(read, exact.rows * row_fetched);
+    read += exact.pages * missing * page_fetched;
+    return read + exact.rows * passing * (measured + comparison * kept);
+}
+
+double work_of_nanoseconds(double nanoseconds) { return nanoseconds / unit_nanoseconds; }
+double work_of_handing_out(double rows) { return rows * row_handed_out; }
 
 }  // namespace dvec::postgres

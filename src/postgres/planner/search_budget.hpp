@@ -25,11 +25,21 @@ struct ExactWork {
     double pages = 0;
     // The least share of the rows that is sure to pass: all where there are no conditions.
     double passing = 0;
+    bool scattered = false;  // rows are read as an index leads to them
     double vector_bytes = 0;
     bool out_of_line = false;  // vectors are put together from pieces
     bool sorts_all = false;    // instead of keeping the nearest few
     double walked_bytes = 0;   // what the index's walk measures of a vector
 };
+
+// The work that this is, in the unit of the prices (search_budget.cpp), where such a share of the
+// rows read passes and such a share of the pages has to be fetched into memory. `kept`: comparisons
+// for a row that passes, to find its place among those to be returned.
+double work_of(const ExactWork &exact, double passing, double missing, double kept);
+// And this: of the search of an index, in nanoseconds on the machine where prices were measured,
+// and of handing out rows.
+double work_of_nanoseconds(double nanoseconds);
+double work_of_handing_out(double rows);
 
 // A guide that ends its scan when the budget is spent.
 class SearchBudget : public ScanGuide {

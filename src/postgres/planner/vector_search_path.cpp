@@ -132,25 +132,36 @@ Path *cheapest_reading(PlannerInfo *root, RelOptInfo *rel, const Path *like) {
 struct ExactSearch {
     Path *path;
     double share_read;  // of the table
+    bool scattered;     // its pages are read as an index leads to them
 };
+
+// The share of the table's rows that a path reads to check the conditions that are left.
+double share_read(const RelOptInfo *rel, const Path *path) {
+    if (IsA(path, IndexPath))
+        return reinterpret_cast<const IndexPath *>(path)->indexselectivity;
+    if (IsA(path, BitmapHeapPath))
+        return share_read(rel, reinterpret_cast<const BitmapHeapPath *>(path)->bitmapqual);
+    if (IsA(path, BitmapAndPath))
+        return reinterpret_cast<const BitmapAndPath *>(path)->bitmapselectivity;
+    if (IsA(path, BitmapOrPath))
+        return reinterpret_cast<const BitmapOrPath *>(path)->bitmapselectivity;
+    return path->pathtype == T_SeqScan ? 1 : std::min(1.0, path->rows / std::max(1.0, rel->tuples));
+}
 
 // Rows of equal distance may come in another order than from the index. That does no harm, since
 // the node knows which rows it has returned.
 ExactSearch exact_search(PlannerInfo *root, RelOptInfo *rel, const VectorSearchRequest &request,
                          const ChildTarget &child) {
     Path *reading = cheapest_reading(root, rel, &request.index_path->path);
-    const double all = rel->pages * seq_page_cost +
-                       rel->tuples * (cpu_tuple_cost + rel->baserestrictcost.per_tuple);
-    const double share =
-        reading->pathtype == T_SeqScan || all <= 0 ? 1 : std::min(1.0, reading->total_cost / all);
     PathTarget *with_distance = copy_pathtarget(child.target);
     if (child.distance_column == child.columns)
         add_column_to_pathtarget(with_distance, request.distance, 0);
     set_pathtarget_cost_width(root, with_distance);
     Path *path = with_target(root, reading, with_distance);
     if (request.pathkeys != NIL)
-        path = reinterpret_cast<Path *>(create_sort_path(root, rel, path, request.pathkeys, -1));
-    return {path, share};
+        path = reinterpret_cast<Path *>(
+            create_sort_path(root, rel, path, request.pathkeys, request.level.limit));
+    return {path, share_read(rel, reading), reading->pathtype != T_SeqScan};
 }
 
 struct Costs {
@@ -189,6 +200,54 @@ Costs node_costs(PlannerInfo *root, const VectorSearchRequest &request, const Pa
     if (index.startup + wanted * (index.total - index.startup) > in_vain + all)
         return {in_vain + all, in_vain + all};
     return {index.startup, std::max(index.startup, std::min(index.total, in_vain + all))};
+}
+
+// The work before the first row that every VectorSearch has: two plan nodes, and a search to begin.
+constexpr double start_of_search = 300;
+
+ExactWork exact_work(const RelOptInfo *rel, const ExactSearch &exact, const MeasuredBytes &bytes) {
+    ExactWork work;
+    work.rows = std::max(1.0, exact.share_read * rel->tuples);
+    work.scattered = exact.scattered;
+    work.pages = exact.scattered ? std::min<double>(work.rows, rel->pages) : rel->pages;
+    work.vector_bytes = bytes.vector;
+    work.out_of_line = bytes.out_of_line;
+    return work;
+}
+
+// Of a search whose conditions the index checks. What the planner charges for the exact search says
+// little of its time: for pages that are in memory it is many times too much where an index leads
+// to them, and too little where vectors are stored out of line or come to many bytes. So the times
+// of both are estimated, and this node is charged the exact search's cost times their ratio: the
+// cheaper one is taken, and all other plans are compared in the planner's own currency.
+Costs filtered_costs(PlannerInfo *root, const VectorSearchRequest &request,
+                     const ExactSearch &exact) {
+    const IndexPath &index = *request.index_path;
+    const RelOptInfo *rel = index.path.parent;
+    const ExactWork reading = exact_work(rel, exact, measured_bytes(index.indexinfo));
+    const double rows = std::max(1.0, index.path.rows);
+    const double limit = request.level.limit < 0 ? rows : request.level.limit;
+    const double theirs = work_of(reading, std::min(1.0, rows / reading.rows), 0,
+                                  std::log2(std::max(2.0, std::min(rows, 2 * limit))));
+    const SearchTimes ours = search_times(root, &index);
+    const Cost of_work = compat::cost_without_penalty(exact.path) / theirs;
+    const bool measures_all = request.order == SearchOrder::exact;
+    const double first =
+        start_of_search + work_of_nanoseconds(measures_all ? ours.all : ours.first);
+    const double all = start_of_search + work_of_nanoseconds(ours.all) +
+                       work_of_handing_out(share_admitted(root, &index) * rel->tuples);
+    return {of_work * first, of_work * std::max(first, all)};
+}
+
+// Whether the index checks conditions, and none of them is on the distance.
+bool is_filtered(const VectorSearchRequest &request) {
+    if (request.bounds.conditions != NIL)
+        return false;
+    const ListCell *cell;
+    foreach (cell, request.index_path->indexclauses)
+        if (lfirst_node(IndexClause, cell)->indexcol > 0)
+            return true;
+    return false;
 }
 
 // There are no statistics on how many rows are within a threshold. The planner's default for an
@@ -264,8 +323,9 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     const bool two = needs_exact_child(request, exact.path);
     Path *index = with_target(root, &request.index_path->path, child.target);
     Path *second = two ? exact.path : nullptr;
-    const Costs costs =
-        request.pathkeys == NIL ? range_costs(request, second) : node_costs(root, request, second);
+    const Costs costs = request.pathkeys == NIL ? range_costs(request, second)
+                        : is_filtered(request)  ? filtered_costs(root, request, exact)
+                                                : node_costs(root, request, second);
     const bool all = request.level.order == QueryLevel::Order::strict;
     const MeasuredBytes bytes = measured_bytes(request.index_path->indexinfo);
     const VectorSearchPlan plan{
@@ -278,6 +338,7 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
         .columns = child.columns,
         .tid_column = child.tid_column,
         .distance_column = child.distance_column,
+        .scattered = exact.scattered,
         .rows_per_page = rel->tuples / std::max<double>(rel->pages, 1),
         .share_read = exact.share_read,
         .vector_bytes = bytes.vector,

@@ -35,8 +35,10 @@ struct VectorSearchPlan {
     int columns;
     int tid_column;
     int distance_column;
-    // To tell what reading the table costs: rows on a page, the share of the table that the exact
-    // child reads, and bytes of a vector there and for the index's walk.
+    // To tell what reading the table costs: whether the exact child reads it as an index leads
+    // there, rows on a page, the share of the rows that it reads, and bytes of a vector there and
+    // for the index's walk.
+    bool scattered;
     double rows_per_page;
     double share_read;
     double vector_bytes;

@@ -50,8 +50,10 @@ double rows_of_table(const VectorSearchState *state) {
 ExactWork exact_work(const VectorSearchState *state) {
     const VectorSearchPlan &plan = state->plan;
     ExactWork work;
-    work.pages = plan.share_read * pages_of_table(state);
-    work.rows = work.pages * plan.rows_per_page;
+    work.rows = plan.share_read * rows_of_table(state);
+    work.scattered = plan.scattered;
+    work.pages =
+        plan.scattered ? std::min(work.rows, pages_of_table(state)) : pages_of_table(state);
     work.passing = plan.filters == Filters::none ? 1 : 0;
     work.vector_bytes = plan.vector_bytes;
     work.out_of_line = plan.out_of_line;
