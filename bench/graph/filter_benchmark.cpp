@@ -21,6 +21,7 @@
 #include "engine/graph/linker.hpp"
 #include "engine/graph/row_filter.hpp"
 #include "engine/graph/search.hpp"
+#include "engine/graph/sketches.hpp"
 #include "test/unit/graph/clustered_data.hpp"
 
 namespace {
@@ -37,6 +38,7 @@ struct Setup {
 };
 
 constexpr std::size_t k = 10;
+constexpr std::size_t sketch_bytes = std::size_t{64} << 20;
 constexpr std::uint32_t m = 16;
 constexpr std::uint32_t regions = 200;
 constexpr double shares[] = {50, 20, 10, 5, 2, 1, 0.5, 0.1, 0.01};  // per cent
@@ -219,6 +221,8 @@ class Benchmark {
         params.dimensions = setup_.dimensions;
         params.ef = setup_.ef;
         params.filter = &filter;
+        params.sketches = &sketches_;
+        params.sketch_bytes = sketch_bytes;
         check(search_.start(nodes_, Watermarks::load(nodes_.shared()), data_.query(q), params));
         hits.clear();
         while (hits.size() < k) {
@@ -250,6 +254,7 @@ class Benchmark {
     const Data &data_;
     const NodeStore &nodes_;
     Search search_;
+    Sketches sketches_;
     double unfiltered_ = 0;
 };
 

@@ -146,26 +146,12 @@ std::uint64_t RowFilter::count(const NodeStore &nodes, NodeId end) const noexcep
     return passed;
 }
 
-// Runs of the ids that share a cache line, one in each of equal parts, at a place that differs from
-// part to part: values often repeat at regular distances. The places are the same every time.
 double RowFilter::estimate(const NodeStore &nodes, NodeId end) const noexcept {
-    constexpr std::uint32_t run = cache_line / sizeof(std::uint64_t);
-    constexpr std::uint32_t parts = 128;
-    constexpr std::uint64_t scatter = 0x9E3779B97F4A7C15;  // 2^64 / the golden ratio
     if (end == 0)
         return 0;
-    if (end <= 4 * run * parts)
-        return static_cast<double>(count(nodes, end)) / end;
-    const std::uint64_t runs_per_part = end / run / parts;
     std::uint64_t passed = 0;
-    for (std::uint64_t part = 0; part < parts; ++part) {
-        const std::uint64_t place = ((part * scatter) >> 32) * runs_per_part >> 32;
-        const auto first = static_cast<NodeId>((part * runs_per_part + place) * run);
-        std::uint64_t word;
-        admit_chunk(nodes, first, first + run, &word);
-        passed += static_cast<std::uint64_t>(std::popcount(word));
-    }
-    return static_cast<double>(passed) / (parts * run);
+    const std::uint64_t looked_at = sample(nodes, end, [&](NodeId) { ++passed; });
+    return static_cast<double>(passed) / static_cast<double>(looked_at);
 }
 
 }  // namespace dvec::graph

@@ -2,6 +2,8 @@
 // them. This knows keys, and nothing of the values that they stand for.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -54,11 +56,52 @@ class RowFilter {
     // An estimate of count() as a share of the ids below `end`, from about 1,000 of them spread
     // over all, or from all of them where there are not many more; 0 when there are no ids.
     double estimate(const NodeStore &nodes, NodeId end) const noexcept;
+    // Calls `use` with each id of that sample that passes and is not marked as gone. Returns how
+    // many ids the sample has.
+    template <class Use>
+    std::uint64_t sample(const NodeStore &nodes, NodeId end, Use use) const {
+        const Sample sample(end);
+        for (NodeId run = 0; run < sample.runs; ++run) {
+            const NodeId first = sample.first_of(run);
+            std::uint64_t word;
+            admit_chunk(nodes, first, first + std::min(sample.run, end - first), &word);
+            for (; word != 0; word &= word - 1)
+                use(first + static_cast<NodeId>(std::countr_zero(word)));
+        }
+        return std::min<std::uint64_t>(end, std::uint64_t{sample.runs} * sample.run);
+    }
 
     // What the test of one row takes in a pass, in tests of one range.
     std::size_t tests_of_row() const noexcept;
 
   private:
+    // Runs of the ids that share a cache line, one in each of equal parts, at a place that differs
+    // from part to part: values often repeat at regular distances. The places are the same every
+    // time. Where there are not many more ids, the sample is all of them.
+    struct Sample {
+        explicit Sample(NodeId end) noexcept {
+            constexpr NodeId usual_run = cache_line / sizeof(std::uint64_t);
+            constexpr NodeId parts = 128;
+            if (end <= 4 * usual_run * parts) {
+                run = 64;
+                runs = (end + run - 1) / run;
+            } else {
+                run = usual_run;
+                runs = parts;
+                runs_per_part = end / run / parts;
+            }
+        }
+        NodeId first_of(NodeId index) const noexcept {
+            constexpr std::uint64_t scatter = 0x9E3779B97F4A7C15;  // 2^64 / the golden ratio
+            const std::uint64_t place = ((index * scatter) >> 32) * runs_per_part >> 32;
+            return static_cast<NodeId>((index * runs_per_part + place) * run);
+        }
+
+        NodeId run;  // ids
+        NodeId runs;
+        std::uint64_t runs_per_part = 1;
+    };
+
     std::vector<Condition> conditions_;
     std::vector<KeyRanges> ranges_;  // of each condition; empty where it has none
 };

@@ -79,6 +79,7 @@ class Search::Progress {
     CompletionStream completion_;
     TailStream tail_;
     Params::Rest rest_ = Params::Rest::exact;
+    std::uint32_t ef_ = 0;
     Linked linked_ = Linked::none;
 };
 
@@ -92,7 +93,13 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     context_.interrupted = params.interrupted;
     context_.count_within = params.count_within;
     if (params.filter != nullptr && !params.filter->empty()) {
-        context_.begin_filter(*params.filter);
+        // Where all rows are to be measured, there is nothing to shut out.
+        const bool by_sketches =
+            params.sketches != nullptr && params.exact_after > 0 &&
+            std::isnan(params.count_within) &&
+            params.sketches->prepare(nodes, context_.marks.linked, params.kernel, params.dimensions,
+                                     params.sketch_bytes);
+        context_.begin_filter(*params.filter, by_sketches ? params.sketches : nullptr);
         context_.statistics.filtered = SearchStatistics::Filtered::by_walk;
     }
     nodes.expect(base::Reading::scattered);
@@ -104,7 +111,8 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     if (context_.marks.linked == 0)
         return {};
     linked_ = Linked::graph;
-    if (context_.filter != nullptr && context_.plan.begins_with_pass(std::max(params.ef, 1u)))
+    ef_ = std::max(params.ef, 1u);
+    if (context_.filter != nullptr && context_.plan.begins_with_pass(ef_))
         leave_graph();
     if (params.exact_after == 0) {
         if (linked_ == Linked::graph)
@@ -177,9 +185,13 @@ void Search::Progress::leave_graph() {
         linked_ = Linked::none;
         return;
     }
-    context_.statistics.exact = true;
     linked_ = Linked::completion;
-    completion_.start(context_, graph_.farthest_returned(), graph_.sort_returned());
+    if (by_pass)
+        context_.plan.note_pass();
+    // A walk ends with about as many results, too.
+    const std::size_t by_sketches =
+        by_pass && context_.sketches != nullptr && context_.plan.passes_by_sketches() ? 2 * ef_ : 0;
+    completion_.start(context_, graph_.farthest_returned(), graph_.sort_returned(), by_sketches);
 }
 
 bool Search::Progress::next_is_at_hand() {

@@ -12,6 +12,7 @@
 #include "engine/graph/ranked.hpp"
 #include "engine/graph/row_filter.hpp"
 #include "engine/graph/search.hpp"
+#include "engine/graph/sketches.hpp"
 #include "engine/graph/twins.hpp"
 
 namespace dvec::graph {
@@ -29,6 +30,7 @@ struct SearchContext {
     bool (*interrupted)() = nullptr;
     const RowFilter *filter = nullptr;  // null: every row passes
     FilterPlan plan;                    // where there is a filter
+    Sketches *sketches = nullptr;       // null: a pass measures every row that it admits
     // The part of a slot that the walk measures: its first cache line, and how many lines are worth
     // prefetching.
     std::size_t first_line = 0;
@@ -189,10 +191,12 @@ struct SearchContext {
                                 [this](NodeId row) { return admits(row); });
     }
 
-    // To be called after begin(), for a search that returns only what `rows` admits.
-    void begin_filter(const RowFilter &rows) {
+    // To be called after begin(), for a search that returns only what `rows` admits. `known` are
+    // the sketches that it may use, or null.
+    void begin_filter(const RowFilter &rows, Sketches *known) {
         filter = &rows;
-        plan = FilterPlan(rows, *nodes, marks.linked);
+        sketches = known;
+        plan = FilterPlan(rows, *nodes, marks.linked, known);
     }
 
     // Which shortcut slots of this layout offer.

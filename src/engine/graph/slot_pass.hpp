@@ -37,7 +37,7 @@ base::Status pass_over(SearchContext &context, NodeId first, NodeId last, Prefet
 }
 
 // What a pass measures of a row.
-enum class Measured : std::uint8_t { estimate, whole };
+enum class Measured : std::uint8_t { sketch, estimate, whole };
 
 // Calls `use` with the linked nodes that context.filter admits; there must be a filter. `use` gets
 // an array of ids in ascending order and their number, SearchContext::batch at most. Among them may
@@ -55,7 +55,9 @@ base::Status pass_over_admitted(SearchContext &context, Measured measured, Use u
     std::size_t count = 0;
     // Not a function given by the caller: prefetch_lines says why it must be inlined.
     const auto prefetch = [&](NodeId id) __attribute__((always_inline)) {
-        if (measured == Measured::estimate)
+        if (measured == Measured::sketch)
+            context.sketches->prefetch(id);
+        else if (measured == Measured::estimate)
             context.prefetch(id);
         else
             context.prefetch_whole(id);

@@ -12,6 +12,7 @@
 #include "postgres/bridge/wal.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/repair/open_relation.hpp"
+#include "postgres/runtime/settings.hpp"
 
 namespace dvec::postgres {
 
@@ -71,6 +72,7 @@ Attempt begin_search(OpenScan *scan, const OpenIndex &open, const void *query) {
     if (scan->is_exact())
         params.count_within = scan->guide->farthest;
     params.filter = scan->filter.get();
+    params.sketch_bytes = std::size_t{1024} * static_cast<unsigned>(settings::sketch_memory_kb);
     params.interrupted = interruption_pending;
     if (!scan->search)
         scan->search = take_search();

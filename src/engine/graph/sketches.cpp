@@ -1,0 +1,227 @@
+// Making sketches, and the table by which a query is compared with them.
+#include "engine/graph/sketches.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine/distance/code.hpp"
+
+namespace dvec::graph {
+
+using distance::Metric;
+
+namespace {
+
+constexpr std::size_t bits_of_word = 64;
+// Shorter vectors are measured quickly, and so few bits tell little of them.
+constexpr std::uint32_t least_dimensions = 96;
+// How many rows the mean is taken of.
+constexpr NodeId sampled_for_mean = 256;
+
+// A fixed random word for each number (Steele, Lea, Flood: SplitMix, 2014).
+std::uint64_t scattered(std::uint64_t number) {
+    std::uint64_t word = (number + 1) * 0x9E3779B97F4A7C15;
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9;
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EB;
+    return word ^ (word >> 31);
+}
+
+// Multiplies by the Hadamard matrix of this size, a power of two, scaled to be a rotation.
+void hadamard(float *vector, std::size_t size) noexcept {
+    for (std::size_t half = 1; half < size; half *= 2)
+        for (std::size_t begin = 0; begin < size; begin += 2 * half)
+            for (std::size_t i = begin; i < begin + half; ++i) {
+                const float a = vector[i];
+                const float b = vector[i + half];
+                vector[i] = a + b;
+                vector[i + half] = a - b;
+            }
+    const float scale = 1 / std::sqrt(static_cast<float>(size));
+    for (std::size_t i = 0; i < size; ++i)
+        vector[i] *= scale;
+}
+
+float product(const float *a, const float *b, std::size_t count) noexcept {
+    float sum = 0;
+    for (std::size_t i = 0; i < count; ++i)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+}  // namespace
+
+std::atomic<std::size_t> Sketches::bytes_in_use{0};
+
+Sketches::~Sketches() {
+    for (const auto &chunk : chunks_)
+        if (chunk)
+            bytes_in_use -= chunk_ids * stride_;
+}
+
+bool Sketches::prepare(const NodeStore &nodes, NodeId linked, const distance::Kernel &kernel,
+                       std::uint32_t dimensions, std::size_t most_bytes) {
+    most_bytes_ = most_bytes;
+    if (dimensions_ != 0)
+        return trust_ > 0 && most_bytes > 0;
+    if (kernel.element != distance::Element::float32 ||
+        (kernel.metric != Metric::l2_squared && kernel.metric != Metric::inner_product &&
+         kernel.metric != Metric::cosine) ||
+        linked == 0 || dimensions < least_dimensions || most_bytes == 0)
+        return false;
+    metric_ = kernel.metric;
+    width_ = (dimensions + bits_of_word - 1) / bits_of_word * bits_of_word;
+    stride_ = sizeof(Head) + width_ / 8;
+    signs_.resize(2 * width_);
+    for (std::size_t i = 0; i < signs_.size(); ++i)
+        signs_[i] = (scattered(i) & 1) != 0 ? 1.0f : -1.0f;
+    scratch_.assign(width_, 0.0f);
+    mean_.assign(dimensions, 0.0f);
+    dimensions_ = dimensions;
+    find_mean(nodes, linked);
+    return true;
+}
+
+// The mean of some rows, spread evenly over all. It need not be exact: the nearer it is to the
+// middle of the data, the more the signs tell.
+void Sketches::find_mean(const NodeStore &nodes, NodeId linked) {
+    const NodeId step = std::max(1u, linked / sampled_for_mean);
+    std::vector<double> sums(dimensions_, 0.0);
+    std::size_t rows = 0;
+    for (NodeId id = 0; id < linked; id += step) {
+        if (!is_live(nodes.state(id)) || !read(nodes, id, scratch_.data()))
+            continue;
+        for (std::size_t i = 0; i < dimensions_; ++i)
+            sums[i] += static_cast<double>(scratch_[i]);
+        ++rows;
+    }
+    for (std::size_t i = 0; i < dimensions_ && rows > 0; ++i)
+        mean_[i] = static_cast<float>(sums[i] / static_cast<double>(rows));
+}
+
+// Reads the row's vector, or what its code stands for, and prepares it.
+bool Sketches::read(const NodeStore &nodes, NodeId id, float *vector) const {
+    if (nodes.layout().coded()) {
+        const std::byte *code = nodes.code(id);
+        const distance::CodeHeader header = distance::code_header(code);
+        if (!std::isfinite(header.error))
+            return false;
+        const std::byte *steps = code + sizeof(header);
+        for (std::size_t i = 0; i < dimensions_; ++i)
+            vector[i] = header.low + header.step * static_cast<float>(steps[i]);
+    } else {
+        std::memcpy(vector, nodes.vector(id), dimensions_ * sizeof(float));
+    }
+    return prepare_vector(vector);
+}
+
+// Brings the vector to length one where only its direction counts. False where squares of it are
+// too near to the limits of floats.
+bool Sketches::prepare_vector(float *vector) const noexcept {
+    constexpr float greatest = 1e15f, least = 1e-15f;
+    const float square = product(vector, vector, dimensions_);
+    if (!(square <= greatest) || (metric_ == Metric::cosine && square < least))
+        return false;
+    if (metric_ == Metric::cosine) {
+        const float length = std::sqrt(square);
+        for (std::size_t i = 0; i < dimensions_; ++i)
+            vector[i] /= length;
+    }
+    return true;
+}
+
+// Where the width is no power of two, the two turns overlap and take in everything together.
+void Sketches::turn(float *vector) const noexcept {
+    const std::size_t part = std::bit_floor(width_);
+    for (std::size_t i = 0; i < width_; ++i)
+        vector[i] *= signs_[i];
+    hadamard(vector, part);
+    for (std::size_t i = 0; i < width_; ++i)
+        vector[i] *= signs_[width_ + i];
+    hadamard(vector + width_ - part, part);
+}
+
+void Sketches::make(const NodeStore &nodes, NodeId id) {
+    const std::size_t chunk = id / chunk_ids;
+    if (chunk >= chunks_.size())
+        chunks_.resize(chunk + 1);
+    if (!chunks_[chunk]) {
+        if (bytes_in_use + chunk_ids * stride_ > most_bytes_)
+            return;
+        chunks_[chunk] = std::make_unique<std::byte[]>(chunk_ids * stride_);
+        bytes_in_use += chunk_ids * stride_;
+    }
+    float *vector = scratch_.data();
+    if (has(id) || !read(nodes, id, vector))
+        return;
+    for (std::size_t i = 0; i < dimensions_; ++i)
+        vector[i] -= mean_[i];
+    std::fill(vector + dimensions_, vector + width_, 0.0f);
+    turn(vector);
+    float square = 0, sum = 0;
+    for (std::size_t i = 0; i < width_; ++i) {
+        square += vector[i] * vector[i];
+        sum += std::fabs(vector[i]);
+    }
+    // The projection of the vector on the signs, so that the estimate is right on average.
+    const float factor = sum > 0 ? square / sum : 0;
+    const Head head = metric_ == Metric::l2_squared ? Head{square, -2 * factor} : Head{0, -factor};
+    std::byte *out = place(id);
+    for (std::size_t byte = 0; byte < width_ / 8; ++byte) {
+        unsigned bits = 0;
+        for (unsigned i = 0; i < 8; ++i)
+            bits |= (vector[8 * byte + i] > 0 ? 1u : 0u) << i;
+        out[sizeof(head) + byte] = static_cast<std::byte>(bits);
+    }
+    std::memcpy(out, &head, sizeof(head));
+}
+
+void Sketches::Query::reset(const Sketches &sketches, const float *query) {
+    // How many spreads of the estimate's error are allowed for.
+    constexpr float spreads = 2;
+    // The spread, in lengths of the query, where the factor is 1. The signs of a random vector
+    // leave out 1 - 2 / pi of its square, which is 0.6 of its length.
+    constexpr float spread = 0.6f;
+    turned_.assign(query, query + sketches.dimensions_);
+    const bool measurable = sketches.prepare_vector(turned_.data());
+    constant_ = sketches.metric_ == Metric::cosine ? 1 : 0;
+    if (sketches.metric_ == Metric::l2_squared)
+        for (std::size_t i = 0; i < turned_.size(); ++i)
+            turned_[i] -= sketches.mean_[i];
+    else
+        constant_ -= product(turned_.data(), sketches.mean_.data(), turned_.size());
+    turned_.resize(sketches.width_, 0.0f);
+    sketches.turn(turned_.data());
+    const float square = product(turned_.data(), turned_.data(), turned_.size());
+    if (sketches.metric_ == Metric::l2_squared)
+        constant_ += square;
+    margin_ = spreads * spread * std::sqrt(square);
+    for (const float element : turned_)
+        margin_ -= element;
+    // Without this no row has a bound.
+    if (!measurable)
+        constant_ = none;
+    bytes_ = sketches.width_ / 8;
+    sums_.resize(bytes_ * 256);
+    for (std::size_t byte = 0; byte < bytes_; ++byte) {
+        float *sums = &sums_[byte * 256];
+        sums[0] = 0;
+        for (unsigned bit = 0; bit < 8; ++bit)
+            for (unsigned value = 0; value < 1u << bit; ++value)
+                sums[(1u << bit) + value] = sums[value] + 2 * turned_[8 * byte + bit];
+    }
+}
+
+float Sketches::Query::sum(const std::byte *bits) const noexcept {
+    float parts[4] = {};
+    const float *sums = sums_.data();
+    for (std::size_t byte = 0; byte < bytes_; byte += 8, sums += 8 * 256) {
+        std::uint64_t word;
+        std::memcpy(&word, bits + byte, sizeof(word));
+        for (unsigned i = 0; i < 8; ++i)
+            parts[i % 4] += sums[256 * i + (word >> 8 * i & 0xFF)];
+    }
+    return parts[0] + parts[1] + (parts[2] + parts[3]);
+}
+
+}  // namespace dvec::graph
