@@ -205,7 +205,7 @@ class Pair:
                 replicas.wait_until_followed(server, table, **load.options_of(table))
                 assert load.check_once(server, table, self.dice), f"{table} on {server.home}"
         connection = self.primary.connect()
-        indexes = connection.execute("SELECT index::regclass::text FROM dvec_indexes").fetchall()
+        indexes = connection.execute("SELECT index::regclass::text FROM dvec_indexes JOIN pg_index ON indexrelid = index WHERE indisvalid").fetchall()
         for [index] in indexes:
             assert connection.execute("SELECT * FROM dvec_check(%s)", [index]).fetchall() == [], index
 
