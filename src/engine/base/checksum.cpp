@@ -5,7 +5,6 @@
 #include <isa-l/crc.h>
 
 #include <algorithm>
-#include <bit>
 #include <vector>
 
 namespace dvec::base {
@@ -25,17 +24,21 @@ std::uint32_t checksum(std::uint32_t previous, const void *data, std::size_t siz
     return ~crc;
 }
 
-ChecksumTail::ChecksumTail(std::size_t size) {
-    const std::vector<std::byte> zeros(size);
-    const std::uint32_t nothing = checksum(0, zeros.data(), size);
-    for (unsigned bit = 0; bit < 32; ++bit)
-        shifted_[bit] = checksum(std::uint32_t{1} << bit, zeros.data(), size) ^ nothing;
-}
-
-std::uint32_t ChecksumTail::operator()(std::uint32_t whole, std::uint32_t before) const noexcept {
-    for (; before != 0; before &= before - 1)
-        whole ^= shifted_[std::countr_zero(before)];
-    return whole;
+// The term is the same whatever `b` is, so it can be told from zeros.
+ChecksumJoin::ChecksumJoin(std::size_t size_of_b) {
+    const std::vector<std::byte> zeros(size_of_b);
+    const std::uint32_t nothing = checksum(0, zeros.data(), size_of_b);
+    unsigned shift = 0;
+    for (auto &terms : terms_) {
+        terms[0] = 0;
+        for (unsigned bit = 0; bit < bits; ++bit) {
+            const std::uint32_t term =
+                checksum(std::uint32_t{1} << (shift + bit), zeros.data(), size_of_b) ^ nothing;
+            for (unsigned lower = 0; lower < 1u << bit; ++lower)
+                terms[(1u << bit) + lower] = terms[lower] ^ term;
+        }
+        shift += bits;
+    }
 }
 
 }  // namespace dvec::base

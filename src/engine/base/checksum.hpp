@@ -11,17 +11,30 @@ namespace dvec::base {
 // CRC-32C (Castagnoli) of `size` bytes, continuing from `previous` (0 to begin).
 std::uint32_t checksum(std::uint32_t previous, const void *data, std::size_t size) noexcept;
 
-// Computes the checksum of a record's last `size` bytes without reading them, from the checksum of
-// the whole record and the checksum of the part before them: checksum(0, b) == tail(checksum(0,
-// ab), checksum(0, a)) when b has that size. CRCs are linear, so the part before adds a term of its
-// own.
-class ChecksumTail {
+// Puts checksums together and takes them apart without reading the bytes, for bytes `ab` of which
+// `b` has a fixed size. CRCs are linear: that of `ab` is that of `b`, and a term that depends on
+// that of `a` and on the size of `b`.
+class ChecksumJoin {
   public:
-    explicit ChecksumTail(std::size_t size);
-    std::uint32_t operator()(std::uint32_t whole, std::uint32_t before) const noexcept;
+    explicit ChecksumJoin(std::size_t size_of_b);
+    // checksum(0, ab) from checksum(0, a) and checksum(0, b).
+    std::uint32_t whole(std::uint32_t a, std::uint32_t b) const noexcept { return moved(a) ^ b; }
+    // checksum(0, b) from checksum(0, ab) and checksum(0, a).
+    std::uint32_t rest(std::uint32_t ab, std::uint32_t a) const noexcept { return moved(a) ^ ab; }
 
   private:
-    std::uint32_t shifted_[32];  // what each bit of the former checksum becomes behind the tail
+    static constexpr unsigned bits = 4;  // looked up at a time
+
+    std::uint32_t moved(std::uint32_t checksum) const noexcept {
+        std::uint32_t term = 0;
+        for (const auto &terms : terms_) {
+            term ^= terms[checksum % (1u << bits)];
+            checksum >>= bits;
+        }
+        return term;
+    }
+
+    std::uint32_t terms_[32 / bits][1u << bits];  // of each few bits of the checksum of `a`
 };
 
 }  // namespace dvec::base

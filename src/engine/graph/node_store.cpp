@@ -269,17 +269,19 @@ std::uint32_t NodeStore::head_checksum(NodeId id, Tid tid) const noexcept {
 }
 
 std::uint32_t NodeStore::vector_hash(NodeId id) const noexcept {
-    return vector_checksum_(slot(id)->checksum, head_checksum(id, state_tid(state(id))));
+    return head_join_.rest(slot(id)->checksum, head_checksum(id, state_tid(state(id))));
 }
 
-void NodeStore::write_length(NodeId id) noexcept {
-    const std::byte *elements = vector(id);
-    const float length =
-        layout_.lengths == Lengths::of_floats
-            ? distance::inverse_length(reinterpret_cast<const float *>(elements),
-                                       layout_.vector_bytes / sizeof(float))
-            : distance::inverse_length(reinterpret_cast<const distance::Half *>(elements),
-                                       layout_.vector_bytes / sizeof(distance::Half));
+// 1 / the length of a vector that is aligned for its elements.
+float NodeStore::length_of(const std::byte *vector) const noexcept {
+    return layout_.lengths == Lengths::of_floats
+               ? distance::inverse_length(reinterpret_cast<const float *>(vector),
+                                          layout_.vector_bytes / sizeof(float))
+               : distance::inverse_length(reinterpret_cast<const distance::Half *>(vector),
+                                          layout_.vector_bytes / sizeof(distance::Half));
+}
+
+void NodeStore::write_length(NodeId id, float length) noexcept {
     std::memcpy(slot_bytes(id) + layout_.vector_offset + layout_.length_behind(), &length,
                 sizeof(length));
 }
@@ -291,27 +293,61 @@ bool NodeStore::same_keys(NodeId id, const std::uint64_t *keys) const noexcept {
     return true;
 }
 
-void NodeStore::write_payload(NodeId id, Tid tid, const Row &row) noexcept {
+// All but what is computed from the vector.
+void NodeStore::begin_payload(NodeId id, Tid tid, const Row &row) noexcept {
     SlotHeader *header = slot(id);
     // From this first store on the slot is not ready, whatever it said before.
     header->state.store(pack_state(tid, 0), std::memory_order_relaxed);
     header->link_count.store(0, std::memory_order_relaxed);
     header->twin.store(0, std::memory_order_relaxed);
     std::memcpy(slot_bytes(id) + layout_.vector_offset, row.vector, layout_.vector_bytes);
-    if (layout_.coded())
-        // Encodes the copy in the slot, which is aligned.
-        distance::encode(reinterpret_cast<const float *>(this->vector(id)),
-                         layout_.vector_bytes / sizeof(float),
-                         slot_bytes(id) + layout_.code_offset);
-    if (layout_.lengths != Lengths::none)
-        write_length(id);
     if (layout_.columns > 0) {
         for (std::uint32_t column = 0; column < layout_.columns; ++column)
             columns_.key(id, column) = row.keys[column];
         Columns::clear(columns_.gone(id), id);
         Columns::clear(columns_.shared(id), id);
     }
-    header->checksum = payload_checksum(id, tid);
+}
+
+void NodeStore::write_payload(NodeId id, Tid tid, const Row &row) noexcept {
+    begin_payload(id, tid, row);
+    // The copy in the slot is aligned, wherever the row came from.
+    if (layout_.coded())
+        distance::encode(reinterpret_cast<const float *>(vector(id)),
+                         layout_.vector_bytes / sizeof(float),
+                         slot_bytes(id) + layout_.code_offset);
+    if (layout_.lengths != Lengths::none)
+        write_length(id, length_of(vector(id)));
+    slot(id)->checksum = payload_checksum(id, tid);
+}
+
+PayloadDraft NodeStore::draft(const Row &row) const {
+    PayloadDraft draft(row);
+    const auto *vector = static_cast<const std::byte *>(row.vector);
+    draft.vector_checksum_ = base::checksum(0, vector, layout_.vector_bytes);
+    draft.checksum_ = draft.vector_checksum_;
+    if (layout_.coded()) {
+        draft.code_ = std::make_unique_for_overwrite<std::byte[]>(layout_.code_bytes);
+        distance::encode(reinterpret_cast<const float *>(vector),
+                         layout_.vector_bytes / sizeof(float), draft.code_.get());
+        draft.checksum_ =
+            checksum_with_vector(base::checksum(0, draft.code_.get(), layout_.code_bytes), draft);
+    }
+    if (layout_.lengths != Lengths::none) {
+        draft.inverse_length_ = length_of(vector);
+        draft.checksum_ =
+            base::checksum(draft.checksum_, &draft.inverse_length_, sizeof(draft.inverse_length_));
+    }
+    return draft;
+}
+
+void NodeStore::write_payload(NodeId id, Tid tid, const PayloadDraft &draft) noexcept {
+    begin_payload(id, tid, draft.row_);
+    if (layout_.coded())
+        std::memcpy(slot_bytes(id) + layout_.code_offset, draft.code_.get(), layout_.code_bytes);
+    if (layout_.lengths != Lengths::none)
+        write_length(id, draft.inverse_length_);
+    slot(id)->checksum = head_join_.whole(head_checksum(id, tid), draft.checksum_);
 }
 
 // Nobody else writes the word before the id is published, so a plain store will do. A locked

@@ -20,6 +20,25 @@
 
 namespace dvec::graph {
 
+// What is written of a row, as far as it depends neither on the row's id nor on its TID
+// (NodeStore::draft). It is made outside of locks, so that under the append lock bytes are only
+// copied. The row must stay where it is until the draft is written.
+class PayloadDraft {
+  public:
+    // Of the vector alone, for whoever writes it somewhere else as well.
+    std::uint32_t vector_checksum() const noexcept { return vector_checksum_; }
+
+  private:
+    friend class NodeStore;
+    explicit PayloadDraft(const Row &row) noexcept : row_(row) {}
+
+    Row row_;
+    std::unique_ptr<std::byte[]> code_;  // where the layout has codes
+    float inverse_length_ = 0;           // where it has lengths
+    std::uint32_t vector_checksum_ = 0;
+    std::uint32_t checksum_ = 0;  // of code, vector and length
+};
+
 class NodeStore {
   public:
     struct Params {
@@ -91,6 +110,15 @@ class NodeStore {
     // blocks when they are really this node's.
     void write_payload(NodeId id, Tid tid, const Row &row) noexcept;
     void publish(NodeId id) noexcept;
+    // The same from a draft, which takes less time at the moment of writing. The vector that a
+    // draft is made of is aligned for its elements.
+    PayloadDraft draft(const Row &row) const;
+    void write_payload(NodeId id, Tid tid, const PayloadDraft &draft) noexcept;
+    // The checksum of some bytes and the draft's vector behind them, from that of the bytes.
+    std::uint32_t checksum_with_vector(std::uint32_t bytes,
+                                       const PayloadDraft &draft) const noexcept {
+        return vector_join_.whole(bytes, draft.vector_checksum_);
+    }
     // Does both for a node that may be there already; such a node keeps its links. A mark that its
     // row is gone is taken away.
     void restore_payload(NodeId id, Tid tid, const Row &row) noexcept;
@@ -210,7 +238,8 @@ class NodeStore {
           layout_(params.layout),
           identity_(params.identity),
           state_(state),
-          vector_checksum_(params.layout.derived_bytes() + params.layout.vector_bytes) {}
+          vector_join_(params.layout.vector_bytes),
+          head_join_(params.layout.derived_bytes() + params.layout.vector_bytes) {}
 
     // Those that the layout has.
     template <class Do>
@@ -222,7 +251,9 @@ class NodeStore {
     }
     std::uint32_t payload_checksum(NodeId id, Tid tid) const noexcept;
     std::uint32_t head_checksum(NodeId id, Tid tid) const noexcept;
-    void write_length(NodeId id) noexcept;
+    float length_of(const std::byte *vector) const noexcept;
+    void begin_payload(NodeId id, Tid tid, const Row &row) noexcept;
+    void write_length(NodeId id, float length) noexcept;
     void note_gone(NodeId id) noexcept;
     void restore_hint(NodeId id) noexcept;
     std::uint32_t progress_checksum(const LinkingProgress &progress) const noexcept;
@@ -231,7 +262,10 @@ class NodeStore {
     const Layout layout_;
     const std::uint64_t identity_;
     SharedState &state_;
-    const base::ChecksumTail vector_checksum_;
+    // The checksum of a payload is that of a head, which depends on the id, TID and keys, then of
+    // code, vector and length.
+    const base::ChecksumJoin vector_join_;
+    const base::ChecksumJoin head_join_;
     RecordFile nodes_file_;
     RecordFile upper_file_;
     RecordFile columns_file_;

@@ -44,12 +44,16 @@ void keep_store_order() noexcept { std::atomic_signal_fence(std::memory_order_se
 
 Draft::Draft(RecordType type, std::uint64_t lsn, std::span<const std::byte> first,
              std::span<const std::byte> second) noexcept
-    : type_(type), lsn_(lsn), first_(first), second_(second) {
+    : Draft(type, lsn, first, second, 0) {
     if (payload_bytes() > max_payload_bytes)
         return;
     payload_crc_ =
         base::checksum(base::checksum(0, first.data(), first.size()), second.data(), second.size());
 }
+
+Draft::Draft(RecordType type, std::uint64_t lsn, std::span<const std::byte> first,
+             std::span<const std::byte> second, std::uint32_t payload_checksum) noexcept
+    : type_(type), lsn_(lsn), first_(first), second_(second), payload_crc_(payload_checksum) {}
 
 std::size_t Draft::record_bytes() const noexcept { return log::record_bytes(payload_bytes()); }
 
@@ -189,11 +193,13 @@ base::Status Writer::extend_to(Position end) {
     return {};
 }
 
-// Others may be syncing the records in this file. The sync lock is held so that a loss of records
-// is noted in sync_failed before anybody else syncs: otherwise the kernel might report the loss to
-// this call, and success to a process that opens the file before the loss is noted. `file` was
-// opened for this call alone, so a loss that was reported to nobody yet is reported to this call,
-// too.
+// Others may be syncing the records in this file. The kernel reports a loss of records to those who
+// had the file open when it was first reported, and to nobody who opens it later. So whoever syncs
+// holds the sync lock until a failure is noted in sync_failed.
+//
+// `file` was opened for this call alone, before the lock was taken. If a loss was reported before
+// that, then to somebody who held the lock, and it is noted by the time the lock is ours. If not,
+// the kernel reports it to this call, too.
 base::Status Writer::sync_longer_file(base::File &file) {
     const std::lock_guard hold(sync_lock_);
     if (state_.sync_failed.load(std::memory_order_acquire) != 0)

@@ -28,6 +28,9 @@ class Draft {
   public:
     Draft(RecordType type, std::uint64_t lsn, std::span<const std::byte> first,
           std::span<const std::byte> second = {}) noexcept;
+    // For a caller that knows the payload's checksum (base::checksum, of both parts).
+    Draft(RecordType type, std::uint64_t lsn, std::span<const std::byte> first,
+          std::span<const std::byte> second, std::uint32_t payload_checksum) noexcept;
 
     std::size_t record_bytes() const noexcept;  // in a segment, header and padding included
 
@@ -40,7 +43,7 @@ class Draft {
     std::uint64_t lsn_;
     std::span<const std::byte> first_;
     std::span<const std::byte> second_;
-    std::uint32_t payload_crc_ = 0;
+    std::uint32_t payload_crc_;
 };
 
 // Threads may share one Writer if they keep to the locks below; sync() needs a Writer of its own.

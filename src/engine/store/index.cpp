@@ -1,8 +1,9 @@
 // Writing a row is one short critical section under the append lock: copy the payload into its
-// slot, copy the record into the log, publish the slot, move `allocated`. Everything that can fail
-// (disk space, mappings, a new log segment) happens before the section and outside of it. When
-// others have used up the room in between, the section is left without any change and the
-// preparation is repeated.
+// slot, copy the record into the log, publish the slot, move `allocated`. What is computed from the
+// vector (its code, its length, and one checksum that slot and record are sealed with) is computed
+// before. So is everything done before that can fail (disk space, mappings, a new log segment).
+// When others have used up the room in between, the section is left without any change and the
+// preparation of the room is repeated.
 //
 // Holding one lock across slot and log makes ids appear in the log in order and every id below
 // `allocated` complete, which the linker, the tail scan and replay all rely on.
@@ -14,6 +15,7 @@
 #include <optional>
 #include <span>
 
+#include "engine/base/checksum.hpp"
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/payload.hpp"
 #include "engine/store/preallocation.hpp"
@@ -100,35 +102,39 @@ Status Index::check_current() const {
 Result<NodeId> Index::insert(graph::Tid tid, std::uint64_t lsn, const graph::Row &row) {
     return base::guarded([&]() -> Result<NodeId> {
         DVEC_TRY(ready_to_write());
+        const graph::PayloadDraft payload = nodes_->draft(row);
         const PayloadFront front(tid, row.keys, nodes_->layout().columns);
-        const log::Draft draft(log::RecordType::insert, lsn, front.bytes(),
-                               {static_cast<const std::byte *>(row.vector), vector_bytes()});
+        const std::uint32_t checksum = nodes_->checksum_with_vector(
+            base::checksum(0, front.bytes().data(), front.bytes().size()), payload);
+        const log::Draft record(log::RecordType::insert, lsn, front.bytes(),
+                                {static_cast<const std::byte *>(row.vector), vector_bytes()},
+                                checksum);
         for (;;) {
-            auto id = try_insert(draft, tid, row);
+            auto id = try_insert(record, tid, payload);
             DVEC_TRY(id);
             if (id.value())
                 return *id.value();
-            DVEC_TRY(make_room(draft.record_bytes()));
+            DVEC_TRY(make_room(record.record_bytes()));
         }
     });
 }
 
 // The critical section. Returns no id when there is no room: then prepare and try again.
-Result<std::optional<NodeId>> Index::try_insert(const log::Draft &draft, graph::Tid tid,
-                                                const graph::Row &row) {
+Result<std::optional<NodeId>> Index::try_insert(const log::Draft &record, graph::Tid tid,
+                                                const graph::PayloadDraft &payload) {
     const std::lock_guard hold(locks_.append);
     DVEC_TRY(check_current());
     const NodeId id = state_.graph.allocated.load(std::memory_order_relaxed);
     if (id >= state_.graph.capacity.load(std::memory_order_acquire) || id >= nodes_->mapped_slots())
         return std::optional<NodeId>();
-    const auto fits = log_->fits(draft);
+    const auto fits = log_->fits(record);
     if (!fits.ok())
         return fits.status();
     if (!fits.value())
         return std::optional<NodeId>();
 
-    nodes_->write_payload(id, tid, row);
-    log_->append(draft, id);
+    nodes_->write_payload(id, tid, payload);
+    log_->append(record, id);
     nodes_->publish(id);
     state_.graph.allocated.store(id + 1, std::memory_order_release);
     return std::optional(id);

@@ -32,8 +32,9 @@ class Index {
                                                      SharedState &state, Locks locks);
 
     // Adds a row: from the moment this returns every search that starts finds it. Its vector has
-    // vector_bytes() bytes, encoded as the kernel wants it; `lsn` is the end of the row's heap
-    // insert in PostgreSQL's WAL, or 0 when it has none. All or nothing: on error no id was used.
+    // vector_bytes() bytes, encoded as the kernel wants it and aligned for its elements; `lsn` is
+    // the end of the row's heap insert in PostgreSQL's WAL, or 0 when it has none. All or nothing:
+    // on error no id was used.
     base::Result<graph::NodeId> insert(graph::Tid tid, std::uint64_t lsn, const graph::Row &row);
 
     // Marks a node deleted and logs it. `lsn`: the caller's WAL must be flushed up to it before.
@@ -100,8 +101,8 @@ class Index {
 
     base::Status check_current() const;
 
-    base::Result<std::optional<graph::NodeId>> try_insert(const log::Draft &draft, graph::Tid tid,
-                                                          const graph::Row &row);
+    base::Result<std::optional<graph::NodeId>> try_insert(const log::Draft &record, graph::Tid tid,
+                                                          const graph::PayloadDraft &payload);
     base::Result<bool> try_remove(const log::Draft &draft, graph::NodeId id);
     base::Status remove_unlogged(graph::NodeId id);
     base::Status make_room(std::size_t log_bytes);

@@ -88,17 +88,19 @@ TEST(Checksum, EveryFlippedBitIsSeen) {
     }
 }
 
-// Told from the whole and what stands before, as if the tail had been read.
-TEST(Checksum, OfATailIsKnownFromTheWhole) {
+// Told from each other as if the bytes had been read.
+TEST(Checksum, OfPartsAndOfTheWholeAreKnownFromEachOther) {
     for (const std::size_t size : {0u, 1u, 12u, 63u, 4096u, 12007u}) {
-        const ChecksumTail tail(size);
+        const ChecksumJoin join(size);
         std::vector<unsigned char> bytes(12 + size);
         std::iota(bytes.begin(), bytes.end(), static_cast<unsigned char>(size));
-        for (int i = 0; i < 3; ++i) {
-            ++bytes[static_cast<std::size_t>(i)];
-            EXPECT_EQ(tail(checksum(0, bytes.data(), bytes.size()), checksum(0, bytes.data(), 12)),
-                      checksum(0, bytes.data() + 12, size))
-                << size;
+        for (std::uint32_t bit = 0; bit < 96; ++bit) {
+            bytes[bit / 8] ^= static_cast<unsigned char>(1u << bit % 8);
+            const std::uint32_t whole = of(bytes);
+            const std::uint32_t before = checksum(0, bytes.data(), 12);
+            const std::uint32_t rest = checksum(0, bytes.data() + 12, size);
+            EXPECT_EQ(join.whole(before, rest), whole) << size;
+            EXPECT_EQ(join.rest(whole, before), rest) << size;
         }
     }
 }

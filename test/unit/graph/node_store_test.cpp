@@ -308,6 +308,40 @@ TEST_F(NodeStoreTest, VectorsMayComeFromAnyAddress) {
     }
 }
 
+// With and without codes, lengths and keys: byte for byte what the row itself would have been.
+TEST_F(NodeStoreTest, ADraftIsWrittenAsItsRow) {
+    const std::vector<std::uint64_t> keys{17, 0xFEDCBA9876543210, 3};
+    for (const auto metric : {distance::Metric::l2_squared, distance::Metric::cosine})
+        for (const std::uint32_t dimensions : {3u, 16u, 128u, 131u, 768u})
+            for (const std::uint32_t columns : {0u, 1u, 3u}) {
+                SCOPED_TRACE(testing::Message()
+                             << static_cast<int>(metric) << " " << dimensions << " " << columns);
+                columns_ = columns;
+                create(dimensions, 16, Codes::as_usual, metric);
+                const auto data = ClusteredData(1, {dimensions, 4, 2, 0.1f}).make(2);
+                add(data, {1, 2, 3, 4, 5, 6});
+                const Row row{data.data(), keys.data()};
+                nodes_->write_payload(1, {77, 5}, row);
+                const auto *slot = reinterpret_cast<const std::byte *>(nodes_->slot(1));
+                const std::vector<std::byte> wanted(slot, slot + params_.layout.stride);
+                // Other bytes stand there before the draft is written.
+                nodes_->write_payload(1, {1, 2}, {&data[dimensions], &keys[0]});
+                EXPECT_FALSE(std::equal(wanted.begin(), wanted.end(), slot));
+                const PayloadDraft draft = nodes_->draft(row);
+                nodes_->write_payload(1, {77, 5}, draft);
+                EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), slot));
+                EXPECT_TRUE(nodes_->same_keys(1, keys.data()));
+                nodes_->publish(1);
+                EXPECT_TRUE(nodes_->slot_intact(1));
+                EXPECT_EQ(draft.vector_checksum(),
+                          base::checksum(0, data.data(), params_.layout.vector_bytes));
+                const std::uint32_t before = base::checksum(0, "before", 6);
+                EXPECT_EQ(nodes_->checksum_with_vector(before, draft),
+                          base::checksum(before, data.data(), params_.layout.vector_bytes));
+                forget();
+            }
+}
+
 TEST_F(NodeStoreTest, LinksAndCodesDoNotOverlap) {
     for (const std::uint32_t m : {2u, 16u, 100u}) {
         create(200, m);

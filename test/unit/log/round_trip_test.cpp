@@ -4,6 +4,7 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/base/checksum.hpp"
 #include "log_fixture.hpp"
 
 namespace dvec::test {
@@ -44,6 +45,26 @@ TEST(LogRoundTrip, TypesAndFieldsSurvive) {
     expected.push_back(log.append_payload(log::RecordType::remove, 0xFFFFFFFF, {}));
     expected.push_back(log.append_payload(log::RecordType::insert, 0, make_payload(7, 33)));
     expect_whole(log.replay(), expected, log.state().head);
+}
+
+TEST(LogRoundTrip, AChecksumMayComeFromTheCaller) {
+    LogUnderTest log;
+    const Payload payload = make_payload(7, 333);
+    const std::span<const std::byte> bytes(payload);
+    ASSERT_TRUE(log.writer().prepare(2000).ok());
+    const auto append = [&](std::uint32_t checksum) {
+        const log::Draft draft(log::RecordType::insert, 9, bytes.first(8), bytes.subspan(8),
+                               checksum);
+        const auto fits = log.writer().fits(draft);
+        ASSERT_TRUE(fits.ok() && fits.value());
+        log.writer().append(draft, 7);
+    };
+    const std::uint32_t checksum = base::checksum(0, payload.data(), payload.size());
+    append(checksum);
+    const log::Position end = log.state().head;
+    expect_whole(log.replay(), {{log::RecordType::insert, 7, 9, payload, 0}}, end);
+    append(checksum ^ 1);
+    EXPECT_EQ(log.replay().records.size(), 1u) << "a record with another checksum is none";
 }
 
 TEST(LogRoundTrip, LargestPayloadIsTakenAndOneByteMoreIsRefused) {
