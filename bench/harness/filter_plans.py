@@ -235,7 +235,7 @@ def described(text, table):
     """A plan in a few words, from the scan at its bottom."""
     if "VectorSearch" in text:
         return "VectorSearch"
-    for words in ("Index Scan", "Bitmap Heap Scan", "Seq Scan"):
+    for words in ("Bitmap Heap Scan", "Index Scan", "Seq Scan"):
         if f"{words} using {table.name}" in text or f"{words} on {table.name}" in text:
             return words
     return "?"
@@ -255,7 +255,7 @@ def measure(table, case, asking):
 
 
 def filter_plans(bench):
-    for dataset in bench.scale.plans:
+    for dataset in [each for each in bench.datasets if each in bench.scale.plans] or bench.scale.plans:
         bench.say(f"filter-plans {dataset.name}")
         files = data.ensure(dataset)
         asking = list(vectors(files.queries, QUERIES))
@@ -266,7 +266,6 @@ def filter_plans(bench):
             keys = dict(section="filter-plans", dataset=dataset.name, variant=case.name)
             for name, text in plans.items():
                 bench.results.add([{"cpu_us": times[text]}], peer=name, **keys)
-                bench.results.note("filter-plans", f"plan of {name}", described(text, table), case.name)
             ratio = times[plans["chosen"]] / times[best]
             bench.results.add([{"ratio": ratio}], peer="chosen", **keys)
             bench.results.put(dict(keys, peer="chosen", metric="plan", value=described(plans["chosen"], table)))

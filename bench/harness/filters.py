@@ -5,7 +5,8 @@
     far           rows in the regions farthest from it
 
 A region has the rows that are nearest to one of some rows chosen at random. dvec has the columns behind the
-vector; pgvector has an index on the vector and scans it iteratively. For each way the least ef that finds 0.95
+vector; pgvector has an index on the vector and scans it iteratively; Qdrant's engine has an index on each payload. For
+each way the least ef that finds 0.95
 of the exact answers counts, or the greatest one tried. Processor time is that of one session, from the
 kernel's accounting of its process, for statements that are planned once; so others may use the machine.
 """
@@ -14,6 +15,7 @@ import dataclasses
 
 from harness import data, plan
 from harness.limits import Session, vectors
+from harness.qdrant import Qdrant
 
 SHARES = (50, 20, 10, 5, 2, 1, 0.5, 0.1, 0.01)  # per cent
 REGIONS = 200
@@ -34,6 +36,7 @@ class Asked:
     kind: str
     share: object  # per cent, "" for none
     conditions: list
+    facts: list  # the same as Qdrant's filter takes it (bench/peers/qdrant_filter.py)
 
 
 class Table:
@@ -86,20 +89,26 @@ def among(regions, rows):
     for region, count in regions:
         if rows <= 0:
             break
-        chosen.append(str(region))
+        chosen.append(region)
         rows -= count
-    return f"region = ANY ('{{{','.join(chosen)}}}')"
+    return chosen
+
+
+def within(chosen):
+    return f"region = ANY ('{{{','.join(map(str, chosen))}}}')"
 
 
 def questions(table, asking):
-    yield Asked("none", "", ["true"] * len(asking))
+    yield Asked("none", "", ["true"] * len(asking), [{}] * len(asking))
     for share in SHARES:
-        yield Asked("independent", share, [f"number < {round(table.rows * share / 100)}"] * len(asking))
+        below = round(table.rows * share / 100)
+        yield Asked("independent", share, [f"number < {below}"] * len(asking), [{"below": below}] * len(asking))
     ordered = [table.regions(vector) for vector in asking]
     for kind, step in (("near", 1), ("far", -1)):
         for share in SHARES:
             if share >= LEAST_SHARE_OF_REGIONS:
-                yield Asked(kind, share, [among(regions[::step], table.rows * share / 100) for regions in ordered])
+                chosen = [among(regions[::step], table.rows * share / 100) for regions in ordered]
+                yield Asked(kind, share, [within(each) for each in chosen], [{"regions": each} for each in chosen])
 
 
 def answers(table, asked, asking):
@@ -138,13 +147,34 @@ def floor(table, asking):
 
 
 def measure_peer(bench, table, asking, asked, truths):
-    keys = dict(section="filter", dataset=table.dataset.name, peer=table.peer.name)
-    table.execute(SETUPS[table.peer.name])
-    bench.results.add([{"floor_us": floor(table, asking)}], **keys)
+    setup = SETUPS[table.peer.name]
+    table.execute(setup)
+    bench.results.add([{"floor_us": floor(table, asking)}], section="filter", dataset=table.dataset.name,
+                      peer=table.peer.name)
+
+    def answer(question, ef):
+        table.execute(setup + f"SET hnsw.ef_search = {ef}")
+        return answers(table, question, asking)
+
+    measure_answers(bench, table.dataset, table.peer.name, asked, truths, answer)
+
+
+def measure_qdrant(bench, table, files, asking, asked, truths):
+    qdrant = Qdrant(bench.peers.qdrant, table, files, REPEATED)
+
+    def answer(question, ef):
+        return qdrant.answers(question.facts, asking, ef)
+
+    measure_answers(bench, table.dataset, "qdrant", asked, truths, answer)
+    qdrant.end()
+
+
+def measure_answers(bench, dataset, peer, asked, truths, answer):
+    """By the least ef that finds enough. `answer` takes a question and an ef."""
+    keys = dict(section="filter", dataset=dataset.name, peer=peer)
     for question, truth in zip(asked, truths):
         for ef in EFS:
-            table.execute(SETUPS[table.peer.name] + f"SET hnsw.ef_search = {ef}")
-            found, microseconds = answers(table, question, asking)
+            found, microseconds = answer(question, ef)
             reached = recall(found, truth)
             if reached >= WANTED_RECALL:
                 break
@@ -166,6 +196,9 @@ def filters(bench):
             bench.results.add([{"cpu_us": microseconds}], variant=question.kind, batch=question.share, **keys)
         truths = [found for found, _ in exact]
         measure_peer(bench, table, asking, asked, truths)
+        if bench.peers.qdrant:
+            bench.say(f"filter {dataset.name}: Qdrant")
+            measure_qdrant(bench, table, files, asking, asked, truths)
         if "pgvector" in bench.peers.names:
             bench.say(f"filter {dataset.name}: pgvector")
             measure_peer(bench, Table(bench.peers["pgvector"], dataset, files), asking, asked, truths)

@@ -4,6 +4,7 @@
     pgvector   a server with pgvector and its index, when there is one
     heap       dvec's server and type, but no index: exact scans, and what an insert costs by itself
     hnswlib    in a process of its own, without a server
+    Qdrant     its engine, in a process of its own, in the section on filters (harness/qdrant.py)
 """
 
 import json
@@ -182,10 +183,11 @@ class BareHnswlib:
 class Peers:
     """Those that take part, started when first needed, all ended at the end."""
 
-    def __init__(self, scale, names, pgvector, threads=None):
+    def __init__(self, scale, names, pgvector, threads=None, qdrant=None):
         self.scale = scale
         self.names = names
         self.pgvector = pgvector
+        self.qdrant = qdrant
         self.threads = threads or os.cpu_count()
         self.servers = {}
         self.bare = {}

@@ -2,6 +2,7 @@
 
 import os
 
+from harness.filter_plans import WITHIN
 from harness import machine, plan, plots
 from harness.results import Results
 from harness.targets import all_targets, limits_targets, ratio, replica_targets
@@ -271,11 +272,12 @@ def filter_row(results, dataset, kind, share):
         return results.value(metric, section="filter", dataset=dataset, peer=peer, variant=kind, batch=share)
 
     plain = results.value("cpu_us", section="filter", dataset=dataset, peer="dvec", variant="none")
-    ours, theirs = value("cpu_us", "dvec"), value("cpu_us", "pgvector")
+    ours, theirs, qdrant = value("cpu_us", "dvec"), value("cpu_us", "pgvector"), value("cpu_us", "qdrant")
     return [dataset, kind, f"{share} %" if share != "" else "", number(value("recall", "dvec")),
             number(value("ef_search", "dvec")), number(ours), number(ratio(plain, ours)),
             number(value("cpu_us", "dvec, without its index")), number(value("recall", "pgvector")),
-            number(theirs), number(ratio(theirs, ours))]
+            number(theirs), number(ratio(theirs, ours)), number(value("recall", "qdrant")),
+            number(qdrant), number(ratio(qdrant, ours))]
 
 
 def filter_table(results):
@@ -287,9 +289,10 @@ def filter_table(results):
     return ("Processor time of a session for one answer of ten rows, planned once, in microseconds. A statement "
             f"with the same parameter that finds its rows by the primary key takes: {floors}. dvec's table also has "
             "ordinary indexes on the columns; \"without\" is what the planner does when it may not use dvec's. "
-            "pgvector scans iteratively, in relaxed order, and ends after `hnsw.max_scan_tuples`.\n\n" +
+            "pgvector scans iteratively, in relaxed order, and ends after `hnsw.max_scan_tuples`. Qdrant's engine runs in "
+            "a process of its own, without SQL or a server.\n\n" +
             table(["vectors", "rows", "share", "recall", "ef", "CPU µs", "× of unfiltered QPS", "without, CPU µs",
-                   "pgvector, recall", "CPU µs", "ratio"], rows))
+                   "pgvector, recall", "CPU µs", "ratio", "Qdrant, recall", "CPU µs", "ratio"], rows))
 
 
 def filter_part(results):
@@ -371,13 +374,57 @@ def replica_part(results):
     yield replica_table(own)
 
 
+def plans_of(results, dataset=None):
+    """Dataset, case, ratio of the chosen plan to the best; the worst first."""
+    keys = dict(section="filter-plans", peer="chosen", metric="ratio") | ({"dataset": dataset} if dataset else {})
+    return sorted(((row["dataset"], row["variant"], float(row["value"])) for row in results.select(**keys)),
+                  key=lambda each: -each[2])
+
+
+def plan_row(results, dataset, case, times_best):
+    keys = dict(section="filter-plans", dataset=dataset, variant=case)
+
+    def words(peer):
+        [row] = results.select(peer=peer, metric="plan", **keys)
+        return row["value"]
+
+    times = [number(results.value("cpu_us", peer=peer, **keys)) for peer in ("chosen", "index", "columns", "table")]
+    return [dataset, case, words("chosen"), words("best"), *times, number(times_best)]
+
+
+def filter_plans_table(results):
+    everything = plans_of(results)
+    counts = []
+    for dataset in results.distinct("dataset", section="filter-plans"):
+        ratios = [each for _, _, each in plans_of(results, dataset)]
+        counts.append([dataset, str(len(ratios)), str(sum(each <= WITHIN for each in ratios)), number(max(ratios))])
+    good = sum(times <= WITHIN for _, _, times in everything)
+    worst = [plan_row(results, *each) for each in everything if each[2] > WITHIN]
+    return (f"In {good} of {len(everything)} cases the chosen plan takes at most {WITHIN} times the processor time of "
+            f"the best, which is {100 * good / len(everything):.1f} of 100.\n\n" +
+            table(["vectors", "cases", "within", "the worst"], counts) +
+            "\nThe others, with the processor time of a statement in microseconds, as chosen, by the index on the vector, "
+            "by ordinary indexes and a sort, and by the table and a sort:\n\n" +
+            table(["vectors", "condition", "chosen", "best", "chosen, µs", "index", "columns", "table", "ratio"], worst))
+
+
+def filter_plans_part(results):
+    own = Results(results.path.with_name("filter-plans.csv"))
+    if not own.select(section="filter-plans") or results.path == own.path:
+        return
+    yield f"## Which plan is chosen for a condition\n\n{own_run(own)}\n"
+    yield from remarks(own)
+    yield filter_plans_table(own)
+
+
 TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
           "insert": ("Inserting", insert_table), "mixed": ("Searching while inserting", mixed_table),
           "connect": ("Connections and memory", connect_table), "kernels": ("Kernels", kernels_table),
           "restart": ("Restarts", restart_table), "recall": ("Recall of word vectors", recall_table),
           "limits": ("Ranges, and limits that cannot be filled", limits_table),
           "filter": ("Conditions that an index checks", filter_table),
-          "replica": ("Replicas", replica_table)}
+          "replica": ("Replicas", replica_table),
+          "filter-plans": ("Which plan is chosen for a condition", filter_plans_table)}
 
 
 def provenance(results, name):
@@ -439,6 +486,7 @@ def parts(results, figures=()):
     yield from limits_part(results)
     yield from filter_part(results)
     yield from replica_part(results)
+    yield from filter_plans_part(results)
 
 
 def tables(results):
