@@ -286,13 +286,17 @@ def filter_table(results):
         rows.append(filter_row(results, row["dataset"], row["variant"], row["batch"]))
     floors = ", ".join(f"{row['dataset']} {number(float(row['value']))}" for row in results.select(
         section="filter", peer="dvec", metric="floor_us"))
-    return ("Processor time of a session for one answer of ten rows, planned once, in microseconds. A statement "
+    head = ["vectors", "rows", "share", "recall", "ef", "CPU µs", "× of unfiltered QPS", "without, CPU µs",
+            "pgvector, recall", "CPU µs", "ratio", "Qdrant, recall", "CPU µs", "ratio"]
+    text = ("Processor time of a session for one answer of ten rows, planned once, in microseconds. A statement "
             f"with the same parameter that finds its rows by the primary key takes: {floors}. dvec's table also has "
             "ordinary indexes on the columns; \"without\" is what the planner does when it may not use dvec's. "
-            "pgvector scans iteratively, in relaxed order, and ends after `hnsw.max_scan_tuples`. Qdrant's engine runs in "
-            "a process of its own, without SQL or a server.\n\n" +
-            table(["vectors", "rows", "share", "recall", "ef", "CPU µs", "× of unfiltered QPS", "without, CPU µs",
-                   "pgvector, recall", "CPU µs", "ratio", "Qdrant, recall", "CPU µs", "ratio"], rows))
+            "pgvector scans iteratively, in relaxed order, and ends after `hnsw.max_scan_tuples`.")
+    if results.select(section="filter", peer="qdrant"):
+        text += " Qdrant's engine runs in a process of its own, without SQL or a server."
+    else:
+        head, rows = head[:-3], [row[:-3] for row in rows]
+    return text + "\n\n" + table(head, rows)
 
 
 def filter_part(results):
