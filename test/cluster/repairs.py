@@ -12,12 +12,15 @@ GATE = 7
 OWNER = "table_owner"
 
 # A predicate that is always true. With the rights of the table's owner, which is how a repair calls it
-# in whatever process, it waits for the gate.
+# in whatever process, it waits for the gate: however long, since it looks again and again and takes the lock
+# only when it is free, so that the lock_timeout of a repair does not end it.
 GATE_FUNCTION = f"""
     CREATE FUNCTION gate(integer) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$
     BEGIN
         IF current_user = '{OWNER}' THEN
-            PERFORM pg_advisory_lock_shared({GATE});
+            WHILE NOT pg_try_advisory_lock_shared({GATE}) LOOP
+                PERFORM pg_sleep(0.005);
+            END LOOP;
             PERFORM pg_advisory_unlock_shared({GATE});
         END IF;
         RETURN true;
@@ -45,7 +48,7 @@ def lose_folders(cluster, *indexes):
 
 @contextlib.contextmanager
 def closed_gate(cluster):
-    """While it is closed, a repair waits in the middle, for less than its lock_timeout of 5 s."""
+    """While it is closed, a repair waits in the middle."""
     holder = cluster.connect()
     holder.execute("SELECT pg_advisory_lock(%s)", [GATE])
     try:

@@ -1,7 +1,9 @@
 """An index that has to be read from its table again: a process of its own does that, and nobody waits
 who need not."""
 
+import os
 import shutil
+import signal
 import threading
 import time
 
@@ -50,11 +52,11 @@ def test_queries_do_not_wait(lost):
         repairs.wait_for_state(connection, "items_v_idx", "repairing")
         wait_until(lambda: answers.index_state(connection, "items_v_idx")["repair_total"],
                    "the table is being read")
-        begin = time.monotonic()
+        # The gate opens only after these: who waited for the repair would wait for ever.
+        connection.execute("SET statement_timeout = '60s'")
         assert connection.execute("EXECUTE nearest").fetchall() == [(3,)]
         assert "Index Scan" not in answers.plan_of(connection, search(rows, 4))
         assert connection.execute(search(rows, 4)).fetchall() == [(4,)]
-        assert time.monotonic() - begin < 2
         state = answers.index_state(connection, "items_v_idx")
         assert state["state"] == "repairing", "the repair was over too soon for this test"
         assert state["repair"] == "rebuild" and state["repair_reason"], state
@@ -106,10 +108,8 @@ def test_who_must_wait_can_be_cancelled(lost, statement):
         connection.execute(search(rows, 30))
         repairs.wait_for_state(connection, "items_v_idx", "repairing")
         connection.execute("SET statement_timeout = '300ms'")
-        begin = time.monotonic()
         with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
             connection.execute(statement)
-        assert time.monotonic() - begin < 3
         connection.execute("SET statement_timeout = 0")
         assert answers.index_state(connection, "items_v_idx")["state"] == "repairing"
     connection.execute(statement)
@@ -148,7 +148,7 @@ def test_session_with_an_exclusive_lock(lost):
     session does it itself."""
     cluster, rows = lost
     connection = cluster.connect()
-    connection.execute("SET statement_timeout = '4s'")
+    connection.execute("SET statement_timeout = '60s'")
     with connection.transaction():
         connection.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
         vectors.copy_in(connection, "items", 200, rows[200:])
@@ -160,7 +160,7 @@ def test_index_of_the_same_transaction(cluster):
     """An index that nobody else can see yet is repaired by its own session."""
     rows = vectors.clustered(100, 8, seed=151)
     connection = cluster.connect()
-    connection.execute("SET statement_timeout = '4s'")
+    connection.execute("SET statement_timeout = '60s'")
     with connection.transaction():
         vectors.make_table(connection, rows[:50])
         shutil.rmtree(repairs.path_of(cluster, connection, "items_v_idx"))
@@ -175,7 +175,7 @@ def test_no_free_background_worker(make_cluster):
     vectors.make_table(cluster.connect(), rows[:100])
     repairs.lose_folders(cluster, "items_v_idx")
     connection = cluster.connect()
-    connection.execute("SET statement_timeout = '4s'")
+    connection.execute("SET statement_timeout = '60s'")
     vectors.copy_in(connection, "items", 100, rows[100:])
     assert "no background worker is free" in cluster.log_text()
     assert answers.check_complete(connection, "items", rows[0]) == 200
@@ -253,9 +253,11 @@ def test_terminated_repair_is_done_again(lost, afterwards):
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
         repairs.wait_for_state(connection, "items_v_idx", "needs_repair")
     if afterwards == "insert":
-        begin = time.monotonic()
+        # Without the worker, so that it is the session that begins it.
+        worker = cluster.worker_pid()
+        os.kill(worker, signal.SIGSTOP)
         vectors.copy_in(connection, "items", 200, rows[200:])
-        assert time.monotonic() - begin < 4
+        os.kill(worker, signal.SIGCONT)
         check_all(connection, rows, 400)
     else:
         repairs.wait_for_state(connection, "items_v_idx", "ready", 15)
