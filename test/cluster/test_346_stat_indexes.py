@@ -64,7 +64,9 @@ def test_writes(make_cluster):
     connection.execute("SET dvec.wal_sync = commit")
     connection.execute("INSERT INTO items VALUES (9999, %s)", [vectors.text(ROWS[0])])
     after = wait_for_counters(connection, lambda now: now["syncs"] > before["syncs"])
-    assert after["inserts"] == 2001 and after["sync_time"] > before["sync_time"]
+    assert after["inserts"] == 2001
+    # One sync may take less than the microseconds that are counted.
+    assert after["sync_time"] >= before["sync_time"] and after["sync_time"] > 0
     assert (after["removals"], after["compactions"], after["checkpoint_waits"]) == (0, 0, 0)
     connection.execute("DELETE FROM items WHERE id < 5500")
     connection.execute("VACUUM (INDEX_CLEANUP on) items")
