@@ -183,9 +183,8 @@ bool HeapRows::covers(graph::Tid tid) const noexcept {
     if (tid.block >= table_pages_)
         return true;
     const PageBehind *end = pages_ + page_count_;
-    const PageBehind *found = std::lower_bound(
-        pages_, end, tid.block,
-        [](const PageBehind &page, BlockNumber block) { return page.page < block; });
+    const PageBehind *found =
+        std::ranges::lower_bound(pages_, end, tid.block, {}, &PageBehind::page);
     return found != end && found->page == tid.block && tid.offset >= found->from;
 }
 

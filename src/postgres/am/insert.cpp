@@ -139,11 +139,10 @@ RowEncoder::Row encode(Inserting *inserting, Relation index, const OpenIndex *op
     return inserting->encoder.encode(added.values, added.is_null);
 }
 
-Attempt insert_values(Relation index, Relation heap, const NewRow &added,
+Attempt insert_values(Inserting *inserting, Relation index, Relation heap, const NewRow &added,
                       const IndexInfo *index_info) {
     OpenIndex *open = open_for_writing(index);
-    const RowEncoder::Row row =
-        encode(static_cast<Inserting *>(index_info->ii_AmCache), index, open, added);
+    const RowEncoder::Row row = encode(inserting, index, open, added);
     if (open == nullptr)
         return Attempt::done;
     const RowOrigin origin = origin_of_row(heap, index_info);
@@ -177,8 +176,8 @@ bool insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
         Inserting *inserting = inserting_of(index, index_info);
         const MemoryContext caller = MemoryContextSwitchTo(inserting->of_row);
         note_if_unusual(index, &inserting->judge, values[0], isnull[0]);
-        while (!isnull[0] && insert_values(index, heap, {values, isnull, tid}, index_info) ==
-                                 Attempt::files_replaced)
+        while (!isnull[0] && insert_values(inserting, index, heap, {values, isnull, tid},
+                                           index_info) == Attempt::files_replaced)
             CHECK_FOR_INTERRUPTS();
         MemoryContextSwitchTo(caller);
         MemoryContextReset(inserting->of_row);

@@ -38,9 +38,7 @@ struct PagesToRead {
 // Leaves of each page the lowest line pointer.
 void make_unique(PagesToRead *wanted) {
     PageBehind *end = wanted->pages + wanted->count;
-    std::sort(wanted->pages, end, [](const PageBehind &a, const PageBehind &b) {
-        return a.page != b.page ? a.page < b.page : a.from < b.from;
-    });
+    std::sort(wanted->pages, end);
     end = std::unique(wanted->pages, end,
                       [](const PageBehind &a, const PageBehind &b) { return a.page == b.page; });
     wanted->count = static_cast<uint32>(end - wanted->pages);

@@ -225,13 +225,12 @@ bool read_behind(FollowedIndex *followed) {
     std::vector<PageBehind> pages;
     for (const auto &[page, from] : followed->behind)
         pages.push_back({page, from});
-    std::sort(pages.begin(), pages.end(),
-              [](const PageBehind &a, const PageBehind &b) { return a.page < b.page; });
+    std::sort(pages.begin(), pages.end());
     followed->last_read = GetCurrentTimestamp();
     if (!settle(followed, read_pages(followed, pages)))
         return false;
     followed->behind.clear();
-    remove_pages_behind(followed->in_registry(), pages, 0);
+    remove_pages_behind(followed->in_registry(), pages);
     return true;
 }
 
@@ -251,7 +250,7 @@ void note_safe(FollowedIndex *followed) {
     if (!followed->complete || !followed->vacuumed.at_begin())
         return;
     followed->changed_since = followed->round_from;
-    remove_pages_behind(followed->in_registry(), {}, followed->round_from);
+    advance_safe(followed->in_registry(), followed->round_from);
 }
 
 void catch_up(FollowedIndex *followed) {

@@ -170,38 +170,30 @@ Reading run(Task *task) {
     return task->outcome;
 }
 
-}  // namespace
-
-Reading read_pages(FollowedIndex *followed, const std::vector<PageBehind> &pages) {
+// In as many transactions as it takes.
+Reading read_each(FollowedIndex *followed, const std::vector<PageBehind> &pages,
+                  BlockNumber at_once, void (*read)(PageReading *work, PageBehind page)) {
     const auto count = static_cast<BlockNumber>(pages.size());
-    for (BlockNumber done = 0; done < count; done += pages_at_once) {
-        Task task{
-            followed, read_rows, pages.data() + done, std::min(pages_at_once, count - done), 0, {},
-            0,        {}};
+    for (BlockNumber done = 0; done < count; done += at_once) {
+        const BlockNumber part = std::min(at_once, count - done);
+        Task task{followed, read, pages.data() + done, part, 0, {}, 0, {}};
         if (const Reading outcome = run(&task); outcome != Reading::done)
             return outcome;
     }
     return Reading::done;
 }
 
+}  // namespace
+
+Reading read_pages(FollowedIndex *followed, const std::vector<PageBehind> &pages) {
+    return read_each(followed, pages, pages_at_once, read_rows);
+}
+
 Reading read_vacuumed_pages(FollowedIndex *followed, const std::vector<BlockNumber> &pages) {
     std::vector<PageBehind> whole;
     for (const BlockNumber page : pages)
         whole.push_back({page, FirstOffsetNumber});
-    const auto count = static_cast<BlockNumber>(whole.size());
-    for (BlockNumber done = 0; done < count; done += line_pointers_at_once) {
-        Task task{followed,
-                  read_line_pointers,
-                  whole.data() + done,
-                  std::min(line_pointers_at_once, count - done),
-                  0,
-                  {},
-                  0,
-                  {}};
-        if (const Reading outcome = run(&task); outcome != Reading::done)
-            return outcome;
-    }
-    return Reading::done;
+    return read_each(followed, whole, line_pointers_at_once, read_line_pointers);
 }
 
 Reading read_next_pages(FollowedIndex *followed, bool *ended) {

@@ -115,8 +115,7 @@ bool add_pages_behind(const FollowedEntry &followed, std::span<const PageBehind>
         following.read_to = std::max<uint64>(following.read_to, read_to);
         for (const PageBehind &page : pages) {
             PageBehind *end = known + following.count;
-            PageBehind *same = std::find_if(
-                known, end, [&page](const PageBehind &each) { return each.page == page.page; });
+            PageBehind *same = std::ranges::find(known, end, page.page, &PageBehind::page);
             if (same != end) {
                 same->from = std::min(same->from, page.from);
                 continue;
@@ -130,17 +129,20 @@ bool add_pages_behind(const FollowedEntry &followed, std::span<const PageBehind>
     return have_room;
 }
 
-void remove_pages_behind(const FollowedEntry &followed, std::span<const PageBehind> pages,
-                         XLogRecPtr safe) noexcept {
+void remove_pages_behind(const FollowedEntry &followed,
+                         std::span<const PageBehind> pages) noexcept {
     change_followed(followed, [&](Following &following) {
         PageBehind *known = pages_of(*followed.entry);
-        const auto is_done = [pages](const PageBehind &page) {
-            return std::binary_search(
-                pages.begin(), pages.end(), page,
-                [](const PageBehind &a, const PageBehind &b) { return a.page < b.page; });
+        const auto is_done = [pages](const PageBehind &each) {
+            return std::ranges::binary_search(pages, each.page, {}, &PageBehind::page);
         };
         PageBehind *end = std::remove_if(known, known + following.count, is_done);
         following.count = static_cast<uint32>(end - known);
+    });
+}
+
+void advance_safe(const FollowedEntry &followed, XLogRecPtr safe) noexcept {
+    change_followed(followed, [safe](Following &following) {
         following.safe = std::max<uint64>(following.safe, safe);
     });
 }

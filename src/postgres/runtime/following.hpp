@@ -52,10 +52,11 @@ bool add_pages_behind(const FollowedEntry &followed, std::span<const PageBehind>
 // WAL could not be read any further: every page counts as behind until all that have an LSN from
 // `safe` on were read. The caller goes on at `read_to`.
 void lose_track(const FollowedEntry &followed, XLogRecPtr read_to) noexcept;
-// The index has these pages, which are ascending, as they are, and everything of before `safe`, the
-// end of rows included that need no page to be behind.
-void remove_pages_behind(const FollowedEntry &followed, std::span<const PageBehind> pages,
-                         XLogRecPtr safe) noexcept;
+// The index has these pages, which are ascending, as they are.
+void remove_pages_behind(const FollowedEntry &followed, std::span<const PageBehind> pages) noexcept;
+// The index has everything of before `safe`, the end of rows included that need no page to be
+// behind.
+void advance_safe(const FollowedEntry &followed, XLogRecPtr safe) noexcept;
 // All pages were read, but those behind. Only now the index is searched.
 void complete_following(const FollowedEntry &followed) noexcept;
 

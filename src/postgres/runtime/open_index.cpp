@@ -181,10 +181,6 @@ FoundEntry find_ready(const IndexFile &file) noexcept {
     return found;
 }
 
-}  // namespace
-
-namespace {
-
 OpenIndex *open_ready(const IndexFile &file) {
     if (OpenIndex *open = find_open_index(file))
         return open;

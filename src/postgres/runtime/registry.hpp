@@ -90,14 +90,16 @@ struct RepairRecord {
 // What sessions that write to an index wait for.
 enum class WorkerDebt : uint32 { linking, compaction, checkpoint };
 
-// Of a standby's index, which a follower keeps (following.hpp).
 // A page of a table of which an index may not have the rows as they are now, from a line pointer
 // on.
 struct PageBehind {
     BlockNumber page;
     OffsetNumber from;
+
+    auto operator<=>(const PageBehind &) const = default;
 };
 
+// Of a standby's index, which a follower keeps (following.hpp).
 struct Following {
     // 1 while it is one, which implies that it is ready; changed under Registry::lock.
     std::atomic<uint32> on;
