@@ -7,8 +7,6 @@
 //
 // The graph is built in the folder, which must exist, and used again by the next run with the same
 // numbers.
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/failure.hpp"
+#include "bench/processor_time.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/row_filter.hpp"
 #include "engine/graph/search.hpp"
@@ -27,6 +27,7 @@
 namespace {
 
 using namespace dvec;
+using namespace dvec::bench;
 using namespace dvec::graph;
 
 struct Setup {
@@ -44,23 +45,6 @@ constexpr std::uint32_t regions = 200;
 constexpr double shares[] = {50, 20, 10, 5, 2, 1, 0.5, 0.1, 0.01};  // per cent
 constexpr double least_share_of_regions = 1;
 enum Column : std::uint32_t { number, region, columns };
-
-[[noreturn]] void fail(const std::string &what) {
-    std::fprintf(stderr, "%s\n", what.c_str());
-    std::exit(1);
-}
-
-void check(const base::Status &status) {
-    if (!status.ok())
-        fail(status.message());
-}
-
-double processor_seconds() {
-    rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
 
 class Data {
   public:

@@ -4,7 +4,6 @@
 //
 //     graph_benchmark [nodes] [dimensions] [threads] [M] [ef_construction] [queries]
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -24,6 +23,8 @@
 #include <hnswlib/hnswlib.h>
 #undef hnswlib
 
+#include "bench/failure.hpp"
+#include "bench/processor_time.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/search.hpp"
 #include "test/unit/graph/clustered_data.hpp"
@@ -31,6 +32,7 @@
 namespace {
 
 using namespace dvec;
+using namespace dvec::bench;
 using namespace dvec::graph;
 using Clock = std::chrono::steady_clock;
 
@@ -46,26 +48,8 @@ struct Setup {
 constexpr std::size_t k = 10;
 constexpr std::size_t ef_steps[] = {10, 20, 40, 60, 80, 120, 160, 240, 400};
 
-[[noreturn]] void fail(const std::string &what) {
-    std::fprintf(stderr, "%s\n", what.c_str());
-    std::exit(1);
-}
-
-void check(const base::Status &status) {
-    if (!status.ok())
-        fail(status.message());
-}
-
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Processor time of the process: on a shared machine steadier than the clock on the wall.
-double processor_seconds() {
-    rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
 using Answers = std::vector<std::vector<NodeId>>;

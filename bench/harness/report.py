@@ -236,23 +236,27 @@ def limits_table(results):
     return text
 
 
+def table_of_targets(targets):
+    return table(["target", "wanted", "measured", ""],
+                 [[each.what, each.wanted, each.measured, each.verdict] for each in targets])
+
+
 def own_run(results):
     """When, how and where results came about that have a run of their own."""
     return (f"{results.words('run', 'date')}, `{results.words('run', 'command')}`, on "
             f"{results.words('machine', 'processor')}, dvec {results.words('machine', 'dvec')}.")
 
 
-def limits_part(results):
-    """A run of its own, too: ratios of processor times hardly mind what others do."""
-    limits = Results(results.path.with_name("limits.csv"))
-    if not limits.select(section="limits") or results.path == limits.path:
+def part_of_own(results, section, title, tables, targets=None):
+    """Of a section that has a run of its own: ratios of processor times hardly mind what others do."""
+    own = Results(results.path.with_name(f"{section}.csv"))
+    if not own.select(section=section) or results.path == own.path:
         return
-    yield f"## Ranges, and limits that cannot be filled\n\n{own_run(limits)}\n"
-    yield table(["target", "wanted", "measured", ""],
-                [[each.what, each.wanted, each.measured, each.verdict]
-                 for each in limits_targets(limits)])
-    yield from remarks(limits)
-    yield limits_table(limits)
+    yield f"## {title}\n\n{own_run(own)}\n"
+    if targets:
+        yield table_of_targets(targets(own))
+    yield from remarks(own)
+    yield tables(own)
 
 
 def words_part(results):
@@ -297,16 +301,6 @@ def filter_table(results):
     else:
         head, rows = head[:-3], [row[:-3] for row in rows]
     return text + "\n\n" + table(head, rows)
-
-
-def filter_part(results):
-    """Has a run of its own, as that of limits."""
-    own = Results(results.path.with_name("filter.csv"))
-    if not own.select(section="filter") or results.path == own.path:
-        return
-    yield f"## Conditions that an index checks\n\n{own_run(own)}\n"
-    yield from remarks(own)
-    yield filter_table(own)
 
 
 def replica_table(results):
@@ -366,18 +360,6 @@ def replica_ready_table(results):
             table(["vectors", "after", "seconds"], rows))
 
 
-def replica_part(results):
-    """Has a run of its own, as that of limits."""
-    own = Results(results.path.with_name("replica.csv"))
-    if not own.select(section="replica") or results.path == own.path:
-        return
-    yield f"## Replicas\n\n{own_run(own)}\n"
-    yield table(["target", "wanted", "measured", ""],
-                [[each.what, each.wanted, each.measured, each.verdict] for each in replica_targets(own)])
-    yield from remarks(own)
-    yield replica_table(own)
-
-
 def plans_of(results, dataset=None):
     """Dataset, case, ratio of the chosen plan to the best; the worst first."""
     keys = dict(section="filter-plans", peer="chosen", metric="ratio") | ({"dataset": dataset} if dataset else {})
@@ -410,15 +392,6 @@ def filter_plans_table(results):
             "\nThe others, with the processor time of a statement in microseconds, as chosen, by the index on the vector, "
             "by ordinary indexes and a sort, and by the table and a sort:\n\n" +
             table(["vectors", "condition", "chosen", "best", "chosen, µs", "index", "columns", "table", "ratio"], worst))
-
-
-def filter_plans_part(results):
-    own = Results(results.path.with_name("filter-plans.csv"))
-    if not own.select(section="filter-plans") or results.path == own.path:
-        return
-    yield f"## Which plan is chosen for a condition\n\n{own_run(own)}\n"
-    yield from remarks(own)
-    yield filter_plans_table(own)
 
 
 TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
@@ -460,9 +433,7 @@ def data_table(results):
 def targets_table(results):
     targets = [target for target in all_targets(results) if target.met is not None]
     met = sum(target.met is True for target in targets)
-    return (f"## Targets\n\n{met} of {len(targets)} met.\n\n" +
-            table(["target", "wanted", "measured", ""],
-                  [[each.what, each.wanted, each.measured, each.verdict] for each in targets]))
+    return f"## Targets\n\n{met} of {len(targets)} met.\n\n" + table_of_targets(targets)
 
 
 def remarks(results):
@@ -487,10 +458,10 @@ def parts(results, figures=()):
             yield "\n".join(f"![recall of {path.stem}]({path})" for path in figures) + "\n"
         yield make(results)
     yield from words_part(results)
-    yield from limits_part(results)
-    yield from filter_part(results)
-    yield from replica_part(results)
-    yield from filter_plans_part(results)
+    yield from part_of_own(results, "limits", "Ranges, and limits that cannot be filled", limits_table, limits_targets)
+    yield from part_of_own(results, "filter", "Conditions that an index checks", filter_table)
+    yield from part_of_own(results, "replica", "Replicas", replica_table, replica_targets)
+    yield from part_of_own(results, "filter-plans", "Which plan is chosen for a condition", filter_plans_table)
 
 
 def tables(results):

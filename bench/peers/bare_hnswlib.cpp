@@ -9,7 +9,6 @@
 //     recall EF                      over all queries
 //     search EF CLIENTS SECONDS      threads at full speed
 #include <hnswlib/hnswlib.h>
-#include <sys/resource.h>
 
 #include <atomic>
 #include <barrier>
@@ -22,19 +21,13 @@
 #include "bench/client/arguments.hpp"
 #include "bench/client/measure.hpp"
 #include "bench/client/recall.hpp"
+#include "bench/processor_time.hpp"
 
 namespace dvec::bench {
 
 namespace {
 
 constexpr std::size_t k = 10;
-
-double process_cpu() {
-    rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
 
 class BarePeer {
   public:
@@ -53,7 +46,7 @@ class BarePeer {
 
     void build(std::size_t thread_count) {
         const Clock::time_point start = Clock::now();
-        const double cpu = process_cpu();
+        const double cpu = processor_seconds();
         graph_->addPoint(truth_.base[0], 0);
         std::atomic<std::size_t> next{1};
         std::vector<std::thread> threads;
@@ -66,7 +59,7 @@ class BarePeer {
             thread.join();
         Report report;
         report.add("build_seconds", seconds_since(start));
-        report.add("build_cpu_seconds", process_cpu() - cpu);
+        report.add("build_cpu_seconds", processor_seconds() - cpu);
         report.add("index_bytes", static_cast<double>(bytes()));
         report.print();
     }

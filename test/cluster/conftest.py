@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import pgvector_beside  # noqa: E402
+import replicas  # noqa: E402
 from cluster import BIN, Cluster, make_template  # noqa: E402
 
 
@@ -78,6 +79,14 @@ def make_cluster(request):
 @pytest.fixture
 def cluster(make_cluster):
     return make_cluster()
+
+
+@pytest.fixture
+def standbys():
+    """Of a cluster, and of each other: standbys.make(source)."""
+    made = replicas.Replicas()
+    yield made
+    made.destroy()
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)

@@ -16,13 +16,6 @@ ROWS = vectors.clustered(4000, DIMENSIONS, seed=260)
 
 
 @pytest.fixture
-def standbys():
-    made = replicas.Replicas()
-    yield made
-    made.destroy()
-
-
-@pytest.fixture
 def primary(make_cluster):
     cluster = make_cluster(**replicas.PRIMARY)
     vectors.make_table(cluster.connect(), ROWS[:1000])

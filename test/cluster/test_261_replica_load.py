@@ -50,13 +50,6 @@ def options_of(table):
     return {"where": f"WHERE {kind.where}", "column": kind.column, "operator": kind.operator}
 
 
-@pytest.fixture
-def standbys():
-    made = replicas.Replicas()
-    yield made
-    made.destroy()
-
-
 def make_tables(connection):
     for table, kind in TABLES.items():
         columns = f"(id serial, v vector({kind.dimensions}), kind int, hot int)"

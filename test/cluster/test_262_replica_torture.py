@@ -13,7 +13,6 @@ import shutil
 import signal
 
 import psycopg
-import pytest
 
 import replicas
 import test_261_replica_load as load
@@ -26,13 +25,6 @@ SEED = int(os.environ.get("DVEC_REPLICA_SEED", 0)) or random.randrange(10**6)
 # pg_rewind finds changed pages by their LSNs, hint bits included.
 SETTINGS = {**replicas.PRIMARY, "faults": True, "wal_log_hints": "on", "max_standby_streaming_delay": "300ms",
             "dvec__sweep_interval": "2s", "wal_receiver_timeout": "5s"}
-
-
-@pytest.fixture
-def standbys():
-    made = replicas.Replicas()
-    yield made
-    made.destroy()
 
 
 def is_there(server, name):

@@ -15,13 +15,6 @@ ROWS = vectors.clustered(2000, DIMENSIONS, seed=263)
 
 
 @pytest.fixture
-def standbys():
-    made = replicas.Replicas()
-    yield made
-    made.destroy()
-
-
-@pytest.fixture
 def primary(make_cluster):
     return make_cluster(allow_in_place_tablespaces="on", **replicas.PRIMARY)
 
@@ -77,18 +70,19 @@ def test_index_with_the_number_of_another(primary, standbys):
         assert rows == 1000 and by_index
 
 
+def check(standby, primary, dbname, expected):
+    """The standby's index of that database has so many rows, those of the table."""
+    wait_until_replayed(standby, primary)
+    wait_until_followed(standby, dbname=dbname)
+    assert check_same(standby.connect(dbname), "items", ROWS[0]) == (expected, True)
+    standby.forget_connections()
+
+
 def test_database_that_moves_and_comes_back(primary, standbys):
     """It has its former file numbers then, and rows that came in the meantime."""
     primary.sql("CREATE TABLESPACE elsewhere LOCATION ''")
     make_database(primary, "traveller", ROWS[:500])
     standby = make_standby(standbys, primary)
-
-    def check(expected):
-        wait_until_replayed(standby, primary)
-        wait_until_followed(standby, dbname="traveller")
-        rows, by_index = check_same(standby.connect("traveller"), "items", ROWS[0])
-        assert rows == expected and by_index
-        standby.forget_connections()
 
     def move(tablespace):
         """Returns how many rows there are then: new ones are on pages at the table's end, of which some are not
@@ -100,15 +94,15 @@ def test_database_that_moves_and_comes_back(primary, standbys):
         vectors.copy_in(connection, "items", rows, ROWS[500:1000])
         return rows + 500
 
-    check(500)
+    check(standby, primary, "traveller", 500)
     for tablespace in ("elsewhere", "pg_default", "elsewhere"):
-        check(move(tablespace))
+        check(standby, primary, "traveller", move(tablespace))
     # The standby sees neither move.
     standby.stop()
     move("pg_default")
     expected = move("elsewhere")
     standby.start()
-    check(expected)
+    check(standby, primary, "traveller", expected)
 
 
 def test_database_with_the_number_of_another(primary, standbys):
@@ -116,18 +110,11 @@ def test_database_with_the_number_of_another(primary, standbys):
     make_database(primary, "origin", ROWS[:500])
     standby = make_standby(standbys, primary)
 
-    def check(expected):
-        wait_until_replayed(standby, primary)
-        wait_until_followed(standby, dbname="copy")
-        rows, by_index = check_same(standby.connect("copy"), "items", ROWS[0])
-        assert rows == expected and by_index
-        standby.forget_connections()
-
     left = 500
     for number, strategy in enumerate(["FILE_COPY", "WAL_LOG"]):
         primary.forget_connections()
         primary.sql(f"CREATE DATABASE copy OID 90000 TEMPLATE origin STRATEGY {strategy}")
-        check(left)
+        check(standby, primary, "copy", left)
         # Nor does the primary take it for the former one.
         wait_until_followed(primary, dbname="copy")
         copy = primary.connect("copy")
@@ -135,10 +122,10 @@ def test_database_with_the_number_of_another(primary, standbys):
         copy.execute("DELETE FROM items WHERE id % 2 = 0")
         copy.execute("VACUUM (INDEX_CLEANUP ON) items")
         vectors.copy_in(copy, "items", 1000, ROWS[500:600])
-        check(left / 2 + 100)
+        check(standby, primary, "copy", left / 2 + 100)
         primary.forget_connections()
         primary.sql("DROP DATABASE copy")
         primary.sql(f"DELETE FROM items WHERE id % 5 = {number}", dbname="origin")
         left -= 100
     primary.sql("CREATE DATABASE copy OID 90000 TEMPLATE origin STRATEGY FILE_COPY")
-    check(left)
+    check(standby, primary, "copy", left)

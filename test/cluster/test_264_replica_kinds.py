@@ -16,13 +16,6 @@ ROWS = vectors.clustered(3000, DIMENSIONS, seed=264)
 
 
 @pytest.fixture
-def standbys():
-    made = replicas.Replicas()
-    yield made
-    made.destroy()
-
-
-@pytest.fixture
 def primary(make_cluster):
     cluster = make_cluster(allow_in_place_tablespaces="on", **replicas.PRIMARY)
     vectors.make_table(cluster.connect(), ROWS[:1000])

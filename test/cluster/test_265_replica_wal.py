@@ -4,21 +4,12 @@ import os
 import re
 import signal
 
-import pytest
-
 import replicas
 from replicas import check_same, wait_until_followed, wait_until_replayed, wait_until_taken_in
 
 # One row on each page, and more pages than may be behind.
 PAGES = 4400
 MOST_PAGES_BEHIND = 4096
-
-
-@pytest.fixture
-def standbys():
-    made = replicas.Replicas()
-    yield made
-    made.destroy()
 
 
 def make_table(connection, rows, pad=1):

@@ -75,6 +75,28 @@ class CodeSearchTest : public GraphTest {
   protected:
     using Change = std::vector<float> (*)(std::vector<float>);
 
+    // Of so many rows, of which the first are linked and some are gone, all come, in several rounds
+    // and the exact scan, as expect_complete() says.
+    void expect_graph_and_tail(const ClusteredShape &of, NodeId rows, NodeId linked,
+                               std::size_t most_late) {
+        for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine}) {
+            create(of.dimensions, 16, Codes::as_usual, metric);
+            add(of_many_lengths(ClusteredData(1, of).make(rows)));
+            link_first(linked);
+            lose_some(linked);
+            const auto queries = ClusteredData(2, of).make(3);
+            for (std::size_t q = 0; q < 3; ++q) {
+                const float *query = &queries[q * of.dimensions];
+                Search search;
+                const auto hits = search_with(search, query, search_params(20), 10000);
+                expect_complete(hits, query, most_late);
+                EXPECT_TRUE(search.statistics().exact);
+                EXPECT_GT(search.statistics().rounds, 2u);
+            }
+            forget();
+        }
+    }
+
     void expect_exact_scan(const float *query) {
         const auto truth = exact(query, 0, state_.allocated.load());
         const auto hits = search(query, 40, truth.size() + 1);
@@ -152,40 +174,11 @@ TEST_F(CodeSearchTest, VectorsThatTheirCodesSayNothingOfAreMeasuredOnce) {
 }
 
 TEST_F(CodeSearchTest, GraphAndTailComeMergedAndComplete) {
-    for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine}) {
-        create(dimensions, 16, Codes::as_usual, metric);
-        add(of_many_lengths(ClusteredData(1, shape).make(2500)));
-        link_first(2000);
-        lose_some(2000);
-        const auto queries = ClusteredData(2, shape).make(3);
-        for (std::size_t q = 0; q < 3; ++q) {
-            const float *query = &queries[q * dimensions];
-            Search search;
-            const auto hits = search_with(search, query, search_params(20), 10000);
-            expect_complete(hits, query, 100);
-            EXPECT_TRUE(search.statistics().exact);
-            EXPECT_GT(search.statistics().rounds, 2u);
-        }
-        forget();
-    }
+    expect_graph_and_tail(shape, 2500, 2000, 100);
 }
 
 TEST_F(CodeSearchTest, WhatAFirstLookDefersComesInItsPlaceAllTheSame) {
-    for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine}) {
-        create(long_dimensions, 16, Codes::as_usual, metric);
-        add(of_many_lengths(ClusteredData(1, long_shape).make(1500)));
-        link_first(1300);
-        lose_some(1300);
-        const auto queries = ClusteredData(2, long_shape).make(3);
-        for (std::size_t q = 0; q < 3; ++q) {
-            const float *query = &queries[q * long_dimensions];
-            Search search;
-            const auto hits = search_with(search, query, search_params(20), 10000);
-            expect_complete(hits, query, 60);
-            EXPECT_GT(search.statistics().rounds, 2u);
-        }
-        forget();
-    }
+    expect_graph_and_tail(long_shape, 1500, 1300, 60);
 }
 
 TEST_F(CodeSearchTest, AFirstLookSparesMostDistancesAndNoRecall) {

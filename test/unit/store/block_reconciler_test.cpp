@@ -41,6 +41,14 @@ class StoreBlockReconciler : public testing::Test {
         return rows;
     }
 
+    // Of 200 rows block 1 has lost those from this one on, and nothing else.
+    void expect_rest_of_block_1(Row lost) {
+        auto expected = row_range(0, lost);
+        for (Row row = 100; row < 200; ++row)
+            expected.insert(row);
+        expect_rows(*index_, expected);
+    }
+
     StoreUnderTest store_;
     std::unique_ptr<store::Index> index_;
     std::unique_ptr<BlockReconciler> reconciler_;
@@ -102,10 +110,7 @@ TEST_F(StoreBlockReconciler, PartOfABlockLeavesTheRestAlone) {
     ASSERT_TRUE(reconciler_->finish_block().ok());
     EXPECT_EQ(reconciler_->report().kept, 20u);
     EXPECT_EQ(reconciler_->report().removed, 10u);
-    auto expected = row_range(0, 90);
-    for (Row row = 100; row < 200; ++row)
-        expected.insert(row);
-    expect_rows(*index_, expected);
+    expect_rest_of_block_1(90);
 }
 
 TEST_F(StoreBlockReconciler, EntriesAreKeptByTheirOffsetsAlone) {
@@ -117,10 +122,7 @@ TEST_F(StoreBlockReconciler, EntriesAreKeptByTheirOffsetsAlone) {
     ASSERT_TRUE(reconciler_->finish_block().ok());
     EXPECT_EQ(reconciler_->report().removed, 20u);
     EXPECT_EQ(reconciler_->report().added, 0u);
-    auto expected = row_range(0, 80);
-    for (Row row = 100; row < 200; ++row)
-        expected.insert(row);
-    expect_rows(*index_, expected);
+    expect_rest_of_block_1(80);
 }
 
 TEST_F(StoreBlockReconciler, DamagedPayloadsAreReadAnew) {
