@@ -1353,20 +1353,28 @@ COMMENT ON FUNCTION dvec_last_searches() IS
 -- Recall: how much of the exact answer an index finds
 -- ---------------------------------------------------------------------------------------------------
 
+CREATE FUNCTION dvec_ef_search(index regclass) RETURNS integer
+    AS 'MODULE_PATHNAME', 'dvec_ef_search' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION dvec_ef_search(regclass) IS
+    'how many candidates a search of an index of dvec keeps in this session; null of another relation';
+
 -- Of indexes of the same vectors by the same operator, each used alone. Queries are rows of the table,
 -- chosen at random, the same for all; the row itself does not count among its neighbors. A neighbor is
--- found when a row as near as it was returned, so that equal distances are no misses.
+-- found when a row as near as it was returned, so that equal distances are no misses. Besides a ladder of
+-- values, `asked` is measured unless it is 0.
 CREATE FUNCTION dvec_measure_recall(
     indexes regclass[],
     queries integer,
     k integer,
+    asked integer,
     OUT index regclass,
     OUT setting text,
     OUT value integer,
     OUT recall double precision,
     OUT milliseconds double precision,
     OUT plan text
-) RETURNS SETOF record LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 8
+) RETURNS SETOF record LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 12
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = on
     SET enable_indexscan = on
@@ -1464,8 +1472,11 @@ BEGIN
                 HINT = 'See its state in dvec_indexes.';
         END IF;
 
-        FOREACH value IN ARRAY CASE setting WHEN 'ivfflat.probes' THEN ARRAY[1, 2, 4, 8, 16, 32, 64, 128]
-            ELSE ARRAY[10, 20, 40, 80, 160, 320, 640, 1000] END
+        FOR value IN SELECT DISTINCT unnest(CASE setting
+                WHEN 'ivfflat.probes' THEN ARRAY[1, 2, 4, 8, 16, 32, 64, 128]
+                WHEN 'hnsw.ef_search' THEN ARRAY[10, 20, 40, 80, 160, 320, 640, 1000]
+                ELSE ARRAY[10, 20, 40, 80, 160, 320, 640, 1000, 2000, 4000, 10000, coalesce(nullif(asked, 0), 10)] END)
+            ORDER BY 1
         LOOP
             PERFORM set_config(setting, value::text, true);
             found_neighbors := 0;
@@ -1478,13 +1489,13 @@ BEGIN
             milliseconds := extract(epoch FROM clock_timestamp() - started) * 1000 / array_length(sample.tids, 1);
             recall := found_neighbors / all_neighbors::double precision;
             RETURN NEXT;
-            EXIT WHEN found_neighbors = all_neighbors;
+            EXIT WHEN found_neighbors = all_neighbors AND value >= asked;
         END LOOP;
     END LOOP;
 END
 $function$;
 
-COMMENT ON FUNCTION dvec_measure_recall(regclass[], integer, integer) IS
+COMMENT ON FUNCTION dvec_measure_recall(regclass[], integer, integer, integer) IS
     'implementation of dvec_recall and dvec_compare';
 
 CREATE FUNCTION dvec_recall(
@@ -1493,11 +1504,13 @@ CREATE FUNCTION dvec_recall(
     k integer DEFAULT 10,
     OUT ef_search integer,
     OUT recall double precision,
-    OUT milliseconds double precision
-) RETURNS SETOF record LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 8
+    OUT milliseconds double precision,
+    OUT in_force boolean
+) RETURNS SETOF record LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 12
 BEGIN ATOMIC
-    SELECT measured.value, measured.recall, measured.milliseconds
-    FROM dvec_measure_recall(ARRAY[index], queries, k) AS measured;
+    SELECT measured.value, measured.recall, measured.milliseconds, measured.value = kept.ef_search
+    FROM dvec_ef_search(index) AS kept (ef_search),
+        dvec_measure_recall(ARRAY[index], queries, k, coalesce(kept.ef_search, 0)) AS measured;
 END;
 
 COMMENT ON FUNCTION dvec_recall(regclass, integer, integer) IS
@@ -1530,7 +1543,7 @@ BEGIN ATOMIC
         JOIN pg_amop AS other_entry ON other_entry.amopfamily = other_class.opcfamily
             AND other_entry.amoppurpose = 'o' AND other_entry.amopopr = this_entry.amopopr
         WHERE this.indexrelid = $1 AND other.indexrelid <> $1
-        ORDER BY other.indexrelid), queries, k) AS measured;
+        ORDER BY other.indexrelid), queries, k, 0) AS measured;
 END;
 
 COMMENT ON FUNCTION dvec_compare(regclass, integer, integer) IS

@@ -103,7 +103,7 @@ def test_database_moved_to_another_tablespace_and_back(make_cluster):
 def test_dump_and_restore(cluster):
     rows = vectors.clustered(500, 16, seed=42)
     connection = cluster.connect()
-    vectors.make_table(connection, rows, options="WITH (m = 8, ef_construction = 100)")
+    vectors.make_table(connection, rows, options="WITH (m = 8, ef_construction = 100, ef_search = 90)")
     connection.execute("CREATE INDEX by_cosine ON items USING hnsw (v vector_cosine_ops)")
     connection.execute("CREATE INDEX by_expression ON items USING hnsw "
                        "((subvector(v, 1, 4)::vector(4)) vector_l1_ops) WHERE id > 100")
@@ -118,6 +118,8 @@ def test_dump_and_restore(cluster):
     restored = cluster.connect("restored")
     assert dump_of("restored") == dump
     assert answers.check_complete(restored, "items", rows[0]) == 500
+    restored.execute("RESET hnsw.ef_search")
+    assert restored.execute("SELECT dvec_ef_search('items_v_idx')").fetchall() == [(90,)]
     for session in (connection, restored):
         answers.force_index(session, ef_search=400)
     for query in rows[:20]:

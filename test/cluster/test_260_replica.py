@@ -48,6 +48,20 @@ def test_rows_that_come_and_go(primary, standbys):
     assert follows(standby) == 2000
 
 
+def test_search_options_of_the_index(primary, standbys):
+    """They are the primary's, as soon as they are replayed, in sessions that go on too."""
+    standby = standbys.make(primary)
+    wait_until_followed(standby)
+    session = standby.connect()
+    session.execute("SET enable_seqscan = off; SET enable_sort = off; SET hnsw.iterative_scan = off")
+    for option, kept in (("SET (ef_search = 7)", 7), ("SET (ef_search = 9)", 9), ("RESET (ef_search)", 40)):
+        primary.sql(f"ALTER INDEX items_v_idx {option}")
+        wait_until_replayed(standby, primary)
+        assert session.execute("SELECT dvec_ef_search('items_v_idx')").fetchall() == [(kept,)]
+        assert len(session.execute("SELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = 3)"
+                                   ).fetchall()) == kept
+
+
 def test_conditions_that_the_index_checks(primary, standbys):
     """Columns behind the vector and an expression: of entries as of rows that are read in the table."""
     connection = primary.connect()

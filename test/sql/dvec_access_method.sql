@@ -48,6 +48,6 @@ SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[1,1,1,1,1,1,1,1]') AS found
 SET dvec.iterative_scan = unset;
 SET dvec.ef_search = 0;
 SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[1,1,1,1,1,1,1,1]') AS found;
-SELECT pg_temp.failure('SET dvec.ef_search = 1001');
+SELECT pg_temp.failure('SET dvec.ef_search = 10001');
 SELECT pg_temp.failure('SET dvec.iterative_scan = ''sometimes''');
 DROP TABLE t;

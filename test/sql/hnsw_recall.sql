@@ -17,7 +17,7 @@ CREATE INDEX by_bits ON t USING ivfflat (b bit_hamming_ops);
 CREATE FUNCTION pg_temp.sound(index regclass, queries integer, k integer) RETURNS boolean
 LANGUAGE sql AS $$
     SELECT bool_and(recall BETWEEN 0 AND 1 AND milliseconds > 0) AND max(recall) >= 0.99
-        AND array_agg(ef_search) = (ARRAY[10, 20, 40, 80, 160, 320, 640, 1000])[:count(*)]
+        AND array_agg(ef_search) = (ARRAY[10, 20, 40, 80, 160, 320, 640, 1000, 2000, 4000, 10000])[:count(*)]
     FROM dvec_recall(index, queries, k)
 $$;
 SELECT index, pg_temp.sound(index, 20, 10)

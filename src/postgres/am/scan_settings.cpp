@@ -22,6 +22,9 @@ struct ModeSetting {
     int value;  // while the setting is ours
 };
 
+constexpr int default_ef_search = 40;
+constexpr int hnsw_max_ef_search = 1000;
+
 constexpr int value_of(IterativeScan mode) { return static_cast<int>(mode); }
 
 // Not a mode: the setting has no value.
@@ -53,7 +56,7 @@ IntegerSetting hnsw_ef_search = {"hnsw.ef_search",
                                  "Valid range is 1..1000.",
                                  default_ef_search,
                                  min_ef_search,
-                                 max_ef_search,
+                                 hnsw_max_ef_search,
                                  default_ef_search};
 IntegerSetting hnsw_max_scan_tuples = {"hnsw.max_scan_tuples",
                                        "Sets the number of rows a scan takes from the graph before "
@@ -83,6 +86,7 @@ ModeSetting ivfflat_mode = {"ivfflat.iterative_scan", ivfflat_modes,
                             value_of(IterativeScan::complete)};
 
 // The settings that take precedence over the others.
+constexpr const char *dvec_ef_search_name = "dvec.ef_search";
 constexpr int unset_ef_search = 0;
 int dvec_ef_search = unset_ef_search;
 int dvec_mode = unset_mode;
@@ -114,11 +118,15 @@ bool is_defined_by_another(const char *name) {
            (GetConfigOptionFlags(name, true) & GUC_CUSTOM_PLACEHOLDER) == 0;
 }
 
+// By SET, a function's SET clause or the client's options, as opposed to what holds for all
+// sessions of a role, a database or the server.
+bool is_set_by_session(const char *name) { return compat::source_of(name) >= PGC_S_CLIENT; }
+
 void define_own() {
     DefineCustomIntVariable(
-        "dvec.ef_search", "Sets the size of the dynamic candidate list for search",
-        "Goes before hnsw.ef_search unless it is 0.", &dvec_ef_search, unset_ef_search,
-        unset_ef_search, max_ef_search, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+        dvec_ef_search_name, "Sets the size of the dynamic candidate list for search",
+        "Goes before hnsw.ef_search unless it is 0; valid range is 1..10000.", &dvec_ef_search,
+        unset_ef_search, unset_ef_search, max_ef_search, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomEnumVariable(
         "dvec.iterative_scan", "Sets the mode for iterative scans",
         "Goes before hnsw.iterative_scan and ivfflat.iterative_scan unless it is \"unset\".",
@@ -161,8 +169,9 @@ IterativeScan current(const ModeSetting &setting) {
     if (defined)
         return static_cast<IterativeScan>(setting.value);
     // pgvector's default is not used in place of ours.
-    const char *text =
-        compat::is_set(setting.name) ? GetConfigOption(setting.name, true, false) : nullptr;
+    const char *text = compat::source_of(setting.name) != PGC_S_DEFAULT
+                           ? GetConfigOption(setting.name, true, false)
+                           : nullptr;
     if (text != nullptr)
         for (const config_enum_entry *mode = setting.modes; mode->name != nullptr; ++mode)
             if (pg_strcasecmp(mode->name, text) == 0)
@@ -176,8 +185,16 @@ IterativeScan first_of(const ModeSetting &setting) {
 
 }  // namespace
 
-int ef_search() {
-    return dvec_ef_search != unset_ef_search ? dvec_ef_search : current(hnsw_ef_search);
+int ef_search(int of_index) {
+    const bool is_set = dvec_ef_search != unset_ef_search;
+    // The usual case, in which it does not matter where a value comes from.
+    if (of_index == unset_ef_search && !is_set)
+        return current(hnsw_ef_search);
+    if (is_set && is_set_by_session(dvec_ef_search_name))
+        return dvec_ef_search;
+    if (is_set_by_session(hnsw_ef_search.name))
+        return current(hnsw_ef_search);
+    return of_index != unset_ef_search ? of_index : dvec_ef_search;
 }
 int max_scan_tuples() { return current(hnsw_max_scan_tuples); }
 IterativeScan hnsw_iterative_scan() { return first_of(hnsw_mode); }

@@ -15,10 +15,6 @@
 
 namespace dvec::postgres {
 
-inline constexpr int min_ef_search = 1;
-inline constexpr int default_ef_search = 40;
-inline constexpr int max_ef_search = 1000;
-
 // Where a scan ends.
 enum class IterativeScan : int {
     off,            // with the first candidates
@@ -27,8 +23,10 @@ enum class IterativeScan : int {
     complete        // with the last row there is
 };
 
-// dvec.ef_search or hnsw.ef_search: how many candidates a search keeps.
-int ef_search();
+// How many candidates a search keeps, of an index whose option ef_search is `of_index` (0: it has
+// none): dvec.ef_search or hnsw.ef_search where the session has set it, else that option, else what
+// these are set to for the role, the database or the server.
+int ef_search(int of_index);
 // hnsw.max_scan_tuples: after so many rows from the graph a scan finds the rest by exact search.
 int max_scan_tuples();
 // dvec.iterative_scan, or hnsw.iterative_scan and ivfflat.iterative_scan.

@@ -8,6 +8,10 @@
 #include <cmath>
 
 #include "postgres/am/scan_settings.hpp"
+#include "postgres/bridge/catalog.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/heap.hpp"
+#include "postgres/relation/own_method.hpp"
 
 namespace dvec::postgres {
 
@@ -16,6 +20,8 @@ namespace {
 // A scan of lists becomes more exact with every probe; this many candidates per probe have the same
 // effect on the graph.
 constexpr int candidates_per_probe = 10;
+// More probes than this make no difference.
+constexpr int most_probes = 100;
 
 // A walk meets at least this many new neighbours for each candidate. If that adds up to the number
 // of nodes, the walk measures about as many as the exact scan does.
@@ -27,13 +33,13 @@ uint64 share_of_lists(int read_lists, int lists, uint64 entries) {
     return (entries * wanted + all - 1) / all;
 }
 
-uint64 bound_of_hnsw(IterativeScan mode) {
+uint64 bound_of_hnsw(IterativeScan mode, int ef) {
     switch (mode) {
         case IterativeScan::off:
-            return static_cast<uint64>(ef_search());
+            return static_cast<uint64>(ef);
         case IterativeScan::relaxed_order:
         case IterativeScan::strict_order:
-            return static_cast<uint64>(std::max(max_scan_tuples(), ef_search()));
+            return static_cast<uint64>(std::max(max_scan_tuples(), ef));
         case IterativeScan::complete:
             break;
     }
@@ -76,11 +82,11 @@ void follow(const ScanGuide &guide, uint64 entries, ScanTerms *terms) {
 
 }  // namespace
 
-int candidates(Method method) {
-    if (method == Method::hnsw)
-        return ef_search();
-    return std::max(ef_search(), std::min(probes(), max_ef_search / candidates_per_probe) *
-                                     candidates_per_probe);
+int candidates(Relation index) {
+    const int ef = ef_search(index_options(index).ef_search);
+    if (method_of(index) == Method::hnsw)
+        return ef;
+    return std::max(ef, std::min(probes(), most_probes) * candidates_per_probe);
 }
 
 bool searches_exactly(Relation index) {
@@ -92,12 +98,12 @@ ScanTerms scan_terms(Relation index, uint64 entries, const ScanGuide *guide) {
     const IterativeScan mode =
         method == Method::hnsw ? hnsw_iterative_scan() : ivfflat_iterative_scan();
     ScanTerms terms;
-    terms.ef = candidates(method);
+    terms.ef = candidates(index);
     const bool walks = !searches_exactly(index) &&
                        entries > measured_per_candidate * static_cast<uint64>(terms.ef);
     terms.exact_after = walks ? static_cast<uint64>(max_scan_tuples()) : 0;
     terms.most_rows = method == Method::hnsw
-                          ? bound_of_hnsw(mode)
+                          ? bound_of_hnsw(mode, terms.ef)
                           : bound_of_ivfflat(mode, index_options(index).lists, entries);
     terms.rest = graph::Search::Params::Rest::exact;
     terms.late =
@@ -105,6 +111,21 @@ ScanTerms scan_terms(Relation index, uint64 entries, const ScanGuide *guide) {
     if (guide != nullptr)
         follow(*guide, entries, &terms);
     return terms;
+}
+
+// dvec_ef_search(): what a search of an index by this session keeps; null where it is no index of
+// ours that can be searched.
+DVEC_COMMON_FUNCTION(ef_search) {
+    Relation relation = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+    if (relation == nullptr)
+        PG_RETURN_NULL();
+    const bool is_own = relation->rd_rel->relkind == RELKIND_INDEX &&
+                        is_own_method(relation->rd_indam->amcostestimate);
+    const int ef = is_own ? candidates(relation) : 0;
+    relation_close(relation, AccessShareLock);
+    if (!is_own)
+        PG_RETURN_NULL();
+    PG_RETURN_INT32(ef);
 }
 
 }  // namespace dvec::postgres

@@ -25,7 +25,7 @@ struct ScanTerms {
 };
 
 // Candidates a search keeps.
-int candidates(Method method);
+int candidates(Relation index);
 // Whether a search measures every row: an ivfflat index of which all lists are to be read.
 bool searches_exactly(Relation index);
 

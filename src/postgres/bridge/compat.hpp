@@ -222,8 +222,9 @@ inline List *class_members(EquivalenceClass *order, Relids children) {
 #endif
 }
 
-// Whether somebody has set a setting: in a session, for a role or database, or in a file.
-inline bool is_set(const char *setting) {
+// Where the value of a setting comes from: a session, a role or database, a file; PGC_S_DEFAULT
+// when nobody has set it.
+inline GucSource source_of(const char *setting) {
 #if PG_VERSION_NUM >= 160000
     const config_generic *found = find_option(setting, false, true, DEBUG5);
 #else
@@ -242,7 +243,7 @@ inline bool is_set(const char *setting) {
         begin < GetNumConfigOptions() && pg_strcasecmp(settings[begin]->name, setting) == 0;
     const config_generic *found = is_found ? settings[begin] : nullptr;
 #endif
-    return found != nullptr && found->source != PGC_S_DEFAULT;
+    return found == nullptr ? PGC_S_DEFAULT : found->source;
 }
 
 // A number for something that only an extension waits for, under a name that pg_stat_activity

@@ -135,7 +135,7 @@ double vector_bytes(Relation index) {
 // The planner holds a lock on the index.
 Facts facts_of(Oid index_oid) {
     Relation index = index_open(index_oid, NoLock);
-    const Facts facts{index_options(index).m, candidates(method_of(index)), searches_exactly(index),
+    const Facts facts{index_options(index).m, candidates(index), searches_exactly(index),
                       vector_bytes(index), can_be_searched(index)};
     index_close(index, NoLock);
     return facts;

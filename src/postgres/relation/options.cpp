@@ -8,6 +8,9 @@ namespace dvec::postgres {
 
 namespace {
 
+// Of an option without a default.
+constexpr int not_given = 0;
+
 relopt_kind hnsw_options;
 relopt_kind ivfflat_options;
 
@@ -20,6 +23,9 @@ void options_init() {
     add_int_reloption(
         hnsw_options, "ef_construction", "Size of the dynamic candidate list for construction",
         default_ef_construction, min_ef_construction, max_ef_construction, AccessExclusiveLock);
+    // Changes nothing that is stored, and a search reads it when it begins.
+    add_int_reloption(hnsw_options, "ef_search", "Size of the dynamic candidate list for search",
+                      not_given, min_ef_search, max_ef_search, ShareUpdateExclusiveLock);
 
     ivfflat_options = add_reloption_kind();
     add_int_reloption(ivfflat_options, "lists", "Number of inverted lists", default_lists,
@@ -36,6 +42,7 @@ bytea *parse_hnsw_options(Datum options, bool validate) {
     static const relopt_parse_elt elements[] = {
         {"m", RELOPT_TYPE_INT, offsetof(IndexOptions, m)},
         {"ef_construction", RELOPT_TYPE_INT, offsetof(IndexOptions, ef_construction)},
+        {"ef_search", RELOPT_TYPE_INT, offsetof(IndexOptions, ef_search)},
     };
     return static_cast<bytea *>(build_reloptions(
         options, validate, hnsw_options, sizeof(IndexOptions), elements, lengthof(elements)));

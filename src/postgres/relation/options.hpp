@@ -13,6 +13,8 @@ inline constexpr int max_m = 100;
 inline constexpr int min_ef_construction = 4;
 inline constexpr int default_ef_construction = 64;
 inline constexpr int max_ef_construction = 1000;
+inline constexpr int min_ef_search = 1;
+inline constexpr int max_ef_search = 10000;
 inline constexpr int min_lists = 1;
 inline constexpr int default_lists = 100;
 inline constexpr int max_lists = 32768;
@@ -29,9 +31,10 @@ struct IndexOptions {
     int m;
     int ef_construction;
     int lists;
+    int ef_search;
 };
 
-// Defaults stand for what was not given, or does not exist for the method.
+// Defaults stand for what was not given, or does not exist for the method; 0 for ef_search.
 IndexOptions index_options(Relation index);
 
 // Of the access methods: parse the options.
