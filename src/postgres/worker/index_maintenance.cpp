@@ -10,6 +10,7 @@
 #include "engine/base/never_destroyed.hpp"
 #include "engine/store/compactor.hpp"
 #include "engine/store/link_delay.hpp"
+#include "engine/store/link_pace.hpp"
 #include "engine/store/maintainer.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/postgres.hpp"
@@ -29,7 +30,7 @@ namespace dvec::postgres {
 
 namespace {
 
-// Nodes linked in one turn, few enough that other indexes and log flushes do not have to wait.
+// Nodes linked in one turn, at most (LinkPace says how many).
 constexpr uint32 nodes_per_turn = 2048;
 // A compaction gets two thirds of the worker's time, in pieces after which waiting sessions see its
 // progress. So it ends however many rows are added, since inserting sessions wait for the linking.
@@ -60,6 +61,7 @@ struct MaintainedIndex {
     std::unique_ptr<store::Maintainer> maintainer;
     std::unique_ptr<store::Compactor> compactor;  // while one is under way
     store::LinkDelay delay;
+    store::LinkPace pace;
     bool waits = false;  // with linking, for the end of a burst or a compaction
     TimestampTz last_flush = 0;
     TimestampTz last_checkpoint = 0;
@@ -341,12 +343,14 @@ bool link_some(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampT
     index.waits = tail_can_wait(index, now);
     if (index.waits)
         return false;
-    const uint32 limit = index.compactor ? nodes_beside_compaction : nodes_per_turn;
+    const uint32 limit =
+        index.pace.nodes(index.compactor ? nodes_beside_compaction : nodes_per_turn);
     const std::atomic<uint32> &linked = index.entry->shared.graph.linked;
     const uint32 before = linked.load();
     const Stopwatch time;
     const base::Status status = index.maintainer->link(limit, stop);
     index.entry->counters.links.add(linked.load() - before, time.microseconds());
+    index.pace.note(linked.load() - before, static_cast<int64>(time.microseconds()));
     if (!settle(index, status, FailedSync::impossible, now))
         return false;
     ConditionVariableBroadcast(&index.entry->progress);

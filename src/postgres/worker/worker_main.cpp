@@ -140,12 +140,16 @@ void begin_to_write() {
 
 // Returns the milliseconds until the next one is due.
 long repair() {
+    begin_to_write();
     OwnRepair own;
     const long until_next = launch_repairs(&own);
     if (own)
         become_repairer(own);
     return until_next;
 }
+
+// A promotion may come at any time, so it is looked for anew.
+long launch() { return RecoveryInProgress() ? launch_followers() : repair(); }
 
 void run() {
     // The first sweep also finds what a crash left behind.
@@ -157,12 +161,11 @@ void run() {
     while (!shutdown_requested.load() || (server_stops() && registry()->users.load() > 0)) {
         MemoryContextReset(round_context);
         reload_settings();
-        const bool recovering = RecoveryInProgress();
-        if (!recovering)
+        if (!RecoveryInProgress())
             begin_to_write();
         long until_next = maintain_all(shutdown_requested);
         if (!shutdown_requested.load()) {
-            until_next = std::min(until_next, recovering ? launch_followers() : repair());
+            until_next = std::min(until_next, launch());
             until_next = std::min(until_next, sweep_when_due(&last_sweep));
         }
         // Sessions do not wake the worker when they end, so it checks often during a shutdown.
