@@ -30,6 +30,7 @@ struct FollowedIndex {
     // be.
     BlockNumber next_page = 0;
     XLogRecPtr changed_since = 0;
+    uint64 added_in_pass = 0;  // rows
     // How long the table was when it was last read.
     BlockNumber table_pages = 0;
 

@@ -110,6 +110,7 @@ void take_new() {
 void begin_again(FollowedIndex *followed) {
     followed->complete = false;
     followed->next_page = 0;
+    followed->added_in_pass = 0;
     followed->behind.clear();
     followed->vacuumed.clear();
 }
@@ -191,11 +192,14 @@ bool read_new_wal() {
 
 // ---- Reading pages ----------------------------------------------------------------------------
 
-// A first pass waits for the worker to link, so that the tail is short when searches begin. Later
-// nothing waits: a row that is not linked costs a search less than one that it reads in the table.
+// A first pass waits for the worker to link what it adds, so that the tail is short when searches
+// begin. It does not wait for a tail that was there before, and later nothing waits: a row that is
+// not linked costs a search less than one that it reads in the table.
 bool may_add(FollowedIndex *followed) {
-    const uint64 tail = uint64{followed->open.index->tail()} * followed->open.index->vector_bytes();
-    return !worker_runs() || tail < tail_limit(*followed->entry(), GetCurrentTimestamp());
+    const store::Index &index = *followed->open.index;
+    const uint64 tail = std::min<uint64>(index.tail(), followed->added_in_pass);
+    return !worker_runs() ||
+           tail * index.vector_bytes() < tail_limit(*followed->entry(), GetCurrentTimestamp());
 }
 
 // Returns whether the pages were read.
@@ -283,6 +287,14 @@ void finish_pass(FollowedIndex *followed) {
     announce(*followed);
 }
 
+// Returns whether they were read.
+bool read_next(FollowedIndex *followed, bool *ended) {
+    const uint64 before = followed->reconciler->report().added;
+    const Reading outcome = read_next_pages(followed, ended);
+    followed->added_in_pass += followed->reconciler->report().added - before;
+    return settle(followed, outcome);
+}
+
 void show_progress(FollowedIndex *followed) {
     RepairProgress &progress = followed->entry()->repair.progress;
     progress.pages.store(followed->table_pages);
@@ -295,7 +307,7 @@ bool read_on(FollowedIndex *followed) {
         if (!may_add(followed))
             return false;
         bool ended = false;
-        if (!settle(followed, read_next_pages(followed, &ended)))
+        if (!read_next(followed, &ended))
             return false;
         show_progress(followed);
         if (ended) {
