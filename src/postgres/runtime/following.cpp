@@ -163,7 +163,8 @@ PagesBehind pages_behind(const IndexEntry &entry, uint64 incarnation, PageBehind
 
 FollowedTo followed_to(const IndexEntry &entry) noexcept {
     const Held held(entry, LW_SHARED);
-    return {entry.following.complete, entry.following.safe};
+    const Following &following = entry.following;
+    return {following.complete, following.safe, following.count};
 }
 
 bool is_followed_closely(const IndexFile &file) noexcept {

@@ -9,7 +9,7 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr int columns = 34;
+constexpr int columns = 35;
 
 struct Followed {
     bool on;
@@ -115,6 +115,7 @@ struct Snapshot {
     int64 waiting, waits;
     WorkerDebt waiting_for;
     XLogRecPtr reconcile_lsn;
+    int64 pages_behind;
     TimestampTz last_checkpoint;
     RepairSnapshot repair;
 };
@@ -157,6 +158,7 @@ Snapshot take_snapshot(const IndexEntry &entry) {
         const FollowedTo to = followed_to(entry);
         row.followed.complete = to.complete;
         row.reconcile_lsn = to.safe;
+        row.pages_behind = to.pages_behind;
     }
     row.last_checkpoint = static_cast<TimestampTz>(entry.last_checkpoint_time.load());
     row.repair = take_repair_snapshot(entry.repair);
@@ -212,6 +214,7 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     text(row.waiting > 0 ? wait_name(row.waiting_for) : nullptr);
     number(row.waits);
     values[column++] = LSNGetDatum(row.reconcile_lsn);
+    number_if(row.followed.complete, row.pages_behind);
     const RepairSnapshot &repair = row.repair;
     const bool pending = repair.kind != Repair::none;
     text(repair_name(repair.kind));
