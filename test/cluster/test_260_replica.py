@@ -1,6 +1,7 @@
 """A standby answers by an index of its own, which follows the WAL that it replays."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -141,6 +142,8 @@ def test_promotion(primary, standbys, end):
     churn(primary.connect(), 1000)
     wait_until_replayed(standby, primary)
     expected = sorted(answers.ids_in_table(primary.connect(), "items"))
+    if end == "promoted":
+        wait_until_taken_in(standby, primary)
     primary.stop()
     if end == "killed before":
         standby.kill()
@@ -153,6 +156,8 @@ def test_promotion(primary, standbys, end):
             expected = [-1, *expected]
             state = answers.index_state(session, "items_v_idx")
             assert state["state"] == "ready" and state["repaired"] > 0
+            [(read, pages)] = re.findall(r"reconcile of (\d+) of (\d+) pages", standby.log_text())
+            assert int(read) < int(pages) / 2
         else:
             standby.kill()
             standby.start()
