@@ -1,7 +1,9 @@
 """What a standby's own indexes are worth, and what keeping them costs, beside its primary in the same run:
 
     search    median latency, processor time and recall on either side, and QPS of two clients, quiet and while the
-              primary inserts at a steady rate, deletes as many rows and vacuums. The sides take turns
+              primary inserts at a steady rate, deletes as many rows and vacuums. The sides take turns of a second,
+              and the load waits where the machine cannot link as fast: what a search has to scan of rows that are
+              not linked is noted beside its time
     follow    processor time of the follower as a share of the replay's own (the startup process), and its memory;
               under that load, and under one that has nothing to do with vectors
     lag       from a position being flushed on the primary until the standby has replayed it, with dvec and without
@@ -32,6 +34,9 @@ EF = 40
 RATE = 2_000  # rows a second
 PERIOD = 0.1
 VACUUM_EVERY = 5
+# The load waits while more rows are not linked on either side. That is a little more than the workers leave in a burst.
+MOST_TAIL = 2_000
+TURN = 1  # seconds of searching, before it is the other side's turn
 ASKED = 20  # vectors whose answers are compared with the exact ones under load
 OTHER_DATABASE = "other"
 PGBENCH_SCALE = 5
@@ -94,10 +99,22 @@ class Pair:
                 time.sleep(0.01)
 
     def search(self, server, clients, recall):
+        """For one turn. What is behind is of its begin and end."""
         more = {"truth": self.files.truth, "base": self.files.base} if recall else {}
-        return data.run("bench_client", "search", connect=server.address, sql=self.nearest, setup=SETUP,
-                        queries=self.files.queries, clients=clients, seconds=self.seconds,
-                        postmaster=server.process.pid, k=plan.K, **more)
+        with server.connect() as session:
+            before = self.behind(session)
+        found = data.run("bench_client", "search", connect=server.address, sql=self.nearest, setup=SETUP,
+                         queries=self.files.queries, clients=clients, seconds=TURN,
+                         postmaster=server.process.pid, k=plan.K, **more)
+        with server.connect() as session:
+            after = self.behind(session)
+        return found | {name: (before[name] + after[name]) / 2 for name in before}
+
+    def behind(self, session):
+        """Rows that are not linked, and pages of the table that searches read."""
+        query = "SELECT tail, coalesce(pages_behind, 0) FROM dvec_indexes WHERE index = %s::regclass"
+        tail, pages = session.execute(query, [f"{self.table}_hnsw"]).fetchone()
+        return {"tail": tail or 0, "pages_behind": pages}
 
     def recall_now(self, server):
         """Of answers while the table changes, each compared with the exact one of its snapshot; and in how many
@@ -144,6 +161,7 @@ class VectorLoad:
         self.pair = pair
         self.rows = 0
         self.seconds = 0
+        self.waited = 0  # seconds for the rows to be linked
         self.stop = threading.Event()
         self.threads = [threading.Thread(target=target) for target in (self.write, self.vacuum)]
 
@@ -151,8 +169,12 @@ class VectorLoad:
         pair, count = self.pair, int(RATE * PERIOD)
         first_of_all = pair.next_id
         began = time.monotonic()
-        with pair.primary.connect() as session:
+        with pair.primary.connect() as session, pair.standby.connect() as standby:
             while not self.stop.is_set():
+                if any(pair.behind(each)["tail"] > MOST_TAIL for each in (session, standby)):
+                    self.waited += PERIOD
+                    self.stop.wait(PERIOD)
+                    continue
                 rows = copy_rows(pair.files.extra, pair.next_row % pair.dataset.count, count, pair.next_id)
                 with session.transaction():
                     with session.cursor().copy(
@@ -166,7 +188,7 @@ class VectorLoad:
                 pair.next_row += count
                 pair.next_id += count
                 self.rows += count
-                self.stop.wait(max(0, began + self.rows / RATE - time.monotonic()))
+                self.stop.wait(max(0, began + self.waited + self.rows / RATE - time.monotonic()))
         self.seconds = time.monotonic() - began
 
     def vacuum(self):
@@ -302,16 +324,18 @@ def measure_search(pair, keys):
         for clients in (1, 2):
             pair.bench.say(f"replica {pair.dataset.name}: search, {load}, {clients} clients")
             rounds = {"primary": [], "standby": []}
-            with LOADS[load](pair) if load in LOADS else contextlib.nullcontext():
+            with LOADS[load](pair) if load in LOADS else contextlib.nullcontext() as writing:
                 sides = [("primary", pair.primary), ("standby", pair.standby)]
-                for _ in range(pair.bench.scale.rounds):
-                    # Under load the tails grow, so who is asked later has more to scan.
+                for _ in range(pair.bench.scale.rounds * max(3, round(pair.seconds / TURN))):
                     sides.reverse()
                     for name, server in sides:
                         numbers = pair.search(server, clients, load == "quiet" and clients == 1)
                         if load != "quiet" and clients == 1:
                             numbers |= pair.recall_now(server)
                         rounds[name].append(numbers)
+            if writing is not None:
+                pair.bench.results.add([{"rows_per_second": writing.rate()}], peer="load", variant=load,
+                                       clients=clients, **keys)
             for name, each in rounds.items():
                 pair.bench.results.add(each, peer=name, variant=load, clients=clients, **keys)
             pairs = list(zip(rounds["primary"], rounds["standby"]))

@@ -321,11 +321,15 @@ def replica_search_table(results):
         rows.append([row["dataset"], row["variant"], row["clients"], value("recall", "primary"), value("recall", "standby"),
                      value("p50_us", "primary"), value("p50_us", "standby"), value("latency_ratio", "ratio"),
                      value("backend_cpu_us", "primary"), value("backend_cpu_us", "standby"),
-                     value("cpu_ratio", "ratio"), value("qps_ratio", "ratio"), value("index_used", "standby")])
+                     value("cpu_ratio", "ratio"), value("qps_ratio", "ratio"), value("index_used", "standby"),
+                     value("tail", "primary"), value("tail", "standby"), value("pages_behind", "standby"),
+                     value("rows_per_second", "load")])
     return ("Searching at the same `hnsw.ef_search`; microseconds, ratios are standby to primary, medians of those of the "
-            "rounds. *index* is the share of plans on the standby that had it.\n\n" +
+            "turns. *index* is the share of plans on the standby that had it. *Tail* is rows that are not linked, which a "
+            "search scans; *pages behind* are those of the table that it reads on the standby; *rows/s* came meanwhile.\n\n" +
             table(["vectors", "load", "clients", "recall, primary", "standby", "median, primary", "standby", "ratio",
-                   "CPU, primary", "standby", "ratio", "QPS, ratio", "index"], rows))
+                   "CPU, primary", "standby", "ratio", "QPS, ratio", "index", "tail, primary", "standby", "pages behind",
+                   "rows/s"], rows))
 
 
 def replica_following_table(results):
