@@ -62,17 +62,23 @@ ENGINE_SOURCES := $(filter src/engine/%,$(SOURCES))
 # What of the PostgreSQL side sees no header of the server.
 PURE_SOURCES := src/postgres/planner/monotone.cpp
 UNIT_FLAGS = -std=c++20 -O1 -g1 -Wall -Wextra -Wshadow -Isrc -I. -MMD -MP $(UNIT_EXTRA)
+# What every test reads is compiled once for each flavour: for most tests it is more than the test itself.
+UNIT_PRELUDE = test/unit/prelude.hpp
 UNIT_LIBS = -lgtest -lgtest_main -lisal -lpthread
 
 # What clang's sanitizers find has names and line numbers by this.
 export ASAN_SYMBOLIZER_PATH := $(shell command -v llvm-symbolizer-14)
 
 unit_subjects := $(ENGINE_SOURCES) $(PURE_SOURCES)
+# How good the graph is takes much data to tell, and nothing to sanitize that other tests do not run.
+UNIT_SANITIZED := $(filter-out test/unit/graph/recall%,$(UNIT_SOURCES))
 
+unit_tests_plain := $(UNIT_SOURCES)
 unit_compiler_plain = $(CXX)
 unit_flags_plain :=
 unit_objects_plain := $(unit_subjects:src/%.cpp=build/obj/%.o)
 
+unit_tests_asan := $(UNIT_SANITIZED)
 unit_compiler_asan = $(CLANGXX)
 unit_flags_asan := -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=all
@@ -82,6 +88,7 @@ unit_objects_asan := $(unit_subjects:%.cpp=build/unit-asan/%.o)
 # inlined depends on the flavour, and is wrong now and then.
 unit_warnings_asan = $(WARNINGS)
 
+unit_tests_tsan := $(UNIT_SANITIZED)
 unit_compiler_tsan = $(CXX)
 unit_flags_tsan := -fsanitize=thread
 unit_objects_tsan := $(unit_subjects:%.cpp=build/unit-tsan/%.o)
@@ -90,19 +97,33 @@ define unit_flavour
 build/unit-$1/flags: FORCE
 	$$(call written,$$(unit_compiler_$1) $$(UNIT_FLAGS) $$(unit_flags_$1))
 
+# The compiler takes the file beside it that ends with .gch instead of this one.
+build/unit-$1/prelude.hpp: $(UNIT_PRELUDE)
+	@mkdir -p $$(@D)
+	@cp $$< $$@
+
+build/unit-$1/prelude.hpp.gch: build/unit-$1/prelude.hpp build/unit-$1/flags
+	@echo "CXX $1 $$<"
+	@$$(unit_compiler_$1) $$(UNIT_FLAGS) $$(unit_flags_$1) -MF $$(@:.gch=.d) -x c++-header -o $$@ $$<
+
+build/unit-$1/test/unit/%.o: test/unit/%.cpp build/unit-$1/flags build/unit-$1/prelude.hpp.gch
+	@mkdir -p $$(@D)
+	@echo "CXX $1 $$<"
+	@$$(unit_compiler_$1) $$(UNIT_FLAGS) $$(unit_flags_$1) $$(unit_warnings_$1) -include build/unit-$1/prelude.hpp -c -o $$@ $$<
+
 build/unit-$1/%.o: %.cpp build/unit-$1/flags
 	@mkdir -p $$(@D)
 	@echo "CXX $1 $$<"
 	@$$(unit_compiler_$1) $$(UNIT_FLAGS) $$(unit_flags_$1) $$(unit_warnings_$1) $$(call isa_flags,$$<) -c -o $$@ $$<
 
-build/unit-$1/units: $$(unit_objects_$1) $$(UNIT_SOURCES:%.cpp=build/unit-$1/%.o)
+build/unit-$1/units: $$(unit_objects_$1) $$(unit_tests_$1:%.cpp=build/unit-$1/%.o)
 	@echo "LINK $$@"
 	@$$(unit_compiler_$1) $$(unit_flags_$1) -o $$@ $$^ $$(UNIT_LIBS)
 
 unit-$1: build/unit-$1/units
 	$$< --gtest_brief=1 $$(if $$(FILTER),--gtest_filter='$$(FILTER)')
 
--include $$(patsubst %.cpp,build/unit-$1/%.d,$$(unit_subjects) $$(UNIT_SOURCES))
+-include $$(patsubst %.cpp,build/unit-$1/%.d,$$(unit_subjects) $$(unit_tests_$1))
 endef
 $(foreach flavour,plain asan tsan,$(eval $(call unit_flavour,$(flavour))))
 
