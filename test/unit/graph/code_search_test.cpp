@@ -4,6 +4,7 @@
 #include <random>
 
 #include "test/unit/graph/graph_fixture.hpp"
+#include "test/unit/support/sanitized.hpp"
 
 namespace dvec::graph {
 namespace {
@@ -79,6 +80,10 @@ class CodeSearchTest : public GraphTest {
     // and the exact scan, as expect_complete() says.
     void expect_graph_and_tail(const ClusteredShape &of, NodeId rows, NodeId linked,
                                std::size_t most_late) {
+        if (test::sanitized) {
+            rows /= 3;
+            linked /= 3;
+        }
         for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine}) {
             create(of.dimensions, 16, Codes::as_usual, metric);
             add(of_many_lengths(ClusteredData(1, of).make(rows)));
@@ -109,8 +114,8 @@ class CodeSearchTest : public GraphTest {
 
     double recall_of(Codes codes, Metric metric, Change change = nullptr,
                      const ClusteredShape &of = shape) {
-        std::vector<float> data = ClusteredData(1, of).make(1500);
-        std::vector<float> queries = ClusteredData(2, of).make(50);
+        std::vector<float> data = ClusteredData(1, of).make(test::sanitized ? 300 : 1500);
+        std::vector<float> queries = ClusteredData(2, of).make(test::sanitized ? 20 : 50);
         if (change != nullptr) {
             data = change(std::move(data));
             queries = change(std::move(queries));

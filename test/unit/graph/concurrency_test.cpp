@@ -5,17 +5,13 @@
 
 #include "engine/graph/row_filter.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
+#include "test/unit/support/sanitized.hpp"
 
 namespace dvec::graph {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint32_t many = 2500;
-constexpr std::uint32_t fewer = 1500;
-#else
-constexpr std::uint32_t many = 12000;
-constexpr std::uint32_t fewer = 4000;
-#endif
+constexpr std::uint32_t many = test::sanitized ? 2500 : 12000;
+constexpr std::uint32_t fewer = test::sanitized ? 1500 : 4000;
 
 constexpr std::uint32_t batch = 97;  // nodes linked at once
 

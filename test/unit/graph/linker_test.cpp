@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "test/unit/graph/graph_fixture.hpp"
+#include "test/unit/support/sanitized.hpp"
 
 namespace dvec::graph {
 namespace {
@@ -15,12 +16,7 @@ using test::Persistence;
 
 class LinkerTest : public GraphTest {};
 
-// The size at which the sanitizers still finish soon.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t many = 3000;
-#else
-constexpr std::size_t many = 15000;
-#endif
+constexpr std::size_t many = test::sanitized ? 2000 : 15000;
 
 TEST_F(LinkerTest, GraphAnswersLikeTheExactScan) {
     create(128);
@@ -36,11 +32,12 @@ TEST_F(LinkerTest, GraphAnswersLikeTheExactScan) {
 
 TEST_F(LinkerTest, OneThreadAndManyBatchesServeAsWell) {
     create(128);
-    const auto data = ClusteredData(1).make(2000);
+    constexpr std::size_t count = test::sanitized ? 600 : 2000;
+    const auto data = ClusteredData(1).make(count);
     const auto linker = make_linker(1);
-    for (std::size_t i = 0; i < 2000;) {
+    for (std::size_t i = 0; i < count;) {
         // Batches of 1, 2, 3, ... nodes: the files grow under the linker.
-        const std::size_t batch = std::min<std::size_t>(i / 10 + 1, 2000 - i);
+        const std::size_t batch = std::min<std::size_t>(i / 10 + 1, count - i);
         add({data.begin() + static_cast<std::ptrdiff_t>(i * 128),
              data.begin() + static_cast<std::ptrdiff_t>((i + batch) * 128)});
         i += batch;
@@ -48,7 +45,7 @@ TEST_F(LinkerTest, OneThreadAndManyBatchesServeAsWell) {
         ASSERT_EQ(state_.linked.load(), i);
     }
     expect_sound_links();
-    expect_reachable(2000);
+    expect_reachable(count);
     EXPECT_GE(recall(ClusteredData(2).make(50), 200, 10), 0.98);
 }
 

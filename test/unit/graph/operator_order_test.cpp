@@ -13,6 +13,7 @@
 #include "engine/distance/sparse.hpp"
 #include "engine/graph/ranked.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
+#include "test/unit/support/sanitized.hpp"
 
 namespace dvec::graph {
 namespace {
@@ -230,7 +231,7 @@ bool same_distance(double one, double other) {
 
 class OperatorOrderTest : public GraphTest {
   protected:
-    static constexpr NodeId count = 300;
+    static constexpr NodeId count = test::sanitized ? 100 : 300;
 
     ~OperatorOrderTest() override { distance::select_isa(usual_); }
 
@@ -300,7 +301,7 @@ TEST_F(OperatorOrderTest, HoldsForEveryMetricAndLength) {
     constexpr unsigned seed = 1;
     for (const Case &of : cases)
         for (const Drawn lengths : every_length)
-            for (const NodeId linked : {NodeId{0}, NodeId{200}, count}) {
+            for (const NodeId linked : {NodeId{0}, count * 2 / 3, count}) {
                 SCOPED_TRACE(testing::Message()
                              << "element " << int(of.element) << " metric " << int(of.metric)
                              << " dimensions " << of.dimensions << " lengths " << int(lengths)
@@ -330,7 +331,7 @@ TEST_F(OperatorOrderTest, IsThatOfTheInstructionSetThatSearches) {
         create_for(of);
         Drawing drawing(of, Drawn::usual, 3);
         add_drawn(drawing, count);
-        link_first(200);
+        link_first(count * 2 / 3);
         for (const Isa isa : distance::every_isa)
             if (distance::select_isa(isa)) {
                 kernel_ = *distance::find_kernel(of.element, of.metric);

@@ -10,12 +10,7 @@ namespace {
 using distance::Element;
 using distance::Metric;
 
-// The size at which the sanitizers still finish soon.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t many = 2500;
-#else
 constexpr std::size_t many = 10000;
-#endif
 constexpr std::size_t few = 100;  // queries
 
 std::vector<float> uniform(std::uint64_t seed, std::size_t values) {

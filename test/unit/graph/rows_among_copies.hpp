@@ -3,15 +3,12 @@
 
 #include <cstddef>
 
+#include "test/unit/support/sanitized.hpp"
+
 namespace dvec::graph {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-inline constexpr std::size_t others = 1000;  // rows that have no copies
-inline constexpr std::size_t most_copies = 500;
-#else
-inline constexpr std::size_t others = 4000;
-inline constexpr std::size_t most_copies = 5000;
-#endif
+inline constexpr std::size_t others = test::sanitized ? 1000 : 4000;  // rows that have no copies
+inline constexpr std::size_t most_copies = test::sanitized ? 500 : 5000;
 
 // Of the copies among the others.
 enum class Place { first, last, mixed };

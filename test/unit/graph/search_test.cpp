@@ -7,6 +7,7 @@
 #include <random>
 
 #include "test/unit/graph/graph_fixture.hpp"
+#include "test/unit/support/sanitized.hpp"
 
 namespace dvec::graph {
 namespace {
@@ -283,10 +284,10 @@ TEST_F(SearchTest, TellsWhetherTheNextIsAtHand) {
 
 // What a selective filter lets through is spread over many rounds: none of them may lose many.
 TEST_F(SearchTest, RoundsAfterTheFirstMissLittle) {
-    constexpr std::size_t wanted = 1000;
+    constexpr std::size_t wanted = test::sanitized ? 250 : 1000;
     create(64);
     const ClusteredShape spread{64, 64, 16, 0.4f};
-    add(ClusteredData(1, spread).make(8000));
+    add(ClusteredData(1, spread).make(8 * wanted));
     link_all();
     const auto queries = ClusteredData(2, spread).make(10);
     std::size_t found = 0;

@@ -16,6 +16,7 @@
 #include <random>
 #include <thread>
 
+#include "../support/sanitized.hpp"
 #include "log_fixture.hpp"
 
 namespace dvec::test {
@@ -157,7 +158,7 @@ class LogKill : public testing::Test {
 
 TEST_F(LogKill, EveryAcknowledgedRecordSurvives) {
     std::mt19937 random(20'240'917);
-    for (int round = 0; round < 30; ++round) {
+    for (int round = 0; round < (sanitized ? 10 : 30); ++round) {
         SCOPED_TRACE(round);
         run_writers_and_kill_them(10 + random() % 100, std::chrono::microseconds(random() % 500));
         const ReplayResult result = check();

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "../support/crash_file_system.hpp"
+#include "../support/sanitized.hpp"
 #include "engine/store/compactor.hpp"
 #include "engine/store/reconciler.hpp"
 #include "heap_model.hpp"
@@ -21,13 +22,9 @@ using store::CheckpointKind;
 using store::Repair;
 using store::Start;
 
-// Sanitizers make everything some ten times slower, and what they look for shows in a part of the
-// points; only where all are crashed is it counted what was seen.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t stride = 6;
-#else
-constexpr std::uint64_t stride = 1;
-#endif
+// What sanitizers look for shows in a part of the points; only where all are crashed is it counted
+// what was seen.
+constexpr std::uint64_t stride = sanitized ? 6 : 1;
 
 // An index, its table and the server they belong to, at one moment.
 struct World {
