@@ -1336,6 +1336,17 @@ COMMENT ON FUNCTION dvec_prewarm(regclass) IS
 
 CREATE FUNCTION dvec_last_searches(
     OUT index regclass,
+CREATE FUNCTION dvec_index_size(
+    index regclass,
+    OUT part text,
+    OUT bytes bigint,
+    OUT bytes_per_row double precision
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'dvec_index_size' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000 ROWS 10;
+
+COMMENT ON FUNCTION dvec_index_size(regclass) IS
+    'what the files of an index of dvec take, by what is in them';
+
     OUT searches bigint,
     OUT rows bigint,
     OUT distances bigint,

@@ -114,7 +114,7 @@ SELECT set_eq(
         ('dvec_compare(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_measure_recall(regclass[],integer,integer,integer)', 'v', true, 'u'), ('dvec_ef_search(regclass)', 's', true, 's'), ('dvec_handler(internal)', 'v', false, 'u'),
         ('dvec_index_states()', 'v', true, 'r'), ('dvec_index_counters()', 'v', true, 'r'), ('dvec_stat_reset(regclass)', 'v', false, 'r'),
-        ('dvec_last_searches()', 'v', true, 'r'), ('dvec_prewarm(regclass)', 'v', true, 'u'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
+        ('dvec_last_searches()', 'v', true, 'r'), ('dvec_prewarm(regclass)', 'v', true, 'u'), ('dvec_index_size(regclass)', 'v', true, 'u'), ('dvec_recall(regclass,integer,integer)', 'v', true, 'u'),
         ('dvec_simd()', 'v', true, 's')$$,
     'functions of monitoring');
 SELECT ok(dvec_simd() IN ('scalar', 'neon', 'avx2', 'avx512'), 'dvec_simd() names an instruction set');
@@ -132,6 +132,17 @@ SELECT columns_are('dvec_stat_indexes', ARRAY['index', 'table', 'searches', 'row
     'tail', 'refused', 'exact_searches', 'inserts', 'removals', 'linking_waits', 'linking_wait_time', 'compaction_waits',
     'compaction_wait_time', 'checkpoint_waits', 'checkpoint_wait_time', 'links', 'link_time', 'compactions',
     'compaction_time', 'checkpoints', 'checkpoint_time', 'syncs', 'sync_time', 'stats_reset']);
+
+-- The parts of an index: each once, in this order, without a row too.
+CREATE TABLE sized (v vector(4));
+CREATE INDEX sized_v ON sized USING hnsw (v vector_l2_ops);
+SELECT results_eq(
+    $$SELECT part, bytes_per_row IS NULL FROM dvec_index_size('sized_v')$$,
+    $$VALUES ('links', true), ('codes', true), ('vectors', true), ('padding', true), ('upper', true), ('columns', true),
+        ('free', true), ('log', true), ('compaction', true), ('other', true)$$,
+    'the parts of an empty index');
+SELECT ok(sum(bytes) FILTER (WHERE part IN ('links', 'codes', 'vectors', 'padding', 'upper', 'columns', 'compaction')) = 0
+    AND sum(bytes) > 0, 'an empty index has files') FROM dvec_index_size('sized_v');
 CREATE ROLE nobody_in_particular;
 SELECT table_privs_are('dvec_stat_indexes', 'nobody_in_particular', ARRAY['SELECT']);
 SELECT ok(NOT has_function_privilege('nobody_in_particular', 'dvec_stat_reset(regclass)', 'EXECUTE'),

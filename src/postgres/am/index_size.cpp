@@ -1,0 +1,143 @@
+// dvec_index_size(): what the files of an index take on disk, by what is in them. What entries take
+// follows from their number and their layout; the files themselves say how large they are, and what
+// is left of that is room for further entries.
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "postgres/bridge/executor.hpp"
+#include "postgres/bridge/guard.hpp"
+#include "postgres/bridge/shared_memory.hpp"
+#include "postgres/bridge/wal.hpp"
+#include "postgres/relation/own_index.hpp"
+#include "postgres/repair/open_relation.hpp"
+#include "postgres/runtime/registry.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+// What of an index is in use, copied out of the registry.
+struct Contents {
+    graph::Layout layout;
+    uint64 generation;
+    int64 entries, deleted;
+    int64 upper_blocks;
+};
+
+// Bytes of the files in a folder, by the names that they have there.
+struct FolderBytes {
+    int64 node_files;  // of the generation in use
+    int64 headers;     // the first page of each of them
+    int64 others;      // of another one, which a compaction writes or has left
+    int64 log;
+    int64 rest;
+};
+
+bool copy_contents(const IndexFile &file, Contents *contents) {
+    LWLockAcquire(&registry()->lock, LW_SHARED);
+    const IndexEntry *entry = find_entry(file);
+    const distance::Kernel *kernel = entry == nullptr || entry->state.load() != IndexState::ready
+                                         ? nullptr
+                                         : entry->shape.kernel();
+    if (kernel != nullptr) {
+        const graph::SharedState &graph = entry->shared.graph;
+        *contents = {graph::layout_of(*kernel, entry->shape.dimensions, entry->shape.m,
+                                      entry->shape.columns),
+                     entry->shared.generation.load(), graph.allocated.load(), graph.deleted.load(),
+                     graph.upper_allocated.load()};
+    }
+    LWLockRelease(&registry()->lock);
+    return kernel != nullptr;
+}
+
+bool begins_with(const char *name, const char *beginning) {
+    return strncmp(name, beginning, strlen(beginning)) == 0;
+}
+
+void add_file(const char *name, int64 bytes, uint64 generation, FolderBytes *folder) {
+    if (begins_with(name, "log.")) {
+        folder->log += bytes;
+    } else if (begins_with(name, "nodes.") || begins_with(name, "upper.") ||
+               begins_with(name, "columns.")) {
+        if (strtoull(strchr(name, '.') + 1, nullptr, 10) != generation) {
+            folder->others += bytes;
+        } else {
+            folder->node_files += bytes;
+            folder->headers += std::min<int64>(bytes, graph::file_header_bytes);
+        }
+    } else {
+        folder->rest += bytes;
+    }
+}
+
+FolderBytes measure_folder(const char *path, uint64 generation) {
+    FolderBytes folder{};
+    DIR *directory = AllocateDir(path);
+    while (const dirent *found = ReadDir(directory, path)) {
+        char name[2 * MAXPGPATH];
+        snprintf(name, sizeof name, "%s/%s", path, found->d_name);
+        struct stat status;
+        // A file may go at any moment.
+        if (stat(name, &status) == 0 && S_ISREG(status.st_mode))
+            add_file(found->d_name, status.st_size, generation, &folder);
+    }
+    FreeDir(directory);
+    return folder;
+}
+
+void put(ReturnSetInfo *result, const char *part, int64 bytes, int64 rows) {
+    Datum values[] = {CStringGetTextDatum(part), Int64GetDatum(bytes),
+                      Float8GetDatum(static_cast<double>(bytes) / static_cast<double>(rows))};
+    bool nulls[] = {false, false, rows == 0};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+void put_parts(ReturnSetInfo *result, const Contents &contents, const FolderBytes &folder) {
+    const graph::Layout &layout = contents.layout;
+    const int64 rows = std::max<int64>(0, contents.entries - contents.deleted);
+    const int64 length_bytes = layout.lengths == graph::Lengths::none ? 0 : sizeof(float);
+    const int64 links = contents.entries * layout.code_offset;
+    const int64 codes = contents.entries * layout.code_bytes;
+    const int64 vectors = contents.entries * (layout.vector_bytes + length_bytes);
+    const int64 padding = contents.entries * layout.stride - links - codes - vectors;
+    const int64 upper = contents.upper_blocks * layout.upper_block_bytes;
+    const int64 chunks = layout.columns == 0 ? 0
+                                             : (contents.entries + graph::column_chunk_ids - 1) /
+                                                   graph::column_chunk_ids;
+    const int64 columns = chunks * (layout.columns == 0 ? 0 : layout.column_chunk_bytes());
+    const int64 used = contents.entries * layout.stride + upper + columns + folder.headers;
+    put(result, "links", links, rows);
+    put(result, "codes", codes, rows);
+    put(result, "vectors", vectors, rows);
+    put(result, "padding", padding, rows);
+    put(result, "upper", upper, rows);
+    put(result, "columns", columns, rows);
+    put(result, "free", std::max<int64>(0, folder.node_files - used), rows);
+    put(result, "log", folder.log, rows);
+    put(result, "compaction", folder.others, rows);
+    put(result, "other", folder.headers + folder.rest, rows);
+}
+
+}  // namespace
+
+// An index that a standby does not follow has no rows, nor has one that is under repair there.
+DVEC_COMMON_FUNCTION(index_size) {
+    require_registry();
+    InitMaterializedSRF(fcinfo, 0);
+    auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    const OwnIndex own = open_own_index(PG_GETARG_OID(0));
+    const IndexFile file = compat::file_name(own.index);
+    if (!RecoveryInProgress())
+        (void)open_relation(own.index);
+    Contents contents;
+    if (copy_contents(file, &contents)) {
+        char path[MAXPGPATH];
+        write_index_directory(file, path);
+        put_parts(result, contents, measure_folder(path, contents.generation));
+    }
+    close_own_index(own);
+    return Datum{0};
+}
+
+}  // namespace dvec::postgres
