@@ -37,7 +37,7 @@ def printed(connection, statements):
     return lines
 
 
-@pytest.mark.parametrize("page, least", [("slow-queries.md", 8), ("choosing.md", 7)])
+@pytest.mark.parametrize("page, least", [("slow-queries.md", 8), ("choosing.md", 8), ("questions.md", 6)])
 def test_examples_of_page(cluster, page, least):
     table, *others = examples(page)
     assert len(others) >= least
