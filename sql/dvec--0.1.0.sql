@@ -1254,6 +1254,7 @@ CREATE FUNCTION dvec_index_counters(
     OUT checkpoint_time double precision,
     OUT syncs bigint,
     OUT sync_time double precision,
+    OUT failed_syncs bigint,
     OUT stats_reset timestamptz
 ) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'dvec_index_counters' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 100;
@@ -1289,6 +1290,7 @@ SELECT
     counters.checkpoint_time,
     counters.syncs,
     counters.sync_time,
+    counters.failed_syncs,
     counters.stats_reset
 FROM dvec_index_counters() AS counters
 JOIN pg_database AS this ON this.datname = current_database() AND this.oid = counters.database
@@ -1334,8 +1336,6 @@ CREATE FUNCTION dvec_prewarm(index regclass) RETURNS bigint
 COMMENT ON FUNCTION dvec_prewarm(regclass) IS
     'reads the files of an index of dvec into memory; returns their bytes';
 
-CREATE FUNCTION dvec_last_searches(
-    OUT index regclass,
 CREATE FUNCTION dvec_index_size(
     index regclass,
     OUT part text,
@@ -1347,6 +1347,8 @@ CREATE FUNCTION dvec_index_size(
 COMMENT ON FUNCTION dvec_index_size(regclass) IS
     'what the files of an index of dvec take, by what is in them';
 
+CREATE FUNCTION dvec_last_searches(
+    OUT index regclass,
     OUT searches bigint,
     OUT rows bigint,
     OUT distances bigint,

@@ -131,7 +131,7 @@ SELECT columns_are('dvec_indexes', ARRAY['index', 'table', 'state', 'nodes', 'de
 SELECT columns_are('dvec_stat_indexes', ARRAY['index', 'table', 'searches', 'rows', 'distances', 'nodes', 'rounds',
     'tail', 'refused', 'exact_searches', 'inserts', 'removals', 'linking_waits', 'linking_wait_time', 'compaction_waits',
     'compaction_wait_time', 'checkpoint_waits', 'checkpoint_wait_time', 'links', 'link_time', 'compactions',
-    'compaction_time', 'checkpoints', 'checkpoint_time', 'syncs', 'sync_time', 'stats_reset']);
+    'compaction_time', 'checkpoints', 'checkpoint_time', 'syncs', 'sync_time', 'failed_syncs', 'stats_reset']);
 
 -- The parts of an index: each once, in this order, without a row too.
 CREATE TABLE sized (v vector(4));

@@ -42,7 +42,7 @@ SearchCounts IndexCounters::search_counts() const noexcept {
 void IndexCounters::reset(TimestampTz now) noexcept {
     for (auto *counter : {&searches.searches, &searches.rows, &searches.distances, &searches.nodes,
                           &searches.rounds, &searches.tail, &searches.refused, &searches.exact,
-                          &inserts, &removals})
+                          &inserts, &removals, &failed_syncs})
         counter->store(0);
     for (TimedCounter &wait : waits)
         reset_counter(&wait);

@@ -61,6 +61,7 @@ struct IndexCounters {
     TimedCounter compactions;          // completed ones; time of all
     TimedCounter checkpoints;          // by whomever
     TimedCounter syncs;                // of the log, those of checkpoints not included
+    std::atomic<uint64> failed_syncs;  // of any file, after each of which it is built anew
     std::atomic<int64> last_reset;     // TimestampTz; 0 for never
 
     void add(const SearchCounts &counts) noexcept;

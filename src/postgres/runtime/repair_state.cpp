@@ -77,6 +77,8 @@ void end_former_life(IndexEntry *entry, uint64 incarnation) noexcept {
 }
 
 void give_up(IndexEntry *entry, uint64 incarnation) noexcept {
+    if (in_use(*entry, incarnation))
+        entry->counters.failed_syncs.fetch_add(1);
     request_repair(entry, incarnation, Repair::rebuild, "its files could not be synced");
 }
 

@@ -24,12 +24,12 @@ void note_needed_repair(IndexEntry *entry, Repair kind, const char *reason) noex
 void request_repair(IndexEntry *entry, uint64 incarnation, Repair kind,
                     const char *reason) noexcept;
 
-// Called after a failed sync. The kernel discards pages that it could not write, so another sync
-// would only hide the loss. The files are not used any more, and the index is rebuilt from the
-// table. Does nothing if the entry has another incarnation, and so other files, already.
 // For who finds an entry that was opened in a former life of the index's file number: what is in
 // its files is another index's. Does nothing when it is not in use (any more).
 void end_former_life(IndexEntry *entry, uint64 incarnation) noexcept;
+// Called after a failed sync. The kernel discards pages that it could not write, so another sync
+// would only hide the loss. The files are not used any more, and the index is rebuilt from the
+// table. Does nothing if the entry has another incarnation, and so other files, already.
 void give_up(IndexEntry *entry, uint64 incarnation) noexcept;
 
 // Whether the entry, which the caller has found in needs_repair, is to be repaired by the process

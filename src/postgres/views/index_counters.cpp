@@ -11,7 +11,7 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr int columns = 28;
+constexpr int columns = 29;
 
 void put(ReturnSetInfo *result, const IndexFile &file, const IndexCounters &counters) {
     Datum values[columns];
@@ -39,6 +39,7 @@ void put(ReturnSetInfo *result, const IndexFile &file, const IndexCounters &coun
     timed(counters.compactions);
     timed(counters.checkpoints);
     timed(counters.syncs);
+    number(counters.failed_syncs.load());
     const int64 reset = counters.last_reset.load();
     nulls[column] = reset == 0;
     values[column++] = TimestampTzGetDatum(reset);
