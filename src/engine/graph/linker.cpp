@@ -182,9 +182,8 @@ Status Linker::Batches::link(NodeId end, const std::atomic<bool> &stop) {
 // linked like any other.
 Status Linker::Batches::await_payloads(NodeId first, NodeId end, const std::atomic<bool> &stop) {
     for (NodeId id = first; id < end; ++id) {
-        const auto flags = await_payload(nodes_, id, stop);
-        if (!flags.ok())
-            return flags.status();
+        auto flags = await_payload(nodes_, id, stop);
+        DVEC_TRY(flags);
         lists_.set_level(id, (flags.value() & (slot_deleted | slot_hole)) != 0
                                  ? Lists::no_node
                                  : node_level(id, nodes_.layout().m));
@@ -227,8 +226,7 @@ Status Linker::Batches::link_nodes(NodeId first, NodeId end, const std::atomic<b
         scratch.twins = {};
     pool_.run((end - first) / nodes_per_thread,
               [&](unsigned worker) { work(scratch_[worker], stop); });
-    if (!failure_.ok())
-        return failure_;
+    DVEC_TRY(failure_);
     if (next_.load(std::memory_order_relaxed) < end)
         return Status(Code::interrupted, "linking was stopped");
     return {};

@@ -26,8 +26,7 @@ constexpr std::uint64_t brought_in_at_once = 64 * mebibyte;
 // The file's size when its header is sound and as expected.
 Result<std::uint64_t> check_header(File &file, const FileHeader &expected) {
     auto size = file.size();
-    if (!size.ok())
-        return size;
+    DVEC_TRY(size);
     FileHeader header;
     if (size.value() < file_header_bytes)
         return Status(Code::corrupt, "file \"" + file.path() + "\" is too short");

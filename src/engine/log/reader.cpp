@@ -58,9 +58,8 @@ class SegmentImage {
             return {};
         }
         DVEC_TRY(file);
-        const auto size = file.value()->size();
-        if (!size.ok())
-            return size.status();
+        auto size = file.value()->size();
+        DVEC_TRY(size);
         size_ = std::min(size.value(), geometry_.segment_bytes);
         DVEC_TRY(file.value()->read(0, bytes_.get(), size_));
         loaded_ = true;

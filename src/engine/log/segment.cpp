@@ -103,9 +103,8 @@ base::Status create_segment(base::FileSystem &file_system, const Geometry &geome
 }
 
 base::Status extend_segment(base::File &file, std::uint64_t from, std::uint64_t bytes) {
-    const auto size = file.size();
-    if (!size.ok())
-        return size.status();
+    auto size = file.size();
+    DVEC_TRY(size);
     if (size.value() < from)
         return {base::Code::corrupt,
                 "log segment \"" + file.path() + "\" is shorter than it was made"};

@@ -123,9 +123,8 @@ base::Status Writer::clear_behind(Position end) {
 
 template <class Kept>
 base::Status Writer::remove_segments_unless(const Kept &kept) {
-    const auto segments = list_segments(file_system_, geometry_);
-    if (!segments.ok())
-        return segments.status();
+    auto segments = list_segments(file_system_, geometry_);
+    DVEC_TRY(segments);
     for (const std::uint32_t segment : segments.value())
         if (!kept(geometry_.start_of(segment)))
             DVEC_TRY(remove_segment(file_system_, geometry_, segment));
@@ -246,9 +245,8 @@ base::Status Writer::leave_segment(Position next, Position ready, const Draft &e
     if (head >= next)
         return {};
     if (geometry_.place(head, end.record_bytes()) == head) {
-        const auto room = fits(end);
-        if (!room.ok())
-            return room.status();
+        auto room = fits(end);
+        DVEC_TRY(room);
         if (!room.value())
             return {};
         write_record(head, end, 0);
@@ -292,9 +290,8 @@ base::Status Writer::map_segment(std::uint64_t number) {
     const Position ready = state_.ready_end.load(std::memory_order_acquire);
     auto file = file_system_.open(geometry_.segment_path(number), base::OpenMode::read_write);
     DVEC_TRY(file);
-    const auto size = file.value()->size();
-    if (!size.ok())
-        return size.status();
+    auto size = file.value()->size();
+    DVEC_TRY(size);
     if (geometry_.start_of(number) + size.value() < std::min(ready, geometry_.start_of(number + 1)))
         return {base::Code::corrupt,
                 "log segment \"" + file.value()->path() + "\" is shorter than it was made"};
@@ -389,7 +386,8 @@ base::Status Writer::sync() {
 
 base::Status Writer::sync_segment(std::uint64_t segment) {
     auto file = file_system_.open(geometry_.segment_path(segment), base::OpenMode::read_write);
-    return file.ok() ? sync_file(*file.value()) : std::move(file).status();
+    DVEC_TRY(file);
+    return sync_file(*file.value());
 }
 
 base::Status Writer::sync_file(base::File &file) {
@@ -400,9 +398,8 @@ base::Status Writer::sync_file(base::File &file) {
 }
 
 base::Status Writer::sync_all_segments() {
-    const auto segments = list_segments(file_system_, geometry_);
-    if (!segments.ok())
-        return segments.status();
+    auto segments = list_segments(file_system_, geometry_);
+    DVEC_TRY(segments);
     for (const std::uint32_t segment : segments.value())
         DVEC_TRY(sync_segment(segment));
     return {};

@@ -111,10 +111,9 @@ Status Builder::link_all() {
 }
 
 Status Builder::connect_all() {
-    const auto report = graph::connect_unreachable(
-        *linker_nodes_, reachability_params(description_, kernel_), stop_);
-    if (!report.ok())
-        return report.status();
+    auto report = graph::connect_unreachable(*linker_nodes_,
+                                             reachability_params(description_, kernel_), stop_);
+    DVEC_TRY(report);
     state_.connected.store(state_.graph.linked.load());
     return {};
 }

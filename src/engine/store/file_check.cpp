@@ -43,8 +43,8 @@ class FileCheck {
         DVEC_TRY(check_log());
         DVEC_TRY(check_checkpoint());
         // Whatever was found counts only if these are still the files of the index.
-        auto still = index_.refresh();
-        return still.ok() ? Status() : std::move(still).status();
+        DVEC_TRY(index_.refresh());
+        return {};
     }
 
   private:

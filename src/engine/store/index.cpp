@@ -127,9 +127,8 @@ Result<std::optional<NodeId>> Index::try_insert(const log::Draft &record, graph:
     const NodeId id = state_.graph.allocated.load(std::memory_order_relaxed);
     if (id >= state_.graph.capacity.load(std::memory_order_acquire) || id >= nodes_->mapped_slots())
         return std::optional<NodeId>();
-    const auto fits = log_->fits(record);
-    if (!fits.ok())
-        return fits.status();
+    auto fits = log_->fits(record);
+    DVEC_TRY(fits);
     if (!fits.value())
         return std::optional<NodeId>();
 
@@ -198,8 +197,9 @@ Status Index::remove(NodeId id, std::uint64_t lsn) {
         Status room = ready_to_write();
         while (room.ok()) {
             auto removed = try_remove(draft, id);
-            if (!removed.ok() || removed.value())
-                return removed.ok() ? Status() : std::move(removed).status();
+            DVEC_TRY(removed);
+            if (removed.value())
+                return {};
             const std::lock_guard hold(locks_.grow);
             DVEC_TRY(check_current());
             room = log_->prepare(draft.record_bytes());

@@ -161,10 +161,9 @@ Status Maintainer::connect(const std::atomic<bool> &stop) {
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
         DVEC_TRY(sanitize_links(stop));
         DVEC_TRY(nodes_->refresh());
-        const auto report =
+        auto report =
             graph::connect_unreachable(*nodes_, reachability_params(description_, kernel_), stop);
-        if (!report.ok())
-            return report.status();
+        DVEC_TRY(report);
         state_.connected.store(state_.graph.linked.load());
         return {};
     });
@@ -187,9 +186,8 @@ Status Maintainer::tidy(const std::atomic<bool> &stop) {
         // Read before tidying: rows that are removed meanwhile may stay in their chains, and count
         // for the next time.
         const std::uint32_t deleted = state_.graph.deleted.load();
-        const auto report = graph::tidy_twins(*nodes_, graph::TwinCheck::membership, stop);
-        if (!report.ok())
-            return report.status();
+        auto report = graph::tidy_twins(*nodes_, graph::TwinCheck::membership, stop);
+        DVEC_TRY(report);
         tidied_deleted_ = deleted;
         twinless_linked_ = report.value().twins == 0 ? state_.graph.linked.load() : 0;
         // A twin that lost its node has no links.

@@ -109,9 +109,8 @@ base::Status write_starts(const Starts &starts) {
     if (file.status().code() == base::Code::not_found)
         return make_file(starts);
     DVEC_TRY(file);
-    const auto size = file.value()->size();
-    if (!size.ok())
-        return size.status();
+    auto size = file.value()->size();
+    DVEC_TRY(size);
     const uint64 serial = read_current(*file.value()).serial;
     if (size.value() != blocks * block_bytes || serial == 0)
         return make_file(starts);

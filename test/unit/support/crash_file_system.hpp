@@ -97,8 +97,7 @@ class CrashFileSystem final : public base::FileSystem {
             DVEC_TRY(begin(Operation::create, path));
         const std::lock_guard guard(mutex_);
         auto file = below_.open(path, mode);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         std::shared_ptr<Node> node =
             mode == base::OpenMode::create ? create_node(path) : find_node(path, *file.value());
         return std::unique_ptr<base::File>(

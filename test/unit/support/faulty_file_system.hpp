@@ -153,8 +153,7 @@ class FaultyFileSystem final : public base::FileSystem {
         if (mode == base::OpenMode::create)
             DVEC_TRY(plan_.pass(Operation::create, path));
         auto file = below_.open(path, mode);
-        if (!file.ok())
-            return std::move(file).status();
+        DVEC_TRY(file);
         return std::unique_ptr<base::File>(
             std::make_unique<FaultyFile>(std::move(file).value(), plan_));
     }
