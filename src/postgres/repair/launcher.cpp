@@ -75,7 +75,6 @@ bool start_process(const IndexEntry *entry, uint64 incarnation) {
     BackgroundWorker process =
         background_process("dvec repair", "dvec_repair_main", BgWorkerStart_RecoveryFinished);
     process.bgw_main_arg = Int32GetDatum(static_cast<int32>(entry - registry()->entries));
-    process.bgw_notify_pid = MyProcPid;
     const RepairOrder order{incarnation};
     static_assert(sizeof order <= BGW_EXTRALEN);
     std::memcpy(process.bgw_extra, &order, sizeof order);

@@ -68,7 +68,6 @@ BackgroundWorkerHandle *start_process(Oid database) {
     BackgroundWorker process =
         background_process("dvec follower", "dvec_follower_main", BgWorkerStart_ConsistentState);
     process.bgw_main_arg = ObjectIdGetDatum(database);
-    process.bgw_notify_pid = MyProcPid;
     const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
     BackgroundWorkerHandle *handle = nullptr;
     const bool registered = RegisterDynamicBackgroundWorker(&process, &handle);
