@@ -5,23 +5,18 @@
 
 #include <algorithm>
 
-#include "engine/store/damaged_nodes.hpp"
+#include "engine/store/live_nodes.hpp"
+#include "engine/store/reconcile_start.hpp"
 
 namespace dvec::store {
 
-using base::Code;
 using base::Result;
 using base::Status;
 using graph::NodeId;
 
 namespace {
 
-constexpr NodeId nodes_between_polls = 4096;
 constexpr std::uint64_t no_lsn = 0;
-
-bool should_stop(NodeId id, bool (*interrupted)()) {
-    return id % nodes_between_polls == 0 && interrupted != nullptr && interrupted();
-}
 
 }  // namespace
 
@@ -29,32 +24,20 @@ Result<std::unique_ptr<BlockReconciler>> BlockReconciler::begin(Index &index, Re
                                                                 bool (*interrupted)()) {
     return base::guarded([&]() -> Result<std::unique_ptr<BlockReconciler>> {
         std::unique_ptr<BlockReconciler> reconciler(new BlockReconciler(index));
-        DVEC_TRY(index.ready_to_write());
-        auto end = index.refresh();
-        DVEC_TRY(end);
-        if (repair >= Repair::every_page) {
-            auto damaged = drop_damaged(index, end.value(), interrupted);
-            DVEC_TRY(damaged);
-            reconciler->report_.damaged = damaged.value();
-        }
-        if (repair != Repair::none)
-            index.writable_nodes().restore_hints(end.value());
-        DVEC_TRY(reconciler->fill(end.value(), interrupted));
+        auto start = start_reconcile(index, repair, interrupted);
+        DVEC_TRY(start);
+        reconciler->report_.damaged = start.value().damaged;
+        DVEC_TRY(reconciler->fill(start.value().end, interrupted));
         return reconciler;
     });
 }
 
 Status BlockReconciler::fill(NodeId end, bool (*interrupted)()) {
     std::uint32_t live = 0;
-    for (NodeId id = 0; id < end; ++id) {
-        if (should_stop(id, interrupted))
-            return Status(Code::interrupted, "reading the nodes was stopped");
-        const std::uint64_t state = index_.nodes().state(id);
-        if (!graph::is_live(state))
-            continue;
-        entries_[graph::state_tid(state).block].push_back(id);
+    DVEC_TRY(for_each_live(index_.nodes(), end, interrupted, [&](NodeId id, graph::Tid tid) {
+        entries_[tid.block].push_back(id);
         ++live;
-    }
+    }));
     // The count from before may come from files that could not be believed.
     index_.state().graph.deleted.store(end - live);
     return {};

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "engine/store/damaged_nodes.hpp"
+#include "engine/store/reconcile_start.hpp"
 
 namespace dvec::store {
 
@@ -15,18 +15,12 @@ Result<std::unique_ptr<Reconciler>> Reconciler::begin(Index &index, Repair repai
                                                       bool (*interrupted)()) {
     return base::guarded([&]() -> Result<std::unique_ptr<Reconciler>> {
         std::unique_ptr<Reconciler> reconciler(new Reconciler(index));
-        DVEC_TRY(index.ready_to_write());
-        auto end = index.refresh();
-        DVEC_TRY(end);
-        if (repair >= Repair::every_page) {
-            auto damaged = drop_damaged(index, end.value(), interrupted);
-            DVEC_TRY(damaged);
-            reconciler->report_.damaged = damaged.value();
-        }
-        index.writable_nodes().restore_hints(end.value());
-        DVEC_TRY(reconciler->entries_.fill(index.nodes(), end.value(), interrupted));
+        auto start = start_reconcile(index, repair, interrupted);
+        DVEC_TRY(start);
+        reconciler->report_.damaged = start.value().damaged;
+        DVEC_TRY(reconciler->entries_.fill(index.nodes(), start.value().end, interrupted));
         // The count from before comes from files that could not be believed.
-        index.state().graph.deleted.store(end.value() -
+        index.state().graph.deleted.store(start.value().end -
                                           static_cast<std::uint32_t>(reconciler->entries_.size()));
         return reconciler;
     });

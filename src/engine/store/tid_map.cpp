@@ -3,15 +3,14 @@
 
 #include <algorithm>
 
+#include "engine/store/live_nodes.hpp"
+
 namespace dvec::store {
 
-using base::Code;
 using base::Status;
 using graph::NodeId;
 
 namespace {
-
-constexpr NodeId nodes_between_polls = 4096;
 
 std::uint64_t pack(graph::Tid tid) { return std::uint64_t{tid.block} << 16 | tid.offset; }
 
@@ -20,13 +19,9 @@ std::uint64_t pack(graph::Tid tid) { return std::uint64_t{tid.block} << 16 | tid
 Status TidMap::fill(const graph::NodeStore &nodes, std::uint32_t end, bool (*interrupted)()) {
     return base::guarded([&]() -> Status {
         entries_.clear();
-        for (NodeId id = 0; id < end; ++id) {
-            if (id % nodes_between_polls == 0 && interrupted != nullptr && interrupted())
-                return Status(Code::interrupted, "reading the nodes was stopped");
-            const std::uint64_t state = nodes.state(id);
-            if (graph::is_live(state))
-                entries_.push_back({pack(graph::state_tid(state)), id, false});
-        }
+        DVEC_TRY(for_each_live(nodes, end, interrupted, [this](NodeId id, graph::Tid tid) {
+            entries_.push_back({pack(tid), id, false});
+        }));
         std::sort(entries_.begin(), entries_.end());
         return {};
     });

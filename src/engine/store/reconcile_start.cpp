@@ -1,4 +1,6 @@
-#include "engine/store/damaged_nodes.hpp"
+#include "engine/store/reconcile_start.hpp"
+
+#include "engine/store/live_nodes.hpp"
 
 namespace dvec::store {
 
@@ -9,10 +11,7 @@ using graph::NodeId;
 
 namespace {
 
-constexpr NodeId nodes_between_polls = 4096;
-
-}  // namespace
-
+// Returns how many there were.
 Result<std::uint64_t> drop_damaged(Index &index, NodeId end, bool (*interrupted)()) {
     graph::NodeStore &nodes = index.writable_nodes();
     std::uint64_t damaged = 0;
@@ -28,6 +27,23 @@ Result<std::uint64_t> drop_damaged(Index &index, NodeId end, bool (*interrupted)
     if (damaged > 0)
         index.state().links_unsound.store(1);
     return damaged;
+}
+
+}  // namespace
+
+Result<ReconcileStart> start_reconcile(Index &index, Repair repair, bool (*interrupted)()) {
+    DVEC_TRY(index.ready_to_write());
+    auto end = index.refresh();
+    DVEC_TRY(end);
+    ReconcileStart start{end.value(), 0};
+    if (repair >= Repair::every_page) {
+        auto damaged = drop_damaged(index, start.end, interrupted);
+        DVEC_TRY(damaged);
+        start.damaged = damaged.value();
+    }
+    if (repair != Repair::none)
+        index.writable_nodes().restore_hints(start.end);
+    return start;
 }
 
 }  // namespace dvec::store
