@@ -11,7 +11,7 @@
 #include "postgres/bridge/transactions.hpp"
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/metapage.hpp"
-#include "postgres/relation/row_encoder.hpp"
+#include "postgres/relation/row_reader.hpp"
 #include "postgres/relation/usual_rows.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/back_pressure.hpp"
@@ -106,14 +106,14 @@ struct Inserting {
     RowJudge judge;
     RowEncoder encoder;  // once `encodes`
     bool encodes;
-    MemoryContext of_row;  // emptied behind each
+    MemoryContext row_context;
 };
 
 // Kept for the statement in the IndexInfo, whose context is the current one.
 Inserting *begin_inserting(Relation index) {
     auto *inserting = static_cast<Inserting *>(palloc0(sizeof(Inserting)));
     inserting->judge = row_judge(index);
-    inserting->of_row =
+    inserting->row_context =
         AllocSetContextCreate(CurrentMemoryContext, "dvec insert", ALLOCSET_DEFAULT_SIZES);
     return inserting;
 }
@@ -174,13 +174,12 @@ bool insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
             IndexUniqueCheck, bool, struct IndexInfo *index_info) {
     guarded([=] {
         Inserting *inserting = inserting_of(index, index_info);
-        const MemoryContext caller = MemoryContextSwitchTo(inserting->of_row);
-        note_if_unusual(index, &inserting->judge, values[0], isnull[0]);
-        while (!isnull[0] && insert_values(inserting, index, heap, {values, isnull, tid},
-                                           index_info) == Attempt::files_replaced)
-            CHECK_FOR_INTERRUPTS();
-        MemoryContextSwitchTo(caller);
-        MemoryContextReset(inserting->of_row);
+        in_row_context(inserting->row_context, [=] {
+            note_if_unusual(index, &inserting->judge, values[0], isnull[0]);
+            while (!isnull[0] && insert_values(inserting, index, heap, {values, isnull, tid},
+                                               index_info) == Attempt::files_replaced)
+                CHECK_FOR_INTERRUPTS();
+        });
     });
     return false;
 }

@@ -13,7 +13,7 @@
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/relation/item_pointer.hpp"
-#include "postgres/relation/row_encoder.hpp"
+#include "postgres/relation/row_reader.hpp"
 #include "postgres/relation/usual_rows.hpp"
 #include "postgres/runtime/wal.hpp"
 
@@ -25,13 +25,12 @@ struct Build {
     IndexFile file;
     store::Builder *builder;  // owned; freed by stop_build
     Relation index;
-    RowEncoder encoder;
+    RowReader reader;
     RepairProgress *repair;     // null for CREATE INDEX
     store::PageRows page_rows;  // of a repair
     double index_tuples;
     RowJudge judge;
     bool only_usual_rows;
-    MemoryContext row_context;  // reset for every row
 };
 
 void stop_build(int, Datum argument) {
@@ -89,7 +88,7 @@ bool came_before(Build *build, ItemPointer tid) {
 }
 
 void add_row(Build *build, ItemPointer tid, const Datum *values, const bool *is_null) {
-    const RowEncoder::Row row = build->encoder.encode(values, is_null);
+    const RowEncoder::Row row = build->reader.encoder.encode(values, is_null);
     if (row.bytes == nullptr)
         return;
     ok_or_raise([&] { return build->builder->add(engine_tid(tid), {row.bytes, row.keys}); });
@@ -106,12 +105,11 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
         }
         if (came_before(build, tid))
             return;
-        const MemoryContext caller = MemoryContextSwitchTo(build->row_context);
-        build->only_usual_rows =
-            build->only_usual_rows && is_usual(&build->judge, values[0], isnull[0]);
-        add_row(build, tid, values, isnull);
-        MemoryContextSwitchTo(caller);
-        MemoryContextReset(build->row_context);
+        in_row_context(build->reader.row_context, [=] {
+            build->only_usual_rows =
+                build->only_usual_rows && is_usual(&build->judge, values[0], isnull[0]);
+            add_row(build, tid, values, isnull);
+        });
     });
 }
 
@@ -186,9 +184,7 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
     Build build{};
     build.repair = rows.repair;
     build.index = index;
-    build.encoder = row_encoder(index, static_cast<int>(shape.dimensions));
-    build.row_context =
-        AllocSetContextCreate(CurrentMemoryContext, "dvec build row", ALLOCSET_DEFAULT_SIZES);
+    build.reader = row_reader(index, shape.dimensions);
     build.judge = row_judge(index);
     build.only_usual_rows = true;
     build.file = compat::file_name(index);
@@ -199,7 +195,7 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
         result.heap_tuples = fill(&build, heap, index_info);
     });
     stop_build(0, PointerGetDatum(&build));
-    MemoryContextDelete(build.row_context);
+    MemoryContextDelete(build.reader.row_context);
     result.index_tuples = build.index_tuples;
     result.only_usual_rows = build.only_usual_rows;
     return result;

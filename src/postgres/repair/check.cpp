@@ -23,7 +23,7 @@
 #include "postgres/relation/options.hpp"
 #include "postgres/relation/own_index.hpp"
 #include "postgres/relation/owner_rights.hpp"
-#include "postgres/relation/row_encoder.hpp"
+#include "postgres/relation/row_reader.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/repair_state.hpp"
 
@@ -39,9 +39,8 @@ struct Check {
     std::vector<store::Finding> findings;
     store::TidMap entries;
     OpenIndex *open = nullptr;  // pinned
-    RowEncoder encoder{};
+    RowReader reader{};
     char *table_file = nullptr;
-    MemoryContext row_context = nullptr;
     bool payload_damaged = false;
     bool links_damaged = false;
     bool log_damaged = false;
@@ -91,8 +90,7 @@ void check_files(Check *check, Relation index) {
                     status = check->entries.fill(files.nodes(), end.value(), interruption_pending);
                 if (status.code() == base::Code::stale)
                     return false;
-                if (!status.ok())
-                    return status;
+                DVEC_TRY(status);
                 return true;
             });
         });
@@ -129,28 +127,19 @@ void compare_row(Check *check, graph::Tid tid, const RowEncoder::Row &row) {
 }
 
 void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
-    if (isnull[0])
-        return;
-    guarded([=] {
-        auto *check = static_cast<Check *>(state);
-        const MemoryContext caller = MemoryContextSwitchTo(check->row_context);
-        const RowEncoder::Row row = check->encoder.encode(values, isnull);
-        MemoryContextSwitchTo(caller);
-        if (row.bytes != nullptr)
-            ok_or_raise([&] {
-                return base::guarded([&]() -> base::Status {
-                    compare_row(check, engine_tid(tid), row);
-                    return {};
-                });
+    auto *check = static_cast<Check *>(state);
+    check->reader.read(values, isnull, [=](const RowEncoder::Row &row) {
+        ok_or_raise([&] {
+            return base::guarded([&]() -> base::Status {
+                compare_row(check, engine_tid(tid), row);
+                return {};
             });
-        MemoryContextReset(check->row_context);
+        });
     });
 }
 
 void compare_with_table(Check *check, Relation heap, Relation index, Snapshot snapshot) {
-    check->encoder = row_encoder(index, static_cast<int>(check->open->entry->shape.dimensions));
-    check->row_context =
-        AllocSetContextCreate(CurrentMemoryContext, "dvec check row", ALLOCSET_DEFAULT_SIZES);
+    check->reader = row_reader(index, check->open->entry->shape.dimensions);
     check->table_file = compat::relation_path(compat::file_name(heap));
 
     IndexInfo *info = BuildIndexInfo(index);

@@ -18,7 +18,7 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
 #include "postgres/relation/item_pointer.hpp"
-#include "postgres/relation/row_encoder.hpp"
+#include "postgres/relation/row_reader.hpp"
 #include "postgres/repair/changed_pages.hpp"
 #include "postgres/runtime/wal.hpp"
 
@@ -44,8 +44,7 @@ struct Reconciliation {
     Relation heap;
     Relation index;
     IndexInfo *index_info;
-    RowEncoder encoder;
-    MemoryContext row_context;  // reset for every row
+    RowReader reader;
     RepairProgress *progress;
     // Pages with a lower LSN have nothing new; 0 when all are to be read.
     XLogRecPtr changed_since;
@@ -107,20 +106,12 @@ XLogRecPtr changed_since(Relation heap, const IndexEntry *entry) {
 }
 
 void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
-    if (isnull[0])
-        return;
-    guarded([=] {
-        auto *work = static_cast<Reconciliation *>(state);
-        const MemoryContext caller = MemoryContextSwitchTo(work->row_context);
-        const RowEncoder::Row row = work->encoder.encode(values, isnull);
-        if (row.bytes != nullptr)
-            ok_or_raise([&] {
-                return checked(work->entry,
-                               work->engine->reconciler->row(engine_tid(tid), end_of_wal(),
-                                                             {row.bytes, row.keys}));
-            });
-        MemoryContextSwitchTo(caller);
-        MemoryContextReset(work->row_context);
+    auto *work = static_cast<Reconciliation *>(state);
+    work->reader.read(values, isnull, [=](const RowEncoder::Row &row) {
+        ok_or_raise([&] {
+            return checked(work->entry, work->engine->reconciler->row(engine_tid(tid), end_of_wal(),
+                                                                      {row.bytes, row.keys}));
+        });
     });
 }
 
@@ -192,9 +183,7 @@ RepairResult reconcile_with_heap(Relation heap, Relation index, IndexInfo *index
     work.heap = heap;
     work.index = index;
     work.index_info = index_info;
-    work.encoder = row_encoder(index, static_cast<int>(entry->shape.dimensions));
-    work.row_context =
-        AllocSetContextCreate(CurrentMemoryContext, "dvec reconcile row", ALLOCSET_DEFAULT_SIZES);
+    work.reader = row_reader(index, entry->shape.dimensions);
     work.progress = &entry->repair.progress;
     work.changed_since = changed_since(heap, entry);
 
@@ -204,7 +193,7 @@ RepairResult reconcile_with_heap(Relation heap, Relation index, IndexInfo *index
         result = run(&work);
     });
     stop(0, PointerGetDatum(&work));
-    MemoryContextDelete(work.row_context);
+    MemoryContextDelete(work.reader.row_context);
     return result;
 }
 

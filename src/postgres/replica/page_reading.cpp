@@ -10,7 +10,7 @@
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/life.hpp"
 #include "postgres/relation/owner_rights.hpp"
-#include "postgres/relation/row_encoder.hpp"
+#include "postgres/relation/row_reader.hpp"
 #include "postgres/repair/changed_pages.hpp"
 #include "postgres/repair/lock_index.hpp"
 #include "postgres/repair/relation_source.hpp"
@@ -32,26 +32,18 @@ struct PageReading {
     Relation heap;
     Relation index;
     IndexInfo *index_info;
-    RowEncoder encoder;
+    RowReader reader;
     BlockNumber table_pages;
     XLogRecPtr changed_since;
-    OffsetNumber from;          // of the page that is being read
-    MemoryContext row_context;  // reset for every row
+    OffsetNumber from;  // of the page that is being read
 };
 
 void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void *state) {
     auto *work = static_cast<PageReading *>(state);
-    if (isnull[0] || ItemPointerGetOffsetNumber(tid) < work->from)
+    if (ItemPointerGetOffsetNumber(tid) < work->from)
         return;
-    guarded([=] {
-        const MemoryContext caller = MemoryContextSwitchTo(work->row_context);
-        const RowEncoder::Row row = work->encoder.encode(values, isnull);
-        if (row.bytes != nullptr)
-            ok_or_raise([&] {
-                return work->reconciler->row(engine_tid(tid), {row.bytes, row.keys});
-            });
-        MemoryContextSwitchTo(caller);
-        MemoryContextReset(work->row_context);
+    work->reader.read(values, isnull, [=](const RowEncoder::Row &row) {
+        ok_or_raise([&] { return work->reconciler->row(engine_tid(tid), {row.bytes, row.keys}); });
     });
 }
 
@@ -126,11 +118,9 @@ void read_with(Task *task, Relation heap, Relation index) {
     work.heap = heap;
     work.index = index;
     work.index_info = BuildIndexInfo(index);
-    work.encoder = row_encoder(index, static_cast<int>(task->followed->entry()->shape.dimensions));
+    work.reader = row_reader(index, task->followed->entry()->shape.dimensions);
     work.table_pages = task->table_pages = RelationGetNumberOfBlocks(heap);
     work.changed_since = task->changed_since;
-    work.row_context =
-        AllocSetContextCreate(CurrentMemoryContext, "dvec follower row", ALLOCSET_DEFAULT_SIZES);
     with_owner_rights(heap, index, [&] {
         limit_lock_waits();
         for (BlockNumber i = 0; i < task->count; ++i) {
@@ -138,7 +128,7 @@ void read_with(Task *task, Relation heap, Relation index) {
             task->read(&work, task->pages[i]);
         }
     });
-    MemoryContextDelete(work.row_context);
+    MemoryContextDelete(work.reader.row_context);
     task->outcome = Reading::done;
 }
 
