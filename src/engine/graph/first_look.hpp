@@ -27,6 +27,12 @@ namespace dvec::graph {
 
 class FirstLook {
   public:
+    // What a look at a node has seen.
+    struct Seen {
+        float part;  // of the squared Euclidean distance
+        distance::CodeHeader code;
+    };
+
     // For a search by `kernel` from `query`, among slots of this layout.
     void begin(const Layout &layout, const distance::Kernel &kernel, std::size_t dimensions,
                const void *query) {
@@ -56,16 +62,18 @@ class FirstLook {
     // Whether there are too few samples to tell anything yet.
     bool learning() const noexcept { return samples_ < fewest_samples; }
 
-    // The part of the squared Euclidean distance.
-    float look(const void *code) const noexcept { return part_(query_, code, dimensions_); }
+    Seen look(const void *code) const noexcept {
+        return {part_(query_, code, dimensions_), distance::code_header(code)};
+    }
 
     // A distance that the node's is hardly ever below. Minus infinity, or not a number, where
     // nothing can be told.
-    float least(float part, const distance::CodeHeader &code) const noexcept {
+    float least(const Seen &seen) const noexcept {
+        const distance::CodeHeader &code = seen.code;
         constexpr float nothing = -std::numeric_limits<float>::infinity();
         if (learning())
             return nothing;
-        const float euclidean = part / largest_share_;
+        const float euclidean = seen.part / largest_share_;
         // The part is that of the code. Where the vector may be far from its code in comparison, or
         // the code is of no use, it says nothing of the vector.
         constexpr float times = 8;
@@ -83,8 +91,8 @@ class FirstLook {
     }
 
     // Learns from a node that was chosen without regard to its first look and has this distance.
-    void learn(float part, float distance, const distance::CodeHeader &code) noexcept {
-        const double share = part / euclidean(distance, code);
+    void learn(const Seen &seen, float distance) noexcept {
+        const double share = seen.part / euclidean(distance, seen.code);
         if (!(share >= 0 && share <= 1))
             return;
         ++samples_;

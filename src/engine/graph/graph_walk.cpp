@@ -192,6 +192,13 @@ void GraphWalk::expand(NodeId id) {
     prefetch_links(beam_.next());
 }
 
+// Measures a node whole after its first look, and learns from it what such a look says.
+Candidate GraphWalk::measure_and_learn(NodeId id, const FirstLook::Seen &seen) noexcept {
+    const Candidate candidate = context_->estimate(id);
+    look_.learn(seen, candidate_distance(candidate));
+    return candidate;
+}
+
 // Looks at the nodes and defers those that will hardly have a place in the beam. Returns how many
 // are left to be measured: they come first in `nodes`. The first node of some lists is measured
 // whole, so that what is learned is learned from nodes of all kinds.
@@ -200,17 +207,13 @@ std::size_t GraphWalk::look_first(NodeId *nodes, std::size_t count) {
     std::size_t left = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const NodeId id = nodes[i];
-        const void *code = context.nodes->code(id);
-        const float part = look_.look(code);
-        const distance::CodeHeader header = distance::code_header(code);
+        const FirstLook::Seen seen = look_.look(context.nodes->code(id));
         if (!beam_.full() || look_.learning() ||
             (i == 0 && context.statistics.expanded % lists_per_sample == 0)) {
-            const Candidate candidate = context.estimate(id);
-            look_.learn(part, candidate_distance(candidate), header);
-            offer(candidate);
+            offer(measure_and_learn(id, seen));
             continue;
         }
-        const float least = look_.least(part, header);
+        const float least = look_.least(seen);
         if (least > candidate_distance(beam_[beam_.size() - 1])) {
             defer(make_candidate(least, id));
         } else {
@@ -279,17 +282,13 @@ NodeId GraphWalk::descend() noexcept {
     return at;
 }
 
-// The node as a candidate, if it may be nearer than this one; none otherwise.
-Candidate GraphWalk::glance(NodeId id, Candidate than) noexcept {
-    const void *code = context_->nodes->code(id);
-    const float part = look_.look(code);
-    const distance::CodeHeader header = distance::code_header(code);
-    if (look_.least(part, header) > candidate_distance(than))
+// The node as a candidate, if it may be nearer than this one; none otherwise. A descent goes on
+// from one node, so nobody will want those that it passes by: they are not deferred.
+Candidate GraphWalk::measure_if_nearer(NodeId id, Candidate than) noexcept {
+    const FirstLook::Seen seen = look_.look(context_->nodes->code(id));
+    if (look_.least(seen) > candidate_distance(than))
         return Beam::none;
-    const Candidate candidate = context_->estimate(id);
-    if (look_.learning())
-        look_.learn(part, candidate_distance(candidate), header);
-    return candidate;
+    return look_.learning() ? measure_and_learn(id, seen) : context_->estimate(id);
 }
 
 // Goes to a nearer neighbour until there is none. The distance falls at every step, so this ends
@@ -318,7 +317,7 @@ NodeId GraphWalk::descend_level(NodeId from, int level) noexcept {
             if (id >= context_->marks.linked)
                 continue;
             const Candidate candidate =
-                look_.useful() ? glance(id, nearest) : context_->estimate(id);
+                look_.useful() ? measure_if_nearer(id, nearest) : context_->estimate(id);
             if (candidate < nearest) {
                 nearest = candidate;
                 moved = true;

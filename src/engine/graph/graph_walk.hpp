@@ -54,10 +54,11 @@ class GraphWalk {
   private:
     NodeId descend() noexcept;
     NodeId descend_level(NodeId from, int level) noexcept;
-    Candidate glance(NodeId id, Candidate than) noexcept;
+    Candidate measure_if_nearer(NodeId id, Candidate than) noexcept;
     void fill_beam(std::size_t taken);
     void expand(NodeId id);
     void prefetch_links(Candidate candidate) const noexcept;
+    Candidate measure_and_learn(NodeId id, const FirstLook::Seen &seen) noexcept;
     std::size_t look_first(NodeId *nodes, std::size_t count);
     void measure(const NodeId *nodes, std::size_t count);
     void offer(Candidate candidate);
