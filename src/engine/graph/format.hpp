@@ -43,8 +43,8 @@ namespace dvec::graph {
 static_assert(std::endian::native == std::endian::little, "the file formats are little-endian");
 
 using NodeId = std::uint32_t;
-// Ids stay below 2^31: hnswlib sizes its visited lists with an int, and searches pack an id and
-// a bit into one 32-bit word.
+// Ids stay below 2^31: searches pack an id and a bit into one 32-bit word, and so does the word
+// that leads to a row's next twin.
 inline constexpr NodeId max_nodes = 0x7FFFFFF0u;
 
 inline constexpr std::size_t cache_line = 64;
@@ -163,8 +163,8 @@ struct Layout {
         Layout layout;
         layout.m = m;
         layout.vector_bytes = vector_bytes;
-        // One word is left after the ids of either kind of list, because hnswlib reads one id
-        // beyond a full list in order to prefetch it.
+        // One word is left after the ids of either kind of list. In an upper block it names the
+        // node; in a slot it is free: hnswlib's own walks would read one id beyond a full list.
         layout.code_bytes = code_bytes;
         layout.code_offset = static_cast<std::uint32_t>(sizeof(SlotHeader) +
                                                         sizeof(NodeId) * (2 * std::size_t{m} + 1));

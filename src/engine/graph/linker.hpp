@@ -1,10 +1,9 @@
-// Links rows into the graph, a batch at a time and with several threads: hnswlib's construction
-// over mapped files. hnswlib's class holds what is kept of the nodes in memory (link_lists.hpp);
-// linker.cpp alone includes it.
+// Links rows into the graph, a batch at a time and with several threads: HNSW's construction over
+// mapped files. hnswlib's class holds what is kept of the nodes in memory, and finds lists and
+// vectors in its layout (link_lists.hpp); linker.cpp alone includes it.
 // How one node gets its links is our own (node_linking.hpp), for three reasons: links in mapped
 // files must be checked before they are followed, inner products need another rule than hnswlib's,
-// and every link and count must be stored atomically, since other processes read them without
-// locks.
+// and every link and count must be stored atomically, since others read them without locks.
 //
 // A row whose vector is in the graph already gets no links; it becomes a twin (twins.hpp) of the
 // node that has it. A row that is a near copy of a clump of nodes becomes a near twin of one of

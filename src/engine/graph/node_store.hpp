@@ -110,8 +110,8 @@ class NodeStore {
     // blocks when they are really this node's.
     void write_payload(NodeId id, Tid tid, const Row &row) noexcept;
     void publish(NodeId id) noexcept;
-    // The same from a draft, which takes less time at the moment of writing. The vector that a
-    // draft is made of is aligned for its elements.
+    // The same from a draft: less to do while others wait. It needs memory, and an aligned vector;
+    // where nobody waits, a row goes into the slot directly, from wherever it is.
     PayloadDraft draft(const Row &row) const;
     void write_payload(NodeId id, Tid tid, const PayloadDraft &draft) noexcept;
     // The checksum of some bytes and the draft's vector behind them, from that of the bytes.
