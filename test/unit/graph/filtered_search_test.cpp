@@ -256,6 +256,7 @@ TEST_F(FilteredSearchTest, TwinsPassWhereTheirNodeDoesNot) {
     add(data, keys);
     link_all();
     const auto queries = ClusteredData(2, shape).make(10);
+    double recall = 0;
     for (std::uint64_t copy = 0; copy < 6; ++copy)
         for (std::size_t q = 0; q < 10; ++q) {
             SCOPED_TRACE(copy * 100 + q);
@@ -265,8 +266,9 @@ TEST_F(FilteredSearchTest, TwinsPassWhereTheirNodeDoesNot) {
             const auto hits = search_with(search, query, filtered_params(filter), 3000);
             ASSERT_EQ(hits.size(), 400u);
             expect_all_admitted(filter, query, hits, 40);
-            EXPECT_GE(recall_at_ten(filter, query, 40), 0.7);
+            recall += recall_at_ten(filter, query, 40) / 60;
         }
+    EXPECT_GE(recall, 0.985);
 }
 
 TEST_F(FilteredSearchTest, WhatIsWithinADistanceIsCountedOfThoseThatPass) {
@@ -405,7 +407,7 @@ TEST_F(FilteredSearchTest, RecallIsThatOfASearchWithoutAFilter) {
                 const RowFilter filter = within(first, first + width);
                 recall += recall_at_ten(filter, query, 40) / 30;
             }
-            EXPECT_GE(recall, kind == Kind::correlated ? 0.93 : 0.85)
+            EXPECT_GE(recall, 0.981)
                 << (kind == Kind::correlated ? "correlated, one of " : "opposed, one of ") << parts;
         }
 }
@@ -421,7 +423,7 @@ TEST_F(FilteredSearchTest, RecallWhereTheFilterHasNothingToDoWithTheVectors) {
         double recall = 0;
         for (std::size_t q = 0; q < 30; ++q)
             recall += recall_at_ten(permille(share), &queries[q * 16], 40) / 30;
-        EXPECT_GE(recall, 0.95) << share << " of a thousand";
+        EXPECT_GE(recall, 0.981) << share << " of a thousand";
     }
 }
 

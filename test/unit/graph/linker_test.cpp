@@ -27,7 +27,7 @@ TEST_F(LinkerTest, GraphAnswersLikeTheExactScan) {
     expect_reachable(many);
     const auto queries = ClusteredData(2).make(50);
     EXPECT_GE(recall(queries, 200, 10), 0.98);
-    EXPECT_GE(recall(queries, 40, 10), 0.9);
+    EXPECT_GE(recall(queries, 40, 10), 0.968);
 }
 
 TEST_F(LinkerTest, OneThreadAndManyBatchesServeAsWell) {
@@ -172,7 +172,7 @@ TEST_F(LinkerTest, NodesDeletedLaterStillLeadToOthers) {
         nodes_->mark_deleted(id);
     ASSERT_TRUE(linker->link(2000, never_stop).ok());
     expect_sound_links();
-    EXPECT_GE(recall(ClusteredData(2, {16, 10, 4, 0.1f}).make(30), 100, 10), 0.98);
+    EXPECT_GE(recall(ClusteredData(2, {16, 10, 4, 0.1f}).make(30), 100, 10), 0.985);
 }
 
 TEST_F(LinkerTest, RefusesIdsThatAreNotAllocated) {
@@ -210,7 +210,7 @@ TEST_F(LinkerTest, TakesOverAGraphThatExists) {
     link_all();
     expect_sound_links();
     expect_reachable(3000u);
-    EXPECT_GE(recall(ClusteredData(2, {16, 10, 4, 0.1f}).make(30), 200, 10), 0.98);
+    EXPECT_GE(recall(ClusteredData(2, {16, 10, 4, 0.1f}).make(30), 200, 10), 0.985);
 }
 
 TEST_F(LinkerTest, RefusesAnEntryPointThatIsNotLinked) {

@@ -1,5 +1,6 @@
 // How much of the exact answer the graph finds, per kind of data and metric. The thresholds leave
-// room for what differs from run to run: which nodes two threads link at the same time.
+// room for what differs from run to run (which nodes two threads link at the same time), and none
+// for a loss of 0.02.
 #include <cmath>
 
 #include "test/unit/graph/graph_fixture.hpp"
@@ -62,8 +63,8 @@ class RecallTest : public GraphTest {
 TEST_F(RecallTest, InnerProductInACube) {
     link_cube(Metric::inner_product, uniform(1, many * 3));
     expect_sound_links();
-    EXPECT_GE(recall(cube_queries, 40, 20), 0.98);
-    EXPECT_GE(recall(cube_queries, 40, 10), 0.98);
+    EXPECT_GE(recall(cube_queries, 40, 20), 0.985);
+    EXPECT_GE(recall(cube_queries, 40, 10), 0.985);
 }
 
 TEST_F(RecallTest, InnerProductInACubeWithFewInTheCorner) {
@@ -72,7 +73,7 @@ TEST_F(RecallTest, InnerProductInACubeWithFewInTheCorner) {
     for (std::size_t i = 0; i < vectors.size(); ++i)
         vectors[i] *= factors[i];
     link_cube(Metric::inner_product, vectors);
-    EXPECT_GE(recall(cube_queries, 40, 20), 0.98);
+    EXPECT_GE(recall(cube_queries, 40, 20), 0.985);
 }
 
 TEST_F(RecallTest, EuclideanInACube) {
@@ -94,7 +95,7 @@ TEST_F(RecallTest, InnerProductOfClustersWithManyLengths) {
     for (float &length : lengths)
         length = std::exp(2 * length);
     link_clustered(Metric::inner_product, lengths);
-    EXPECT_GE(recall(clustered_queries, 40, 20), 0.94);
+    EXPECT_GE(recall(clustered_queries, 40, 20), 0.945);
     EXPECT_GE(recall(clustered_queries, 200, 20), 0.99);
 }
 

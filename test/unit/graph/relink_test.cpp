@@ -44,7 +44,7 @@ class RelinkTest : public GraphTest, public ::testing::WithParamInterface<std::u
         expect_reachable(reachable_nodes);
         for (NodeId id = 0; id < state_.linked.load(); ++id)
             EXPECT_EQ(links(id).empty(), !live(id) || is_twin(*nodes_, id)) << id;
-        EXPECT_GE(recall(ClusteredData(2, shape_).make(30), 200, 10), 0.98);
+        EXPECT_GE(recall(ClusteredData(2, shape_).make(30), 200, 10), 0.985);
     }
 };
 

@@ -27,7 +27,7 @@ TEST(StoreBuilder, ABuiltIndexStartsCleanAndFindsItsRows) {
     auto index = store.open();
     EXPECT_EQ(index->tail(), 0u);
     EXPECT_EQ(index->refresh().value(), rows);
-    EXPECT_GE(recall(*index, row_range(0, rows), 100), 0.98);
+    EXPECT_GE(recall(*index, row_range(0, rows), 100), 0.985);
     expect_rows(*index, row_range(0, rows));
 }
 

@@ -168,7 +168,7 @@ TEST_F(StoreIndex, LinkingChangesWhereRowsAreFoundButNotWhich) {
         EXPECT_EQ(index_->tail(), before > 70 ? before - 70 : 0);
         expect_rows(*index_, rows);
     }
-    EXPECT_GE(recall(*index_, rows, 200), 0.98);
+    EXPECT_GE(recall(*index_, rows, 200), 0.985);
     const std::atomic<bool> stopped{true};
     store_.insert(*index_, 400);
     EXPECT_EQ(maintainer->link(1, stopped).code(), Code::interrupted);

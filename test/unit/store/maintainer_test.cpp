@@ -86,7 +86,7 @@ TEST_F(StoreMaintainer, UnsoundLinksAreMadeSoundBeforeLinkingFollowsThem) {
     link_all(*maintainer_);
     EXPECT_EQ(store_.state->links_unsound.load(), 0u);
     expect_rows(*index_, row_range(0, 360));
-    EXPECT_GE(recall(*index_, row_range(0, 360), 40), 0.9);
+    EXPECT_GE(recall(*index_, row_range(0, 360), 40), 0.985);
     for (graph::NodeId id = 0; id < 300; ++id) {
         const auto count = index_->nodes().slot(id)->link_count.load();
         for (std::uint32_t i = 0; i < count; ++i)
@@ -103,7 +103,7 @@ TEST_F(StoreMaintainer, AGraphWithoutLinksIsLinkedAnew) {
     EXPECT_TRUE(maintainer_->has_tail());
     expect_rows(*index_, row_range(0, 300));
     link_all(*maintainer_);
-    EXPECT_GE(recall(*index_, row_range(0, 300), 40), 0.95);
+    EXPECT_GE(recall(*index_, row_range(0, 300), 40), 0.985);
 }
 
 TEST_F(StoreMaintainer, MakingLinksSoundCanBeStopped) {

@@ -310,7 +310,7 @@ TEST_F(StoreRecovery, LinkingThatACheckpointDoesNotKnowIsDoneAgain) {
     link_all(maintainer());
     EXPECT_EQ(index_->tail(), 0u);
     expect_rows(*index_, row_range(0, 600));
-    EXPECT_GE(recall(*index_, row_range(0, 600), 200), 0.98);
+    EXPECT_GE(recall(*index_, row_range(0, 600), 200), 0.985);
 }
 
 TEST_F(StoreRecovery, LinkingOutlivesTheProcess) {
@@ -330,11 +330,11 @@ TEST_F(StoreRecovery, LinkingOutlivesTheProcess) {
         EXPECT_EQ(store_.state->graph.entry_point.load(), entry_point);
         EXPECT_EQ(store_.state->graph.deleted.load(), 100u);
         expect_rows(*index_, rows);
-        EXPECT_GE(recall(*index_, rows, 200), 0.98);
+        EXPECT_GE(recall(*index_, rows, 200), 0.985);
     }
     link_all(maintainer());
     expect_rows(*index_, rows);
-    EXPECT_GE(recall(*index_, rows, 200), 0.98);
+    EXPECT_GE(recall(*index_, rows, 200), 0.985);
 }
 
 TEST_F(StoreRecovery, NodesThatWereLinkedAndHaveLostTheirRowsAreHoles) {
@@ -355,7 +355,7 @@ TEST_F(StoreRecovery, NodesThatWereLinkedAndHaveLostTheirRowsAreHoles) {
     }
     link_all(maintainer());
     expect_rows(*index_, rows);
-    EXPECT_GE(recall(*index_, rows, 200), 0.98);
+    EXPECT_GE(recall(*index_, rows, 200), 0.985);
 }
 
 // Each byte of it is under the checksum or means nothing; what the checkpoint says holds then.
@@ -399,14 +399,14 @@ TEST_F(StoreRecovery, RecallHoldsWhileRelinkingLags) {
         ASSERT_EQ(store.recover().start, Start::replayed);
         auto index = store.open();
         EXPECT_GE(index->tail(), more);
-        EXPECT_GE(recall(*index, row_range(0, 300 + more), 100), 0.97);
+        EXPECT_GE(recall(*index, row_range(0, 300 + more), 100), 0.985);
         // Among the older rows alone: the tail hides what the graph misses.
         for (Row row = 300; row < 300 + more; ++row)
             ASSERT_TRUE(index->remove(row, 0).ok());
-        EXPECT_GE(recall(*index, row_range(0, 300), 100), 0.97);
+        EXPECT_GE(recall(*index, row_range(0, 300), 100), 0.985);
         expect_rows(*index, row_range(0, 300));
         link_all(*store.maintainer());
-        EXPECT_GE(recall(*index, row_range(0, 300), 100), 0.97);
+        EXPECT_GE(recall(*index, row_range(0, 300), 100), 0.985);
     }
 }
 
@@ -444,7 +444,7 @@ TEST_F(StoreRecovery, AnIdThatIsUsedAgainForgetsItsFormerLinks) {
     expect_rows(*index_, rows);
     link_all(maintainer());
     expect_rows(*index_, rows);
-    EXPECT_GE(recall(*index_, rows, 200), 0.98);
+    EXPECT_GE(recall(*index_, rows, 200), 0.985);
 }
 
 TEST_F(StoreRecovery, ACleanShutdownStartsCleanWithItsTail) {
