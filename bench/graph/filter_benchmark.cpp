@@ -3,10 +3,11 @@
 // as in the harness (bench/harness/filters.py). Prints markdown. What counts is the ratio of two
 // lines of one run.
 //
-//     filter_benchmark FOLDER [nodes] [dimensions] [queries] [ef]
+//     filter_benchmark FOLDER [nodes] [dimensions] [queries] [ef] [MB of memory] [line]
 //
 // The graph is built in the folder, which must exist, and used again by the next run with the same
-// numbers.
+// numbers. Of each query the quickest of some rounds counts, since others use the machine. A line,
+// such as "far 10", is measured alone, many times: for a profile.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -18,10 +19,10 @@
 
 #include "bench/failure.hpp"
 #include "bench/processor_time.hpp"
+#include "engine/graph/filter_memory.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/row_filter.hpp"
 #include "engine/graph/search.hpp"
-#include "engine/graph/sketches.hpp"
 #include "test/unit/graph/clustered_data.hpp"
 
 namespace {
@@ -36,10 +37,12 @@ struct Setup {
     std::uint32_t dimensions = 128;
     std::uint32_t queries = 100;
     std::uint32_t ef = 40;
+    std::uint32_t megabytes = 0;
+    std::string line;  // empty: all
 };
 
 constexpr std::size_t k = 10;
-constexpr std::size_t sketch_bytes = std::size_t{64} << 20;
+constexpr int rounds = 5, rounds_alone = 200;
 constexpr std::uint32_t m = 16;
 constexpr std::uint32_t regions = 200;
 constexpr double shares[] = {50, 20, 10, 5, 2, 1, 0.5, 0.1, 0.01};  // per cent
@@ -164,6 +167,10 @@ class Benchmark {
     }
 
     void measure(const char *name, double share, const std::vector<RowFilter> &filters) {
+        char line[32];
+        std::snprintf(line, sizeof(line), "%s %g", name, share);
+        if (!setup_.line.empty() && setup_.line != line)
+            return;
         std::vector<Hit> hits;
         double recall = 0;
         SearchStatistics sum;
@@ -179,13 +186,15 @@ class Benchmark {
             if (!filters[q].empty())
                 ranges += filters[q].conditions().front().ranges.size();
         }
-        double best = 1e9;
-        for (int round = 0; round < 2; ++round) {
-            const double start = processor_seconds();
-            for (std::uint32_t q = 0; q < setup_.queries; ++q)
+        std::vector<double> quickest(setup_.queries, std::numeric_limits<double>::infinity());
+        for (int round = setup_.line.empty() ? rounds : rounds_alone; round > 0; --round)
+            for (std::uint32_t q = 0; q < setup_.queries; ++q) {
+                const double start = processor_seconds();
                 run(q, filters[q], hits);
-            best = std::min(best, (processor_seconds() - start) / setup_.queries * 1e6);
-        }
+                quickest[q] = std::min(quickest[q], processor_seconds() - start);
+            }
+        const double best =
+            std::accumulate(quickest.begin(), quickest.end(), 0.0) / setup_.queries * 1e6;
         if (unfiltered_ == 0)
             unfiltered_ = best;
         const auto mean = [&](std::uint64_t total) {
@@ -205,8 +214,8 @@ class Benchmark {
         params.dimensions = setup_.dimensions;
         params.ef = setup_.ef;
         params.filter = &filter;
-        params.sketches = &sketches_;
-        params.sketch_bytes = sketch_bytes;
+        params.memory = &memory_;
+        params.memory_bytes = std::size_t{setup_.megabytes} << 20;
         check(search_.start(nodes_, Watermarks::load(nodes_.shared()), data_.query(q), params));
         hits.clear();
         while (hits.size() < k) {
@@ -238,7 +247,7 @@ class Benchmark {
     const Data &data_;
     const NodeStore &nodes_;
     Search search_;
-    Sketches sketches_;
+    FilterMemory memory_;
     double unfiltered_ = 0;
 };
 
@@ -247,17 +256,15 @@ void run(const Setup &setup) {
     SharedState state{};
     const auto nodes = open_graph(setup, data, state);
     Benchmark benchmark(setup, data, *nodes);
-    const bool faronly = getenv("FAR") != nullptr;
     benchmark.measure("all", 100, std::vector<RowFilter>(setup.queries));
     for (const double share : shares)
-        if (!faronly)
-            benchmark.measure("independent", share,
-                              std::vector<RowFilter>(
-                                  setup.queries, first_numbers(static_cast<std::uint64_t>(
-                                                     std::max(1.0, setup.nodes * share / 100)))));
+        benchmark.measure(
+            "independent", share,
+            std::vector<RowFilter>(setup.queries, first_numbers(static_cast<std::uint64_t>(
+                                                      std::max(1.0, setup.nodes * share / 100)))));
     for (const Kind kind : {Kind::near, Kind::far})
         for (const double share : shares) {
-            if (share < least_share_of_regions || (faronly && kind == Kind::near))
+            if (share < least_share_of_regions)
                 continue;
             std::vector<RowFilter> filters;
             for (std::uint32_t q = 0; q < setup.queries; ++q)
@@ -271,12 +278,17 @@ void run(const Setup &setup) {
 
 int main(int argc, char **argv) {
     if (argc < 2)
-        fail("usage: filter_benchmark FOLDER [nodes] [dimensions] [queries] [ef]");
+        fail(
+            "usage: filter_benchmark FOLDER [nodes] [dimensions] [queries] [ef] [MB of memory] "
+            "[line]");
     Setup setup;
     setup.folder = argv[1];
-    std::uint32_t *const numbers[] = {&setup.nodes, &setup.dimensions, &setup.queries, &setup.ef};
-    for (int at = 2; at < argc && at < 6; ++at)
+    std::uint32_t *const numbers[] = {&setup.nodes, &setup.dimensions, &setup.queries, &setup.ef,
+                                      &setup.megabytes};
+    for (int at = 2; at < argc && at < 7; ++at)
         *numbers[at - 2] = static_cast<std::uint32_t>(std::strtoul(argv[at], nullptr, 10));
+    if (argc > 7)
+        setup.line = argv[7];
     if (setup.nodes < regions || setup.dimensions == 0 || setup.queries == 0 || setup.ef == 0)
         fail("too few of something");
     run(setup);

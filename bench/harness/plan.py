@@ -48,6 +48,7 @@ class Scale:
     words: Dataset  # real ones, for recall
     limits: tuple  # what queries are measured on that ask too much of an index
     large: Dataset  # and those for a server with a quarter of the memory
+    filters: tuple  # what conditions that an index checks are measured on
     replicas: tuple  # what a standby searches beside its primary
     replica_seconds: float  # of one point there
     plans: tuple  # what plans are compared on
@@ -83,12 +84,14 @@ LIMITS = (clustered("limits-64", "l2", 60_000, 64, 10), clustered("limits-768", 
 LARGE = clustered("large-768", "l2", 50_000, 768, 10)
 
 # As small as they are at every scale: the sides are compared, not the machine.
+FILTERS = (clustered("filter-128", "l2", 60_000, 128, 30), clustered("filter-768", "cosine", 20_000, 768, 30),
+           words(50_000))
 REPLICAS = (clustered("replica-128", "l2", 100_000, 128, 200),
             clustered("replica-768", "cosine", 50_000, 768, 200))
 
 
 def of_plans(sizes):
-    return tuple(clustered(f"plans-{count}-{dimensions}", "l2", count, dimensions, 10) for count, dimensions in sizes)
+    return tuple(clustered(f"plans-{count}-{dimensions}", "l2", count, dimensions, 30) for count, dimensions in sizes)
 
 
 PLANS = [(1_000, 32), (1_000, 128), (1_000, 768), (20_000, 32), (20_000, 128), (20_000, 768)]
@@ -116,7 +119,7 @@ SCALES = {
                   clustered("unit-768", "cosine", 4_000, 768, 200),
                   DEMO),
         big=clustered("clustered-128-big", "l2", 20_000, 128, 200), words=words(50_000),
-        limits=LIMITS, large=LARGE, replicas=REPLICAS, replica_seconds=3,
+        limits=LIMITS, large=LARGE, filters=FILTERS, replicas=REPLICAS, replica_seconds=3,
         plans=of_plans(PLANS),
         seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), exact_queries=20,
         batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2), insert_rows=2_000,
@@ -128,7 +131,7 @@ SCALES = {
                   clustered("unit-768", "cosine", 100_000, 768, 1_000),
                   DEMO),
         big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000), words=words(400_000),
-        limits=LIMITS, large=LARGE, replicas=REPLICAS, replica_seconds=5,
+        limits=LIMITS, large=LARGE, filters=FILTERS, replicas=REPLICAS, replica_seconds=5,
         plans=of_plans(PLANS + [(200_000, 32), (200_000, 128)]),
         seconds=2, rounds=3, efs=(10, 16, 25, 40, 64, 100, 160, 250, 400), clients=(1, 2, 8),
         exact_queries=50, batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2),

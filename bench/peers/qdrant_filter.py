@@ -53,17 +53,21 @@ def filter_of(condition):
 
 
 def answer(shard, job, question):
-    """Ids for each vector, and processor time of one answer in microseconds, all threads together."""
+    """Ids for each vector, and processor time of one answer in microseconds, all threads together: of each the least
+    of some repetitions."""
     requests = [qdrant.SearchRequest(query=qdrant.Query.Nearest(vector), limit=job["k"], filter=filter_of(condition),
                                      params=qdrant.SearchParams(hnsw_ef=question["ef"]))
                 for vector, condition in zip(question["vectors"], question["conditions"], strict=True)]
     found = [[point.id for point in shard.search(request)] for request in requests]
-    before = time.process_time_ns()
-    for _ in range(job["repeated"]):
-        for request in requests:
+    used = 0
+    for request in requests:
+        times = []
+        for _ in range(job["repeated"]):
+            before = time.process_time_ns()
             shard.search(request)
-    used = time.process_time_ns() - before
-    return {"ids": found, "cpu_us": used / 1000 / job["repeated"] / len(requests)}
+            times.append(time.process_time_ns() - before)
+        used += min(times)
+    return {"ids": found, "cpu_us": used / 1000 / len(requests)}
 
 
 def main():

@@ -4,6 +4,7 @@ REINDEX, a dump and its restore, a restart, an index that is only measured."""
 import threading
 
 import vectors
+from cluster import wait_until
 
 CONDITION = "tenant = 3 AND tags @> '{t1}'"
 QUERY = f"SELECT id FROM items WHERE {CONDITION} ORDER BY v <-> '[1,0,0,0]', id"
@@ -85,3 +86,23 @@ def test_recall_and_prewarm(cluster):
     [[with_columns, without]] = connection.execute(
         "SELECT dvec_prewarm('items_idx'), dvec_prewarm('other_idx')").fetchall()
     assert with_columns >= without + 2000 * 2 * 8
+
+
+# Files grow by steps of their own, and rows need room in all of them.
+def test_size_of_files(cluster):
+    connection = cluster.connect()
+    connection.execute("DROP TABLE IF EXISTS items")
+    make_items(connection)
+    connection.execute("CREATE INDEX items_idx ON items USING hnsw (v vector_l2_ops, tenant, tags)")
+    check(connection)
+    folder = cluster.folder_of("items_idx")
+
+    def sizes_agree():
+        [shown] = connection.execute("SELECT bytes FROM dvec_indexes WHERE index = 'items_idx'::regclass").fetchone()
+        return shown == sum(path.stat().st_size for path in folder.iterdir()
+                            if path.name.startswith(("nodes.", "upper.", "columns.")))
+
+    for first in (100000, 200000):
+        wait_until(sizes_agree, "bytes to be the size of the files")
+        connection.execute("INSERT INTO items SELECT %s + id, v, tenant, tags FROM items", [first])
+    wait_until(sizes_agree, "bytes to be the size of the files")

@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/graph/admitted_sets.hpp"
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/row_filter.hpp"
 #include "engine/graph/sketches.hpp"
@@ -50,16 +51,25 @@ class FilterPlan {
           pass_cost_(keys_cost_ + admitted() * row_cost_),
           exact_cost_(pass_cost_),
           links_(given.m) {}
-    // For a search of the ids below `linked`. Takes a sample of their keys. `sketches`: those that
-    // a pass may use and add to, or null.
-    FilterPlan(const RowFilter &filter, const NodeStore &nodes, NodeId linked, Sketches *sketches)
-        // A sample without a row that passes means that hardly any row passes, not that none does.
-        : FilterPlan({static_cast<double>(linked),
-                      std::max(filter.estimate(nodes, linked), least_share),
-                      static_cast<double>(filter.tests_of_row()), nodes.layout().m,
-                      static_cast<double>(nodes.layout().measured_bytes())}) {
+    // For a search of the ids below `linked`. Takes a sample of their keys where the rows that pass
+    // are not known. `set`: those that are, or null. `sketches`: those that a pass may use and
+    // add to, or null.
+    FilterPlan(const RowFilter &filter, const NodeStore &nodes, NodeId linked, AdmittedSet *set,
+               Sketches *sketches)
+        : FilterPlan(
+              {static_cast<double>(linked), share_of(filter, nodes, linked, set),
+               rows_known(set, linked) ? tests_of_bit : static_cast<double>(filter.tests_of_row()),
+               nodes.layout().m, static_cast<double>(nodes.layout().measured_bytes())}) {
+        if (set != nullptr && !rows_known(set, linked)) {
+            unknown_ = set;
+            test_cost_ = cost_of_test_here + static_cast<double>(filter.tests_of_row());
+        }
         if (sketches != nullptr)
-            reckon_with(*sketches, filter, nodes, linked);
+            reckon_with(*sketches, filter, nodes, linked, set);
+    }
+    // What finding out which rows pass takes.
+    static double cost_of_knowing(const RowFilter &filter, NodeId linked) noexcept {
+        return linked * static_cast<double>(filter.tests_of_row()) * cost_of_test;
     }
 
     // How many results a round of the walk of this width is to find, after so many refused nodes.
@@ -85,14 +95,19 @@ class FilterPlan {
         return distances_of_walk(seen) * walk_cost_ > pass_cost_ &&
                least > pass_cost_ * worth_a_try;
     }
-    // To be called when the first rows have been found, after so many distances of the walk.
-    void note_walk(std::uint64_t distances) const noexcept {
+    // To be called when the first rows have been found, after so many distances of the walk and
+    // nodes that it has looked at.
+    void note_walk(std::uint64_t distances, std::uint64_t nodes) const noexcept {
+        if (unknown_ != nullptr)
+            unknown_->would_have_saved(static_cast<double>(nodes) * test_cost_);
         if (sketches_ != nullptr)
             sketches_->would_have_saved(static_cast<double>(distances) * walk_cost_ -
                                         sketched_cost_);
     }
     // To be called when a pass begins.
     void note_pass() const noexcept {
+        if (unknown_ != nullptr)
+            unknown_->would_have_saved(keys_cost_);
         if (sketches_ == nullptr)
             return;
         if (makes_sketches_)
@@ -147,18 +162,21 @@ class FilterPlan {
     double admitted() const noexcept { return rows_ * share_; }
 
   private:
-    // Nanoseconds, measured with AVX-512 on codes of 128 and 768 dimensions; only their proportions
-    // count. `here` is for a node of the walk, including its part of a list of links. `in_order` is
-    // for a row in the pass, where the rows that come next are fetched at the same time.
-    static constexpr double cost_here = 35;
+    // Nanoseconds, measured with AVX2 on a machine that does other things, on codes of 128 and 768
+    // dimensions; only their proportions count. `here` is for a node of the walk, including its
+    // part of a list of links. `in_order` is for a row in the pass, where the rows that come next
+    // are fetched at the same time.
+    static constexpr double cost_here = 80;
     static constexpr double cost_of_byte_here = 0.2;
     static constexpr double cost_in_order = 45;
     static constexpr double cost_of_byte_in_order = 0.1;
-    static constexpr double cost_of_test = 0.25;  // of a key against one range
-    static constexpr double least_cost_of_sketch = 2;
-    static constexpr double cost_of_byte_of_sketch = 0.03;  // of what would be measured otherwise
+    static constexpr double cost_of_test = 0.25;     // of a key against one range
+    static constexpr double tests_of_bit = 0.1;      // of a row that is known to pass, or not to
+    static constexpr double cost_of_test_here = 30;  // of a key that is not in the cache
+    static constexpr double least_cost_of_sketch = 4;
+    static constexpr double cost_of_byte_of_sketch = 0.06;  // of what would be measured otherwise
     static constexpr double cost_of_byte_made = 2;
-    static constexpr double measured_by_sketches = 400;  // rows, and what a query has to prepare
+    static constexpr double measured_by_sketches = 250;  // rows, and what a query has to prepare
     // Sketches are made of no more rows in a search, so that none takes much longer than others.
     static constexpr double most_made = 8192;
     static constexpr double least_share = 1.0 / 2048;
@@ -171,14 +189,29 @@ class FilterPlan {
         return (seen + 50) * distances_of_node();
     }
 
+    static bool rows_known(const AdmittedSet *set, NodeId linked) noexcept {
+        return set != nullptr && linked > 0 && set->end() >= linked;
+    }
+    static double share_of(const RowFilter &filter, const NodeStore &nodes, NodeId linked,
+                           const AdmittedSet *set) noexcept {
+        if (rows_known(set, linked))
+            return static_cast<double>(set->count()) / static_cast<double>(set->end());
+        // A sample without a row that passes means that hardly any row passes, not that none does.
+        return std::max(filter.estimate(nodes, linked), least_share);
+    }
+
     void reckon_with(Sketches &sketches, const RowFilter &filter, const NodeStore &nodes,
-                     NodeId linked) {
+                     NodeId linked, const AdmittedSet *set) {
         sketches_ = &sketches;
         std::uint64_t passed = 0, known = 0;
-        filter.sample(nodes, linked, [&](NodeId id) {
+        const auto look = [&](NodeId id) {
             ++passed;
             known += sketches.has(id) ? 1 : 0;
-        });
+        };
+        if (rows_known(set, linked))
+            set->sample(look);
+        else
+            filter.sample(nodes, linked, look);
         const double unknown =
             passed == 0 ? 1 : 1 - static_cast<double>(known) / static_cast<double>(passed);
         const double bytes = nodes.layout().measured_bytes();
@@ -205,6 +238,9 @@ class FilterPlan {
     double sketched_cost_ = 0;  // of a pass where every row has a sketch
     double making_cost_ = 0;    // of the sketches that are missing
     std::uint32_t links_ = 0;
+    // That does not know the rows yet; null where it does.
+    AdmittedSet *unknown_ = nullptr;
+    double test_cost_ = 0;  // of the keys of one row, here and there
     Sketches *sketches_ = nullptr;
     bool makes_sketches_ = false;
 };

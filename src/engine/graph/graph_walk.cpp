@@ -69,7 +69,7 @@ Status GraphWalk::run_round(std::size_t taken) {
     }
     in_round_ = false;
     if (context_->filter != nullptr && context_->statistics.rounds == 0)
-        context_->plan.note_walk(context_->statistics.distances);
+        context_->plan.note_walk(context_->statistics.distances, context_->statistics.expanded);
     if (context_->filter != nullptr)
         beam_.cut_at_next([this](Candidate candidate) { set_aside_.add(candidate); });
     return {};

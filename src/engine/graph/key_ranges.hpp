@@ -17,6 +17,8 @@ class KeyRanges {
     struct Range {  // both inclusive
         std::uint64_t first;
         std::uint64_t last;
+
+        friend bool operator==(const Range &, const Range &) = default;
     };
 
     KeyRanges() = default;
@@ -35,6 +37,10 @@ class KeyRanges {
     // What the test of one of 64 keys costs, in tests of one range.
     std::size_t tests_of_key() const noexcept {
         return parts_.empty() ? ranges_.size() : tests_of_table;
+    }
+
+    std::size_t memory_bytes() const noexcept {
+        return sizeof(*this) + ranges_.capacity() * sizeof(Range) + parts_.capacity();
     }
 
   private:

@@ -2,13 +2,13 @@
 #include "engine/graph/node_store.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "engine/base/checksum.hpp"
 #include "engine/distance/code.hpp"
+#include "engine/graph/node_file_names.hpp"
 #include "engine/graph/twins.hpp"
 
 namespace dvec::graph {
@@ -18,11 +18,6 @@ using base::Result;
 using base::Status;
 
 namespace {
-
-constexpr std::string_view nodes_prefix = "nodes.";
-constexpr std::string_view upper_prefix = "upper.";
-constexpr std::string_view columns_prefix = "columns.";
-constexpr std::array prefixes{nodes_prefix, upper_prefix, columns_prefix};
 
 // 1 + the index of a block must fit into 32 bits.
 constexpr std::uint64_t max_upper_blocks = 0xFFFFFFF0u;
@@ -87,7 +82,7 @@ Status NodeStore::create_files(base::FileSystem &file_system, const Params &para
 
 Status NodeStore::remove_files(base::FileSystem &file_system, const Params &params) {
     return base::guarded([&]() -> Status {
-        for (const std::string_view prefix : prefixes)
+        for (const std::string_view prefix : node_file_prefixes)
             DVEC_TRY(remove_if_there(file_system, path_of(params, prefix)));
         return {};
     });
@@ -100,7 +95,7 @@ Status NodeStore::remove_other_files(base::FileSystem &file_system, const std::s
         DVEC_TRY(names);
         const std::string kept = std::to_string(generation);
         for (const std::string &name : names.value())
-            for (const std::string_view prefix : prefixes)
+            for (const std::string_view prefix : node_file_prefixes)
                 if (name.starts_with(prefix) && name.substr(prefix.size()) != kept)
                     DVEC_TRY(remove_if_there(file_system, directory + "/" + name));
         return {};

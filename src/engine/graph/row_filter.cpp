@@ -107,22 +107,36 @@ bool RowFilter::admits(const NodeStore &nodes, NodeId id) const noexcept {
     return true;
 }
 
+// The bits of `word` whose ids pass: bit i is that of first + i. `count` ids, 64 at most, of one
+// chunk.
+std::uint64_t RowFilter::test(const NodeStore &nodes, NodeId first, std::uint32_t count,
+                              std::uint64_t word) const noexcept {
+    for (std::size_t i = 0; i < conditions_.size() && word != 0; ++i) {
+        const Condition &condition = conditions_[i];
+        const std::uint64_t *keys =
+            nodes.keys(first / column_chunk_ids, condition.column) + first % column_chunk_ids;
+        // word_of() reads 64 keys. Where there are fewer ids, the keys behind the last one may be
+        // written at this moment, so it is not used.
+        word = count == word_bits && better_all(tests_of(condition, ranges_[i]), word)
+                   ? word & word_of(condition, ranges_[i], keys)
+                   : those_of(word, condition, ranges_[i], keys);
+    }
+    return word;
+}
+
 void RowFilter::admit_chunk(const NodeStore &nodes, NodeId first, NodeId end,
                             std::uint64_t *out) const noexcept {
     for (NodeId id = first; id < end; id += word_bits, ++out) {
         const std::uint32_t count = std::min(end - id, word_bits);
-        std::uint64_t word = present(nodes, id, count);
-        for (std::size_t i = 0; i < conditions_.size() && word != 0; ++i) {
-            const Condition &condition = conditions_[i];
-            const std::uint64_t *keys =
-                nodes.keys(id / column_chunk_ids, condition.column) + id % column_chunk_ids;
-            // word_of() reads 64 keys. Where there are fewer ids, the keys behind the last one may
-            // be written at this moment, so it is not used.
-            word = count == word_bits && better_all(tests_of(condition, ranges_[i]), word)
-                       ? word & word_of(condition, ranges_[i], keys)
-                       : those_of(word, condition, ranges_[i], keys);
-        }
-        *out = word;
+        *out = test(nodes, id, count, present(nodes, id, count));
+    }
+}
+
+void RowFilter::meet_chunk(const NodeStore &nodes, NodeId first, NodeId end,
+                           std::uint64_t *out) const noexcept {
+    for (NodeId id = first; id < end; id += word_bits, ++out) {
+        const std::uint32_t count = std::min(end - id, word_bits);
+        *out = test(nodes, id, count, all_of(count));
     }
 }
 
@@ -131,6 +145,15 @@ std::size_t RowFilter::tests_of_row() const noexcept {
     for (std::size_t i = 0; i < conditions_.size(); ++i)
         tests += tests_of(conditions_[i], ranges_[i]);
     return tests;
+}
+
+std::size_t RowFilter::memory_bytes() const noexcept {
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < conditions_.size(); ++i)
+        bytes += sizeof(Condition) + conditions_[i].ranges.capacity() * sizeof(Range) +
+                 conditions_[i].masks.capacity() * sizeof(std::uint64_t) +
+                 ranges_[i].memory_bytes();
+    return bytes;
 }
 
 std::uint64_t RowFilter::count(const NodeStore &nodes, NodeId end) const noexcept {

@@ -31,6 +31,8 @@ class RowFilter {
         Kind kind = Kind::within_ranges;
         std::vector<Range> ranges;         // ascending and disjoint; without any nothing passes
         std::vector<std::uint64_t> masks;  // of the kinds that look at bits
+
+        friend bool operator==(const Condition &, const Condition &) = default;
     };
 
     // May throw std::bad_alloc. The layout of the nodes asked about must have the column.
@@ -49,6 +51,9 @@ class RowFilter {
     void admit_chunk(const NodeStore &nodes, NodeId first, NodeId end,
                      std::uint64_t *out) const noexcept;
     static constexpr std::uint32_t chunk_words = column_chunk_ids / 64;
+    // The same, whether the ids are marked as gone or not.
+    void meet_chunk(const NodeStore &nodes, NodeId first, NodeId end,
+                    std::uint64_t *out) const noexcept;
 
     // How many ids below `end` pass and are not marked as gone. Makes a pass over all keys.
     std::uint64_t count(const NodeStore &nodes, NodeId end) const noexcept;
@@ -74,7 +79,12 @@ class RowFilter {
     // What the test of one row takes in a pass, in tests of one range.
     std::size_t tests_of_row() const noexcept;
 
+    std::size_t memory_bytes() const noexcept;
+
   private:
+    std::uint64_t test(const NodeStore &nodes, NodeId first, std::uint32_t count,
+                       std::uint64_t word) const noexcept;
+
     // Runs of the ids that share a cache line, one in each of equal parts, at a place that differs
     // from part to part: values often repeat at regular distances. The places are the same every
     // time. Where there are not many more ids, the sample is all of them.

@@ -10,6 +10,7 @@
 
 #include "engine/graph/completion_stream.hpp"
 #include "engine/graph/exact_scan.hpp"
+#include "engine/graph/filter_memory.hpp"
 #include "engine/graph/graph_stream.hpp"
 #include "engine/graph/tail_stream.hpp"
 
@@ -69,6 +70,7 @@ class Search::Progress {
     // The stream that linked nodes come from.
     enum class Linked : std::uint8_t { graph, completion, none };
 
+    void begin_filter(const RowFilter &filter, const Params &params);
     Result<Head> linked_head();
     void take_linked();
     void leave_graph();
@@ -92,16 +94,8 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
                    query_.assign(query, nodes.layout().vector_bytes));
     context_.interrupted = params.interrupted;
     context_.count_within = params.count_within;
-    if (params.filter != nullptr && !params.filter->empty()) {
-        // Where all rows are to be measured, there is nothing to shut out.
-        const bool by_sketches =
-            params.sketches != nullptr && params.exact_after > 0 &&
-            std::isnan(params.count_within) &&
-            params.sketches->prepare(nodes, context_.marks.linked, params.kernel, params.dimensions,
-                                     params.sketch_bytes);
-        context_.begin_filter(*params.filter, by_sketches ? params.sketches : nullptr);
-        context_.statistics.filtered = SearchStatistics::Filtered::by_walk;
-    }
+    if (params.filter != nullptr && !params.filter->empty())
+        begin_filter(*params.filter, params);
     nodes.expect(base::Reading::scattered);
 
     rest_ = params.exact_after == 0 ? Params::Rest::exact : params.rest;
@@ -123,6 +117,25 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
         }
     }
     return {};
+}
+
+void Search::Progress::begin_filter(const RowFilter &filter, const Params &params) {
+    const NodeStore &nodes = *context_.nodes;
+    const NodeId linked = context_.marks.linked;
+    std::shared_ptr<AdmittedSet> admitted;
+    Sketches *sketches = nullptr;
+    if (params.memory != nullptr && params.memory_bytes > 0) {
+        admitted = params.memory->admitted.of(filter, nodes, linked,
+                                              FilterPlan::cost_of_knowing(filter, linked),
+                                              params.memory_bytes, params.interrupted);
+        // Where all rows are to be measured, there is nothing to shut out.
+        if (params.exact_after > 0 && std::isnan(params.count_within) &&
+            params.memory->sketches.prepare(nodes, linked, params.kernel, params.dimensions,
+                                            params.memory_bytes))
+            sketches = &params.memory->sketches;
+    }
+    context_.begin_filter(filter, std::move(admitted), sketches);
+    context_.statistics.filtered = SearchStatistics::Filtered::by_walk;
 }
 
 // Merges the linked nodes with the tail.

@@ -18,8 +18,8 @@
 
 namespace dvec::graph {
 
+struct FilterMemory;
 class RowFilter;
-class Sketches;
 
 struct Hit {
     NodeId id;
@@ -79,11 +79,11 @@ class Search {
         // holds for them; null: all rows. The filter must outlive the search, and the nodes must
         // have the columns that it names.
         const RowFilter *filter = nullptr;
-        // Of the rows of these nodes, as far as a process remembers them, for searches with a
-        // filter; the search adds to them, within so many bytes for all indexes. Null: none. They
-        // must outlive the search, and no other thread may use them.
-        Sketches *sketches = nullptr;
-        std::size_t sketch_bytes = 0;
+        // What the process remembers of these nodes for searches with a filter; the search adds to
+        // it, within so many bytes for all indexes. Null: nothing. It must outlive the search, and
+        // no other thread may use it.
+        FilterMemory *memory = nullptr;
+        std::size_t memory_bytes = 0;
         // Polled every few thousand distances; when it returns true the search returns
         // Code::interrupted. Must not throw or jump.
         bool (*interrupted)() = nullptr;

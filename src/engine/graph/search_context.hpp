@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "engine/distance/kernel.hpp"
+#include "engine/graph/admitted_sets.hpp"
 #include "engine/graph/candidate.hpp"
 #include "engine/graph/code_judge.hpp"
 #include "engine/graph/filter_plan.hpp"
@@ -30,7 +33,9 @@ struct SearchContext {
     bool (*interrupted)() = nullptr;
     const RowFilter *filter = nullptr;  // null: every row passes
     FilterPlan plan;                    // where there is a filter
-    Sketches *sketches = nullptr;       // null: a pass measures every row that it admits
+    // What is remembered of the rows that it admits, and sketches of rows; null: nothing.
+    std::shared_ptr<const AdmittedSet> admitted;
+    Sketches *sketches = nullptr;
     // The part of a slot that the walk measures: its first cache line, and how many lines are worth
     // prefetching.
     std::size_t first_line = 0;
@@ -183,7 +188,19 @@ struct SearchContext {
     bool live(NodeId id) const noexcept { return is_live(nodes->state(id)); }
     // Whether the search may return this row: it is live, and the filter admits it.
     bool admits(NodeId id) const noexcept {
-        return live(id) && (filter == nullptr || filter->admits(*nodes, id));
+        if (filter == nullptr)
+            return live(id);
+        // A bit that is remembered is nearer than the slot, and the slot nearer than the keys.
+        if (admitted != nullptr && id < admitted->end())
+            return admitted->has(id) && live(id);
+        return live(id) && filter->admits(*nodes, id);
+    }
+    // As RowFilter::admit_chunk; `first` is a multiple of 64.
+    void admit_chunk(NodeId first, NodeId end, std::uint64_t *out) const noexcept {
+        if (admitted != nullptr && end <= admitted->end())
+            admitted->admit_chunk(*nodes, first, end, out);
+        else
+            filter->admit_chunk(*nodes, first, end, out);
     }
     // Whether it may return any linked row of the node's place.
     bool admits_place(NodeId node) const noexcept {
@@ -191,12 +208,13 @@ struct SearchContext {
                                 [this](NodeId row) { return admits(row); });
     }
 
-    // To be called after begin(), for a search that returns only what `rows` admits. `known` are
-    // the sketches that it may use, or null.
-    void begin_filter(const RowFilter &rows, Sketches *known) {
+    // To be called after begin(), for a search that returns only what `rows` admits. `set` is what
+    // is remembered of these, and `known` are the sketches that it may use; either may be null.
+    void begin_filter(const RowFilter &rows, std::shared_ptr<AdmittedSet> set, Sketches *known) {
         filter = &rows;
         sketches = known;
-        plan = FilterPlan(rows, *nodes, marks.linked, known);
+        plan = FilterPlan(rows, *nodes, marks.linked, set.get(), known);
+        admitted = std::move(set);
     }
 
     // Which shortcut slots of this layout offer.

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/distance/code.hpp"
+#include "engine/graph/remembered_bytes.hpp"
 
 namespace dvec::graph {
 
@@ -51,16 +52,15 @@ float product(const float *a, const float *b, std::size_t count) noexcept {
 
 }  // namespace
 
-std::atomic<std::size_t> Sketches::bytes_in_use{0};
-
 Sketches::~Sketches() {
     for (const auto &chunk : chunks_)
         if (chunk)
-            bytes_in_use -= chunk_ids * stride_;
+            RememberedBytes::give_back(chunk_ids * stride_);
 }
 
 bool Sketches::prepare(const NodeStore &nodes, NodeId linked, const distance::Kernel &kernel,
                        std::uint32_t dimensions, std::size_t most_bytes) {
+    full_ = full_ && most_bytes <= most_bytes_;
     most_bytes_ = most_bytes;
     if (dimensions_ != 0)
         return trust_ > 0 && most_bytes > 0;
@@ -146,10 +146,12 @@ void Sketches::make(const NodeStore &nodes, NodeId id) {
     if (chunk >= chunks_.size())
         chunks_.resize(chunk + 1);
     if (!chunks_[chunk]) {
-        if (bytes_in_use + chunk_ids * stride_ > most_bytes_)
+        // Sets of admitted rows are smaller, and are left a part.
+        full_ = !RememberedBytes::fit(chunk_ids * stride_, most_bytes_ - most_bytes_ / 8);
+        if (full_)
             return;
         chunks_[chunk] = std::make_unique<std::byte[]>(chunk_ids * stride_);
-        bytes_in_use += chunk_ids * stride_;
+        RememberedBytes::take(chunk_ids * stride_);
     }
     float *vector = scratch_.data();
     if (has(id) || !read(nodes, id, vector))

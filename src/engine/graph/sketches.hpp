@@ -13,7 +13,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -41,9 +40,9 @@ class Sketches {
 
     // Notes time that sketches would have saved.
     void would_have_saved(double time) noexcept { owed_ += std::max(0.0, time); }
-    // Whether all that they would have saved is worth the time that making some takes; pay() takes
-    // it off.
-    bool worth_making(double time) const noexcept { return owed_ >= time; }
+    // Whether all that they would have saved is worth the time that making some takes, and there is
+    // room for more; pay() takes it off.
+    bool worth_making(double time) const noexcept { return owed_ >= time && !full_; }
     void pay(double time) noexcept { owed_ -= time; }
 
     // To be told of each pass by sketches whether they have told the nearest rows from the others.
@@ -122,14 +121,12 @@ class Sketches {
     void turn(float *vector) const noexcept;
     bool prepare_vector(float *vector) const noexcept;
 
-    // Of all objects of the process.
-    static std::atomic<std::size_t> bytes_in_use;
-
     distance::Metric metric_ = distance::Metric::l2_squared;
     std::size_t dimensions_ = 0;  // 0: not prepared
     std::size_t width_ = 0;       // dimensions_, rounded up to a whole number of words
     std::size_t stride_ = 0;
     std::size_t most_bytes_ = 0;
+    bool full_ = false;  // there was no room for a row's
     std::vector<float> mean_;
     std::vector<float> signs_;  // of two turns, one behind the other
     std::vector<float> scratch_;

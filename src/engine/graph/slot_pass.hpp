@@ -78,7 +78,7 @@ base::Status pass_over_admitted(SearchContext &context, Measured measured, Use u
             return base::Status(base::Code::interrupted, "search was interrupted");
         const NodeId chunk_end = std::min(end, first + column_chunk_ids);
         std::uint64_t words[RowFilter::chunk_words];
-        context.filter->admit_chunk(*context.nodes, first, chunk_end, words);
+        context.admit_chunk(first, chunk_end, words);
         const std::size_t waiting = count;
         for (NodeId at = first; at < chunk_end; at += 64)
             for (std::uint64_t word = words[(at - first) / 64]; word != 0; word &= word - 1)

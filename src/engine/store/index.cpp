@@ -258,9 +258,8 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         search_params.rest = params.rest;
         search_params.count_within = params.count_within;
         search_params.filter = params.filter;
-        if (params.sketch_bytes > 0)
-            search_params.sketches = &sketches_;
-        search_params.sketch_bytes = params.sketch_bytes;
+        search_params.memory = &memory_;
+        search_params.memory_bytes = params.memory_bytes;
         search_params.interrupted = params.interrupted;
         return search.start(*nodes_, marks, query, search_params);
     });

@@ -12,7 +12,7 @@
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/reachability.hpp"
 #include "engine/graph/search.hpp"
-#include "engine/graph/sketches.hpp"
+#include "engine/graph/filter_memory.hpp"
 #include "engine/log/writer.hpp"
 #include "engine/store/description.hpp"
 #include "engine/store/shared_state.hpp"
@@ -58,9 +58,9 @@ class Index {
         graph::Search::Params::Rest rest = graph::Search::Params::Rest::exact;
         double count_within = std::numeric_limits<double>::quiet_NaN();
         const graph::RowFilter *filter = nullptr;
-        // What sketches of rows may take in this process (graph/sketches.hpp), for all indexes; 0:
-        // there are none. One search at a time may have them.
-        std::size_t sketch_bytes = 0;
+        // What the process may take to remember rows and conditions (graph/filter_memory.hpp), for
+        // all indexes; 0: it remembers nothing. One thread may have such searches.
+        std::size_t memory_bytes = 0;
         bool (*interrupted)() = nullptr;
     };
     base::Status search(graph::Search &search, const void *query, const SearchParams &params);
@@ -117,7 +117,7 @@ class Index {
     const std::uint64_t incarnation_;  // and SharedState::incarnation at that time
     distance::Kernel kernel_{};
     std::unique_ptr<graph::NodeStore> nodes_;
-    graph::Sketches sketches_;
+    graph::FilterMemory memory_;
     std::unique_ptr<log::Writer> log_;  // opened by the first write
 };
 

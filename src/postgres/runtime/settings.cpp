@@ -19,7 +19,7 @@ int checkpoint_size_kb;
 int checkpoint_timeout_s;
 int log_max_size_kb;
 int sweep_interval_s;
-int sketch_memory_kb;
+int filter_memory_kb;
 int compact_threshold;
 int wal_sync;
 
@@ -73,10 +73,10 @@ const IntegerSetting integer_settings[] = {
      &compact_threshold, 25, 0, 100, PGC_SIGHUP, 0},
     {"dvec.sweep_interval", "Sets the time between searches for files of dropped indexes.",
      &sweep_interval_s, 60, 1, 86400, PGC_SIGHUP, GUC_UNIT_S},
-    {"dvec.sketch_memory",
-     "Sets the memory in which a session remembers rows for searches with conditions that an index "
-     "checks; 0 for none.",
-     &sketch_memory_kb, 0, 0, INT_MAX, PGC_USERSET, GUC_UNIT_KB},
+    {"dvec.filter_memory",
+     "Sets the memory in which a session remembers rows and conditions for searches whose "
+     "conditions an index checks; 0 for none.",
+     &filter_memory_kb, 0, 0, INT_MAX, PGC_USERSET, GUC_UNIT_KB},
 };
 
 const config_enum_entry wal_sync_values[] = {

@@ -18,7 +18,7 @@ extern int checkpoint_timeout_s;    // longest time between checkpoints of a cha
 extern int log_max_size_kb;         // sessions do not let the log that a restart reads grow beyond
 extern int compact_threshold;       // percent of deleted entries; 0: never compact
 extern int sweep_interval_s;        // time between searches for folders of dropped indexes
-extern int sketch_memory_kb;        // of a session's sketches of rows, in all its indexes
+extern int filter_memory_kb;        // of what a session remembers for filters, in all its indexes
 
 // When the log of an index that a transaction inserted into is made durable.
 enum class WalSync : int {

@@ -1,7 +1,13 @@
 // dvec_index_states(): the registry as rows. The view dvec_indexes joins it to the catalog.
+#include <sys/stat.h>
+
+#include <string_view>
+
+#include "engine/graph/node_file_names.hpp"
 #include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/shared_memory.hpp"
 #include "postgres/runtime/following.hpp"
 #include "postgres/runtime/registry.hpp"
 
@@ -108,7 +114,7 @@ struct Snapshot {
     Followed followed;
     OpeningRecord opening;
     int64 nodes, deleted, tail;
-    int64 bytes, log_bytes, unsynced;
+    int64 log_bytes, unsynced;
     int64 checkpoints, scans;
     int64 compactions, damage;
     int64 compact_done, compact_left;  // both 0: none is under way
@@ -132,15 +138,6 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     row.nodes = graph.allocated.load();
     row.tail = row.nodes - linked;
     row.deleted = graph.deleted.load();
-    const distance::Kernel *kernel = entry.shape.kernel();
-    const auto layout = kernel == nullptr ? graph::Layout{}
-                                          : graph::layout_of(*kernel, entry.shape.dimensions,
-                                                             entry.shape.m, entry.shape.columns);
-    const int64 slots = graph.capacity.load();
-    const int64 chunks = (slots + graph::column_chunk_ids - 1) / graph::column_chunk_ids;
-    row.bytes = slots * layout.stride +
-                chunks * (layout.columns > 0 ? layout.column_chunk_bytes() : 0) +
-                static_cast<int64>(graph.upper_capacity.load()) * layout.upper_block_bytes;
     const log::SharedState &log = entry.shared.log;
     row.unsynced = static_cast<int64>(log.head.load() - log.synced.load());
     row.log_bytes = static_cast<int64>(log.ready_end.load() - log.first.load());
@@ -163,6 +160,27 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     row.last_checkpoint = static_cast<TimestampTz>(entry.last_checkpoint_time.load());
     row.repair = take_repair_snapshot(entry.repair);
     return row;
+}
+
+// What the node files take, those included that a compaction makes at this moment. The folder may
+// go meanwhile.
+int64 node_file_bytes(const IndexFile &file) {
+    char folder[MAXPGPATH];
+    write_index_directory(file, folder);
+    DIR *dir = AllocateDir(folder);
+    if (dir == nullptr)
+        return 0;
+    int64 bytes = 0;
+    while (const dirent *entry = ReadDirExtended(dir, folder, LOG))
+        for (const std::string_view prefix : graph::node_file_prefixes) {
+            char path[2 * MAXPGPATH];
+            struct stat facts;
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+            if (std::string_view(entry->d_name).starts_with(prefix) && stat(path, &facts) == 0)
+                bytes += facts.st_size;
+        }
+    FreeDir(dir);
+    return bytes;
 }
 
 Datum interval_of_milliseconds(int64 milliseconds) {
@@ -193,7 +211,7 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     number(row.nodes);
     number(row.deleted);
     number(row.tail);
-    number(row.bytes);
+    number(node_file_bytes(row.file));
     number(row.log_bytes);
     number(row.unsynced);
     number(row.checkpoints);

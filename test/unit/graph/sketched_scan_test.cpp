@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/graph/completion_stream.hpp"
+#include "engine/graph/filter_memory.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
 
 namespace dvec::graph {
@@ -61,7 +62,7 @@ class SketchedScanTest : public GraphTest {
         SearchContext context;
         context.begin(*nodes_, Watermarks::load(state_), kernel_, dimensions_, aligned(query));
         context.count_within = std::nan("");
-        context.begin_filter(filter, sketches);
+        context.begin_filter(filter, nullptr, sketches);
         return context;
     }
 
@@ -236,10 +237,10 @@ TEST_F(SketchedScanTest, SketchesAreMadeWhereSearchesSaveTimeByThem) {
     state_.linked = 0;
     state_.entry_point = 0;
     link_all();
-    Sketches sketches;
+    FilterMemory memory;
     Search::Params params = search_params(40);
-    params.sketches = &sketches;
-    params.sketch_bytes = enough_bytes;
+    params.memory = &memory;
+    params.memory_bytes = enough_bytes;
     const RowFilter filter = at_most(9);
     params.filter = &filter;
     const auto queries = ClusteredData(2, shape).make(400);
@@ -266,7 +267,7 @@ TEST_F(SketchedScanTest, SketchesAreMadeWhereSearchesSaveTimeByThem) {
     search_with(search, queries.data(), params, 10);
     EXPECT_TRUE(search.statistics().exact);
     params.exact_after = 20000;
-    params.sketch_bytes = 0;
+    params.memory_bytes = 0;
     search_with(search, queries.data(), params, 10);
     EXPECT_TRUE(search.statistics().exact || search.statistics().filtered == Filtered::by_walk);
 }

@@ -127,8 +127,9 @@ TEST_F(SketchesTest, KeepToTheirMemory) {
     make(128, Metric::l2_squared, ClusteredData(1, {128, 4, 4, 0.1f}).make(9000));
     Sketches none;
     EXPECT_FALSE(none.prepare(*nodes_, 9000, kernel_, 128, 0));
-    // Of two objects together: 4,096 rows of 24 bytes each.
-    constexpr std::size_t most = 2 * 4096 * 24 + 100;
+    // Of two objects together: rows of 24 bytes, 4,096 at a time, in seven eighths of the memory.
+    const auto memory_for = [](std::size_t times) { return (times * 4096 * 24 + 100) * 8 / 7; };
+    const std::size_t most = memory_for(2), more = memory_for(3);
     const auto count = [](const Sketches &sketches) {
         NodeId with = 0;
         for (NodeId id = 0; id < 9000; ++id)
@@ -142,13 +143,13 @@ TEST_F(SketchesTest, KeepToTheirMemory) {
     EXPECT_EQ(count(first), 2 * 4096u);
     {
         Sketches second;
-        ASSERT_TRUE(second.prepare(*nodes_, 9000, kernel_, 128, most + 4096 * 24));
+        ASSERT_TRUE(second.prepare(*nodes_, 9000, kernel_, 128, more));
         for (NodeId id = 0; id < 9000; ++id)
             second.make(*nodes_, id);
         EXPECT_EQ(count(second), 4096u);
     }
     Sketches third;
-    ASSERT_TRUE(third.prepare(*nodes_, 9000, kernel_, 128, most + 4096 * 24));
+    ASSERT_TRUE(third.prepare(*nodes_, 9000, kernel_, 128, more));
     third.make(*nodes_, 8999);
     EXPECT_TRUE(third.has(8999));
 }
