@@ -10,7 +10,7 @@ def force_index(connection, ef_search=200):
     """From now on the session orders by the index wherever one fits."""
     connection.execute("SET enable_seqscan = off")
     connection.execute("SET enable_bitmapscan = off")
-    # What ids_in_table sets lasts to the end of a transaction that goes on.
+    # What rows_in_table sets lasts to the end of a transaction that goes on.
     connection.execute("SET enable_indexscan = on")
     connection.execute(f"SET hnsw.ef_search = {ef_search}")
 
@@ -56,28 +56,58 @@ def ids_by_index(connection, table, query, operator="<->"):
     return [row[0] for row in connection.execute(statement, parameters)]
 
 
-def ids_in_table(connection, table):
+def rows_in_table(connection, columns, table, parameters=None):
     """The truth, read from the heap."""
     with connection.transaction():
         connection.execute("SET LOCAL enable_seqscan = on")
         connection.execute("SET LOCAL enable_indexscan = off")
-        return [row[0] for row in connection.execute(f"SELECT id FROM {table}")]
+        return connection.execute(f"SELECT {columns} FROM {table}", parameters).fetchall()
 
 
-def check_complete(connection, table, query, operator="<->"):
-    """Every visible row comes out of the index once, and nothing else. Nobody may write meanwhile.
-    Returns how many there are."""
-    force_index(connection)
-    from_index = collections.Counter(ids_by_index(connection, table, query, operator))
-    from_heap = collections.Counter(ids_in_table(connection, table))
-    missing = from_heap - from_index
-    too_many = from_index - from_heap
+def ids_in_table(connection, table):
+    return [id for [id] in rows_in_table(connection, "id", table)]
+
+
+def check_order(name, distances):
+    """By distance from the first row to the last, with one exception: rows that the walk through the graph
+    has missed come at the very end, in order too. There are never many. A distance of a row that differs
+    from its entry's stands in the wrong place."""
+    falls = [i for i in range(1, len(distances)) if distances[i] < distances[i - 1]]
+    late = len(distances) - falls[0] if falls else 0
+    assert len(falls) <= 1 and late <= 2 + len(distances) // 20, (
+        f"{name}: out of order at {falls[:10]} of {len(distances)}: "
+        f"{[(distances[i - 1], distances[i]) for i in falls[:3]]}")
+
+
+def check_complete(connection, table, query, operator="<->", type_name="vector"):
+    """Every visible row comes out of the index once, with its distance and in the order of these, and
+    nothing else: by a search that keeps so few candidates that it walks through the graph, however small
+    the index is, and leaves to the exact search what no links lead to; and by one that, mostly, measures all
+    rows. `query` is a vector, or what the type reads. Nobody may write meanwhile. Returns how many rows there
+    are."""
+    for ef_search in (10, 200):
+        force_index(connection, ef_search)
+        count = check_rows(connection, table, query, operator, type_name)
+    return count
+
+
+def check_rows(connection, table, query, operator, type_name):
+    distance = f"v {operator.replace('%', '%%')} %(q)s::{type_name}"
+    columns = f"id, {distance}"
+    statement = f"SELECT {columns} FROM {table} ORDER BY {distance}"
+    parameters = {"q": query if isinstance(query, str) else vectors.text(query)}
+    check_plan(connection, statement, parameters)
+    from_index = connection.execute(statement, parameters).fetchall()
+    from_heap = rows_in_table(connection, columns, table, parameters)
+    missing = collections.Counter(from_heap) - collections.Counter(from_index)
+    too_many = collections.Counter(from_index) - collections.Counter(from_heap)
     state = connection.execute("SELECT * FROM dvec_indexes WHERE \"table\" = %s::regclass",
                                [table]).fetchall()
     assert not missing and not too_many, (
         f"{table}: {len(missing)} of {len(from_heap)} rows missing, e.g. {sorted(missing)[:20]}; "
         f"{len(too_many)} too many, e.g. {sorted(too_many.items())[:20]}; {state}")
-    return sum(from_heap.values())
+    check_order(f"{table} from {parameters['q']}", [d for _, d in from_index])
+    return len(from_heap)
 
 
 def check_own_neighbours(connection, table):

@@ -344,18 +344,8 @@ def compare(connection, table, index, choice):
     assert not missing and not too_many, (
         f"{index.name}: of {len(from_heap)} rows {len(missing)} missing, e.g. {sorted(missing)[:5]}, "
         f"{len(too_many)} too many, e.g. {sorted(too_many.items())[:5]}")
-    check_order(index, [d for _, _, d in from_index])
+    answers.check_order(index.name, [d for _, _, d in from_index])
     return len(from_heap)
-
-
-def check_order(index, distances):
-    """A distance of a row that differs from its entry's stands in the wrong place. Rows that the walk
-    through the graph missed may come behind the others; there are never many."""
-    descents = [i for i in range(1, len(distances)) if distances[i] < distances[i - 1] - 1e-6]
-    late = len(distances) - descents[0] if descents else 0
-    assert len(descents) <= 1 and late <= 2 + len(distances) // 20, (
-        f"{index.name}: out of order at {descents[:10]} of {len(distances)}: "
-        f"{[(distances[i - 1], distances[i]) for i in descents[:3]]}")
 
 
 def settle(connection, lanes, choice):
