@@ -49,11 +49,12 @@ def test_recall(loaded, metric):
         told = np.array([hit[1] for hit in hits])
         true = exact[[hit[0] for hit in hits]]
         assert np.allclose(told, true, rtol=1e-5, atol=1e-5), f"{told} is not {true}"
-        assert np.all(np.diff(told) >= -1e-5 * np.abs(told[1:])), f"not in order: {told}"
+        assert np.all(np.diff(told) >= 0), f"not in order: {told}"
         found += len(wanted & {hit[0] for hit in hits})
     recall = found / (QUERIES * LIMIT)
+    print(f"recall@{LIMIT} of {metric}: {recall:.4f}")
     connection.execute("DROP INDEX items_v_idx")
-    assert recall >= 0.98, f"recall@{LIMIT} of {metric} is {recall:.4f}"
+    assert recall >= 0.985, f"recall@{LIMIT} of {metric} is {recall:.4f}"
 
 
 # (Halves of unit length are too coarse to order the angles of so many rows in three dimensions.)
@@ -86,6 +87,7 @@ def test_recall_in_a_cube(loaded, type_name, metric):
             ids = [row[0] for row in connection.execute(statement, [vectors.text(query)])]
             found += int(np.count_nonzero(exact[ids] <= farthest))
         recall = found / (QUERIES * limit)
-        assert recall >= 0.98, f"recall@{limit} of {type_name}, {metric} is {recall:.4f}"
+        print(f"recall@{limit} of {type_name}, {metric}: {recall:.4f}")
+        assert recall >= 0.985, f"recall@{limit} of {type_name}, {metric} is {recall:.4f}"
     finally:
         connection.execute("DROP TABLE cube")
