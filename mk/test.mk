@@ -3,7 +3,7 @@
 #   make layout      the arrows between folders, server headers, symbols of the kernel objects
 #   make format-check
 #                    that every source is as .clang-format says; `make format` mends those that are not
-#   make unit        engine units: plain, then address+undefined, then thread sanitizer
+#   make unit        engine units: plain, then address+undefined, then, if they have threads, thread sanitizer
 #   make check-arm   engine units for ARM, in an emulator (mk/arm.mk)
 #   make regress     pg_regress (test/sql against expected/)
 #   make pgtap       catalog contracts
@@ -72,6 +72,8 @@ export ASAN_SYMBOLIZER_PATH := $(shell command -v llvm-symbolizer-14)
 unit_subjects := $(ENGINE_SOURCES) $(PURE_SOURCES)
 # How good the graph is takes much data to tell, and nothing to sanitize that other tests do not run.
 UNIT_SANITIZED := $(filter-out test/unit/graph/recall%,$(UNIT_SOURCES))
+# Threads can do nothing to each other where a test has one, or has others only to link, which tests of linking do.
+UNIT_THREADED := test/unit/graph/linker_test.cpp $(shell grep -lE 'std::thread|ThreadPool|::fork' $(UNIT_SANITIZED))
 
 unit_tests_plain := $(UNIT_SOURCES)
 unit_compiler_plain = $(CXX)
@@ -88,7 +90,7 @@ unit_objects_asan := $(unit_subjects:%.cpp=build/unit-asan/%.o)
 # inlined depends on the flavour, and is wrong now and then.
 unit_warnings_asan = $(WARNINGS)
 
-unit_tests_tsan := $(UNIT_SANITIZED)
+unit_tests_tsan := $(UNIT_THREADED)
 unit_compiler_tsan = $(CXX)
 unit_flags_tsan := -fsanitize=thread
 unit_objects_tsan := $(unit_subjects:%.cpp=build/unit-tsan/%.o)
