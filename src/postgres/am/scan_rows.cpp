@@ -41,7 +41,8 @@ bool is_wanted(OpenScan *scan, const std::optional<graph::Hit> &hit) {
     if (guide == nullptr)
         return hit.has_value();
     if (!hit)
-        guide->end = scan->statistics().left_out ? ScanGuide::End::walk : ScanGuide::End::all;
+        guide->end = scan->statistics().left_out || scan->left_late_out ? ScanGuide::End::walk
+                                                                        : ScanGuide::End::all;
     else if (is_beyond(*guide, hit->distance))
         guide->end = ScanGuide::End::farthest;
     return guide->end == ScanGuide::End::none;
@@ -101,8 +102,10 @@ std::optional<graph::Hit> next_hit(OpenScan *scan) {
         if (is_passed_over(scan, *hit))
             continue;
         const bool late = scan->returned > 0 && graph::comes_before(hit->distance, scan->farthest);
-        if (late && scan->terms.late == ScanTerms::Late::left_out)
+        if (late && scan->terms.late == ScanTerms::Late::left_out) {
+            scan->left_late_out = true;
             continue;
+        }
         scan->farthest = hit->distance;
         ++scan->returned;
         if (scan->guide != nullptr) {

@@ -117,6 +117,7 @@ void set_terms(IndexScanDesc descriptor, uint64 entries) {
 Attempt start_in_files(IndexScanDesc descriptor) {
     OpenScan *scan = scan_of(descriptor);
     scan->returned = 0;
+    scan->left_late_out = false;
     MemoryContextReset(scan->query_context);
     const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
     begin_filter(scan, descriptor);

@@ -35,6 +35,7 @@ struct OpenScan {
     ScanGuide *guide = nullptr;  // the caller's, or none
     uint64 returned = 0;         // rows
     double farthest = 0;         // distance of the last of them
+    bool left_late_out = false;  // there were rows that the terms leave out since they came late
     Oid index = InvalidOid;
     SearchCounts ended;  // of the searches before the one under way
     SearchTime time;     // of all of them
