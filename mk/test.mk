@@ -99,14 +99,15 @@ define unit_flavour
 build/unit-$1/flags: FORCE
 	$$(call written,$$(unit_compiler_$1) $$(UNIT_FLAGS) $$(unit_flags_$1))
 
-# The compiler takes the file beside it that ends with .gch instead of this one.
+# The compiler takes the file beside it that ends with .gch instead of this one. One that a compiler cache brings may
+# have been made for another copy, which clang refuses.
 build/unit-$1/prelude.hpp: $(UNIT_PRELUDE)
 	@mkdir -p $$(@D)
 	@cp $$< $$@
 
 build/unit-$1/prelude.hpp.gch: build/unit-$1/prelude.hpp build/unit-$1/flags
 	@echo "CXX $1 $$<"
-	@$$(unit_compiler_$1) $$(UNIT_FLAGS) $$(unit_flags_$1) -MF $$(@:.gch=.d) -x c++-header -o $$@ $$<
+	@CCACHE_DISABLE=1 $$(unit_compiler_$1) $$(UNIT_FLAGS) $$(unit_flags_$1) -MF $$(@:.gch=.d) -x c++-header -o $$@ $$<
 
 build/unit-$1/test/unit/%.o: test/unit/%.cpp build/unit-$1/flags build/unit-$1/prelude.hpp.gch
 	@mkdir -p $$(@D)
