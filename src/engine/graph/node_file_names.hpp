@@ -1,6 +1,7 @@
 // The names of an index's node files: one of these, and the generation.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -10,5 +11,10 @@ inline constexpr std::string_view nodes_prefix = "nodes.";
 inline constexpr std::string_view upper_prefix = "upper.";
 inline constexpr std::string_view columns_prefix = "columns.";
 inline constexpr std::array node_file_prefixes{nodes_prefix, upper_prefix, columns_prefix};
+
+constexpr bool is_node_file(std::string_view name) {
+    return std::ranges::any_of(
+        node_file_prefixes, [name](std::string_view prefix) { return name.starts_with(prefix); });
+}
 
 }  // namespace dvec::graph

@@ -1,16 +1,16 @@
 // dvec_index_size(): what the files of an index take on disk, by what is in them. What entries take
 // follows from their number and their layout; the files themselves say how large they are, and what
 // is left of that is room for further entries.
-#include <sys/stat.h>
-
 #include <algorithm>
+#include <string_view>
 
+#include "engine/graph/node_file_names.hpp"
 #include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
-#include "postgres/bridge/shared_memory.hpp"
 #include "postgres/bridge/wal.hpp"
 #include "postgres/relation/own_index.hpp"
 #include "postgres/repair/open_relation.hpp"
+#include "postgres/runtime/index_files.hpp"
 #include "postgres/runtime/registry.hpp"
 
 namespace dvec::postgres {
@@ -51,15 +51,10 @@ bool copy_contents(const IndexFile &file, Contents *contents) {
     return kernel != nullptr;
 }
 
-bool begins_with(const char *name, const char *beginning) {
-    return strncmp(name, beginning, strlen(beginning)) == 0;
-}
-
 void add_file(const char *name, int64 bytes, uint64 generation, FolderBytes *folder) {
-    if (begins_with(name, "log.")) {
+    if (std::string_view(name).starts_with("log.")) {
         folder->log += bytes;
-    } else if (begins_with(name, "nodes.") || begins_with(name, "upper.") ||
-               begins_with(name, "columns.")) {
+    } else if (graph::is_node_file(name)) {
         if (strtoull(strchr(name, '.') + 1, nullptr, 10) != generation) {
             folder->others += bytes;
         } else {
@@ -73,16 +68,9 @@ void add_file(const char *name, int64 bytes, uint64 generation, FolderBytes *fol
 
 FolderBytes measure_folder(const char *path, uint64 generation) {
     FolderBytes folder{};
-    DIR *directory = AllocateDir(path);
-    while (const dirent *found = ReadDir(directory, path)) {
-        char name[2 * MAXPGPATH];
-        snprintf(name, sizeof name, "%s/%s", path, found->d_name);
-        struct stat status;
-        // A file may go at any moment.
-        if (stat(name, &status) == 0 && S_ISREG(status.st_mode))
-            add_file(found->d_name, status.st_size, generation, &folder);
-    }
-    FreeDir(directory);
+    for_each_file(AllocateDir(path), path, ERROR, [&](const char *name, int64 bytes) {
+        add_file(name, bytes, generation, &folder);
+    });
     return folder;
 }
 

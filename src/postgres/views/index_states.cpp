@@ -1,14 +1,12 @@
 // dvec_index_states(): the registry as rows. The view dvec_indexes joins it to the catalog.
-#include <sys/stat.h>
-
 #include <string_view>
 
 #include "engine/graph/node_file_names.hpp"
 #include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/postgres.hpp"
-#include "postgres/bridge/shared_memory.hpp"
 #include "postgres/runtime/following.hpp"
+#include "postgres/runtime/index_files.hpp"
 #include "postgres/runtime/registry.hpp"
 
 namespace dvec::postgres {
@@ -167,19 +165,14 @@ Snapshot take_snapshot(const IndexEntry &entry) {
 int64 node_file_bytes(const IndexFile &file) {
     char folder[MAXPGPATH];
     write_index_directory(file, folder);
-    DIR *dir = AllocateDir(folder);
-    if (dir == nullptr)
+    DIR *directory = AllocateDir(folder);
+    if (directory == nullptr)
         return 0;
     int64 bytes = 0;
-    while (const dirent *entry = ReadDirExtended(dir, folder, LOG))
-        for (const std::string_view prefix : graph::node_file_prefixes) {
-            char path[2 * MAXPGPATH];
-            struct stat facts;
-            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-            if (std::string_view(entry->d_name).starts_with(prefix) && stat(path, &facts) == 0)
-                bytes += facts.st_size;
-        }
-    FreeDir(dir);
+    for_each_file(directory, folder, LOG, [&](std::string_view name, int64 size) {
+        if (graph::is_node_file(name))
+            bytes += size;
+    });
     return bytes;
 }
 
