@@ -1,4 +1,4 @@
-// What the benchmark programs share at their edges: "--name value" arguments, failing, and one JSON
+// What the benchmark programs share at their edges: "--name value" arguments, and one JSON
 // object as the answer. They are run by bench/run, which checks what people type.
 #pragma once
 
@@ -9,12 +9,9 @@
 #include <utility>
 #include <vector>
 
-namespace dvec::bench {
+#include "bench/failure.hpp"
 
-[[noreturn]] inline void fail(const std::string &what) {
-    std::fprintf(stderr, "%s\n", what.c_str());
-    std::exit(1);
-}
+namespace dvec::bench {
 
 class Arguments {
   public:

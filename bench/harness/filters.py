@@ -18,6 +18,7 @@ import time
 
 from harness import data, plan
 from harness.limits import Session, vectors
+from harness.machine import stat_fields
 from harness.qdrant import Qdrant
 
 SHARES = (50, 20, 10, 5, 2, 1, 0.5, 0.1, 0.01)  # per cent
@@ -193,8 +194,7 @@ def measure_answers(bench, dataset, peer, asked, truths, answer):
 
 def processor_seconds(session):
     """Of all threads of the session's process."""
-    words = (session.folder / "stat").read_text().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, stat_fields(session.folder)[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def column_costs(bench, table):

@@ -1,5 +1,6 @@
 """Where and with what was measured, and whether others were using the machine meanwhile."""
 
+import contextlib
 import datetime
 import os
 import pathlib
@@ -51,27 +52,35 @@ def busy_seconds():
     return (user + nice + system + irq + softirq) / ticks, steal / ticks
 
 
+def stat_fields(folder):
+    """Of a process, by its folder in /proc: what its stat says behind the name of the command."""
+    text = (folder / "stat").read_text()
+    return text[text.rindex(")") + 2:].split()
+
+
+def processes():
+    """Process id -> (parent, stat_fields)."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit():
+                fields = stat_fields(entry)
+                found[int(entry.name)] = (int(fields[1]), fields)
+    return found
+
+
 def tree_seconds(root):
     """Processor time of a process and everything below it, those that have ended and were waited for
     included."""
-    parents, used = {}, {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            text = (entry / "stat").read_text()
-        except OSError:
-            continue
-        fields = text[text.rindex(")") + 2:].split()
-        parents[int(entry.name)] = int(fields[1])
-        used[int(entry.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    found = processes()
     below = {root}
     grown = True
     while grown:
-        more = {pid for pid, parent in parents.items() if parent in below} - below
+        more = {pid for pid, (parent, _) in found.items() if parent in below} - below
         below |= more
         grown = bool(more)
-    return sum(used.get(pid, 0) for pid in below)
+    ticks = sum(sum(map(int, found[pid][1][11:15])) for pid in below if pid in found)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class Watch:

@@ -26,9 +26,10 @@ import psycopg
 
 from harness import data, plan
 from harness.limits import vectors
+from harness.machine import processes
 from harness.peers import ServerPeer
 from harness.sections import in_rounds
-from harness.server import Standby, processes
+from harness.server import Standby
 
 EF = 40
 RATE = 2_000  # rows a second

@@ -12,22 +12,11 @@ import time
 
 import psycopg
 
+from harness.machine import processes
 from harness.plan import BUILD, ROOT
 
 OWN_BIN = pathlib.Path(os.environ.get(
     "DVEC_PREFIX_BIN", ROOT / "build/prefix/bin"))
-
-
-def processes():
-    """Process id -> (parent, processor seconds, state)."""
-    found = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdigit():
-                text = (entry / "stat").read_text()
-                fields = text[text.rindex(")") + 2:].split()
-                found[int(entry.name)] = (int(fields[1]), fields)
-    return found
 
 
 class Server:
