@@ -5,18 +5,11 @@
 #include <cstdlib>
 #include <string>
 
-#include "engine/base/status.hpp"
-
 namespace dvec::bench {
 
 [[noreturn]] inline void fail(const std::string &what) {
     std::fprintf(stderr, "%s\n", what.c_str());
     std::exit(1);
-}
-
-inline void check(const base::Status &status) {
-    if (!status.ok())
-        fail(status.message());
 }
 
 }  // namespace dvec::bench

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/failure.hpp"
+#include "bench/check.hpp"
 #include "bench/processor_time.hpp"
 #include "engine/graph/filter_memory.hpp"
 #include "engine/graph/linker.hpp"

@@ -23,7 +23,7 @@
 #include <hnswlib/hnswlib.h>
 #undef hnswlib
 
-#include "bench/failure.hpp"
+#include "bench/check.hpp"
 #include "bench/processor_time.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/search.hpp"
