@@ -128,7 +128,9 @@ void prepare_segment(benchmark::State &state) {
     Log log;
     std::uint64_t number = 0;
     for (auto _ : state) {
-        if (!log::create_segment(base::posix_file_system(), log.geometry(), number % 4).ok())
+        if (!log::create_segment(base::posix_file_system(), log.geometry(), number % 4,
+                                 log.geometry().segment_bytes)
+                 .ok())
             std::abort();
         ++number;
     }
