@@ -503,20 +503,4 @@ Result<std::uint64_t> NodeStore::file_change_time() {
     });
 }
 
-Result<std::uint64_t> NodeStore::disk_bytes() {
-    return base::guarded([&]() -> Result<std::uint64_t> {
-        std::uint64_t bytes = 0;
-        const Status added = each_file([&](const RecordFile &mapped) -> Status {
-            auto file = mapped.reopen(file_system_);
-            DVEC_TRY(file);
-            auto size = file.value()->size();
-            DVEC_TRY(size);
-            bytes += size.value();
-            return {};
-        });
-        DVEC_TRY(added);
-        return bytes;
-    });
-}
-
 }  // namespace dvec::graph

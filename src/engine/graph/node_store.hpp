@@ -229,8 +229,6 @@ class NodeStore {
     std::uint64_t chunk_offset(NodeId id) const noexcept {
         return columns_file_.offset(id / column_chunk_ids);
     }
-    // Bytes of disk taken by the files.
-    base::Result<std::uint64_t> disk_bytes();
 
   private:
     NodeStore(base::FileSystem &file_system, const Params &params, SharedState &state)

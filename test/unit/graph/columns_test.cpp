@@ -90,13 +90,13 @@ TEST_F(ColumnsTest, OtherPartiesFollowTheGrowth) {
 TEST_F(ColumnsTest, TakesEightBytesAndAQuarterForEachRowAndColumn) {
     create_with(0);
     add(vectors(20000));
-    const auto without = nodes_->disk_bytes().value();
+    const auto without = directory_.bytes();
     const std::uint32_t capacity = state_.capacity.load();
     forget();
     create_with(2);
     add_rows(20000);
     ASSERT_EQ(state_.capacity.load(), capacity);
-    const auto taken = static_cast<double>(nodes_->disk_bytes().value() - without);
+    const auto taken = static_cast<double>(directory_.bytes() - without);
     EXPECT_GE(taken / 20000 / 2, 8.1);
     EXPECT_LE(taken / 20000 / 2, 9.0);
 }

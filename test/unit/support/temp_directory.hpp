@@ -38,6 +38,13 @@ class TempDirectory {
 
     const std::string &path() const { return path_; }
     std::string file(const std::string &name) const { return path_ + "/" + name; }
+    // Of all files in it; not in folders.
+    std::uint64_t bytes() const {
+        std::uint64_t bytes = 0;
+        for (const auto &entry : std::filesystem::directory_iterator(path_))
+            bytes += entry.is_regular_file() ? entry.file_size() : 0;
+        return bytes;
+    }
 
   private:
     std::string path_;
