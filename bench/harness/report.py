@@ -362,8 +362,8 @@ def replica_following_table(results):
                      number(value("worker_seconds")), megabytes(value("follower_bytes_begin")),
                      megabytes(value("follower_bytes"))])
     return ("What following costs: processor seconds of the startup process, which replays, of a follower, and of "
-            "the dvec worker, which links; memory of a follower of its own (anonymous), at the begin and at most.\n\n" +
-            table(["vectors", "load", "WAL, MB", "replay, s", "follower, s", "share", "worker, s", "MB at the begin",
+            "the dvec worker, which links; memory of a follower of its own (anonymous), at the beginning and at most.\n\n" +
+            table(["vectors", "load", "WAL, MB", "replay, s", "follower, s", "share", "worker, s", "MB at first",
                    "MB at most"], rows))
 
 
