@@ -39,9 +39,9 @@ bool is_within(const SearchContext &context, Ranked node) {
 
 Status scan_all(SearchContext &context, NodeId first, NodeId last, Refinement &found) {
     const std::uint64_t before = context.statistics.distances;
-    Status status = pass_over(
-        context, first, last, [&](NodeId id) { context.prefetch(id); },
-        [&](NodeId id) { found.add(context.bound(context.estimate(id))); });
+    const auto prefetch = [&](NodeId id) __attribute__((always_inline)) { context.prefetch(id); };
+    Status status = pass_over(context, first, last, prefetch,
+                              [&](NodeId id) { found.add(context.bound(context.estimate(id))); });
     context.statistics.scanned += context.statistics.distances - before;
     return status;
 }
@@ -126,7 +126,9 @@ Status IntervalScan::fill(SearchContext &context) {
         cut = true;
     };
     const ReadingInOrder reading(*context.nodes);
-    const auto prefetch = [&](NodeId id) { context.prefetch_whole(id); };
+    const auto prefetch = [&](NodeId id) __attribute__((always_inline)) {
+        context.prefetch_whole(id);
+    };
     const auto measure = [&](NodeId id) {
         const Ranked node = context.measure_whole(id);
         const bool outside = counting && !is_within(context, node);

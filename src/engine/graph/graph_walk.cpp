@@ -166,6 +166,18 @@ void GraphWalk::set_aside(Candidate candidate) {
     set_aside_.add(candidate);
 }
 
+// Prefetches the links of the candidate that is to be expanded next. This is called twice: after
+// the vectors have been prefetched, so that the links arrive while the vectors are measured; and
+// again after they are measured, since one of the measured nodes may be next now. Before the
+// vectors it would only delay them, and so would the vectors of the next candidate's neighbours:
+// the burst of vectors alone keeps the processor's miss buffers full.
+[[gnu::always_inline]] inline void GraphWalk::prefetch_links(Candidate candidate) const noexcept {
+    if (candidate == Beam::none)
+        return;
+    const NodeStore &nodes = *context_->nodes;
+    prefetch_lines(nodes.slot(candidate_id(candidate)), nodes.layout().link_lines());
+}
+
 void GraphWalk::expand(NodeId id) {
     SearchContext &context = *context_;
     const NodeStore &nodes = *context.nodes;
@@ -259,18 +271,6 @@ Candidate GraphWalk::nearest_set_aside() {
 Candidate GraphWalk::take_set_aside() {
     nearest_set_aside();
     return set_aside_.take_nearest();
-}
-
-// Prefetches the links of the candidate that is to be expanded next. This is called twice: after
-// the vectors have been prefetched, so that the links arrive while the vectors are measured; and
-// again after they are measured, since one of the measured nodes may be next now. Before the
-// vectors it would only delay them, and so would the vectors of the next candidate's neighbours:
-// the burst of vectors alone keeps the processor's miss buffers full.
-void GraphWalk::prefetch_links(Candidate candidate) const noexcept {
-    if (candidate == Beam::none)
-        return;
-    const NodeStore &nodes = *context_->nodes;
-    prefetch_lines(nodes.slot(candidate_id(candidate)), nodes.layout().link_lines());
 }
 
 // Goes from the entry point down the upper levels; returns the node at which the walk on level 0

@@ -57,7 +57,7 @@ class GraphWalk {
     Candidate measure_if_nearer(NodeId id, Candidate than) noexcept;
     void fill_beam(std::size_t taken);
     void expand(NodeId id);
-    void prefetch_links(Candidate candidate) const noexcept;
+    [[gnu::always_inline]] void prefetch_links(Candidate candidate) const noexcept;
     Candidate measure_and_learn(NodeId id, const FirstLook::Seen &seen) noexcept;
     std::size_t look_first(NodeId *nodes, std::size_t count);
     void measure(const NodeId *nodes, std::size_t count);

@@ -89,10 +89,10 @@ struct NodeLinking<Lists>::LevelView {
     Candidate measure(NodeId id) const {
         return make_candidate(linking.distances_.between(node, id), id);
     }
-    void prefetch(NodeId id) const {
+    [[gnu::always_inline]] void prefetch(NodeId id) const {
         prefetch_lines(linking.lists_.measured(id), linking.measured_lines_);
     }
-    void prefetch_list(NodeId id) const {
+    [[gnu::always_inline]] void prefetch_list(NodeId id) const {
         if (level == 0)
             prefetch_lines(linking.nodes_.slot(id), linking.nodes_.layout().link_lines());
     }

@@ -18,7 +18,7 @@ constexpr std::size_t lines_ahead(std::size_t offset, std::size_t bytes) {
 }
 
 // Inlined always: GCC takes a function that does nothing but prefetch for one without effects, and
-// drops calls of it.
+// drops calls of it. So whatever calls this and does nothing else must be inlined always, too.
 [[gnu::always_inline]] inline void prefetch_lines(const void *address, std::size_t lines) noexcept {
     for (std::size_t line = 0; line < lines; ++line)
         __builtin_prefetch(static_cast<const std::byte *>(address) + line * cache_line);
