@@ -69,6 +69,15 @@ def processes():
     return found
 
 
+def is_alive(pid):
+    """Neither gone nor a zombie, which holds no files and no memory once its last thread has ended."""
+    folder = pathlib.Path("/proc") / str(pid)
+    try:
+        return stat_fields(folder)[0] != "Z" or len(list((folder / "task").iterdir())) > 1
+    except OSError:
+        return False
+
+
 def tree_seconds(root):
     """Processor time of a process and everything below it, those that have ended and were waited for
     included."""

@@ -12,7 +12,7 @@ import time
 
 import psycopg
 
-from harness.machine import processes
+from harness.machine import is_alive, processes
 from harness.plan import BUILD, ROOT
 
 OWN_BIN = pathlib.Path(os.environ.get(
@@ -63,17 +63,20 @@ class Server:
         self.process = None
 
     def kill(self):
-        """SIGKILL to all its processes, as if at one moment."""
+        """SIGKILL to all its processes, as if at one moment. Returns when none is left: what a process holds of
+        shared memory keeps the next server away."""
         postmaster = self.process.pid
         # A stopped postmaster cannot react to the deaths of its children.
         os.kill(postmaster, signal.SIGSTOP)
-        for pid, (parent, _) in processes().items():
-            if parent == postmaster:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        killed = [pid for pid, (parent, _) in processes().items() if parent == postmaster]
+        for pid in killed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         os.kill(postmaster, signal.SIGKILL)
         self.process.wait()
         self.process = None
+        while any(is_alive(pid) for pid in killed):
+            time.sleep(0.001)
         # Its process id is gone for certain; a reuse of it must not keep the next server away.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 

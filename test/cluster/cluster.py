@@ -38,6 +38,9 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "max_parallel_maintenance_workers": "1",
     "dvec.log_segment_size": "1MB",
+    # A plan against enable_seqscan has a cost that lets every query be compiled, for a tenth of a second. And the
+    # compiler is C++ too, which fails in its own ways when memory runs out.
+    "jit": "off",
 }
 
 
@@ -109,8 +112,11 @@ def state_of(pid):
 
 
 def is_alive(pid):
-    """Neither gone nor a zombie, which holds no files any more."""
-    return state_of(pid) not in (None, "Z")
+    """Neither gone nor a zombie, which holds no files and no memory once its last thread has ended."""
+    try:
+        return state_of(pid) not in (None, "Z") or len(os.listdir(f"/proc/{pid}/task")) > 1
+    except OSError:
+        return False
 
 
 class Cluster:

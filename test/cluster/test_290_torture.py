@@ -38,8 +38,6 @@ SETTINGS = {
     "checkpoint_timeout": "30s", "max_wal_size": "16MB", "min_wal_size": "2MB",
     "shared_buffers": "8MB", "max_connections": "30", "log_min_messages": "warning",
     "wal_writer_delay": "10ms",
-    # The just-in-time compiler is C++ too, and has its own ways when memory runs out.
-    "jit": "off",
 }
 # As many entries as the registry must have at least: less than there are indexes.
 FULL_REGISTRY = 8

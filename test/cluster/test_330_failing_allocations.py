@@ -23,8 +23,7 @@ STRIDES = [1] * 120 + [7] * 40 + [61] * 1000
 
 @pytest.fixture
 def prepared(make_cluster):
-    # The just-in-time compiler is C++ too.
-    cluster = make_cluster(faults=True, jit="off", dvec__log_segment_size="256kB")
+    cluster = make_cluster(faults=True, dvec__log_segment_size="256kB")
     rows = vectors.clustered(2000, DIMENSIONS, seed=330)
     vectors.make_table(cluster.connect(), rows[:ROWS])
     return cluster, rows
