@@ -85,7 +85,7 @@ class NoWal final : public store::WalFlusher, public store::WalHistory {
     std::optional<std::uint64_t> surviving_end(std::uint64_t) const noexcept override {
         return nothing_lost;
     }
-    bool foreign_recovery_since(std::uint64_t) const noexcept override { return false; }
+    Foreign foreign_recovery_since(std::uint64_t) const noexcept override { return Foreign::none; }
     bool file_system_held_since(std::uint64_t) const noexcept override { return true; }
 };
 

@@ -17,7 +17,7 @@ def reconcile_lsn(cluster):
     image = (cluster.folder_of("items_v_idx") / "checkpoint").read_bytes()
     records = [struct.unpack_from("<IIIIQ 48x Q", image, at) for at in (0, 4096)]
     valid = [record for record in records if record[0] == 0x43435644]
-    assert valid and all(record[1] == 4 for record in valid), records
+    assert valid and all(record[1] == 5 for record in valid), records
     return max(valid, key=lambda record: record[4])[5]
 
 

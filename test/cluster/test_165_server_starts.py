@@ -21,7 +21,7 @@ def history(cluster):
     assert len(image) == 2 * BLOCK
     blocks = [struct.unpack_from("<IIQII", image, BLOCK * i) for i in range(2)]
     written = [i for i in range(2) if blocks[i][0] == 0x53435644]
-    assert all(blocks[i][1] == 3 for i in written)
+    assert all(blocks[i][1] == 4 for i in written)
     current = max(written, key=lambda i: blocks[i][2])
     starts = [struct.unpack_from("<QQII", image, BLOCK * current + 24 + 24 * i)
               for i in range(blocks[current][3])]

@@ -41,11 +41,12 @@ using fuzz::require;
 using fuzz::Script;
 using store::CheckpointRecord;
 
-constexpr std::uint8_t flag_seal = 1;      // magic, length and checksum are right
-constexpr std::uint8_t flag_owner = 2;     // and the index is this one
-constexpr std::uint8_t flag_place = 4;     // and the files are these, of this boot
-constexpr std::uint8_t flag_foreign = 8;   // the server recovered from the WAL of another
-constexpr std::uint8_t flag_version = 16;  // the format version is the known one
+constexpr std::uint8_t flag_seal = 1;       // magic, length and checksum are right
+constexpr std::uint8_t flag_owner = 2;      // and the index is this one
+constexpr std::uint8_t flag_place = 4;      // and the files are these, of this boot
+constexpr std::uint8_t flag_foreign = 8;    // the server recovered from the WAL of another
+constexpr std::uint8_t flag_version = 16;   // the format version is the known one
+constexpr std::uint8_t flag_followed = 32;  // the server went on by the WAL of another
 
 constexpr std::uint64_t server_start = 9;
 constexpr std::uint32_t rows = 40;
@@ -53,7 +54,11 @@ constexpr std::uint32_t dimensions = 4;
 
 store::Description description() {
     store::Description made;
-    made.owner = {.identity = 0xD1CE, .system = 77, .database = 5, .relation = 16385};
+    made.owner = {.identity = 0xD1CE,
+                  .system = 77,
+                  .database = 5,
+                  .relation = 16385,
+                  .file = {.device = 1, .inode = 2, .born = 3}};
     made.dimensions = dimensions;
     made.m = 4;
     made.ef_construction = 16;
@@ -80,10 +85,10 @@ class History final : public store::WalHistory {
             return start == server_start + 1 ? std::optional(nothing_lost) : std::nullopt;
         return end;
     }
-    bool foreign_recovery_since(std::uint64_t) const noexcept override { return foreign; }
+    Foreign foreign_recovery_since(std::uint64_t) const noexcept override { return foreign; }
 
     std::uint64_t end = nothing_lost;
-    bool foreign = false;
+    Foreign foreign = Foreign::none;
 };
 
 class Wal final : public store::WalFlusher {
@@ -193,6 +198,9 @@ void complete(CheckpointRecord &record, std::uint8_t flags) {
         record.owner_system = index.owner.system;
         record.owner_database = index.owner.database;
         record.owner_relation = index.owner.relation;
+        record.owner_device = index.owner.file.device;
+        record.owner_inode = index.owner.file.inode;
+        record.owner_born = index.owner.file.born;
         record.element = static_cast<std::uint8_t>(index.element);
         record.metric = static_cast<std::uint8_t>(index.metric);
         record.dimensions = index.dimensions;
@@ -314,7 +322,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     const std::uint8_t flags = script.byte();
     History history;
     history.end = script.number<std::uint64_t>();
-    history.foreign = (flags & flag_foreign) != 0;
+    history.foreign = (flags & flag_foreign) != 0    ? store::WalHistory::Foreign::unknown
+                      : (flags & flag_followed) != 0 ? store::WalHistory::Foreign::continuing
+                                                     : store::WalHistory::Foreign::none;
     MemoryFileSystem files;
     make_files(files, flags, script);
 

@@ -1,6 +1,9 @@
-// Nothing here is logged with a position of PostgreSQL's WAL: what this party writes belongs to an
-// index that is known to be behind (SharedState::repair), so no recovery believes it without having
-// looked at the table again.
+// What this party writes belongs to an index that is known to be behind (SharedState::repair), so
+// no recovery believes it without having looked at the table again, from S on. That must not find
+// the table at an earlier moment than the index. A row that was added carries the position of WAL
+// that it was read at, and a recovery that does not come so far drops it; it will be read again. A
+// removal cannot be taken back, since the mark in the slot may outlive its record in the log. So it
+// carries no position, and the caller makes sure first that every recovery comes so far.
 #include "engine/store/block_reconciler.hpp"
 
 #include <algorithm>
@@ -16,7 +19,7 @@ using graph::NodeId;
 
 namespace {
 
-constexpr std::uint64_t no_lsn = 0;
+constexpr std::uint64_t always_kept = 0;
 
 }  // namespace
 
@@ -56,7 +59,7 @@ void BlockReconciler::begin_block(std::uint32_t block, std::uint16_t from) {
     }
 }
 
-Status BlockReconciler::row(graph::Tid tid, const graph::Row &row) {
+Status BlockReconciler::row(graph::Tid tid, std::uint64_t lsn, const graph::Row &row) {
     return base::guarded([&]() -> Status {
         for (Claim &claim : claims_) {
             if (claim.offset != tid.offset || !index_.nodes().has_row(claim.node, row))
@@ -65,7 +68,7 @@ Status BlockReconciler::row(graph::Tid tid, const graph::Row &row) {
             claim.claimed = true;
             return {};
         }
-        auto id = index_.insert(tid, no_lsn, row);
+        auto id = index_.insert(tid, lsn, row);
         DVEC_TRY(id);
         entries_[block_].push_back(id.value());
         claims_.push_back({id.value(), tid.offset, true});
@@ -81,20 +84,31 @@ void BlockReconciler::keep(std::uint16_t offset) noexcept {
 
 Status BlockReconciler::finish_block() {
     return base::guarded([&]() -> Status {
-        const auto found = entries_.find(block_);
-        if (found == entries_.end())
-            return {};
-        for (const Claim &claim : claims_) {
-            if (claim.claimed)
-                continue;
-            DVEC_TRY(index_.remove(claim.node, no_lsn));
-            std::erase(found->second, claim.node);
-            ++report_.removed;
-        }
-        if (found->second.empty())
-            entries_.erase(found);
+        for (const Claim &claim : claims_)
+            if (!claim.claimed)
+                gone_.push_back({block_, claim.node});
         return {};
     });
+}
+
+Status BlockReconciler::remove_gone() {
+    return base::guarded([&]() -> Status {
+        while (!gone_.empty()) {
+            DVEC_TRY(remove(gone_.back()));
+            gone_.pop_back();
+        }
+        return {};
+    });
+}
+
+Status BlockReconciler::remove(const Gone &gone) {
+    DVEC_TRY(index_.remove(gone.node, always_kept));
+    const auto found = entries_.find(gone.block);
+    std::erase(found->second, gone.node);
+    if (found->second.empty())
+        entries_.erase(found);
+    ++report_.removed;
+    return {};
 }
 
 std::vector<std::uint32_t> BlockReconciler::blocks_from(std::uint32_t first) const {

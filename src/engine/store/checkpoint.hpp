@@ -18,7 +18,7 @@
 namespace dvec::store {
 
 inline constexpr std::uint32_t checkpoint_magic = 0x43435644;  // "DVCC"
-inline constexpr std::uint32_t checkpoint_version = 4;
+inline constexpr std::uint32_t checkpoint_version = 5;
 inline constexpr std::size_t checkpoint_block_bytes = 4096;
 
 // As it stands in the file, little-endian; the rest of its block is zero. Every version begins with
@@ -69,8 +69,12 @@ struct CheckpointRecord {
     std::uint32_t links_unsound = 0;  // 1: as SharedState::links_unsound
     std::uint32_t connected = 0;      // as SharedState::connected
     std::uint32_t columns = 0;        // behind the vector
+
+    std::uint64_t owner_device = 0;  // Owner::file
+    std::uint64_t owner_inode = 0;
+    std::uint64_t owner_born = 0;
 };
-static_assert(sizeof(CheckpointRecord) == 200);
+static_assert(sizeof(CheckpointRecord) == 224);
 
 class CheckpointFile {
   public:

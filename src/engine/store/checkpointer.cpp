@@ -36,6 +36,9 @@ CheckpointRecord compose_record(const Description &description, const SharedStat
     record.owner_system = description.owner.system;
     record.owner_database = description.owner.database;
     record.owner_relation = description.owner.relation;
+    record.owner_device = description.owner.file.device;
+    record.owner_inode = description.owner.file.inode;
+    record.owner_born = description.owner.file.born;
     record.element = static_cast<std::uint8_t>(description.element);
     record.metric = static_cast<std::uint8_t>(description.metric);
     record.dimensions = description.dimensions;

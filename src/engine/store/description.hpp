@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/base/file.hpp"
 #include "engine/distance/kernel.hpp"
 #include "engine/graph/format.hpp"
 
@@ -19,6 +20,9 @@ struct Owner {
     std::uint64_t system = 0;    // the cluster's system identifier
     std::uint32_t database = 0;
     std::uint32_t relation = 0;  // the index's file number
+    // The index's own file in PostgreSQL's storage, without its mount; all zero when not known. In
+    // a copy of a database all of the above is the same, and only this is not.
+    base::FileIdentity file{};
     bool same_index(const Owner &other) const noexcept {
         return identity == other.identity && database == other.database &&
                relation == other.relation;

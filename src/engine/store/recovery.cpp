@@ -100,7 +100,7 @@ class Recovery {
         DVEC_TRY(check_record(checkpoint_, description_));
         DVEC_TRY(open_nodes());
         auto survival =
-            survival_of(file_system_, *nodes_, {checkpoint_, description_.owner.system}, history_);
+            survival_of(file_system_, *nodes_, {checkpoint_, description_.owner}, history_);
         DVEC_TRY(survival);
         survived_ = survival.value().survived;
         need(checkpoint_.repair, "an earlier repair was not completed");
@@ -108,6 +108,8 @@ class Recovery {
             need(Repair::every_page, survival.value().reason);
         if (survived_ == Survived::synced)
             need(Repair::changed_pages, survival.value().reason);
+        if (survival.value().followed)
+            need(Repair::changed_pages, "the server has followed another since");
         find_surviving_end();
         restore_state();
         return replay_log();

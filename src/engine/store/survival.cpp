@@ -24,10 +24,33 @@ namespace {
 
 // A copy is born later than its original, so birth tells files apart even where the number of the
 // device changes from boot to boot.
-bool same_file(const base::FileIdentity &found, const CheckpointRecord &checkpoint) {
-    if (found.inode != checkpoint.nodes_inode || found.born != checkpoint.nodes_born)
+bool same_file(const base::FileIdentity &found, const base::FileIdentity &noted) {
+    if (found.inode != noted.inode || found.born != noted.born)
         return false;
-    return found.born != 0 || found.device == checkpoint.nodes_device;
+    return found.born != 0 || found.device == noted.device;
+}
+
+base::FileIdentity noted_nodes(const CheckpointRecord &checkpoint) {
+    return {checkpoint.nodes_device, checkpoint.nodes_inode, checkpoint.nodes_born};
+}
+
+base::FileIdentity noted_owner(const CheckpointRecord &checkpoint) {
+    return {checkpoint.owner_device, checkpoint.owner_inode, checkpoint.owner_born};
+}
+
+// Why the table may have changed on pages that no WAL tells of; null when it cannot have. Whoever
+// copies the files of a database (one that moves to another tablespace and back, or takes the place
+// of one that was dropped) writes no WAL for their pages, but copies the index's own file, too.
+const char *doubt_of_table(const FoundCheckpoint &found, WalHistory::Foreign foreign) {
+    const base::FileIdentity now = found.owner.file;
+    const base::FileIdentity then = noted_owner(found.record);
+    const bool known = now.inode != 0 && then.inode != 0;
+    if (known && !same_file(now, then))
+        return "its database is a copy";
+    if (foreign == WalHistory::Foreign::unknown ||
+        (foreign == WalHistory::Foreign::continuing && !known))
+        return "the server has recovered from the WAL of another since";
+    return nullptr;
 }
 
 // Why bytes that were stored and not synced may be gone; null when they cannot be gone.
@@ -51,13 +74,14 @@ const char *page_cache_doubt(base::FileSystem &file_system, const base::FileIden
 Result<Survival> survival_of(base::FileSystem &file_system, graph::NodeStore &nodes,
                              const FoundCheckpoint &found, const WalHistory &history) {
     const CheckpointRecord &checkpoint = found.record;
-    if (checkpoint.owner_system != found.system)
+    if (checkpoint.owner_system != found.owner.system)
         return Survival{Survived::checksummed, "its files come from another cluster"};
-    if (!same_file(nodes.file_identity(), checkpoint))
+    if (!same_file(nodes.file_identity(), noted_nodes(checkpoint)))
         return Survival{Survived::checksummed, "its files are copies"};
-    if (history.foreign_recovery_since(checkpoint.server_start))
-        return Survival{Survived::checksummed,
-                        "the server has recovered from the WAL of another since"};
+    const WalHistory::Foreign foreign = history.foreign_recovery_since(checkpoint.server_start);
+    if (const char *doubt = doubt_of_table(found, foreign))
+        return Survival{Survived::checksummed, doubt};
+    const bool followed = foreign != WalHistory::Foreign::none;
 
     if (checkpoint.clean != 0) {
         auto change_time = nodes.file_change_time();
@@ -65,12 +89,12 @@ Result<Survival> survival_of(base::FileSystem &file_system, graph::NodeStore &no
         if (change_time.value() != checkpoint.nodes_change_time)
             return Survival{Survived::checksummed,
                             "its files were changed while the server was down"};
-        return Survival{Survived::clean};
+        return Survival{Survived::clean, "", followed};
     }
     if (const char *doubt =
             page_cache_doubt(file_system, nodes.file_identity(), checkpoint, history))
-        return Survival{Survived::synced, doubt};
-    return Survival{Survived::written};
+        return Survival{Survived::synced, doubt, followed};
+    return Survival{Survived::written, "", followed};
 }
 
 }  // namespace dvec::store

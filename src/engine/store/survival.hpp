@@ -27,12 +27,14 @@ enum class Survived : std::uint8_t {
 struct Survival {
     Survived survived = Survived::checksummed;
     const char *reason = "";  // why it is not more, in words
+    // The table has changed without the index, on pages that WAL since S tells of.
+    bool followed = false;
 };
 
-// A checkpoint, and the system identifier of the cluster that has found it.
+// A checkpoint, and the index for which it was found.
 struct FoundCheckpoint {
     const CheckpointRecord &record;
-    std::uint64_t system;
+    const Owner &owner;
 };
 
 // `nodes` is the open node store of the checkpoint's generation.

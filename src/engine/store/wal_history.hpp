@@ -22,9 +22,16 @@ class WalHistory {
     virtual std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept = 0;
 
     // Whether a server start after `start` recovered from WAL that this server did not write itself
-    // (a standby, an archive, a backup): rows may have come without the index being told. True also
-    // when the history does not reach back to `start`.
-    virtual bool foreign_recovery_since(std::uint64_t start) const noexcept = 0;
+    // (a standby, an archive, a backup): rows may have come without the index being told.
+    enum class Foreign : std::uint8_t {
+        none,
+        // All of it followed what the server had when that start began, but what surviving_end()
+        // excludes: rows have come and gone on pages that WAL from then on has changed.
+        continuing,
+        // The table may be of any moment. Also when the history does not reach back to `start`.
+        unknown
+    };
+    virtual Foreign foreign_recovery_since(std::uint64_t start) const noexcept = 0;
 
     // Whether one process had the folder of the indexes open from `start` until now: then the file
     // system was not unmounted meanwhile, and what was written to it is in the page cache, if not

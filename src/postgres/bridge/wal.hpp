@@ -14,4 +14,5 @@ extern "C" {
 #include "access/xlogrecovery.h"
 #include "access/xlogutils.h"
 #include "catalog/pg_control.h"
+#include "common/controldata_utils.h"
 }

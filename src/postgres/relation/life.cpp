@@ -14,27 +14,28 @@ namespace {
 
 constexpr uint64 nanoseconds = 1'000'000'000;
 
-// A file that cannot be looked at is told by its identity alone.
-void add_file(const IndexFile &file, Life *life) {
-    char *path = compat::relation_path(file);
+}  // namespace
+
+base::FileIdentity storage_of(Relation index) {
+    base::FileIdentity file;
+    char *path = compat::relation_path(compat::file_name(index));
     struct statx info;
     if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &info) == 0) {
-        life->device = uint64{info.stx_dev_major} << 32 | info.stx_dev_minor;
-        life->inode = info.stx_ino;
+        file.device = uint64{info.stx_dev_major} << 32 | info.stx_dev_minor;
+        file.inode = info.stx_ino;
         if ((info.stx_mask & STATX_BTIME) != 0)
-            life->born =
+            file.born =
                 static_cast<uint64>(info.stx_btime.tv_sec) * nanoseconds + info.stx_btime.tv_nsec;
     }
     pfree(path);
+    return file;
 }
-
-}  // namespace
 
 Life life_of(Relation index) {
     if (index->rd_amcache == nullptr) {
-        Life life{};
-        life.identity = read_metapage(index).identity;
-        add_file(compat::file_name(index), &life);
+        // Where its file cannot be looked at, a life is told by its identity alone.
+        const base::FileIdentity file = storage_of(index);
+        const Life life{read_metapage(index).identity, file.device, file.inode, file.born};
         auto *kept = static_cast<Life *>(MemoryContextAlloc(index->rd_indexcxt, sizeof(Life)));
         *kept = life;
         index->rd_amcache = kept;

@@ -6,6 +6,9 @@
 
 namespace dvec::postgres {
 
+// The file of the index's main fork; all zero where it cannot be looked at.
+base::FileIdentity storage_of(Relation index);
+
 // Kept with the server's description of the index, so it costs nothing again. Raises as
 // read_metapage() does.
 Life life_of(Relation index);

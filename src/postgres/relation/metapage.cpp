@@ -4,6 +4,7 @@
 
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/wal.hpp"
+#include "postgres/relation/life.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
 #include "postgres/relation/row_encoder.hpp"
@@ -139,6 +140,7 @@ store::Shape shape_of(Relation index, const Metapage &metapage) {
     shape.owner.system = GetSystemIdentifier();
     shape.owner.database = file.database;
     shape.owner.relation = file.number;
+    shape.owner.file = storage_of(index);
     shape.element = static_cast<distance::Element>(metapage.element);
     // Not the page's: under an earlier version cosine was another's. A folder of that is not taken
     // for this index, and what is built anew is right.

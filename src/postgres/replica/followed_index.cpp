@@ -11,6 +11,7 @@
 #include "postgres/relation/build_sidecar.hpp"
 #include "postgres/repair/lock_index.hpp"
 #include "postgres/repair/relation_source.hpp"
+#include "postgres/repair/wal_reader.hpp"
 #include "postgres/replica/transaction.hpp"
 #include "postgres/runtime/entry_recovery.hpp"
 #include "postgres/runtime/repair_state.hpp"
@@ -49,15 +50,39 @@ void make_empty(IndexEntry *entry, Relation index) {
                         errdetail_internal("%s", summary.reason)));
 }
 
-// In a transaction. Gives the table's file.
-void prepare(IndexEntry *entry, IndexFile *heap_file) {
+// What its checkpoints say from now on: whatever ends the server, nobody takes the index for
+// complete.
+Repair left_to_do(const IndexEntry &entry) {
+    // No server starts before its tables are as of S. Should it be otherwise, nothing is known.
+    const bool known = entry.shared.reconcile_lsn.load() <= replay_position();
+    return entry.repair.kind == Repair::changed_pages && known ? Repair::changed_pages
+                                                               : Repair::every_page;
+}
+
+// Whether WAL from `since` on tells all that the index has missed, and is not so long that the
+// table had better be looked at.
+bool is_told_by_wal(Relation heap, XLogRecPtr since) {
+    const XLogRecPtr replayed = replay_position();
+    const uint64 table_bytes = uint64{RelationGetNumberOfBlocks(heap)} * BLCKSZ;
+    return since != 0 && since <= replayed &&
+           replayed - since < std::max(table_bytes, most_unread_wal) && wal_is_there(since);
+}
+
+struct Prepared {
+    IndexFile heap;  // the table's file
+    Repair left;
+    bool goes_on;  // with the index as of S
+};
+
+// In a transaction.
+void prepare(IndexEntry *entry, Prepared *prepared) {
     const char *reason = nullptr;
     Relation index = lock_index(entry->file, &reason);
     if (index == nullptr)
         refuse(reason);
     Relation heap = table_open(index->rd_index->indrelid, NoLock);
     check_heap(heap);
-    *heap_file = compat::file_name(heap);
+    prepared->heap = compat::file_name(heap);
     ereport(LOG, (errmsg("dvec: following index \"%s\"", RelationGetRelationName(index))));
     make_others_let_go(entry);
     RelationSource source(index);
@@ -65,12 +90,11 @@ void prepare(IndexEntry *entry, IndexFile *heap_file) {
     set_shape(entry, source.shape(), source.life());
     if (entry->repair.kind == Repair::rebuild)
         make_empty(entry, index);
-    // Whatever ends the server from now on, nobody takes the index for complete.
-    const Repair left =
-        entry->repair.kind == Repair::changed_pages ? Repair::changed_pages : Repair::every_page;
-    entry->shared.repair.store(left);
-    if (left != Repair::changed_pages)
+    prepared->left = left_to_do(*entry);
+    entry->shared.repair.store(prepared->left);
+    if (prepared->left != Repair::changed_pages)
         entry->shared.reconcile_lsn.store(0);
+    prepared->goes_on = is_told_by_wal(heap, entry->shared.reconcile_lsn.load());
     ok_or_raise([=] {
         return base::guarded([=]() -> base::Status {
             const Holding maintenance(entry->maintenance_lock);
@@ -113,10 +137,6 @@ FollowedIndex *open_followed(IndexEntry *entry, Repair kind) {
     return opened;
 }
 
-}  // namespace
-
-namespace {
-
 // Where C++ objects are alive.
 void throw_unless_ok(const base::Status &status) {
     if (!status.ok())
@@ -128,25 +148,38 @@ void abandon_adoption(int, Datum entry) {
     fail_repair(static_cast<IndexEntry *>(static_cast<void *>(DatumGetPointer(entry))));
 }
 
+// No page need be read but those that WAL from S on names, as where another follower has ended.
+void go_on(const FollowedIndex &followed) {
+    complete_following(followed.in_registry());
+    ereport(LOG, (errmsg("dvec: index %u/%u/%u is followed from %X/%X on", followed.file.tablespace,
+                         followed.file.database, followed.file.number,
+                         static_cast<uint32>(followed.read_to >> 32),
+                         static_cast<uint32>(followed.read_to))));
+    announce(followed);
+}
+
 }  // namespace
 
 FollowedIndex *adopt(IndexEntry *entry, uint64 incarnation) {
     if (!begin_repair(entry, incarnation))
         return nullptr;
-    IndexFile heap{};
+    Prepared prepared{};
     FollowedIndex *followed = nullptr;
     with_error_cleanup(abandon_adoption, PointerGetDatum(entry), [&] {
-        if (in_transaction([entry, &heap] { prepare(entry, &heap); }))
-            followed = open_followed(entry, entry->repair.kind);
+        if (in_transaction([entry, &prepared] { prepare(entry, &prepared); }))
+            followed = open_followed(entry, prepared.left);
     });
     if (followed == nullptr) {
         fail_repair(entry);
         return nullptr;
     }
-    followed->heap = heap;
+    followed->heap = prepared.heap;
     followed->changed_since = entry->shared.reconcile_lsn.load();
-    followed->read_to = replay_position();
-    begin_following(entry, {heap, followed->read_to, followed->changed_since});
+    followed->complete = prepared.goes_on;
+    followed->read_to = prepared.goes_on ? followed->changed_since : replay_position();
+    begin_following(entry, {prepared.heap, followed->read_to, followed->changed_since});
+    if (prepared.goes_on)
+        go_on(*followed);
     return followed;
 }
 

@@ -17,6 +17,7 @@
 #include "postgres/replica/followed_index.hpp"
 #include "postgres/replica/transaction.hpp"
 #include "postgres/runtime/repair_state.hpp"
+#include "postgres/runtime/wal.hpp"
 
 namespace dvec::postgres {
 
@@ -43,7 +44,10 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
     if (ItemPointerGetOffsetNumber(tid) < work->from)
         return;
     work->reader.read(values, isnull, [=](const RowEncoder::Row &row) {
-        ok_or_raise([&] { return work->reconciler->row(engine_tid(tid), {row.bytes, row.keys}); });
+        const XLogRecPtr read_at = position_begun();
+        ok_or_raise([&] {
+            return work->reconciler->row(engine_tid(tid), read_at, {row.bytes, row.keys});
+        });
     });
 }
 
@@ -90,6 +94,16 @@ void read_line_pointers(PageReading *work, PageBehind page) {
     ok_or_raise([=] { return work->reconciler->finish_block(); });
 }
 
+// What the table had no rows for must not have any after a restart, which would find the entries
+// gone and not look for those rows. Nobody believes an index that waits for its first pass.
+void remove_gone(PageReading *work, const IndexEntry &entry) {
+    if (!work->reconciler->any_gone())
+        return;
+    if (entry.shared.repair.load() == Repair::changed_pages)
+        hold_position();
+    ok_or_raise([=] { return work->reconciler->remove_gone(); });
+}
+
 // What is asked of a transaction, and what came of it.
 struct Task {
     FollowedIndex *followed;
@@ -123,10 +137,12 @@ void read_with(Task *task, Relation heap, Relation index) {
     work.changed_since = task->changed_since;
     with_owner_rights(heap, index, [&] {
         limit_lock_waits();
+        work.reconciler->begin_batch();
         for (BlockNumber i = 0; i < task->count; ++i) {
             CHECK_FOR_INTERRUPTS();
             task->read(&work, task->pages[i]);
         }
+        remove_gone(&work, *task->followed->entry());
     });
     MemoryContextDelete(work.reader.row_context);
     task->outcome = Reading::done;

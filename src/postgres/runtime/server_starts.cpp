@@ -43,13 +43,33 @@ bool folder_is_held() noexcept {
 
 // Called before recovery begins, since recovery renames or removes these files when it ends.
 uint32 flags_of_this_start() noexcept {
-    const bool foreign = file_present(BACKUP_LABEL_FILE) || file_present(RECOVERY_SIGNAL_FILE) ||
-                         file_present(STANDBY_SIGNAL_FILE);
-    return (foreign ? ServerStart::foreign_recovery : 0) |
+    // pg_rewind makes one, too.
+    const bool restored = file_present(BACKUP_LABEL_FILE);
+    const bool foreign =
+        restored || file_present(RECOVERY_SIGNAL_FILE) || file_present(STANDBY_SIGNAL_FILE);
+    return (foreign ? ServerStart::foreign_recovery : 0) | (restored ? ServerStart::restored : 0) |
            (folder_is_held() ? ServerStart::held : 0);
 }
 
-base::Status add_start(uint64 number) {
+// How far a recovery that is about to begin is sure to come, if it is a foreign one: to what the
+// server had when it was shut down, or to its minimum recovery point, of which it refuses to stop
+// short, and which it reaches on the same timelines or not at all. Of a primary that crashed it is
+// not known what WAL it has lost, nor is it after a promotion.
+uint64 least_recovery() {
+    bool sound = false;
+    ControlFileData *control = get_controlfile(".", &sound);
+    uint64 least = ServerStart::unknown;
+    if (sound && control->state == DB_SHUTDOWNED)
+        least = ServerStart::none;
+    else if (sound && !XLogRecPtrIsInvalid(control->minRecoveryPoint) &&
+             (control->state == DB_SHUTDOWNED_IN_RECOVERY ||
+              control->state == DB_IN_ARCHIVE_RECOVERY))
+        least = control->minRecoveryPoint;
+    pfree(control);
+    return least;
+}
+
+base::Status add_start(uint64 number, uint64 foreign_end) {
     const base::Status made = base::posix_file_system().make_directory(sidecar_root);
     if (!made.ok() && made.code() != base::Code::already_exists)
         return made;
@@ -58,7 +78,9 @@ base::Status add_start(uint64 number) {
     Starts &list = starts.value();
     if (list.size() >= most_starts)
         list.erase(list.begin(), list.end() - static_cast<std::ptrdiff_t>(most_starts - 1));
-    list.push_back({number, ServerStart::unknown, flags_of_this_start(), 0});
+    const uint32 flags = flags_of_this_start();
+    const bool foreign = (flags & ServerStart::foreign_recovery) != 0;
+    list.push_back({number, foreign ? foreign_end : ServerStart::unknown, flags, 0});
     return write_starts(list);
 }
 
@@ -69,11 +91,12 @@ base::Status follow_data_directory() {
     return base::Status::from_errno(errno, "could not set the permissions of directory \"dvec\"");
 }
 
+// That of a foreign recovery stays as it was when that began.
 base::Status set_recovery_end(uint64 number, uint64 end) {
     auto starts = read_starts();
     DVEC_TRY(starts);
     for (ServerStart &start : starts.value())
-        if (start.number == number)
+        if (start.number == number && (start.flags & ServerStart::foreign_recovery) == 0)
             start.recovery_end = end;
     return write_starts(starts.value());
 }
@@ -106,7 +129,9 @@ std::optional<Starts> starts_after(uint64 start) {
 
 uint64 note_server_start() noexcept {
     const uint64 number = new_number();
-    const PendingError error = pending_error(base::guarded([&] { return add_start(number); }));
+    const uint64 foreign_end = least_recovery();
+    const PendingError error =
+        pending_error(base::guarded([=] { return add_start(number, foreign_end); }));
     hold_folder();
     report(LOG, error);
     report(LOG, pending_error(base::guarded([] { return follow_data_directory(); })));
@@ -148,11 +173,28 @@ std::optional<std::uint64_t> ServerStarts::surviving_end(std::uint64_t start) co
     return lowest;
 }
 
-bool ServerStarts::foreign_recovery_since(std::uint64_t start) const noexcept {
+namespace {
+
+store::WalHistory::Foreign foreign_recovery_of(const ServerStart &start) noexcept {
+    using Foreign = store::WalHistory::Foreign;
+    if ((start.flags & ServerStart::foreign_recovery) == 0)
+        return Foreign::none;
+    return (start.flags & ServerStart::restored) != 0 || start.recovery_end == ServerStart::unknown
+               ? Foreign::unknown
+               : Foreign::continuing;
+}
+
+}  // namespace
+
+store::WalHistory::Foreign ServerStarts::foreign_recovery_since(
+    std::uint64_t start) const noexcept {
     const auto starts = starts_after(start);
-    return !starts || std::any_of(starts->begin(), starts->end(), [](const ServerStart &past) {
-        return (past.flags & ServerStart::foreign_recovery) != 0;
-    });
+    if (!starts)
+        return Foreign::unknown;
+    Foreign worst = Foreign::none;
+    for (const ServerStart &past : *starts)
+        worst = std::max(worst, foreign_recovery_of(past));
+    return worst;
 }
 
 bool ServerStarts::file_system_held_since(std::uint64_t start) const noexcept {

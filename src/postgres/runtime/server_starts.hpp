@@ -8,6 +8,11 @@
 // starts; its promotion is no start. Since nothing uses a sidecar before recovery is over, whatever
 // was last used before such a start has missed what was recovered, however often the standby was
 // started meanwhile, and what is used after its promotion has not.
+//
+// What it has missed can be told from WAL where the recovery went on from where this server was:
+// that of a standby that was started again, or of a server that was shut down and became one. The
+// control file says so before it begins. It does not when a backup was restored, pg_rewind was here
+// or a primary had crashed.
 #pragma once
 
 #include "engine/store/wal_history.hpp"
@@ -30,7 +35,7 @@ class ServerStarts final : public store::WalHistory {
   public:
     std::uint64_t current_start() const noexcept override;
     std::optional<std::uint64_t> surviving_end(std::uint64_t start) const noexcept override;
-    bool foreign_recovery_since(std::uint64_t start) const noexcept override;
+    Foreign foreign_recovery_since(std::uint64_t start) const noexcept override;
     bool file_system_held_since(std::uint64_t start) const noexcept override;
 };
 

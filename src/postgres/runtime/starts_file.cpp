@@ -17,7 +17,7 @@ constexpr const char *path = "dvec/starts";
 constexpr const char *new_path = "dvec/starts.new";
 
 constexpr uint32 starts_magic = 0x53435644;  // "DVCS"
-constexpr uint32 starts_version = 3;
+constexpr uint32 starts_version = 4;
 
 // At the beginning of a block; the starts follow it.
 struct BlockHeader {

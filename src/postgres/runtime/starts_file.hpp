@@ -16,13 +16,16 @@ inline constexpr std::size_t most_starts = 1024;
 // As it stands in the file, little-endian.
 struct ServerStart {
     uint64 number;
-    uint64 recovery_end;  // an LSN, or one of:
+    // How far WAL survived this start: where its recovery ended, or for a foreign one, how far it
+    // was sure to come when it began. An LSN, or one of:
+    uint64 recovery_end;
     static constexpr uint64 none = 0;
     static constexpr uint64 unknown = ~uint64{0};
     uint32 flags;
     static constexpr uint32 foreign_recovery = 1;
-    static constexpr uint32 held = 2;  // by the same postmaster as the start before
-    uint32 reserved;                   // 0
+    static constexpr uint32 held = 2;      // by the same postmaster as the start before
+    static constexpr uint32 restored = 4;  // from a backup, or by pg_rewind
+    uint32 reserved;                       // 0
 };
 static_assert(sizeof(ServerStart) == 24);
 

@@ -54,11 +54,24 @@ void flush_wal() {
         XLogFlush(end_of_wal());
 }
 
+XLogRecPtr position_begun() { return GetCurrentReplayRecPtr(nullptr); }
+
+// In recovery the server does not flush WAL, but notes this position as its minimum recovery point,
+// as it does before it writes a page (UpdateMinRecoveryPoint). It does not start on a history that
+// does not contain that point.
+void hold_position() { XLogFlush(position_begun()); }
+
 base::Status ServerWalFlusher::flush(std::uint64_t lsn) {
-    if (lsn == 0 || RecoveryInProgress())
+    const bool standby = RecoveryInProgress();
+    if (lsn == 0 && !standby)
         return {};
     // Called from engine code, which an ERROR must not cross, and under locks that must stay held.
-    const PendingError error = caught([=] { XLogFlush(lsn); });
+    const PendingError error = caught([=] {
+        if (standby)
+            hold_position();
+        else
+            XLogFlush(lsn);
+    });
     if (!error)
         return {};
     return base::Status(

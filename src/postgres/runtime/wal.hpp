@@ -41,4 +41,12 @@ class ServerWalFlusher final : public store::WalFlusher {
 // what is durable.
 void flush_wal();
 
+// On a standby, which is past a position as soon as it begins to replay the record that ends there:
+// what was read of its tables before tells of no WAL behind it.
+XLogRecPtr position_begun();
+// Makes sure that the standby, whatever ends it, answers no query again before it has replayed
+// everything up to that position, on the same timelines. Costs a sync of the server's control file,
+// unless that says so already.
+void hold_position();
+
 }  // namespace dvec::postgres

@@ -65,6 +65,7 @@ struct MaintainedIndex {
     bool waits = false;  // with linking, for the end of a burst or a compaction
     TimestampTz last_flush = 0;
     TimestampTz last_checkpoint = 0;
+    XLogRecPtr noted_lsn = 0;  // S, in the last checkpoint that was taken here
     TimestampTz last_link = 0;
     TimestampTz retry_at = 0;
     TimestampTz compact_at = 0;
@@ -181,12 +182,20 @@ uint32 most_relinking(const store::SharedState &state) {
     return state.checkpoint_linked.load() / 8 + 20000;
 }
 
+// A standby that is started again reads WAL from S on, which has to be there, and not to be longer
+// than the table. S moves on, whether the index changes or not.
+bool lags_with_reconcile_lsn(const MaintainedIndex &index) {
+    return index.entry->following.on.load() != 0 &&
+           index.entry->shared.reconcile_lsn.load() >= index.noted_lsn + most_unread_wal;
+}
+
 bool checkpoint_due(const MaintainedIndex &index, TimestampTz now) {
     const uint64 replay = index.maintainer->replay_bytes();
     const uint32 relink = index.maintainer->relink_nodes();
     if (index.entry->checkpoints_wanted.load() > 0)
         return true;
-    if (replay == 0 && relink == 0 && !index.maintainer->has_large_log())
+    if (replay == 0 && relink == 0 && !index.maintainer->has_large_log() &&
+        !lags_with_reconcile_lsn(index))
         return false;
     return replay >= settings::checkpoint_bytes() ||
            relink >= most_relinking(index.maintainer->state()) ||
@@ -218,9 +227,11 @@ void carry_reconcile_lsn(MaintainedIndex &index) {
 void checkpoint(MaintainedIndex &index, store::CheckpointKind kind, TimestampTz now) {
     ServerWalFlusher wal;
     index.last_checkpoint = now;
+    const XLogRecPtr reconcile_lsn = index.entry->shared.reconcile_lsn.load();
     const Stopwatch time;
     if (!settle(index, index.maintainer->checkpoint(wal, kind), FailedSync::possible, now))
         return;
+    index.noted_lsn = reconcile_lsn;
     note_checkpoint(index, now, time);
 }
 

@@ -179,22 +179,32 @@ TEST_F(StoreCheckpoint, ATruncatedFileNeverYieldsANewerOrInventedRecord) {
     }
 }
 
-TEST_F(StoreCheckpoint, ANewerVersionIsUnsupportedAndNotOverwritten) {
-    write_records(2);
-    std::vector<char> bytes = read_bytes(path());
-    CheckpointRecord newer;
-    std::memcpy(&newer, bytes.data(), sizeof newer);  // serial 2 stands in the first block
-    ASSERT_EQ(newer.serial, 2u);
-    newer.version = store::checkpoint_version + 1;
-    newer.bytes += 8;  // what it says more is not known here
-    newer.checksum = 0;
-    std::memcpy(bytes.data(), &newer, sizeof newer);
-    newer.checksum = base::checksum(0, bytes.data(), newer.bytes);
-    std::memcpy(bytes.data(), &newer, sizeof newer);
-    write_bytes(path(), bytes);
-    EXPECT_EQ(open().read().status().code(), Code::unsupported);
-    EXPECT_EQ(open().write(record_with(1)).code(), Code::unsupported);
-    EXPECT_EQ(read_bytes(path()), bytes);
+TEST_F(StoreCheckpoint, AnotherVersionIsUnsupportedAndNotOverwritten) {
+    struct Version {
+        std::uint32_t number;
+        std::uint32_t bytes;
+    };
+    // What the newer says more is not known here.
+    for (const Version &other :
+         {Version{store::checkpoint_version + 1, sizeof(CheckpointRecord) + 8},
+          Version{store::checkpoint_version - 1, 200}}) {
+        write_records(2);
+        std::vector<char> bytes = read_bytes(path());
+        CheckpointRecord record;
+        std::memcpy(&record, bytes.data(), sizeof record);  // serial 2 stands in the first block
+        ASSERT_EQ(record.serial, 2u);
+        record.version = other.number;
+        record.bytes = other.bytes;
+        record.checksum = 0;
+        std::memcpy(bytes.data(), &record, sizeof record);
+        record.checksum = base::checksum(0, bytes.data(), record.bytes);
+        std::memcpy(bytes.data(), &record, sizeof record);
+        write_bytes(path(), bytes);
+        EXPECT_EQ(open().read().status().code(), Code::unsupported);
+        EXPECT_EQ(open().write(record_with(1)).code(), Code::unsupported);
+        EXPECT_EQ(read_bytes(path()), bytes);
+        std::filesystem::remove(path());
+    }
 }
 
 // ---- take_checkpoint: what must be durable before the record may say so ----

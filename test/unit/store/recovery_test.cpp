@@ -206,6 +206,58 @@ TEST_F(StoreRecovery, AfterARecoveryFromForeignWalEveryPageIsRead) {
     expect_rows(*index_, row_range(5, 15));
 }
 
+// A standby that is started again, or a server that was shut down and follows another.
+TEST_F(StoreRecovery, AfterARecoveryThatWentOnFromHereChangedPagesAreRead) {
+    for (const CheckpointKind kind : {CheckpointKind::running, CheckpointKind::clean}) {
+        store_.history.foreign = store::WalHistory::Foreign::continuing;
+        store_.description.owner.file = {1, 2, 3};
+        ASSERT_NO_FATAL_FAILURE(start(10));
+        store_.state->reconcile_lsn.store(77);
+        checkpoint(kind);
+        index_.reset();
+        maintainer_.reset();
+        store_.history.begin_start();
+        store_.history.last_foreign_start = store_.history.current_start();
+        EXPECT_EQ(store_.recover().start, Start::repair);
+        EXPECT_EQ(store_.state->repair.load(), store::Repair::changed_pages);
+        EXPECT_EQ(store_.state->reconcile_lsn.load(), 77u);
+        EXPECT_EQ(store_.recover().start, Start::repair) << "until it is done";
+        EXPECT_EQ(store_.state->repair.load(), store::Repair::changed_pages);
+        open();
+        expect_rows(*index_, row_range(0, 10));
+        index_.reset();
+        maintainer_.reset();
+        std::filesystem::remove_all(store_.folder());
+    }
+}
+
+// WAL does not tell of the pages of files that were copied, as those of a database are that moves.
+TEST_F(StoreRecovery, InACopyOfItsDatabaseEveryPageIsRead) {
+    using Foreign = store::WalHistory::Foreign;
+    const auto repair_as = [this](const base::FileIdentity &now, Foreign foreign) {
+        store_.description.owner.file = {1, 2, 3};
+        start(10);
+        checkpoint(CheckpointKind::clean);
+        index_.reset();
+        maintainer_.reset();
+        store_.description.owner.file = now;
+        store_.history.begin_start();
+        store_.history.foreign = foreign;
+        store_.history.last_foreign_start = store_.history.current_start();
+        store_.recover();
+        std::filesystem::remove_all(store_.folder());
+        return store_.state->repair.load();
+    };
+    for (const Foreign foreign : {Foreign::none, Foreign::continuing}) {
+        EXPECT_EQ(repair_as({1, 2, 4}, foreign), store::Repair::every_page);
+        EXPECT_EQ(repair_as({1, 5, 3}, foreign), store::Repair::every_page);
+        // The number of a device changes from boot to boot.
+        EXPECT_EQ(repair_as({4, 2, 3}, foreign), repair_as({1, 2, 3}, foreign));
+    }
+    EXPECT_EQ(repair_as({}, Foreign::none), store::Repair::none);
+    EXPECT_EQ(repair_as({}, Foreign::continuing), store::Repair::every_page);
+}
+
 TEST_F(StoreRecovery, AStartThatCouldNotBeNotedDownIsNotTakenForAnother) {
     ASSERT_NO_FATAL_FAILURE(start(10));
     store_.insert(*index_, 10, 50);

@@ -107,9 +107,12 @@ class FakeWalHistory final : public store::WalHistory {
             end = std::min(end, ends_[i]);
         return end;
     }
-    bool foreign_recovery_since(std::uint64_t start) const noexcept override {
-        return start != current_start() &&
-               (start < oldest || start > ends_.size() || start < last_foreign_start);
+    Foreign foreign_recovery_since(std::uint64_t start) const noexcept override {
+        if (start == current_start())
+            return Foreign::none;
+        if (start < oldest || start > ends_.size())
+            return Foreign::unknown;
+        return start < last_foreign_start ? foreign : Foreign::none;
     }
     bool file_system_held_since(std::uint64_t start) const noexcept override {
         return held && start <= ends_.size();
@@ -120,7 +123,8 @@ class FakeWalHistory final : public store::WalHistory {
     std::uint64_t oldest = 1;  // what happened before is not known any more
     bool forgetful = false;    // the running start cannot be noted down
     std::uint64_t last_foreign_start = 0;
-    bool held = false;  // by one process through all starts
+    Foreign foreign = Foreign::unknown;  // that start's recovery
+    bool held = false;                   // by one process through all starts
 
   private:
     std::vector<std::uint64_t> ends_;
