@@ -319,10 +319,13 @@ def test_archive_without_streaming(make_cluster, standbys):
     standby.configure(primary_conninfo=None, restore_command=f"cp {archive}/%f %p")
     standby.start()
     wait_until_followed(standby)
-    for first in (1000, 1500):
+    for first in (1000, 1500, 2000):
         churn(connection, first)
         [[position]] = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchall()
         connection.execute("SELECT pg_switch_wal()")
+        if first > 1000:
+            standby.restart("immediate")
+            wait_until_followed(standby)
         wait_until(lambda: standby.sql("SELECT pg_last_wal_replay_lsn() >= %s", [position]) == [(True,)],
                    "the segment is replayed")
         assert follows(standby) == len(answers.ids_in_table(connection, "items"))
