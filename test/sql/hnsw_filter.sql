@@ -101,6 +101,20 @@ RESET enable_seqscan;
 SELECT count(*) FROM (SELECT FROM items WHERE v IS NULL AND tenant = 3 ORDER BY v <-> '[3,5,1]' OFFSET 0) s;
 SET enable_seqscan = off;
 
+-- Where a session has switched index scans off, rows are found exactly, even where a search takes less.
+RESET enable_seqscan; RESET enable_sort;
+CREATE TABLE many AS SELECT id, ARRAY[id % 101, id % 103, id % 107]::vector(3) AS v, id AS price FROM generate_series(1, 6000) id;
+CREATE INDEX ON many USING hnsw (v vector_l2_ops, price);
+ANALYZE many;
+EXPLAIN (COSTS off) SELECT id FROM many WHERE price < 3000 ORDER BY v <-> '[3,5,1]' LIMIT 3;
+SET enable_indexscan = off;
+EXPLAIN (COSTS off) SELECT id FROM many WHERE price < 3000 ORDER BY v <-> '[3,5,1]' LIMIT 3;
+EXPLAIN (COSTS off) SELECT id FROM many WHERE price < 3000 AND v <-> '[3,5,1]' < 9 ORDER BY v <-> '[3,5,1]' LIMIT 3;
+EXPLAIN (COSTS off) SELECT count(*) FROM many WHERE v <-> '[3,5,1]' < 9;
+RESET enable_indexscan;
+DROP TABLE many;
+SET enable_seqscan = off; SET enable_sort = off;
+
 -- Row security: a policy's conditions are the index's when their operators leak nothing.
 CREATE ROLE filter_tenant;
 CREATE TABLE secured (id integer, v vector(3), tenant integer, label text);

@@ -180,8 +180,9 @@ inline int btree_strategy(Oid comparison) {
     return strategy;
 }
 
-// Whether the session has switched off a path or a part of it (enable_seqscan and its like), and
-// what the path costs all the same. Before version 18 a huge cost says so.
+// Whether the session has switched off a path or a part of it (enable_seqscan and its like), what
+// the path costs all the same, and what has to be added to the costs of a path made from it. Before
+// version 18 a huge cost says so; since then a number does that such a path takes over.
 inline bool is_disabled(const Path *path) {
 #if PG_VERSION_NUM >= 180000
     return path->disabled_nodes > 0;
@@ -195,6 +196,14 @@ inline Cost cost_without_penalty(const Path *path) {
     return path->total_cost;
 #else
     return std::fmod(path->total_cost, disable_cost);
+#endif
+}
+
+inline Cost penalty([[maybe_unused]] const Path *path) {
+#if PG_VERSION_NUM >= 180000
+    return 0;
+#else
+    return is_disabled(path) ? disable_cost : 0;
 #endif
 }
 

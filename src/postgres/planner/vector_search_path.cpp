@@ -352,8 +352,9 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     path->path.pathtarget = rel->reltarget;
     path->path.pathkeys = request.pathkeys;
     path->path.parallel_safe = index->parallel_safe && exact.path->parallel_safe;
-    path->path.startup_cost = costs.startup;
-    path->path.total_cost = costs.total;
+    const Cost penalty = compat::penalty(&request.index_path->path);
+    path->path.startup_cost = costs.startup + penalty;
+    path->path.total_cost = costs.total + penalty;
     path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
     path->custom_paths = two ? list_make2(index, exact.path) : list_make1(index);
     path->custom_private =
