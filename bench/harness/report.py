@@ -15,6 +15,7 @@ speed is a ratio to a peer that was measured in the same run, on the same machin
 
 ## How it is measured
 
+    scripts/install-dependencies bench
     make bench-run SCALE=full PGVECTOR=<folder with the programs of a server that has pgvector>
     make bench-report SCALE=full
     make bench-compare OLD=old.csv NEW=bench/results/full.csv
