@@ -63,9 +63,9 @@ def test_system_that_cannot_tell(make_cluster):
     rows = vectors.clustered(300, DIMENSIONS, seed=335)
     vectors.make_table(cluster.connect(), rows)
     vectors.copy_in(cluster.connect(), "items", 1000, rows)
-    victim = cluster.connect_for_thread().info.backend_pid
+    victim = cluster.connect()
     crashes = cluster.log_text().count("database system is ready to accept connections")
-    os.kill(victim, signal.SIGKILL)
+    os.kill(victim.info.backend_pid, signal.SIGKILL)
     wait_until(lambda: cluster.log_text().count("database system is ready to accept connections") > crashes,
                "the server recovers")
     cluster.forget_connections()
