@@ -126,7 +126,7 @@ std::unique_ptr<NodeStore> open_graph(const Setup &setup, const Data &data, Shar
     const NodeStore::Params params{setup.folder, 1,
                                    layout_of(data.kernel, setup.dimensions, m, columns)};
     auto &files = base::posix_file_system();
-    if (auto opened = NodeStore::open(files, params, state); opened.ok()) {
+    if (auto opened = NodeStore::open_first(files, params, state); opened.ok()) {
         const auto progress = opened.value()->noted_progress();
         if (progress && progress->linked == setup.nodes) {
             state.allocated = state.linked = progress->linked;

@@ -258,7 +258,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     make_files(files, flags, marks, script);
 
     graph::SharedState state{};
-    auto opened = graph::NodeStore::open(files, params(), state);
+    auto opened = graph::NodeStore::open_first(files, params(), state);
     if (!opened.ok()) {
         require((flags & flag_damaged_headers) != 0);
         return 0;

@@ -117,20 +117,27 @@ Result<std::unique_ptr<NodeStore>> NodeStore::open(base::FileSystem &file_system
         };
         DVEC_TRY(open_file(store->nodes_file_, nodes_prefix, nodes_magic));
         DVEC_TRY(open_file(store->upper_file_, upper_prefix, upper_magic));
-        std::uint64_t slots = store->nodes_file_.records(max_nodes);
-        if (params.layout.columns > 0) {
+        if (params.layout.columns > 0)
             DVEC_TRY(open_file(store->columns_file_, columns_prefix, columns_magic));
-            slots = std::min(slots, column_chunk_ids * store->columns_file_.records(max_nodes));
-        }
         store->map_records();
-        // Only the first party sets the capacities. Later a file may be longer than its capacity
-        // for a moment, when it is being extended and the extension then fails and is taken back.
-        if (state.capacity.load() == 0)
-            raise_to(state.capacity, slots);
-        if (state.upper_capacity.load() == 0)
-            raise_to(state.upper_capacity, store->upper_file_.records(max_upper_blocks));
         DVEC_TRY(store->refresh());
         return store;
+    });
+}
+
+Result<std::unique_ptr<NodeStore>> NodeStore::open_first(base::FileSystem &file_system,
+                                                         const Params &params, SharedState &state) {
+    return base::guarded([&]() -> Result<std::unique_ptr<NodeStore>> {
+        auto opened = open(file_system, params, state);
+        DVEC_TRY(opened);
+        NodeStore &store = *opened.value();
+        std::uint64_t slots = store.nodes_file_.records(max_nodes);
+        if (params.layout.columns > 0)
+            slots = std::min(slots, column_chunk_ids * store.columns_file_.records(max_nodes));
+        raise_to(state.capacity, slots);
+        raise_to(state.upper_capacity, store.upper_file_.records(max_upper_blocks));
+        DVEC_TRY(store.refresh());
+        return opened;
     });
 }
 

@@ -62,10 +62,16 @@ class NodeStore {
     // the file is gone by then, and with Code::corrupt when another file has its name. The headers
     // must match `params`: Code::mismatch when the identity or shape differs, Code::corrupt when a
     // header is damaged, Code::unsupported for another version. `state` is shared with the other
-    // parties and must outlive the store. Where its capacities are 0, as they are for the first
-    // party, they are set to what the files' sizes allow; nothing else is changed.
+    // parties and must outlive the store. It is not changed: who opens files late may find that the
+    // state is another index's by now.
     static base::Result<std::unique_ptr<NodeStore>> open(base::FileSystem &file_system,
                                                          const Params &params, SharedState &state);
+    // The same for the first party, while nobody else can open the files: sets the capacities of
+    // `state` to what the files' sizes allow. Later a file may be longer than its capacity for a
+    // moment, when it is being extended and the extension then fails and is taken back.
+    static base::Result<std::unique_ptr<NodeStore>> open_first(base::FileSystem &file_system,
+                                                               const Params &params,
+                                                               SharedState &state);
 
     // Makes disk space for `extra` more slots beyond `allocated`, with their keys (or blocks beyond
     // `upper_allocated`), growing in steps of about a sixteenth of the file (RecordFile::grow). Not

@@ -118,7 +118,7 @@ class Recovery {
     Status open_nodes() {
         auto kernel = known_kernel(description_);
         DVEC_TRY(kernel);
-        auto nodes = graph::NodeStore::open(
+        auto nodes = graph::NodeStore::open_first(
             file_system_, node_store_params(description_, kernel.value(), checkpoint_.generation),
             state_.graph);
         DVEC_TRY(nodes);

@@ -48,8 +48,10 @@ class GraphTest : public ::testing::Test {
         nodes_ = open_store(state_);
     }
 
+    // As the first party where the state is new.
     std::unique_ptr<NodeStore> open_store(SharedState &state) {
-        auto opened = NodeStore::open(files_, params_, state);
+        auto opened = state.capacity.load() == 0 ? NodeStore::open_first(files_, params_, state)
+                                                 : NodeStore::open(files_, params_, state);
         EXPECT_TRUE(opened.ok()) << opened.status().message();
         return opened.ok() ? std::move(opened).value() : nullptr;
     }

@@ -144,6 +144,20 @@ TEST_F(NodeStoreTest, ReadsNothingAroundWhatAWalkReads) {
     EXPECT_TRUE(expects(" rr "));
 }
 
+// Another index, without a node above the lowest level, may have the state by then.
+TEST_F(NodeStoreTest, OneWhoOpensLateLeavesTheCapacitiesAlone) {
+    create(8);
+    add(ClusteredData(1).make(100));
+    ASSERT_TRUE(nodes_->reserve_upper_blocks(10).ok());
+    SharedState others{};
+    ASSERT_TRUE(NodeStore::open(files_, params_, others).ok());
+    EXPECT_EQ(others.capacity.load(), 0u);
+    EXPECT_EQ(others.upper_capacity.load(), 0u);
+    ASSERT_TRUE(NodeStore::open_first(files_, params_, others).ok());
+    EXPECT_GE(others.capacity.load(), 100u);
+    EXPECT_GE(others.upper_capacity.load(), 10u);
+}
+
 TEST_F(NodeStoreTest, GrowsInProportionAndKeepsWhatItHolds) {
     create(128);
     const auto data = ClusteredData(1).make(20000);
