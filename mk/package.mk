@@ -10,7 +10,7 @@
 distribution_version := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" dvec.control)
 DISTRIBUTION = dvec-$(distribution_version)
 # The tests that a packager runs (`make installcheck`) are in it; what measures, proves or shows dvec is not.
-DISTRIBUTED = META.json Makefile dvec.control CHANGELOG.md CONTRIBUTING.md LICENSE README.md docs src sql shim \
+DISTRIBUTED = META.json Makefile dvec.control CHANGELOG.md CONTRIBUTING.md LICENSE README.md docs examples src sql shim \
 	expected test/sql mk/engine.mk mk/shim.mk scripts/install-dependencies scripts/install-vector-shim \
 	scripts/make-vector-shim scripts/plan-text bench/results/*.svg
 archive = git archive --prefix=$(DISTRIBUTION)/
