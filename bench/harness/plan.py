@@ -14,7 +14,7 @@ M = 16
 EF_CONSTRUCTION = 64
 
 SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall",
-            "limits", "filter", "filter-plans", "replica"]
+            "limits", "filter", "filter-plans", "replica", "shards"]
 
 # Where recall of real data is measured.
 RECALL_EFS = (40, 100, 200)
@@ -51,6 +51,8 @@ class Scale:
     filters: tuple  # what conditions that an index checks are measured on
     replicas: tuple  # what a standby searches beside its primary
     replica_seconds: float  # of one point there
+    shards: tuple  # what shards and partitions search
+    shard_rounds: int
     plans: tuple  # what plans are compared on
     seconds: float  # of one measured point
     rounds: int  # each point is measured so often; the median counts
@@ -88,6 +90,7 @@ FILTERS = (clustered("filter-128", "l2", 60_000, 128, 30), clustered("filter-768
            words(50_000))
 REPLICAS = (clustered("replica-128", "l2", 100_000, 128, 200),
             clustered("replica-768", "cosine", 50_000, 768, 200))
+SHARDS = (clustered("shards-128", "l2", 100_000, 128, 200), clustered("shards-768", "cosine", 30_000, 768, 200))
 
 
 def of_plans(sizes):
@@ -120,6 +123,7 @@ SCALES = {
                   DEMO),
         big=clustered("clustered-128-big", "l2", 20_000, 128, 200), words=words(50_000),
         limits=LIMITS, large=LARGE, filters=FILTERS, replicas=REPLICAS, replica_seconds=3,
+        shards=SHARDS, shard_rounds=5,
         plans=of_plans(PLANS),
         seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), exact_queries=20,
         batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2), insert_rows=2_000,
@@ -132,6 +136,7 @@ SCALES = {
                   DEMO),
         big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000), words=words(400_000),
         limits=LIMITS, large=LARGE, filters=FILTERS, replicas=REPLICAS, replica_seconds=5,
+        shards=SHARDS, shard_rounds=9,
         plans=of_plans(PLANS + [(200_000, 32), (200_000, 128)]),
         seconds=2, rounds=3, efs=(10, 16, 25, 40, 64, 100, 160, 250, 400), clients=(1, 2, 8),
         exact_queries=50, batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2),

@@ -5,7 +5,7 @@ import os
 from harness.filter_plans import WITHIN
 from harness import machine, plan, plots
 from harness.results import Results
-from harness.targets import all_targets, limits_targets, ratio, replica_targets
+from harness.targets import all_targets, limits_targets, ratio, replica_targets, shards_targets
 
 INTRODUCTION = """\
 # Benchmarks
@@ -418,6 +418,22 @@ def filter_plans_table(results):
             table(["vectors", "condition", "chosen", "best", "chosen, µs", "index", "columns", "table", "ratio"], worst))
 
 
+WAYS = {"node": "one table, one index", "shard": "the slowest shard by itself", "shards": "three shards, ShardMerge",
+        "postgres_fdw": "three shards, postgres_fdw's MergeAppend", "partitions": "eight partitions on one server"}
+
+
+def shards_table(results):
+    rows = []
+    for dataset in results.distinct("dataset", section="shards"):
+        for way, name in WAYS.items():
+            [row] = results.select(section="shards", dataset=dataset, peer=way, metric="p50_us")
+            keys = dict(section="shards", dataset=dataset, peer=way, ef=row["ef"])
+            rows.append([dataset, name, row["ef"], number(float(row["value"]) / 1000),
+                         number(results.value("p95_us", **keys) / 1000), number(results.value("recall", **keys))])
+    return ("One client, milliseconds. A shard's own recall is of its rows only. Partitions are searched with the least ef "
+            "that has the recall of one index.\n\n" + table(["vectors", "", "ef", "median", "p95", "recall"], rows))
+
+
 TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
           "insert": ("Inserting", insert_table), "mixed": ("Searching while inserting", mixed_table),
           "connect": ("Connections and memory", connect_table), "kernels": ("Kernels", kernels_table),
@@ -425,6 +441,7 @@ TABLES = {"build": ("Building", build_table), "search": ("Searching", search_tab
           "limits": ("Ranges, and limits that cannot be filled", limits_table),
           "filter": ("Conditions that an index checks", filter_table),
           "replica": ("Replicas", replica_table),
+          "shards": ("Shards and partitions", shards_table),
           "filter-plans": ("Which plan is chosen for a condition", filter_plans_table)}
 
 
@@ -485,6 +502,7 @@ def parts(results, figures=()):
     yield from part_of_own(results, "limits", "Ranges, and limits that cannot be filled", limits_table, limits_targets)
     yield from part_of_own(results, "filter", "Conditions that an index checks", filter_table)
     yield from part_of_own(results, "replica", "Replicas", replica_table, replica_targets)
+    yield from part_of_own(results, "shards", "Shards and partitions", shards_table, shards_targets)
     yield from part_of_own(results, "filter-plans", "Which plan is chosen for a condition", filter_plans_table)
 
 

@@ -211,3 +211,13 @@ def replica_targets(results):
                                     variant=row["variant"].replace(", with dvec", ", without dvec"))
             yield at_most(f"{row['dataset']}, {row['variant'].split(',')[0]}: replay lag with dvec, against without",
                           ratio(float(row["value"]), without), 1.2)
+
+
+def shards_targets(results):
+    """Of partitions, on other servers and on one, beside what they stand for."""
+    for dataset in results.distinct("dataset", section="shards"):
+        keys = dict(section="shards", dataset=dataset, peer="ratio")
+        over = results.value("over_shard_us", variant="shards", **keys)
+        yield at_most(f"{dataset}: median of three shards, above 1.5 times that of the slowest", over / 1000, 1, " ms")
+        yield at_most(f"{dataset}: eight partitions, against one index of the same recall",
+                      results.value("of_node", variant="partitions", **keys), 1.3)

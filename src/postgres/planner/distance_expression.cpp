@@ -437,4 +437,25 @@ double double_of(Oid type, Datum value) {
     }
 }
 
+List *arguments_of_distance(Expr *expr) {
+    const Oid function = function_of(expr);
+    if (!OidIsValid(function) || list_length(arguments_of(expr)) != 2)
+        return NIL;
+    const Symbol symbol = symbol_of(function);
+    if (symbol.name == nullptr)
+        return NIL;
+    for (const DistanceFunction &known : distance_functions)
+        if (std::strcmp(known.of_operator, symbol.name) == 0 ||
+            (known.other_form != nullptr && std::strcmp(known.other_form, symbol.name) == 0))
+            return arguments_of(expr);
+    return NIL;
+}
+
+bool contains_distance(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    return arguments_of_distance(reinterpret_cast<Expr *>(node)) != NIL ||
+           compat::walk_expression(node, contains_distance, context);
+}
+
 }  // namespace dvec::postgres

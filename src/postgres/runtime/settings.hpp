@@ -20,6 +20,8 @@ extern int compact_threshold;       // percent of deleted entries; 0: never comp
 extern int sweep_interval_s;        // time between searches for folders of dropped indexes
 extern int filter_memory_kb;        // of what a session remembers for filters, in all its indexes
 
+extern bool enable_shard_merge;  // whether plans may have a ShardMerge
+
 // When the log of an index that a transaction inserted into is made durable.
 enum class WalSync : int {
     buffered,  // soon, by the worker
