@@ -26,6 +26,13 @@ def words(line):
     return " ".join(NUMBER.sub("N", line).split())
 
 
+def shown_value(value):
+    """As psql does it."""
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return "" if value is None else str(value)
+
+
 def printed(connection, statements):
     lines = []
     for statement in statements.split(";\n"):
@@ -33,7 +40,7 @@ def printed(connection, statements):
             cursor = connection.execute(statement)
             if cursor.description:
                 lines.append(" | ".join(column.name for column in cursor.description))
-                lines += [" | ".join(map(str, row)) for row in cursor.fetchall()]
+                lines += [" | ".join(map(shown_value, row)) for row in cursor.fetchall()]
     return lines
 
 
