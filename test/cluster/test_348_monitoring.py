@@ -201,6 +201,29 @@ def test_standby_whose_follower_stands(make_cluster, standbys):
         check_fires(lasting(samples(connection), 0), "DvecStandbyBehind")
 
 
+def test_standby_that_waits_for_a_lock(make_cluster, standbys):
+    """Its follower reads all WAL, and one page of the table later: queries go on with the index."""
+    primary = make_cluster(**replicas.PRIMARY)
+    vectors.make_table(primary.connect(), vectors.clustered(300, 8, seed=350))
+    standby = standbys.make(primary)
+    replicas.wait_until_followed(standby)
+    replicas.wait_until_taken_in(standby, primary)
+    connection = standby.connect()
+    locking = primary.connect(autocommit=False)
+    locking.execute("INSERT INTO items SELECT id + 1000, v FROM items LIMIT 10")
+    locking.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+    primary.sql("SELECT pg_logical_emit_message(false, 'monitoring', repeat('x', 1000000)) FROM generate_series(1, 18)")
+    replicas.wait_until_replayed(standby, primary)
+    [[behind]] = connection.execute("SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), reconcile_lsn) FROM dvec_indexes")
+    assert behind > 16 << 20, "the index has all of the table"
+    wait_until(lambda: connection.execute("SELECT read_lsn >= pg_last_wal_replay_lsn() FROM dvec_indexes").fetchall()
+               == [(True,)], "all WAL is read")
+    taken = samples(connection)
+    assert [value for (name, _), value in taken.items() if name == "dvec_index_pages_behind"] == [1]
+    check_fires(lasting(taken, 0))
+    locking.rollback()
+
+
 def test_files_agree():
     """Both exporters give the same metrics; the rules and the dashboard use what there is, and each rule is documented."""
     [query] = SQL_EXPORTER["queries"]

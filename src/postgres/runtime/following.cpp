@@ -164,7 +164,7 @@ PagesBehind pages_behind(const IndexEntry &entry, uint64 incarnation, PageBehind
 FollowedTo followed_to(const IndexEntry &entry) noexcept {
     const Held held(entry, LW_SHARED);
     const Following &following = entry.following;
-    return {following.complete, following.safe, following.count};
+    return {following.complete, following.read_to, following.safe, following.count};
 }
 
 bool is_followed_closely(const IndexFile &file) noexcept {

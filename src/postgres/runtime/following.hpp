@@ -73,6 +73,7 @@ PagesBehind pages_behind(const IndexEntry &entry, uint64 incarnation, PageBehind
 
 struct FollowedTo {
     bool complete;
+    XLogRecPtr read_to;
     XLogRecPtr safe;  // the index has everything of before; 0 while a first pass is under way
     uint32 pages_behind;
 };

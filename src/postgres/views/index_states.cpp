@@ -13,7 +13,7 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr int columns = 35;
+constexpr int columns = 36;
 
 struct Followed {
     bool on;
@@ -120,6 +120,7 @@ struct Snapshot {
     WorkerDebt waiting_for;
     XLogRecPtr reconcile_lsn;
     int64 pages_behind;
+    XLogRecPtr read_lsn;
     TimestampTz last_checkpoint;
     RepairSnapshot repair;
 };
@@ -154,6 +155,7 @@ Snapshot take_snapshot(const IndexEntry &entry) {
         row.followed.complete = to.complete;
         row.reconcile_lsn = to.safe;
         row.pages_behind = to.pages_behind;
+        row.read_lsn = to.read_to;
     }
     row.last_checkpoint = static_cast<TimestampTz>(entry.last_checkpoint_time.load());
     row.repair = take_repair_snapshot(entry.repair);
@@ -226,6 +228,8 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     number(row.waits);
     values[column++] = LSNGetDatum(row.reconcile_lsn);
     number_if(row.followed.complete, row.pages_behind);
+    nulls[column] = !row.followed.complete;
+    values[column++] = LSNGetDatum(row.read_lsn);
     const RepairSnapshot &repair = row.repair;
     const bool pending = repair.kind != Repair::none;
     text(repair_name(repair.kind));
