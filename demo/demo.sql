@@ -5,7 +5,16 @@ CREATE EXTENSION dvec;
 CREATE TABLE packages (
     name        text PRIMARY KEY,
     description text NOT NULL,
-    embedding   vector(384) NOT NULL
+    embedding   vector(384) NOT NULL,
+    -- Whose programs a package is for, as its name says.
+    family      text NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN name LIKE 'python3-%' THEN 'python'
+             WHEN name LIKE 'lib%-perl' THEN 'perl'
+             WHEN name LIKE 'lib%-java' THEN 'java'
+             WHEN name ~ '^(ruby|node|golang|php|fonts)-' THEN split_part(name, '-', 1)
+             WHEN name LIKE 'r-%' THEN 'R'
+             WHEN name LIKE 'lib%' THEN 'library'
+             ELSE 'program' END) STORED
 );
 
 CREATE TABLE questions (
