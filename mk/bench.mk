@@ -60,7 +60,7 @@ build/bench/packages/.made: bench/requirements.txt
 bench-data: build/bench/packages/.made
 
 # The library that pretends another boot; without it the section on restarts leaves the power on.
-bench-run: prefix $(BENCH_PROGRAMS) $(KERNELS_BENCH) $(if $(filter all recall,$(SECTIONS)),bench-data) \
+bench-run: prefix $(BENCH_PROGRAMS) $(KERNELS_BENCH) $(if $(filter all recall targets,$(SECTIONS)),bench-data) \
 		$(if $(wildcard test/faults/faults.c),build/faults.so)
 	bench/run --scale $(SCALE) $(if $(PGVECTOR),--pgvector $(PGVECTOR)) $(BENCH_ARGS) $(SECTIONS)
 

@@ -1359,6 +1359,7 @@ CREATE FUNCTION dvec_last_searches(
     OUT tail bigint,
     OUT refused bigint,
     OUT exact_searches bigint,
+    OUT ef_search integer,
     OUT milliseconds double precision
 ) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'dvec_last_searches' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 1;
@@ -1370,11 +1371,25 @@ COMMENT ON FUNCTION dvec_last_searches() IS
 -- Recall: how much of the exact answer an index finds
 -- ---------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION dvec_ef_search(index regclass) RETURNS integer
+CREATE FUNCTION dvec_ef_search(index regclass, k integer DEFAULT 10) RETURNS integer
     AS 'MODULE_PATHNAME', 'dvec_ef_search' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION dvec_ef_search(regclass) IS
-    'how many candidates a search of an index of dvec keeps in this session; null of another relation';
+COMMENT ON FUNCTION dvec_ef_search(regclass, integer) IS
+    'how many candidates a search of an index of dvec for k rows keeps in this session; null of another relation';
+
+CREATE FUNCTION dvec_recall_curve(
+    index regclass,
+    OUT k integer,
+    OUT ef_search integer,
+    OUT recall double precision,
+    OUT error double precision,
+    OUT queries integer,
+    OUT rows bigint
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'dvec_recall_curve' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000 ROWS 50;
+
+COMMENT ON FUNCTION dvec_recall_curve(regclass) IS
+    'what dvec has measured of an index to choose ef_search by for target_recall; no row before that';
 
 -- Of indexes of the same vectors by the same operator, each used alone. Queries are rows of the table,
 -- chosen at random, the same for all; the row itself does not count among its neighbors. A neighbor is
@@ -1526,7 +1541,7 @@ CREATE FUNCTION dvec_recall(
 ) RETURNS SETOF record LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 12
 BEGIN ATOMIC
     SELECT measured.value, measured.recall, measured.milliseconds, measured.value = kept.ef_search
-    FROM dvec_ef_search(index) AS kept (ef_search),
+    FROM dvec_ef_search(index, k) AS kept (ef_search),
         dvec_measure_recall(ARRAY[index], queries, k, coalesce(kept.ef_search, 0)) AS measured;
 END;
 

@@ -3,6 +3,7 @@
 #include "postgres/am/handler.hpp"
 #include "postgres/bridge/extension.hpp"
 #include "postgres/bridge/postgres.hpp"
+#include "postgres/bridge/running_query.hpp"
 #include "postgres/planner/hidden_indexes.hpp"
 #include "postgres/planner/paths.hpp"
 #include "postgres/runtime/log_sync.hpp"
@@ -23,6 +24,7 @@ void _PG_init(void) {
     hidden_indexes_init();
     paths_init();
     extension_init();
+    running_query_init();
     // Shared memory and workers can only be had while the server starts. Without them the types and
     // the exact search work, and using an index says what to set.
     if (!process_shared_preload_libraries_in_progress) {

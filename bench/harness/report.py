@@ -323,6 +323,24 @@ def column_costs_table(results):
                    "bytes, without", "with"], rows))
 
 
+def recall_targets_table(results):
+    rows = []
+    for row in results.select(section="targets", metric="recall"):
+        def value(metric):
+            return results.value(metric, section="targets", dataset=row["dataset"], peer="dvec", variant=row["variant"])
+
+        rows.append([row["dataset"], row["variant"], number(value("ef")), f"{value('recall'):.4f}",
+                     number(value("best_ef")), number(value("cpu_us")), number(value("best_cpu_us")),
+                     number(value("cpu_ratio"))])
+    took = ", ".join(f"{row['dataset']} {number(float(row['value']))}" for row in results.select(
+        section="targets", metric="seconds"))
+    return ("Ten rows of held-out queries, `dvec.target_recall` beside the least `dvec.ef_search` that reaches the target with "
+            "the same queries; processor time of a session for an answer in microseconds. From the first search with a target "
+            f"to the curve it took, in seconds: {took}.\n\n" +
+            table(["vectors", "target", "ef chosen", "recall reached", "best fixed ef", "CPU µs", "of the best, CPU µs", "ratio"],
+                  rows))
+
+
 def replica_table(results):
     return "\n".join([replica_search_table(results), replica_following_table(results), replica_lag_table(results),
                       replica_ready_table(results)])
@@ -501,6 +519,7 @@ def parts(results, figures=()):
     yield from words_part(results)
     yield from part_of_own(results, "limits", "Ranges, and limits that cannot be filled", limits_table, limits_targets)
     yield from part_of_own(results, "filter", "Conditions that an index checks", filter_table)
+    yield from part_of_own(results, "targets", "Searches with a target recall", recall_targets_table)
     yield from part_of_own(results, "replica", "Replicas", replica_table, replica_targets)
     yield from part_of_own(results, "shards", "Shards and partitions", shards_table, shards_targets)
     yield from part_of_own(results, "filter-plans", "Which plan is chosen for a condition", filter_plans_table)

@@ -63,6 +63,28 @@ def test_search_options_of_the_index(primary, standbys):
                                    ).fetchall()) == kept
 
 
+def test_a_target_of_the_index(primary, standbys):
+    """A standby measures its own copy of the index, and keeps what it has measured."""
+    primary.sql("ALTER INDEX items_v_idx SET (target_recall = 0.9)")
+    standby = standbys.make(primary)
+    wait_until_followed(standby)
+    session = standby.connect()
+    session.execute("SET enable_seqscan = off; SET enable_sort = off")
+    session.execute("SELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = 3) LIMIT 5")
+
+    def curve(connection):
+        return connection.execute("SELECT * FROM dvec_recall_curve('items_v_idx')").fetchall()
+
+    found = wait_until(lambda: curve(session), "the curve is measured", 120)
+    [(kept,)] = session.execute("SELECT dvec_ef_search('items_v_idx', 5)").fetchall()
+    session.execute("SELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = 3) LIMIT 5")
+    assert session.execute("SELECT ef_search FROM dvec_last_searches()").fetchall() in ([(kept,)], [(None,)])
+    assert curve(primary.connect()) == []
+    standby.restart()
+    wait_until_followed(standby)
+    assert curve(standby.connect()) == found
+
+
 def test_conditions_that_the_index_checks(primary, standbys):
     """Columns behind the vector and an expression: of entries as of rows that are read in the table."""
     connection = primary.connect()

@@ -13,7 +13,8 @@ from cluster import wait_until
 
 ROWS = vectors.clustered(3000, 16, seed=344)
 COUNTS = {"Index Rows": "rows", "Index Distances": "distances", "Index Nodes": "nodes", "Index Rounds": "rounds",
-          "Index Tail": "tail", "Index Refused": "refused", "Index Exact Searches": "exact_searches"}
+          "Index Tail": "tail", "Index Refused": "refused", "Index Exact Searches": "exact_searches",
+          "Index Candidates": "ef_search"}
 
 
 @pytest.fixture
@@ -62,6 +63,7 @@ def test_explain_shows_what_the_function_does(table):
         counted = last_search(table)
         assert (counted["index"], counted["searches"], counted["rows"]) == ("items_v_idx", 1, rows)
         assert counted["distances"] >= counted["nodes"] >= 7, counted
+        assert counted["ef_search"] == 40
         # The first walk finds hnsw.ef_search rows at most.
         assert (counted["rounds"] > 0) == (rows > 40), counted
         if table.info.server_version >= 180000:
@@ -171,7 +173,8 @@ def test_log(cluster, table):
     assert index == "items_v_idx"
     assert detail == ", ".join(f"{word}: {counted[name]}" for word, name in (
         ("searches", "searches"), ("rows", "rows"), ("distances", "distances"), ("nodes", "nodes"),
-        ("rounds", "rounds"), ("tail", "tail"), ("refused", "refused"), ("exact", "exact_searches")))
+        ("rounds", "rounds"), ("tail", "tail"), ("refused", "refused"), ("exact", "exact_searches"),
+        ("ef", "ef_search")))
     table.execute("CREATE ROLE somebody")
     table.execute("SET ROLE somebody")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):

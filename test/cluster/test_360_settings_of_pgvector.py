@@ -36,7 +36,7 @@ def test_defined_with_the_first_use(items):
     assert settings_of(connection) == []
     connection.execute("SELECT '[1]'::vector")
     assert settings_of(connection) == ["hnsw.ef_search", "hnsw.iterative_scan", "hnsw.max_scan_tuples",
-                                       "hnsw.scan_mem_multiplier", "ivfflat.iterative_scan",
+                                       "hnsw.scan_mem_multiplier", "hnsw.target_recall", "ivfflat.iterative_scan",
                                        "ivfflat.max_probes", "ivfflat.probes"]
     with pytest.raises(psycopg.errors.InvalidParameterValue):
         connection.execute("SET hnsw.ef_search = 0")

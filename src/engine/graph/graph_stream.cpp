@@ -27,7 +27,7 @@ void GraphStream::start(SearchContext &context, const Search::Params &params) {
     closed_.reset(kept_entries);
     apart_.reset(16);
     copies_.reset();
-    walk_.start(context, std::max(params.ef, 1u));
+    walk_.start(context, std::max(params.ef, 1u), params.without);
 }
 
 Result<Head> GraphStream::head() {

@@ -26,7 +26,7 @@ constexpr std::uint64_t lists_per_sample = 4;
 
 }  // namespace
 
-void GraphWalk::start(SearchContext &context, std::uint32_t ef) {
+void GraphWalk::start(SearchContext &context, std::uint32_t ef, NodeId without) {
     context_ = &context;
     width_ = ef;
     widest_ = std::max<std::size_t>(ef, usual_widest);
@@ -36,6 +36,8 @@ void GraphWalk::start(SearchContext &context, std::uint32_t ef) {
     nearest_aside_ = Beam::none;
     // A search visits some 16 new nodes per expansion and expands little more than ef.
     visited_.reset(std::size_t{ef} * 32);
+    if (without != nobody)
+        visited_.insert(without);
     set_aside_.reset(kept_entries);
     deferred_.reset(kept_entries);
     look_.begin(context.nodes->layout(), context.kernel, context.dimensions, context.query);

@@ -20,8 +20,9 @@ namespace dvec::graph {
 
 class GraphWalk {
   public:
-    // Begins at the entry point of context.marks. `context` must outlive the walk.
-    void start(SearchContext &context, std::uint32_t ef);
+    // Begins at the entry point of context.marks. `context` must outlive the walk. `without` is as
+    // in Search::Params.
+    void start(SearchContext &context, std::uint32_t ef, NodeId without = nobody);
 
     // Runs the next round to its end. The first `taken` results of the last round are removed from
     // the beam; the others stay in it. Code::interrupted leaves the walk where it is: calling again

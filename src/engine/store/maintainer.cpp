@@ -9,6 +9,7 @@
 #include "engine/graph/twins.hpp"
 #include "engine/store/index.hpp"
 #include "engine/store/preallocation.hpp"
+#include "engine/store/recall_file.hpp"
 
 namespace dvec::store {
 
@@ -27,6 +28,12 @@ constexpr std::uint64_t connected_at_rest = 256;
 // Likewise for rows removed and chains of twins.
 constexpr std::uint64_t tidied_while_linking = 32;
 constexpr std::uint64_t tidied_at_rest = 1024;
+
+// Below so many rows a search that is to reach a target measures all of them while there is no
+// curve.
+constexpr graph::NodeId least_rows_measured = 640;
+// A curve holds while the number of rows has not changed by more than one in so many.
+constexpr std::uint64_t measured_again = 4;
 
 }  // namespace
 
@@ -225,6 +232,54 @@ Result<std::vector<Maintainer::Damaged>> Maintainer::scrub(std::uint32_t limit) 
         state_.scrub_next.store(end);
         return damaged;
     });
+}
+
+bool Maintainer::has_to_measure_recall() const noexcept {
+    if (state_.recall_wanted.load() == 0)
+        return false;
+    if (recall_)
+        return true;
+    const std::uint64_t rows = graph::RecallMeasure::rows_to_measure(state_.graph);
+    if (rows < least_rows_measured)
+        return false;
+    const auto curve = state_.recall.load();
+    if (!curve || curve->generation != state_.generation.load())
+        return true;
+    const std::uint64_t change = rows > curve->rows ? rows - curve->rows : curve->rows - rows;
+    return change * measured_again > curve->rows;
+}
+
+Status Maintainer::measure_recall(std::chrono::microseconds most, const std::atomic<bool> &stop) {
+    Status measured = base::guarded([&] { return go_on_measuring(most, stop); });
+    // What has failed begins anew.
+    if (!measured.ok() && measured.code() != base::Code::interrupted)
+        recall_.reset();
+    return measured;
+}
+
+Status Maintainer::go_on_measuring(std::chrono::microseconds most, const std::atomic<bool> &stop) {
+    DVEC_TRY(sanitize_links(stop));
+    const auto end = std::chrono::steady_clock::now() + most;
+    if (!recall_) {
+        DVEC_TRY(nodes_->refresh());
+        recall_ = std::make_unique<graph::RecallMeasure>(
+            *nodes_, state_.graph,
+            graph::RecallMeasure::Params{kernel_, description_.dimensions,
+                                         state_.generation.load()});
+    }
+    while (!recall_->done() && std::chrono::steady_clock::now() < end) {
+        if (stop.load())
+            return Status(base::Code::interrupted, std::string());
+        DVEC_TRY(recall_->step());
+    }
+    if (!recall_->done())
+        return {};
+    const graph::RecallCurve curve = recall_->curve();
+    recall_.reset();
+    state_.recall.store(curve);
+    // On a full disk it holds until the server is stopped.
+    Status written = write_recall(file_system_, description_, curve);
+    return written.code() == base::Code::no_space ? Status() : written;
 }
 
 Status Maintainer::sync_log() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "engine/base/file.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/node_store.hpp"
+#include "engine/graph/recall_measure.hpp"
 #include "engine/log/writer.hpp"
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/description.hpp"
@@ -73,6 +75,14 @@ class Maintainer {
     base::Result<std::vector<Damaged>> scrub(std::uint32_t limit);
     bool has_to_scrub() const noexcept;
 
+    // Whether searches ask for a recall curve (graph/recall_measure.hpp) and there is none, or one
+    // of files that a compaction has replaced, or of a number of rows that has changed by a quarter
+    // since. An index of so few rows that most searches measure all of them needs none.
+    bool has_to_measure_recall() const noexcept;
+    // Goes on measuring for about so long; the end of it puts the curve into the shared state and
+    // into its file. Code::interrupted when `stop` became true.
+    base::Status measure_recall(std::chrono::microseconds most, const std::atomic<bool> &stop);
+
     base::Status sync_log();
     std::uint64_t unsynced_log_bytes() const noexcept;
     // Log bytes a crash would have to replay.
@@ -105,6 +115,7 @@ class Maintainer {
     base::Status need_linker(const std::atomic<bool> &stop);
     base::Status allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes);
     base::Status leave_large_log();
+    base::Status go_on_measuring(std::chrono::microseconds most, const std::atomic<bool> &stop);
 
     base::FileSystem &file_system_;
     Description description_;
@@ -115,7 +126,8 @@ class Maintainer {
     std::unique_ptr<graph::NodeStore> nodes_;
     std::unique_ptr<log::Writer> log_;
     std::unique_ptr<graph::Linker> linker_;
-    std::uint32_t tidied_deleted_ = 0;   // rows removed when tidy() was last done
+    std::unique_ptr<graph::RecallMeasure> recall_;  // while it is under way
+    std::uint32_t tidied_deleted_ = 0;              // rows removed when tidy() was last done
     graph::NodeId twinless_linked_ = 0;  // so many nodes were linked then, if none was a twin
     graph::NodeId warm_end_ = 0;         // slots below are in memory, or were
 };

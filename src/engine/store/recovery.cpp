@@ -12,6 +12,7 @@
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/index.hpp"
 #include "engine/store/payload.hpp"
+#include "engine/store/recall_file.hpp"
 #include "engine/store/survival.hpp"
 
 namespace dvec::store {
@@ -86,6 +87,8 @@ class Recovery {
             report_.start = Start::rebuild;
             report_.reason = status.message();
             state_.repair.store(Repair::rebuild);
+        } else if (const auto curve = read_recall(file_system_, description_); curve.ok()) {
+            state_.recall.store(curve.value());
         }
         return std::move(report_);
     }

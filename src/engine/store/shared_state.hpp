@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/base/mutex.hpp"
+#include "engine/graph/recall_curve.hpp"
 #include "engine/graph/shared_state.hpp"
 #include "engine/log/shared_state.hpp"
 #include "engine/store/repair.hpp"
@@ -69,6 +70,11 @@ struct SharedState {
     std::atomic<std::uint32_t> checkpoint_linked;  // and how many nodes it has as linked
 
     CompactionState compaction;
+
+    // 1 when a search has asked how wide it has to be for a target (since the index was opened).
+    std::atomic<std::uint32_t> recall_wanted;
+    // What was measured of that; derived from the graph, and no part of a checkpoint.
+    graph::SharedRecallCurve recall;
 };
 
 // Whether a session that wants to add a row has to wait for the compaction under way. It has to

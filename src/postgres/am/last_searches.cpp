@@ -34,7 +34,7 @@ IndexSearches *searches_of(Oid index) {
 }
 
 void put(ReturnSetInfo *result, const IndexSearches &searches) {
-    constexpr int columns = 10;
+    constexpr int columns = 11;
     Datum values[columns];
     bool nulls[columns] = {};
     int column = 0;
@@ -43,6 +43,8 @@ void put(ReturnSetInfo *result, const IndexSearches &searches) {
     for (const uint64 count : {counts.searches, counts.rows, counts.distances, counts.nodes,
                                counts.rounds, counts.tail, counts.refused, counts.exact})
         values[column++] = Int64GetDatum(static_cast<int64>(count));
+    nulls[column] = counts.ef == 0;
+    values[column++] = Int32GetDatum(static_cast<int32>(counts.ef));
     nulls[column] = !searches.timed;
     values[column++] = Float8GetDatum(searches.milliseconds);
     Assert(column == columns);
@@ -70,14 +72,15 @@ void log_searches(Relation index, const SearchCounts &counts, const SearchTime &
     if (counts.searches == 0 || !time.known() || log_search_min_duration < 0 ||
         time.milliseconds() < log_search_min_duration)
         return;
-    ereport(LOG, (errmsg("duration: %.3f ms  index scan on \"%s\"", time.milliseconds(),
-                         RelationGetRelationName(index)),
-                  errdetail("searches: " UINT64_FORMAT ", rows: " UINT64_FORMAT
-                            ", distances: " UINT64_FORMAT ", nodes: " UINT64_FORMAT
-                            ", rounds: " UINT64_FORMAT ", tail: " UINT64_FORMAT
-                            ", refused: " UINT64_FORMAT ", exact: " UINT64_FORMAT,
-                            counts.searches, counts.rows, counts.distances, counts.nodes,
-                            counts.rounds, counts.tail, counts.refused, counts.exact)));
+    ereport(
+        LOG,
+        (errmsg("duration: %.3f ms  index scan on \"%s\"", time.milliseconds(),
+                RelationGetRelationName(index)),
+         errdetail("searches: " UINT64_FORMAT ", rows: " UINT64_FORMAT ", distances: " UINT64_FORMAT
+                   ", nodes: " UINT64_FORMAT ", rounds: " UINT64_FORMAT ", tail: " UINT64_FORMAT
+                   ", refused: " UINT64_FORMAT ", exact: " UINT64_FORMAT ", ef: " UINT64_FORMAT,
+                   counts.searches, counts.rows, counts.distances, counts.nodes, counts.rounds,
+                   counts.tail, counts.refused, counts.exact, counts.ef)));
 }
 
 void last_searches_init() {

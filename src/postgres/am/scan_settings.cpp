@@ -2,7 +2,6 @@
 
 #include "postgres/bridge/function_lookup.hpp"
 #include "postgres/bridge/transactions.hpp"
-#include "postgres/relation/options.hpp"
 
 namespace dvec::postgres {
 
@@ -14,6 +13,11 @@ struct IntegerSetting {
     const char *more;
     int initial, least, most;
     int value;  // while the setting is ours
+};
+
+struct RecallSetting {
+    const char *name;
+    double value;  // while the setting is ours
 };
 
 struct ModeSetting {
@@ -58,6 +62,7 @@ IntegerSetting hnsw_ef_search = {"hnsw.ef_search",
                                  min_ef_search,
                                  hnsw_max_ef_search,
                                  default_ef_search};
+RecallSetting hnsw_target_recall = {"hnsw.target_recall", no_target_recall};
 IntegerSetting hnsw_max_scan_tuples = {"hnsw.max_scan_tuples",
                                        "Sets the number of rows a scan takes from the graph before "
                                        "it finds the rest by exact search, or "
@@ -89,6 +94,7 @@ ModeSetting ivfflat_mode = {"ivfflat.iterative_scan", ivfflat_modes,
 constexpr const char *dvec_ef_search_name = "dvec.ef_search";
 constexpr int unset_ef_search = 0;
 int dvec_ef_search = unset_ef_search;
+RecallSetting dvec_target_recall = {"dvec.target_recall", no_target_recall};
 int dvec_mode = unset_mode;
 
 // Not used: a scan takes a few numbers of memory for each row that it has met, and exceeding
@@ -103,6 +109,13 @@ void define_integer(IntegerSetting *setting) {
     DefineCustomIntVariable(setting->name, setting->meaning, setting->more, &setting->value,
                             setting->initial, setting->least, setting->most, PGC_USERSET, 0,
                             nullptr, nullptr, nullptr);
+}
+
+void define_recall(RecallSetting *setting, const char *more) {
+    DefineCustomRealVariable(setting->name,
+                             "Sets the share of the nearest rows that a search is to find", more,
+                             &setting->value, no_target_recall, no_target_recall, max_target_recall,
+                             PGC_USERSET, 0, nullptr, nullptr, nullptr);
 }
 
 void define_mode(ModeSetting *setting) {
@@ -127,6 +140,8 @@ void define_own() {
         dvec_ef_search_name, "Sets the size of the dynamic candidate list for search",
         "Goes before hnsw.ef_search unless it is 0; valid range is 1..10000.", &dvec_ef_search,
         unset_ef_search, unset_ef_search, max_ef_search, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    define_recall(&dvec_target_recall,
+                  "Goes before hnsw.target_recall unless it is 0; valid range is 0..0.999.");
     DefineCustomEnumVariable(
         "dvec.iterative_scan", "Sets the mode for iterative scans",
         "Goes before hnsw.iterative_scan and ivfflat.iterative_scan unless it is \"unset\".",
@@ -140,6 +155,7 @@ void define() {
     // defined already.
     defined = true;
     define_integer(&hnsw_ef_search);
+    define_recall(&hnsw_target_recall, "Where ef_search is not set; 0 for none.");
     define_mode(&hnsw_mode);
     define_integer(&hnsw_max_scan_tuples);
     DefineCustomRealVariable(
@@ -165,6 +181,17 @@ int current(const IntegerSetting &setting) {
     return value;
 }
 
+double current(const RecallSetting &setting) {
+    if (defined)
+        return setting.value;
+    const char *text = GetConfigOption(setting.name, true, false);
+    double value = 0;
+    if (text == nullptr || !parse_real(text, &value, 0, nullptr) ||
+        !(value >= no_target_recall && value <= max_target_recall))
+        return no_target_recall;
+    return value;
+}
+
 IterativeScan current(const ModeSetting &setting) {
     if (defined)
         return static_cast<IterativeScan>(setting.value);
@@ -185,16 +212,31 @@ IterativeScan first_of(const ModeSetting &setting) {
 
 }  // namespace
 
-int ef_search(int of_index) {
+SearchWidth search_width(const IndexOptions &of_index) {
     const bool is_set = dvec_ef_search != unset_ef_search;
+    const double dvec_recall = dvec_target_recall.value;
+    const double hnsw_recall = current(hnsw_target_recall);
+    const bool aims = dvec_recall > 0 || hnsw_recall > 0 || of_index.target_recall > 0;
     // The usual case, in which it does not matter where a value comes from.
-    if (of_index == unset_ef_search && !is_set)
-        return current(hnsw_ef_search);
+    if (of_index.ef_search == unset_ef_search && !is_set && !aims)
+        return {current(hnsw_ef_search), 0};
     if (is_set && is_set_by_session(dvec_ef_search_name))
-        return dvec_ef_search;
+        return {dvec_ef_search, 0};
     if (is_set_by_session(hnsw_ef_search.name))
-        return current(hnsw_ef_search);
-    return of_index != unset_ef_search ? of_index : dvec_ef_search;
+        return {current(hnsw_ef_search), 0};
+    if (dvec_recall > 0 && is_set_by_session(dvec_target_recall.name))
+        return {0, dvec_recall};
+    if (hnsw_recall > 0 && is_set_by_session(hnsw_target_recall.name))
+        return {0, hnsw_recall};
+    if (of_index.ef_search != unset_ef_search)
+        return {of_index.ef_search, 0};
+    if (of_index.target_recall > 0)
+        return {0, of_index.target_recall};
+    if (is_set)
+        return {dvec_ef_search, 0};
+    if (compat::source_of(hnsw_ef_search.name) != PGC_S_DEFAULT)
+        return {current(hnsw_ef_search), 0};
+    return {0, dvec_recall > 0 ? dvec_recall : hnsw_recall};
 }
 int max_scan_tuples() { return current(hnsw_max_scan_tuples); }
 IterativeScan hnsw_iterative_scan() { return first_of(hnsw_mode); }

@@ -111,7 +111,7 @@ SearchPlace find_place(IndexScanDesc descriptor) {
 
 void set_terms(IndexScanDesc descriptor, uint64 entries) {
     OpenScan *scan = scan_of(descriptor);
-    scan->terms = scan_terms(descriptor->indexRelation, entries, scan->guide);
+    scan->terms = scan_terms(descriptor, entries, scan->guide);
 }
 
 Attempt start_in_files(IndexScanDesc descriptor) {

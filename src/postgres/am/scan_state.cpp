@@ -35,16 +35,22 @@ graph::SearchStatistics OpenScan::statistics() const {
     return all;
 }
 
+// How wide a walk was, or would be, says nothing of a search that measures all rows.
+SearchCounts OpenScan::counts_of_started() const {
+    const bool walks = search && terms.exact_after > 0;
+    return counts_of_search(statistics(), returned, walks ? static_cast<uint64>(terms.ef) : 0);
+}
+
 SearchCounts OpenScan::counts() const noexcept {
     SearchCounts all = ended;
     if (started)
-        all.add(counts_of_search(statistics(), returned));
+        all.add(counts_of_started());
     return all;
 }
 
 void OpenScan::release() noexcept {
     if (started) {
-        const SearchCounts counts = counts_of_search(statistics(), returned);
+        const SearchCounts counts = counts_of_started();
         ended.add(counts);
         if (open != nullptr && in_use(*open->entry, open->incarnation))
             open->entry->counters.add(counts);

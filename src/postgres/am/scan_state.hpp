@@ -48,6 +48,7 @@ struct OpenScan {
 
     // Of the search that is under way.
     graph::SearchStatistics statistics() const;
+    SearchCounts counts_of_started() const;
     // Of all searches.
     SearchCounts counts() const noexcept;
 

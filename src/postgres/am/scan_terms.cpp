@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "postgres/am/rows_wanted.hpp"
 #include "postgres/am/scan_settings.hpp"
+#include "postgres/am/target_recall.hpp"
 #include "postgres/bridge/catalog.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
@@ -80,25 +82,39 @@ void follow(const ScanGuide &guide, uint64 entries, ScanTerms *terms) {
     }
 }
 
-}  // namespace
-
-int candidates(Relation index) {
-    const int ef = ef_search(index_options(index).ef_search);
+int enough_for_probes(Relation index, int ef) {
     if (method_of(index) == Method::hnsw)
         return ef;
     return std::max(ef, std::min(probes(), most_probes) * candidates_per_probe);
+}
+
+// How many rows are wanted is looked for only where that matters.
+int candidates_of_scan(IndexScanDesc scan) {
+    Relation index = scan->indexRelation;
+    const SearchWidth width = search_width(index_options(index));
+    return enough_for_probes(
+        index, width.ef > 0 ? width.ef : ef_for_target(index, width.recall, rows_wanted(scan)));
+}
+
+}  // namespace
+
+int candidates(Relation index, double rows) {
+    const SearchWidth width = search_width(index_options(index));
+    return enough_for_probes(index,
+                             width.ef > 0 ? width.ef : ef_for_target(index, width.recall, rows));
 }
 
 bool searches_exactly(Relation index) {
     return method_of(index) == Method::ivfflat && probes() >= index_options(index).lists;
 }
 
-ScanTerms scan_terms(Relation index, uint64 entries, const ScanGuide *guide) {
+ScanTerms scan_terms(IndexScanDesc scan, uint64 entries, const ScanGuide *guide) {
+    Relation index = scan->indexRelation;
     const Method method = method_of(index);
     const IterativeScan mode =
         method == Method::hnsw ? hnsw_iterative_scan() : ivfflat_iterative_scan();
     ScanTerms terms;
-    terms.ef = candidates(index);
+    terms.ef = candidates_of_scan(scan);
     const bool walks = !searches_exactly(index) &&
                        entries > measured_per_candidate * static_cast<uint64>(terms.ef);
     terms.exact_after = walks ? static_cast<uint64>(max_scan_tuples()) : 0;
@@ -113,15 +129,19 @@ ScanTerms scan_terms(Relation index, uint64 entries, const ScanGuide *guide) {
     return terms;
 }
 
-// dvec_ef_search(): what a search of an index by this session keeps; null where it is no index of
-// ours that can be searched.
+// dvec_ef_search(): what a search of an index by this session for so many rows keeps; null where it
+// is no index of ours that can be searched.
 DVEC_COMMON_FUNCTION(ef_search) {
+    const int rows = PG_NARGS() > 1 ? PG_GETARG_INT32(1) : 10;
+    if (rows < 1)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("number of neighbors must be at least 1")));
     Relation relation = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
     if (relation == nullptr)
         PG_RETURN_NULL();
     const bool is_own = relation->rd_rel->relkind == RELKIND_INDEX &&
                         is_own_method(relation->rd_indam->amcostestimate);
-    const int ef = is_own ? candidates(relation) : 0;
+    const int ef = is_own ? candidates(relation, rows) : 0;
     relation_close(relation, AccessShareLock);
     if (!is_own)
         PG_RETURN_NULL();

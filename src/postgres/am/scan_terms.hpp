@@ -24,13 +24,13 @@ struct ScanTerms {
     enum class Late : bool { returned, left_out } late;
 };
 
-// Candidates a search keeps.
-int candidates(Relation index);
+// Candidates a search for so many rows keeps.
+int candidates(Relation index, double rows);
 // Whether a search measures every row: an ivfflat index of which all lists are to be read.
 bool searches_exactly(Relation index);
 
 // For a scan that begins now, of an index with so many entries. `guide` is null where the settings
 // are all there is.
-ScanTerms scan_terms(Relation index, uint64 entries, const ScanGuide *guide);
+ScanTerms scan_terms(IndexScanDesc scan, uint64 entries, const ScanGuide *guide);
 
 }  // namespace dvec::postgres

@@ -7,7 +7,8 @@
 
 namespace dvec::postgres {
 
-inline SearchCounts counts_of_search(const graph::SearchStatistics &statistics, uint64 rows) {
+inline SearchCounts counts_of_search(const graph::SearchStatistics &statistics, uint64 rows,
+                                     uint64 ef) {
     return {.searches = 1,
             .rows = rows,
             .distances = statistics.distances,
@@ -15,7 +16,8 @@ inline SearchCounts counts_of_search(const graph::SearchStatistics &statistics, 
             .rounds = statistics.rounds,
             .tail = statistics.tail,
             .refused = statistics.refused,
-            .exact = statistics.exact ? uint64{1} : uint64{0}};
+            .exact = statistics.exact ? uint64{1} : uint64{0},
+            .ef = ef};
 }
 
 // Of a scan of ours, over all its restarts, the search under way included.

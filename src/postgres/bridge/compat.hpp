@@ -217,6 +217,16 @@ inline bool walk_expression(Node *node, bool (*walker)(Node *, void *), void *co
 #endif
 }
 
+// planstate_tree_walker, likewise.
+inline bool walk_plan_states(PlanState *node, bool (*walker)(PlanState *, void *), void *context) {
+#if PG_VERSION_NUM >= 160000
+    return planstate_tree_walker_impl(node, walker, context);
+#else
+    return planstate_tree_walker(
+        node, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context);
+#endif
+}
+
 // The members of a class, those for children of a partitioned table included.
 inline List *class_members(EquivalenceClass *order, Relids children) {
 #if PG_VERSION_NUM >= 180000

@@ -16,6 +16,7 @@
 #include <algorithm>
 
 #include "engine/graph/filter_plan.hpp"
+#include "postgres/am/rows_wanted.hpp"
 #include "postgres/am/scan_settings.hpp"
 #include "postgres/am/scan_terms.hpp"
 #include "postgres/bridge/access_method.hpp"
@@ -132,10 +133,15 @@ double vector_bytes(Relation index) {
     return static_cast<double>(kernel->vector_bytes(static_cast<std::size_t>(dimensions)));
 }
 
-// The planner holds a lock on the index.
-Facts facts_of(Oid index_oid) {
+// How many rows a query wants, as far as its LIMIT says.
+double rows_wanted_by(const PlannerInfo *root) {
+    return root->limit_tuples > 0 ? root->limit_tuples : unknown_rows;
+}
+
+// The planner holds a lock on the index. `rows` are wanted.
+Facts facts_of(Oid index_oid, double rows = unknown_rows) {
     Relation index = index_open(index_oid, NoLock);
-    const Facts facts{index_options(index).m, candidates(index), searches_exactly(index),
+    const Facts facts{index_options(index).m, candidates(index, rows), searches_exactly(index),
                       vector_bytes(index), can_be_searched(index)};
     index_close(index, NoLock);
     return facts;
@@ -195,13 +201,13 @@ bool wants_no_vector(const List *clauses) {
 }  // namespace
 
 Cost exact_order_cost(PlannerInfo *root, const IndexPath *path) {
-    const Facts facts = facts_of(path->indexinfo->indexoid);
+    const Facts facts = facts_of(path->indexinfo->indexoid, rows_wanted_by(root));
     return share_charged(path->indexinfo->rel, facts) *
            model_of(root, path, facts, true).first_row();
 }
 
 SearchTimes search_times(PlannerInfo *root, const IndexPath *path) {
-    const Facts facts = facts_of(path->indexinfo->indexoid);
+    const Facts facts = facts_of(path->indexinfo->indexoid, rows_wanted_by(root));
     const Checked checked = checked_by(root, path);
     const graph::FilterPlan plan({std::max(path->indexinfo->tuples, 2.0), checked.share,
                                   static_cast<double>(checked.conditions),
@@ -231,7 +237,7 @@ void estimate_cost(struct PlannerInfo *root, struct IndexPath *path, double, Cos
         // The index can only order rows, and has none without a vector.
         if (path->indexorderbys == NIL || wants_no_vector(path->indexclauses))
             return compat::exclude(&path->path);
-        const Facts facts = facts_of(index->indexoid);
+        const Facts facts = facts_of(index->indexoid, rows_wanted_by(root));
         if (!facts.searchable)
             return compat::exclude(&path->path);
         const Model model = model_of(root, path, facts, facts.exact);

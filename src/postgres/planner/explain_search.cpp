@@ -53,6 +53,7 @@ void explain_search(const SearchCounts &counts, ExplainState *output) {
     explain_unless_zero("Index Tail", counts.tail, output);
     explain_unless_zero("Index Refused", counts.refused, output);
     explain_unless_zero("Index Exact Searches", counts.exact, output);
+    explain_unless_zero("Index Candidates", counts.ef, output);
 }
 
 void explain_search_init() { at_explained_node(explain_index_scan); }

@@ -26,6 +26,9 @@ void options_init() {
     // Changes nothing that is stored, and a search reads it when it begins.
     add_int_reloption(hnsw_options, "ef_search", "Size of the dynamic candidate list for search",
                       not_given, min_ef_search, max_ef_search, ShareUpdateExclusiveLock);
+    add_real_reloption(hnsw_options, "target_recall",
+                       "Share of the nearest rows that a search is to find", no_target_recall,
+                       no_target_recall, max_target_recall, ShareUpdateExclusiveLock);
 
     ivfflat_options = add_reloption_kind();
     add_int_reloption(ivfflat_options, "lists", "Number of inverted lists", default_lists,
@@ -43,6 +46,7 @@ bytea *parse_hnsw_options(Datum options, bool validate) {
         {"m", RELOPT_TYPE_INT, offsetof(IndexOptions, m)},
         {"ef_construction", RELOPT_TYPE_INT, offsetof(IndexOptions, ef_construction)},
         {"ef_search", RELOPT_TYPE_INT, offsetof(IndexOptions, ef_search)},
+        {"target_recall", RELOPT_TYPE_REAL, offsetof(IndexOptions, target_recall)},
     };
     return static_cast<bytea *>(build_reloptions(
         options, validate, hnsw_options, sizeof(IndexOptions), elements, lengthof(elements)));

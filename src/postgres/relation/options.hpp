@@ -15,6 +15,8 @@ inline constexpr int default_ef_construction = 64;
 inline constexpr int max_ef_construction = 1000;
 inline constexpr int min_ef_search = 1;
 inline constexpr int max_ef_search = 10000;
+inline constexpr double no_target_recall = 0;
+inline constexpr double max_target_recall = 0.999;
 inline constexpr int min_lists = 1;
 inline constexpr int default_lists = 100;
 inline constexpr int max_lists = 32768;
@@ -32,9 +34,11 @@ struct IndexOptions {
     int ef_construction;
     int lists;
     int ef_search;
+    double target_recall;
 };
 
-// Defaults stand for what was not given, or does not exist for the method; 0 for ef_search.
+// Defaults stand for what was not given, or does not exist for the method; 0 for ef_search
+// and for target_recall.
 IndexOptions index_options(Relation index);
 
 // Of the access methods: parse the options.

@@ -36,7 +36,8 @@ SearchCounts IndexCounters::search_counts() const noexcept {
             .rounds = searches.rounds.load(),
             .tail = searches.tail.load(),
             .refused = searches.refused.load(),
-            .exact = searches.exact.load()};
+            .exact = searches.exact.load(),
+            .ef = 0};
 }
 
 void IndexCounters::reset(TimestampTz now) noexcept {

@@ -19,6 +19,7 @@ struct SearchCounts {
     uint64 tail = 0;       // entries without links, each measured
     uint64 refused = 0;    // entries looked at that do not satisfy the index's conditions
     uint64 exact = 0;      // searches that had to measure every entry, or all that were left
+    uint64 ef = 0;         // of the widest search; 0 where none has walked. Of no index as a whole
 
     void add(const SearchCounts &other) noexcept {
         searches += other.searches;
@@ -29,6 +30,7 @@ struct SearchCounts {
         tail += other.tail;
         refused += other.refused;
         exact += other.exact;
+        ef = ef > other.ef ? ef : other.ef;
     }
 };
 

@@ -4,6 +4,7 @@
 #include "postgres/worker/index_maintenance.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -46,6 +47,8 @@ constexpr long retry_ms = 5000;
 constexpr long relax_after_ms = 30000;
 // Verifying is some hundred nanoseconds per node.
 constexpr uint32 scrubs_per_turn = 8192;
+// Of a recall curve, while there is other work.
+constexpr std::chrono::milliseconds measuring_per_turn{20};
 // A compaction that failed is not tried again at once.
 constexpr long compact_again_ms = 60000;
 constexpr long longest_sleep_ms = 5000;
@@ -334,6 +337,18 @@ bool compact_some(MaintainedIndex &index, const std::atomic<bool> &stop, Timesta
     return more;
 }
 
+// ---- What searches are told, and the rows that they are to find -------------------------------
+
+// Measures a piece of the recall curve that searches have asked for. Returns whether there is more
+// to do. A compaction is about to make another graph.
+bool measure_some(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
+    if (index.compactor || index.waits || !index.maintainer->has_to_measure_recall())
+        return false;
+    return settle(index, index.maintainer->measure_recall(measuring_per_turn, stop),
+                  FailedSync::impossible, now) &&
+           index.maintainer->has_to_measure_recall();
+}
+
 bool tail_can_wait(MaintainedIndex &index, TimestampTz now) {
     const uint64 tail = index.maintainer->tail_bytes();
     const uint64 limit = tail_limit(*index.entry, now);
@@ -398,6 +413,9 @@ bool work_in_pieces(MaintainedIndex &index, const std::atomic<bool> &stop, Times
     if (in_use(*index.entry, index.incarnation) && scrub_some(index, now))
         more = true;
     if (in_use(*index.entry, index.incarnation) && compact_some(index, stop, now))
+        more = true;
+    if (in_use(*index.entry, index.incarnation) && index.maintainer &&
+        measure_some(index, stop, now))
         more = true;
     return more;
 }
