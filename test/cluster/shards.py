@@ -10,7 +10,7 @@ OPTIONS = "extensions 'dvec', async_capable 'true'"
 def make_shard(server, number, dbname="postgres"):
     """The table of one partition, with its index."""
     server.sql(f"CREATE TABLE items_{number} (id integer, tenant integer, v vector({DIMENSIONS})); "
-               f"CREATE INDEX ON items_{number} USING hnsw (v vector_l2_ops)", dbname=dbname)
+               f"CREATE INDEX ON items_{number} USING hnsw (v vector_l2_ops) WITH (ef_search = 100)", dbname=dbname)
 
 
 def attach(connection, server, number, options="", dbname="postgres", remote=None):
@@ -43,7 +43,7 @@ def make_sharded(coordinator, servers, options=""):
     here = len(servers)
     connection.execute(f"CREATE TABLE items_{here} PARTITION OF items "
                        f"FOR VALUES FROM ({here * PER_SHARD}) TO ({(here + 1) * PER_SHARD})")
-    connection.execute(f"CREATE INDEX ON items_{here} USING hnsw (v vector_l2_ops)")
+    connection.execute(f"CREATE INDEX ON items_{here} USING hnsw (v vector_l2_ops) WITH (ef_search = 100)")
     for number, server in enumerate([*servers, coordinator]):
         own = server.connect()
         fill(own, number, points)

@@ -368,6 +368,18 @@ bool match(const Pattern &pattern, Expr *expr, DistanceExpression *result) {
     }
 }
 
+bool is_distance(Expr *expr) {
+    const Oid function = function_of(expr);
+    const Symbol symbol = OidIsValid(function) ? symbol_of(function) : Symbol{nullptr, nullptr};
+    if (symbol.name == nullptr)
+        return false;
+    for (const DistanceFunction &known : distance_functions)
+        if (std::strcmp(known.of_operator, symbol.name) == 0 ||
+            (known.other_form != nullptr && std::strcmp(known.other_form, symbol.name) == 0))
+            return true;
+    return false;
+}
+
 }  // namespace
 
 bool is_fixed_for_scan(PlannerInfo *root, const IndexOptInfo *index, Expr *expr) {
@@ -437,24 +449,10 @@ double double_of(Oid type, Datum value) {
     }
 }
 
-List *arguments_of_distance(Expr *expr) {
-    const Oid function = function_of(expr);
-    if (!OidIsValid(function) || list_length(arguments_of(expr)) != 2)
-        return NIL;
-    const Symbol symbol = symbol_of(function);
-    if (symbol.name == nullptr)
-        return NIL;
-    for (const DistanceFunction &known : distance_functions)
-        if (std::strcmp(known.of_operator, symbol.name) == 0 ||
-            (known.other_form != nullptr && std::strcmp(known.other_form, symbol.name) == 0))
-            return arguments_of(expr);
-    return NIL;
-}
-
 bool contains_distance(Node *node, void *context) {
     if (node == nullptr)
         return false;
-    return arguments_of_distance(reinterpret_cast<Expr *>(node)) != NIL ||
+    return is_distance(reinterpret_cast<Expr *>(node)) ||
            compat::walk_expression(node, contains_distance, context);
 }
 

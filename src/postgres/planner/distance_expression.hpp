@@ -32,12 +32,8 @@ Chain chain_with_constants(const DistanceExpression &expression);
 double double_of(Oid type, Datum value);
 bool is_numeric_type(Oid type);
 
-// The two vectors whose distance an expression is, operator or function; NIL where it is none. For
-// tables that have no index here.
-List *arguments_of_distance(Expr *expr);
-
-// Whether a distance is somewhere in an expression; a walker (compat::walk_expression), which needs
-// no context.
+// Whether a distance is somewhere in an expression, also of a table that has no index here; a
+// walker (compat::walk_expression), which needs no context.
 bool contains_distance(Node *node, void *context);
 
 // Whether an expression stays the same while the table of `index` is scanned.

@@ -1,16 +1,17 @@
-// The query that postgres_fdw has made is kept as it is, and extended around its end and, where
-// distances are fetched, around its whole:
+// The query that postgres_fdw has made is extended at its end. Where the distance is fetched, it
+// takes the place of the vector, and the order names it by its number, so that the text of what is
+// searched for, 8 kB of a vector of 768 elements, is in the query once:
 //
-//     SELECT r.c1, (r.c2 OPERATOR(public.<->) $1::public.vector)
-//     FROM (SELECT id, embedding FROM public.items ORDER BY … LIMIT 10) r(c1, c2)
+//     SELECT id, embedding FROM public.items
+//         ORDER BY (embedding OPERATOR(public.<->) '[…]'::public.vector) ASC NULLS LAST
+//     SELECT id, (embedding OPERATOR(public.<->) '[…]'::public.vector) FROM public.items
+//         ORDER BY 2 ASC NULLS LAST LIMIT 10
 //
-// A vector of 768 elements comes to 8 kB of text, which the shard writes and the query reads again:
-// for ten rows that takes longer than the search for them.
+// Vectors that come back are text, too, which the shard writes and the query reads again: for ten
+// rows that takes several times as long as the search for them.
 #include "postgres/planner/shard_query.hpp"
 
 #include "postgres/bridge/catalog.hpp"
-#include "postgres/bridge/heap.hpp"
-#include "postgres/planner/distance_expression.hpp"
 
 namespace dvec::postgres {
 
@@ -56,171 +57,147 @@ void limit_rows(ForeignScan *scan, Expr *rows) {
     set_query(scan, query.data);
 }
 
-// What is computed of a foreign table's rows: distances that can be fetched, and columns.
-struct Wanted {
-    Index relation;
-    List *known_distances;  // null where all count
-    List *distances;
+// The first place from `text` on where `words` stand outside of quotes and parentheses, or null. In
+// what postgres_fdw writes a quote within quotes is doubled, also where they begin with E.
+const char *find_outside(const char *text, const char *words) {
+    char quote = 0;
+    int depth = 0;
+    for (; *text != 0; ++text) {
+        if (quote != 0) {
+            quote = *text == quote ? '\0' : quote;
+            continue;
+        }
+        if (depth == 0 && std::strncmp(text, words, std::strlen(words)) == 0)
+            return text;
+        if (*text == '\'' || *text == '"')
+            quote = *text;
+        depth += (*text == '(') - (*text == ')');
+    }
+    return nullptr;
+}
+
+// The query of a scan, taken apart.
+struct QueryText {
+    List *columns;       // texts, in the order in which they are fetched
+    const char *from;    // FROM, and what is before the order
+    const char *key;     // what it sorts by first
+    const char *behind;  // that, to the end
+};
+
+const char *earlier(const char *left, const char *right) {
+    return right == nullptr || (left != nullptr && left < right) ? left : right;
+}
+
+bool take_apart(const ForeignScan *scan, QueryText *query) {
+    constexpr const char *select = "SELECT ";
+    constexpr const char *order = " ORDER BY ";
+    const char *text = query_of(scan);
+    query->from = find_outside(text, " FROM ");
+    const char *sorted = find_outside(text, order);
+    if (std::strncmp(text, select, std::strlen(select)) != 0 || query->from == nullptr ||
+        sorted == nullptr)
+        return false;
+    query->columns = NIL;
+    for (const char *column = text + std::strlen(select); column < query->from;) {
+        const char *comma = find_outside(column, ", ");
+        const char *end = comma == nullptr || comma > query->from ? query->from : comma;
+        query->columns = lappend(query->columns, pnstrdup(column, static_cast<Size>(end - column)));
+        column = end + std::strlen(", ");
+    }
+    query->key = sorted + std::strlen(order);
+    query->behind =
+        earlier(find_outside(query->key, " ASC NULLS "), find_outside(query->key, " DESC NULLS "));
+    // An operator's expression is in parentheses.
+    return query->behind != nullptr && query->key[0] == '(' && query->behind[-1] == ')';
+}
+
+const List *fetched_of(const ForeignScan *scan) {
+    return static_cast<const List *>(list_nth(scan->fdw_private, fetched_columns));
+}
+
+// What is read of the rows of a scan but for the distance it is ordered by.
+struct OtherColumns {
+    Expr *distance;
     List *columns;  // Vars
 };
 
-const Var *vector_of(const Wanted *wanted, Expr *distance) {
-    List *arguments = arguments_of_distance(distance);
-    if (arguments == NIL)
-        return nullptr;
-    auto *left = static_cast<Node *>(linitial(arguments));
-    auto *right = static_cast<Node *>(lsecond(arguments));
-    if (!IsA(left, Var))
-        std::swap(left, right);
-    return IsA(left, Var) &&
-                   reinterpret_cast<Var *>(left)->varno == static_cast<int>(wanted->relation) &&
-                   !contain_var_clause(right)
-               ? reinterpret_cast<const Var *>(left)
-               : nullptr;
-}
-
-bool collect_wanted(Node *node, void *context) {
-    auto *wanted = static_cast<Wanted *>(context);
-    if (node == nullptr)
+bool collect_columns(Node *node, void *context) {
+    auto *others = static_cast<OtherColumns *>(context);
+    if (node == nullptr || equal(node, others->distance))
         return false;
-    const bool known = wanted->known_distances == NIL || list_member(wanted->known_distances, node);
-    if (known && vector_of(wanted, reinterpret_cast<Expr *>(node)) != nullptr) {
-        wanted->distances = list_append_unique(wanted->distances, node);
-        return false;
-    }
     if (IsA(node, Var)) {
-        wanted->columns = list_append_unique(wanted->columns, node);
+        others->columns = list_append_unique(others->columns, node);
         return false;
     }
-    return compat::walk_expression(node, collect_wanted, context);
-}
-
-// Distances count where the shard sorts by them, so that it is sure to have the operator.
-Wanted wanted_of(const ForeignScan *scan, const List *key_columns) {
-    Wanted of_keys{scan->scan.scanrelid, NIL, NIL, NIL};
-    const ListCell *cell;
-    foreach (cell, key_columns) {
-        auto *key =
-            static_cast<TargetEntry *>(list_nth(scan->scan.plan.targetlist, lfirst_int(cell) - 1));
-        collect_wanted(reinterpret_cast<Node *>(key->expr), &of_keys);
-    }
-    Wanted wanted{scan->scan.scanrelid, of_keys.distances, NIL, NIL};
-    if (of_keys.distances != NIL)
-        collect_wanted(reinterpret_cast<Node *>(scan->scan.plan.targetlist), &wanted);
-    return wanted;
-}
-
-// The place of a column among those that the scan's query returns, from 1; 0: it is not there.
-int place_of(const ForeignScan *scan, const Var *column) {
-    const auto *fetched = static_cast<const List *>(list_nth(scan->fdw_private, fetched_columns));
-    const ListCell *cell;
-    foreach (cell, fetched)
-        if (lfirst_int(cell) == column->varattno)
-            return foreach_current_index(cell) + 1;
-    return 0;
+    return compat::walk_expression(node, collect_columns, context);
 }
 
 // System columns and whole rows are made where a table is scanned.
-bool can_be_fetched(const ForeignScan *scan, const Wanted &wanted, const Var *column) {
-    return column->varno == static_cast<int>(wanted.relation) && column->varattno > 0 &&
-           place_of(scan, column) > 0;
-}
-
-// Whether distances can be fetched, and at least a vector need not be.
-bool spares_vectors(const ForeignScan *scan, const Wanted &wanted) {
+bool are_fetched(const ForeignScan *scan, const List *columns) {
     const ListCell *cell;
-    foreach (cell, wanted.columns)
-        if (!can_be_fetched(scan, wanted, lfirst_node(Var, cell)))
-            return false;
-    foreach (cell, wanted.distances) {
-        const Var *vector = vector_of(&wanted, static_cast<Expr *>(lfirst(cell)));
-        if (!can_be_fetched(scan, wanted, vector) || list_member(wanted.columns, vector))
+    foreach (cell, columns) {
+        const auto *column = lfirst_node(Var, cell);
+        if (column->varno != static_cast<int>(scan->scan.scanrelid) || column->varattno <= 0 ||
+            !list_member_int(fetched_of(scan), column->varattno))
             return false;
     }
-    return wanted.distances != NIL;
+    return true;
 }
 
-void append_operand(StringInfo query, ForeignScan *scan, Node *operand) {
-    if (IsA(operand, Var))
-        appendStringInfo(query, "r.c%d", place_of(scan, reinterpret_cast<const Var *>(operand)));
-    else
-        append_parameter(query, scan, operand);
+const char *text_of(const ForeignScan *scan, const QueryText &query, const Var *column) {
+    const ListCell *number;
+    const ListCell *text;
+    forboth(number, fetched_of(scan), text,
+            query.columns) if (lfirst_int(number) ==
+                               column->varattno) return static_cast<const char *>(lfirst(text));
+    elog(ERROR, "column %d is not fetched", column->varattno);
 }
 
-const char *schema_of_operator(Oid number) {
-    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(number));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for operator %u", number);
-    const Oid schema = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple))->oprnamespace;
-    ReleaseSysCache(tuple);
-    return quote_identifier(get_namespace_name(schema));
-}
-
-void append_distance(StringInfo query, ForeignScan *scan, Expr *distance) {
-    List *arguments = arguments_of_distance(distance);
-    const char *between = ", ";
-    if (IsA(distance, OpExpr)) {
-        const Oid number = reinterpret_cast<const OpExpr *>(distance)->opno;
-        between = psprintf(" OPERATOR(%s.%s) ", schema_of_operator(number), get_opname(number));
-    } else {
-        const Oid number = reinterpret_cast<const FuncExpr *>(distance)->funcid;
-        const char *schema = get_namespace_name(get_func_namespace(number));
-        appendStringInfoString(query, quote_qualified_identifier(schema, get_func_name(number)));
-    }
-    appendStringInfoChar(query, '(');
-    append_operand(query, scan, static_cast<Node *>(linitial(arguments)));
-    appendStringInfoString(query, between);
-    append_operand(query, scan, static_cast<Node *>(lsecond(arguments)));
-    appendStringInfoChar(query, ')');
-}
-
-// One column more of what the scan fetches.
-void add_fetched(ForeignScan *scan, StringInfo query, Expr *column) {
+void add_fetched(ForeignScan *scan, Expr *column) {
     const int number = list_length(scan->fdw_scan_tlist) + 1;
-    if (number > 1)
-        appendStringInfoString(query, ", ");
     scan->fdw_scan_tlist = lappend(
         scan->fdw_scan_tlist, makeTargetEntry(static_cast<Expr *>(copyObjectImpl(column)),
                                               static_cast<AttrNumber>(number), nullptr, false));
 }
 
-void append_inner(StringInfo query, const ForeignScan *scan) {
-    appendStringInfo(query, " FROM (%s) r(", query_of(scan));
-    const int count =
-        list_length(static_cast<const List *>(list_nth(scan->fdw_private, fetched_columns)));
-    for (int place = 1; place <= count; ++place)
-        appendStringInfo(query, place == 1 ? "c%d" : ", c%d", place);
-    appendStringInfoChar(query, ')');
-}
-
 // The scan becomes one of what a remote query computes, as a scan of joined tables is.
-void fetch_distances(ForeignScan *scan, const Wanted &wanted) {
-    StringInfoData query;
-    initStringInfo(&query);
-    appendStringInfoString(&query, "SELECT ");
-    const ListCell *cell;
-    foreach (cell, wanted.columns) {
-        auto *column = static_cast<Expr *>(lfirst(cell));
-        add_fetched(scan, &query, column);
-        append_operand(&query, scan, reinterpret_cast<Node *>(column));
-    }
-    foreach (cell, wanted.distances) {
-        auto *distance = static_cast<Expr *>(lfirst(cell));
-        add_fetched(scan, &query, distance);
-        append_distance(&query, scan, distance);
-    }
-    append_inner(&query, scan);
-
+void fetch_distance(ForeignScan *scan, const QueryText &query, const OtherColumns &others) {
+    StringInfoData text;
+    initStringInfo(&text);
+    appendStringInfoString(&text, "SELECT ");
     List *fetched = NIL;
-    for (int number = 1; number <= list_length(scan->fdw_scan_tlist); ++number)
-        fetched = lappend_int(fetched, number);
-    set_query(scan, query.data);
+    const ListCell *cell;
+    foreach (cell, others.columns) {
+        appendStringInfo(&text, "%s, ", text_of(scan, query, lfirst_node(Var, cell)));
+        add_fetched(scan, static_cast<Expr *>(lfirst(cell)));
+        fetched = lappend_int(fetched, list_length(fetched) + 1);
+    }
+    add_fetched(scan, others.distance);
+    fetched = lappend_int(fetched, list_length(fetched) + 1);
+    appendBinaryStringInfo(&text, query.key, static_cast<int>(query.behind - query.key));
+    appendBinaryStringInfo(&text, query.from, static_cast<int>(query.key - query.from));
+    appendStringInfo(&text, "%d%s", list_length(fetched), query.behind);
+
+    set_query(scan, text.data);
     lfirst(list_nth_cell(scan->fdw_private, fetched_columns)) = fetched;
     // EXPLAIN puts the table's name in the place of its number.
     scan->fdw_private =
-        lappend(scan->fdw_private, makeString(psprintf("(%u)", scan->scan.scanrelid)));
+        lappend(scan->fdw_private, makeString(psprintf("%u", scan->scan.scanrelid)));
     scan->fdw_recheck_quals = NIL;
     scan->scan.scanrelid = 0;
+}
+
+// Where nothing is read of a vector but the distance that the shard sorts by.
+void spare_vectors(ForeignScan *scan, const List *key_columns) {
+    auto *key = static_cast<TargetEntry *>(
+        list_nth(scan->scan.plan.targetlist, linitial_int(key_columns) - 1));
+    OtherColumns others{key->expr, NIL};
+    collect_columns(reinterpret_cast<Node *>(scan->scan.plan.targetlist), &others);
+    QueryText query;
+    if (IsA(key->expr, OpExpr) && are_fetched(scan, others.columns) &&
+        list_length(others.columns) < list_length(fetched_of(scan)) && take_apart(scan, &query) &&
+        list_length(query.columns) == list_length(fetched_of(scan)))
+        fetch_distance(scan, query, others);
 }
 
 // A row that was locked or is to be changed, and has changed meanwhile, is looked at again by the
@@ -281,12 +258,9 @@ Expr *most_rows(PlannerInfo *root, Node *limit_count, Node *limit_offset) {
 void ask_for_nearest(PlannerInfo *root, ForeignScan *scan, const List *key_columns, Expr *rows) {
     if (scan->scan.plan.qual != NIL || scan->scan.scanrelid == 0 || !has_query(scan))
         return;
+    if (!may_look_again(root))
+        spare_vectors(scan, key_columns);
     limit_rows(scan, rows);
-    if (may_look_again(root))
-        return;
-    const Wanted wanted = wanted_of(scan, key_columns);
-    if (spares_vectors(scan, wanted))
-        fetch_distances(scan, wanted);
 }
 
 }  // namespace dvec::postgres
