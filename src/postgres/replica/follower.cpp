@@ -24,6 +24,7 @@
 #include "postgres/repair/wal_changes.hpp"
 #include "postgres/replica/followed_index.hpp"
 #include "postgres/runtime/back_pressure.hpp"
+#include "postgres/runtime/registry.hpp"
 #include "postgres/runtime/wal.hpp"
 
 namespace dvec::postgres {
@@ -224,6 +225,12 @@ bool settle(FollowedIndex *followed, Reading outcome) {
     return false;
 }
 
+// Rows that were added want to be linked: a worker that sleeps does not see them come.
+void wake_for_added(const FollowedIndex &followed, uint64 added_before) {
+    if (followed.reconciler->report().added > added_before)
+        wake_worker();
+}
+
 // Reads all pages that are behind now.
 bool read_behind(FollowedIndex *followed) {
     std::vector<PageBehind> pages;
@@ -231,8 +238,10 @@ bool read_behind(FollowedIndex *followed) {
         pages.push_back({page, from});
     std::sort(pages.begin(), pages.end());
     followed->last_read = GetCurrentTimestamp();
+    const uint64 added_before = followed->reconciler->report().added;
     if (!settle(followed, read_pages(followed, pages)))
         return false;
+    wake_for_added(*followed, added_before);
     followed->behind.clear();
     remove_pages_behind(followed->in_registry(), pages);
     return true;
@@ -292,6 +301,7 @@ bool read_next(FollowedIndex *followed, bool *ended) {
     const uint64 before = followed->reconciler->report().added;
     const Reading outcome = read_next_pages(followed, ended);
     followed->added_in_pass += followed->reconciler->report().added - before;
+    wake_for_added(*followed, before);
     return settle(followed, outcome);
 }
 
