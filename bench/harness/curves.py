@@ -5,9 +5,9 @@ import math
 RECALLS = (0.95, 0.99)
 
 
-def points(results, dataset, peer, clients, metric):
+def points(results, dataset, peer, clients, metric, section="search"):
     """(recall, value, ef) in the order of ef."""
-    keys = dict(section="search", dataset=dataset, peer=peer, clients=clients)
+    keys = dict(section=section, dataset=dataset, peer=peer, clients=clients)
     found = []
     for ef in results.distinct("ef", **keys):
         recall = results.value("recall", ef=ef, **keys)
@@ -17,12 +17,12 @@ def points(results, dataset, peer, clients, metric):
     return found
 
 
-def at_recall(results, dataset, peer, clients, metric, recall):
+def at_recall(results, dataset, peer, clients, metric, recall, section="search"):
     """The value where the curve first reaches that recall: between two points on a straight line
     through the logarithms. None when it never does. A curve that begins above it gives its beginning,
     which is then less favourable than what was asked for."""
     before = None
-    for point in points(results, dataset, peer, clients, metric):
+    for point in points(results, dataset, peer, clients, metric, section):
         if point[0] >= recall:
             if before is None or point[0] == before[0]:
                 return point[1]

@@ -5,6 +5,7 @@
     heap       dvec's server and type, but no index: exact scans, and what an insert costs by itself
     hnswlib    in a process of its own, without a server
     Qdrant     its engine, in a process of its own, in the section on filters (harness/qdrant.py)
+    libraries  of Python's registry, each in a process of its own (harness/libraries.py)
 """
 
 import json
@@ -183,11 +184,12 @@ class BareHnswlib:
 class Peers:
     """Those that take part, started when first needed, all ended at the end."""
 
-    def __init__(self, scale, names, pgvector, threads=None, qdrant=None):
+    def __init__(self, scale, names, pgvector, threads=None, qdrant=None, libraries=None):
         self.scale = scale
         self.names = names
         self.pgvector = pgvector
         self.qdrant = qdrant
+        self.libraries = libraries
         self.threads = threads or os.cpu_count()
         self.servers = {}
         self.bare = {}

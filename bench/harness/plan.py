@@ -14,7 +14,7 @@ M = 16
 EF_CONSTRUCTION = 64
 
 SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall",
-            "limits", "filter", "filter-plans", "replica", "shards", "targets"]
+            "limits", "filter", "filter-plans", "replica", "shards", "targets", "libraries"]
 
 # Where recall of real data is measured.
 RECALL_EFS = (40, 100, 200)

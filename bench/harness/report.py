@@ -4,6 +4,7 @@ import os
 
 from harness.filter_plans import WITHIN
 from harness import machine, plan, plots
+from harness.curves import RECALLS, at_recall
 from harness.results import Results
 from harness.targets import all_targets, limits_targets, ratio, replica_targets, shards_targets
 
@@ -452,6 +453,26 @@ def shards_table(results):
             "that has the recall of one index.\n\n" + table(["vectors", "", "ef", "median", "p95", "recall"], rows))
 
 
+def libraries_row(results, dataset, peer):
+    values = []
+    for recall in RECALLS:
+        at = {name: at_recall(results, dataset, name, 1, "cpu_us", recall, "libraries") for name in (peer, "dvec")}
+        values += [number(at[peer]), number(ratio(at["dvec"], at[peer]))]
+    return [dataset, peer, *values]
+
+
+def libraries_table(results):
+    rows = [libraries_row(results, dataset, peer)
+            for dataset in results.distinct("dataset", section="libraries")
+            for peer in results.distinct("peer", section="libraries", dataset=dataset)]
+    head = ["vectors", "peer"]
+    for recall in RECALLS:
+        head += [f"recall {recall:g}, µs", "dvec's times that"]
+    return ("Processor time of one query for ten rows, between the two nearest ef on a straight line through the "
+            "logarithms; of dvec and pgvector, by one client, less the floor of SQL; the libraries answer all queries in "
+            "one call or one after the other, on one thread.\n\n" + table(head, rows))
+
+
 TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
           "insert": ("Inserting", insert_table), "mixed": ("Searching while inserting", mixed_table),
           "connect": ("Connections and memory", connect_table), "kernels": ("Kernels", kernels_table),
@@ -460,7 +481,8 @@ TABLES = {"build": ("Building", build_table), "search": ("Searching", search_tab
           "filter": ("Conditions that an index checks", filter_table),
           "replica": ("Replicas", replica_table),
           "shards": ("Shards and partitions", shards_table),
-          "filter-plans": ("Which plan is chosen for a condition", filter_plans_table)}
+          "filter-plans": ("Which plan is chosen for a condition", filter_plans_table),
+          "libraries": ("The best libraries in memory", libraries_table)}
 
 
 def provenance(results, name):
@@ -517,6 +539,7 @@ def parts(results, figures=()):
             yield "\n".join(f"![recall of {path.stem}]({path})" for path in figures) + "\n"
         yield make(results)
     yield from words_part(results)
+    yield from part_of_own(results, "libraries", "The best libraries in memory", libraries_table)
     yield from part_of_own(results, "limits", "Ranges, and limits that cannot be filled", limits_table, limits_targets)
     yield from part_of_own(results, "filter", "Conditions that an index checks", filter_table)
     yield from part_of_own(results, "targets", "Searches with a target recall", recall_targets_table)

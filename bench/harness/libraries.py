@@ -1,0 +1,86 @@
+"""Libraries that search vectors in memory, each in a process of its own and on one thread, beside dvec and pgvector by SQL:
+processor time of one query over ef. What SQL costs without a search is taken off where there is SQL, so that searches
+are compared. The libraries are asked by an interpreter that has their packages (bench/peers/library_search.py).
+
+Whoever is measured has the same degree and ef_construction as far as it knows these words: m = 16 is a degree of 32.
+"""
+
+import json
+import subprocess
+
+from harness import data, plan
+from harness.sections import note_dataset, search_floor
+
+SCRIPT = plan.ROOT / "bench/peers/library_search.py"
+LIBRARIES = ("SymphonyQG", "faiss, floats", "faiss, bytes", "vsag", "Qdrant")
+
+
+class Library:
+    def __init__(self, python, name, dataset, files, threads):
+        self.process = subprocess.Popen([python, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.build = self.ask({
+            "library": name, "base": str(files.base), "queries": str(files.queries), "truth": str(files.truth),
+            "metric": dataset.metric, "m": plan.M, "ef_construction": plan.EF_CONSTRUCTION, "threads": threads,
+            "k": plan.K, "folder": str(plan.BUILD)})
+
+    def ask(self, question):
+        """None when the library cannot."""
+        print(json.dumps(question), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def servers(bench, dataset, files):
+    """dvec and pgvector, a point of each in turn, less the floor that was measured at that point."""
+    tables = {peer.name: peer.load(dataset, files) for peer in bench.peers.indexed()}
+    for peer in bench.peers.indexed():
+        peer.ensure_index(dataset, tables[peer.name])
+    for ef in bench.scale.efs:
+        for peer in bench.peers.indexed():
+            table = tables[peer.name]
+            bench.say(f"libraries {dataset.name} {peer.name} ef {ef}")
+            found = peer.search(dataset, files, table, ef, 1, bench.scale.seconds, True)
+            floor = search_floor(peer, files, table, 1, bench.scale.seconds / 3)
+            keep(bench, dataset, peer.name, ef,
+                 {"recall": found["recall"], "cpu_us": found["backend_cpu_us"] - floor["backend_cpu_us"]})
+
+
+def keep(bench, dataset, peer, ef, point):
+    bench.results.add([point], section="libraries", dataset=dataset.name, peer=peer, clients=1, ef=ef)
+
+
+def bare(bench, dataset, files):
+    hnswlib = bench.peers.hnswlib(dataset, files)
+    for ef in bench.scale.efs if hnswlib is not None else ():
+        bench.say(f"libraries {dataset.name} hnswlib ef {ef}")
+        found = hnswlib.search(ef, 1, bench.scale.seconds, True)
+        keep(bench, dataset, "hnswlib", ef, {"recall": found["recall"], "cpu_us": found["backend_cpu_us"]})
+    bench.peers.forget_hnswlib(dataset)
+
+
+def library(bench, dataset, files, name):
+    bench.say(f"libraries {dataset.name} {name}")
+    process = Library(bench.peers.libraries, name, dataset, files, bench.peers.threads)
+    try:
+        for ef in bench.scale.efs if process.build is not None else ():
+            point = process.ask({"ef": ef})
+            if point is not None:
+                keep(bench, dataset, name, ef, point)
+    finally:
+        process.end()
+
+
+def libraries(bench):
+    if not bench.peers.libraries:
+        raise SystemExit("libraries: --libraries names an interpreter that has their packages")
+    for dataset in bench.datasets:
+        files = data.ensure(dataset)
+        note_dataset(bench, dataset, files)
+        servers(bench, dataset, files)
+        bare(bench, dataset, files)
+        for name in LIBRARIES:
+            library(bench, dataset, files, name)
