@@ -3,7 +3,8 @@
 #   make dist          build/dvec-VERSION.zip, as PGXN takes it, of the last commit
 #   make check-dist    that it has all it needs and nothing else: built, and installed into a scratch folder
 #   make deb           Debian packages in build/packages, for the servers that this Debian has
-#   make release       both, and build/packages tried on a Debian that has nothing else (scripts/check-release)
+#   make release       all that is given away: zip and packages, tried on a Debian that has nothing else
+#                      (scripts/check-release), and the image, where docker runs (scripts/check-image)
 
 .PHONY: check-dist deb dist release
 
@@ -36,3 +37,4 @@ release:
 	$(MAKE) --no-print-directory check-dist deb
 	lintian --fail-on error build/packages/*.changes
 	scripts/check-release build/packages build/$(DISTRIBUTION).zip
+	scripts/check-image build/$(DISTRIBUTION)-image.tar
