@@ -109,7 +109,7 @@ def test_hover_and_zoom(opened):
     assert page.evaluate("document.querySelector('.map svg').getAttribute('viewBox')") != before
     page.evaluate("document.querySelector('[data-zoom=all]').click()")
     page.after_drawing()
-    assert page.evaluate("document.querySelector('.map svg').getAttribute('viewBox')").startswith("0 0 4000 ")
+    assert page.evaluate("document.querySelector('.map svg').getAttribute('viewBox')").startswith("0 0 16000 ")
 
 
 def test_plot(opened):
