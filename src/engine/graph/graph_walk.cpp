@@ -4,6 +4,7 @@
 #include "engine/graph/graph_walk.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "engine/graph/twins.hpp"
 
@@ -36,6 +37,7 @@ void GraphWalk::start(SearchContext &context, std::uint32_t ef, NodeId without) 
     nearest_aside_ = Beam::none;
     // A search visits some 16 new nodes per expansion and expands little more than ef.
     visited_.reset(std::size_t{ef} * 32);
+    without_ = without;
     if (without != nobody)
         visited_.insert(without);
     set_aside_.reset(kept_entries);
@@ -180,6 +182,33 @@ void GraphWalk::set_aside(Candidate candidate) {
     prefetch_lines(nodes.slot(candidate_id(candidate)), nodes.layout().link_lines());
 }
 
+// Where the list of a node names the one that the walk goes past: what stood there if that were not
+// in the graph, as far as its own list tells. That is the nearest of its neighbours that the node
+// has no link to, since whoever is nearer to another neighbour than to the node is left out of the
+// node's list. Without it the walk would meet fewer nodes than in a graph that never had that one.
+NodeId GraphWalk::stand_in_for(NodeId of) const noexcept {
+    const NodeStore &nodes = *context_->nodes;
+    const auto links_of = [&nodes](NodeId id) {
+        const std::uint32_t count =
+            std::min(nodes.slot(id)->link_count.load(std::memory_order_acquire),
+                     nodes.layout().level0_links());
+        return std::span(nodes.links(id), count);
+    };
+    const auto has_link = [known = links_of(of)](NodeId id) {
+        return std::ranges::any_of(known, [id](const auto &link) { return link.load() == id; });
+    };
+    Candidate nearest = Beam::none;
+    for (const std::atomic<NodeId> &link : links_of(without_)) {
+        const NodeId id = link.load(std::memory_order_relaxed);
+        if (id < context_->marks.linked && id != of && !has_link(id))
+            nearest = std::min(nearest, make_candidate(context_->kernel.distance(
+                                                           nodes.vector(of), nodes.vector(id),
+                                                           context_->dimensions),
+                                                       id));
+    }
+    return nearest == Beam::none ? nobody : candidate_id(nearest);
+}
+
 void GraphWalk::expand(NodeId id) {
     SearchContext &context = *context_;
     const NodeStore &nodes = *context.nodes;
@@ -193,9 +222,16 @@ void GraphWalk::expand(NodeId id) {
     // The first look needs a beam to compare with.
     const bool looks = look_.useful() && beam_.full();
     for (std::uint32_t i = 0; i < count; ++i) {
-        const NodeId neighbour = links[i].load(std::memory_order_relaxed);
-        if (neighbour >= linked || !visited_.insert(neighbour))
+        NodeId neighbour = links[i].load(std::memory_order_relaxed);
+        if (neighbour >= linked)
             continue;
+        if (!visited_.insert(neighbour)) {
+            if (neighbour != without_) [[likely]]
+                continue;
+            neighbour = stand_in_for(id);
+            if (neighbour == nobody || !visited_.insert(neighbour))
+                continue;
+        }
         context.prefetch(neighbour, looks && unseen_count > 0 ? look_.lines() : context.lines);
         unseen[unseen_count++] = neighbour;
     }

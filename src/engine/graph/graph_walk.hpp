@@ -58,6 +58,7 @@ class GraphWalk {
     Candidate measure_if_nearer(NodeId id, Candidate than) noexcept;
     void fill_beam(std::size_t taken);
     void expand(NodeId id);
+    NodeId stand_in_for(NodeId of) const noexcept;
     [[gnu::always_inline]] void prefetch_links(Candidate candidate) const noexcept;
     Candidate measure_and_learn(NodeId id, const FirstLook::Seen &seen) noexcept;
     std::size_t look_first(NodeId *nodes, std::size_t count);
@@ -79,6 +80,7 @@ class GraphWalk {
     SearchContext *context_ = nullptr;
     Beam beam_;
     VisitedSet visited_;
+    NodeId without_ = nobody;  // visited from the beginning
     CandidateHeap set_aside_;
     FirstLook look_;
     // Set aside by the first look: the distances are the least that can be expected, and what may

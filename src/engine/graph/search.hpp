@@ -76,9 +76,9 @@ class Search {
         // are counted; it is a distance as the operator returns it. NaN: nothing is counted. The
         // caller is not expected to read much farther than this.
         double count_within = std::numeric_limits<double>::quiet_NaN();
-        // The walk goes past this node as if it were not there, with its twins; it must stand on
-        // level 0 only and not be the entry point. nobody: past none. What a row that asks for its
-        // neighbours would find if it were not in the graph.
+        // The walk goes past this node with its twins, about as if it had never been there; it must
+        // stand on level 0 only and not be the entry point. nobody: past none. So a row finds what
+        // a query would find that is not in the graph.
         NodeId without = nobody;
         // The search returns only the rows that this filter admits, and all that is promised below
         // holds for them; null: all rows. The filter must outlive the search, and the nodes must

@@ -276,9 +276,9 @@ Status Maintainer::go_on_measuring(std::chrono::microseconds most, const std::at
         return {};
     const graph::RecallCurve curve = recall_->curve();
     recall_.reset();
-    state_.recall.store(curve);
-    // On a full disk it holds until the server is stopped.
+    // Without its file, as on a full disk, it holds until the index is closed.
     Status written = write_recall(file_system_, description_, curve);
+    state_.recall.store(curve);
     return written.code() == base::Code::no_space ? Status() : written;
 }
 

@@ -51,7 +51,7 @@ TEST(RecallCurve, ChoosesBetweenTheEfsThatWereMeasured) {
 
 TEST(RecallCurve, AllowsForErrors) {
     EXPECT_GT(made_up(0.01f).ef_for(0.95, 10), made_up().ef_for(0.95, 10));
-    EXPECT_LT(made_up(0.01f).ef_for(0.95, 10), made_up().ef_for(0.97, 10));
+    EXPECT_LT(made_up(0.01f).ef_for(0.95, 10), made_up().ef_for(0.98, 10));
 }
 
 TEST(RecallCurve, AWiderSearchIsTakenForNoWorse) {
@@ -107,6 +107,10 @@ class RecallMeasureTest : public GraphTest {
     void expect_targets_met(const std::vector<float> &queries) {
         const RecallCurve curve = measure();
         EXPECT_EQ(curve.rows, state_.linked.load());
+        // Where there is most to be missed.
+        for (const std::size_t ef : {std::size_t{0}, std::size_t{1}})
+            EXPECT_NEAR(curve.points[1][ef].recall, recall(queries, curve_efs[ef], 10), 0.025)
+                << curve_efs[ef];
         for (const double target : {0.9, 0.95, 0.99}) {
             const std::uint32_t ef = curve.ef_for(target, 10);
             EXPECT_GE(recall(queries, ef, 10), target - 0.01) << target << " with ef " << ef;
@@ -129,24 +133,24 @@ class RecallMeasureTest : public GraphTest {
 TEST_F(RecallMeasureTest, HoldsForQueriesFromOutsideInClusters) {
     const ClusteredShape shape{.dimensions = 32, .clusters = 50};
     create(32, 8);
-    add(ClusteredData(1, shape).make(6000));
+    add(ClusteredData(1, shape).make(4000));
     link_all();
-    expect_targets_met(ClusteredData(2, shape).make(200));
+    expect_targets_met(ClusteredData(2, shape).make(400));
 }
 
 TEST_F(RecallMeasureTest, HoldsForQueriesFromOutsideInACube) {
     create(16, 8);
-    add(uniform(6000, 1));
+    add(uniform(4000, 1));
     link_all();
-    expect_targets_met(uniform(200, 2));
+    expect_targets_met(uniform(400, 2));
 }
 
 TEST_F(RecallMeasureTest, HoldsByCosineAndByInnerProduct) {
     for (const auto metric : {distance::Metric::cosine, distance::Metric::inner_product}) {
         create(16, 8, Codes::as_usual, metric);
-        add(uniform(4000, 3));
+        add(uniform(2500, 3));
         link_all();
-        expect_targets_met(uniform(200, 4));
+        expect_targets_met(uniform(400, 4));
         forget();
     }
 }
