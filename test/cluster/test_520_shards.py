@@ -164,6 +164,17 @@ def test_prepared_statements(sharded, mode):
     assert ("LIMIT $" in text) == (mode == "force_generic_plan") and "ShardMerge" in text
 
 
+def test_a_statement_for_one_shard_goes_on_asking_one(sharded):
+    """Also when it has been executed so often that a plan for all values is thought of."""
+    connection, _ = sharded
+    connection.execute("PREPARE of_shard(vector, integer) AS SELECT id FROM items WHERE id = ANY (ARRAY[$2, $2 + 1]) "
+                       "ORDER BY v <-> $1 LIMIT 10")
+    for number in range(8):
+        assert ids(connection, f"EXECUTE of_shard('{queries(1)[0]}', {number})") != []
+    text = plan(connection, f"EXECUTE of_shard('{queries(1)[0]}', 8)")
+    assert text.count("Foreign Scan") == 1 and "LIMIT 10" in text and "Index Scan" not in text
+
+
 def test_searches_within_searches(sharded):
     """The scans begin again with each vector, and others use the same connections meanwhile."""
     connection, points = sharded

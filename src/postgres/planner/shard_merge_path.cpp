@@ -86,22 +86,24 @@ ForeignPath *path_of_shard(Path *path, List *pathkeys) {
 // The share of its rows that a query takes from a cursor where nobody knows how many that is.
 constexpr double share_unknown = 0.1;
 
-// Each partition's part is what so many of its rows cost; those of shards begin together.
+// Shards begin together, but the work is that of all: a plan for every value of a parameter, which
+// asks all shards, must not look as cheap as one for the value that is given, which asks one. (The
+// server's MergeAppend leaves partitions out when it is executed.)
 void set_costs(Path *path, const List *children, double limit) {
-    path->rows = 0;
-    path->startup_cost = 0;
-    Cost rows_cost = 0;
+    double rows = 0;
+    path->startup_cost = path->total_cost = 0;
     const ListCell *cell;
     foreach (cell, children) {
         const auto *child = static_cast<const Path *>(lfirst(cell));
-        const double rows = std::max(child->rows, 1.0);
-        const double wanted = limit < 0 ? share_unknown * rows : std::min(limit, rows);
-        path->rows += wanted;
+        const double all = std::max(child->rows, 1.0);
+        const double wanted = limit < 0 ? share_unknown * all : std::min(limit, all);
+        rows += wanted;
         path->startup_cost = std::max(path->startup_cost, child->startup_cost);
-        rows_cost += wanted / rows * (child->total_cost - child->startup_cost);
+        path->total_cost +=
+            child->startup_cost + wanted / all * (child->total_cost - child->startup_cost);
     }
-    const double comparisons = path->rows * std::log2(list_length(children) + 1.0);
-    path->total_cost = path->startup_cost + rows_cost + comparisons * cpu_operator_cost;
+    path->rows = limit < 0 ? rows : std::max(1.0, std::min(rows, limit));
+    path->total_cost += rows * std::log2(list_length(children) + 1.0) * cpu_operator_cost;
 }
 
 Plan *make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *columns, List *clauses,
