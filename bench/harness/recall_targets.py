@@ -68,6 +68,8 @@ class Measured:
         if self.recall(of_ef(MOST_EF)) < target:
             return None
         low, high = plan.K, MOST_EF
+        if self.recall(of_ef(low)) >= target:
+            return low
         # Doubling first: wide searches take long.
         ef = 2 * low
         while ef < high and self.recall(of_ef(ef)) < target:

@@ -12,15 +12,17 @@ using base::Status;
 
 namespace {
 
-constexpr std::size_t most_queries = 1024;
+// Of an index with few rows a part of them asks: its searches are quick, however wide.
+constexpr std::size_t most_queries = 2048;
 constexpr std::size_t least_queries = 64;
+constexpr NodeId rows_for_a_query = 4;
 // Bytes of vectors that may be measured to know the nearest rows exactly: some ten seconds.
 constexpr double most_bytes = 128e9;
 // Rows of which every query measures the distance before the next ones are read, so that they stay
 // in the cache.
 constexpr NodeId rows_of_block = 64;
 // From this ef on fewer and fewer queries are made, so that each ef takes about the same time.
-constexpr std::uint32_t ef_of_all_queries = 100;
+constexpr std::uint32_t ef_of_all_queries = 160;
 // A walk measures about so many rows for each candidate, and a search whose walk would measure all
 // of them does that instead.
 constexpr std::uint64_t measured_per_candidate = 16;
@@ -57,8 +59,10 @@ void RecallMeasure::take_sample() {
         static_cast<double>(curve_.rows) * static_cast<double>(nodes_.layout().vector_bytes);
     const double affordable = most_bytes / std::max(bytes, 1.0);
     const bool all = affordable >= least_queries;
-    const auto wanted = static_cast<std::size_t>(all ? std::min<double>(affordable, most_queries)
-                                                     : 2.0 * least_queries);
+    const double most = all ? std::min<double>(affordable, most_queries) : 2.0 * least_queries;
+    const auto wanted =
+        std::min(static_cast<std::size_t>(most),
+                 std::max(least_queries, static_cast<std::size_t>(curve_.rows / rows_for_a_query)));
     std::unordered_set<NodeId> places;
     for (std::uint32_t number = 0;
          number < 4 * wanted && queries_.size() < std::min<std::size_t>(wanted, curve_.rows);
