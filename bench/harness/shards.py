@@ -18,7 +18,7 @@ from harness.peers import ServerPeer
 from harness.server import Server
 
 EF = 40
-EFS = (8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40)  # of partitions
+EFS = (4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40)  # of partitions
 SHARDS, PARTITIONS = 3, 8
 PLANNED = {"shards": "SET dvec.enable_shard_merge = on", "postgres_fdw": "SET dvec.enable_shard_merge = off"}
 FORCE = "SET enable_seqscan = off"

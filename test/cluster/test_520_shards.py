@@ -295,6 +295,11 @@ def test_errors_and_cancels_while_shards_search(sharded, servers):
     for _ in range(3):
         with pytest.raises(psycopg.errors.QueryCanceled):
             connection.execute(NEAREST, [query])
+    with connection.transaction():
+        assert ids(connection, NEAREST.replace("ORDER", f"WHERE id >= {PER_SHARD} ORDER"), [query]) != []
+        with pytest.raises(psycopg.errors.QueryCanceled), connection.transaction():
+            connection.execute(NEAREST, [query])
+        assert ids(connection, NEAREST.replace("ORDER", f"WHERE id >= {PER_SHARD} ORDER"), [query]) != []
     connection.execute("RESET statement_timeout")
     servers[0].sql("CREATE OR REPLACE VIEW items_0 AS SELECT * FROM moved WHERE 1 / (id - 7) < 2")
     with pytest.raises(psycopg.errors.DivisionByZero, match="division by zero"):
