@@ -1541,7 +1541,8 @@ CREATE FUNCTION dvec_recall(
 ) RETURNS SETOF record LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 12
 BEGIN ATOMIC
     SELECT measured.value, measured.recall, measured.milliseconds, measured.value = kept.ef_search
-    FROM dvec_ef_search(index, k) AS kept (ef_search),
+    -- What k may be is said where it is measured.
+    FROM dvec_ef_search(index, greatest(k, 1)) AS kept (ef_search),
         dvec_measure_recall(ARRAY[index], queries, k, coalesce(kept.ef_search, 0)) AS measured;
 END;
 
