@@ -14,41 +14,10 @@ using distance::Metric;
 
 namespace {
 
-constexpr std::size_t bits_of_word = 64;
 // Shorter vectors are measured quickly, and so few bits tell little of them.
 constexpr std::uint32_t least_dimensions = 96;
 // How many rows the mean is taken of.
 constexpr NodeId sampled_for_mean = 256;
-
-// A fixed random word for each number (Steele, Lea, Flood: SplitMix, 2014).
-std::uint64_t scattered(std::uint64_t number) {
-    std::uint64_t word = (number + 1) * 0x9E3779B97F4A7C15;
-    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9;
-    word = (word ^ (word >> 27)) * 0x94D049BB133111EB;
-    return word ^ (word >> 31);
-}
-
-// Multiplies by the Hadamard matrix of this size, a power of two, scaled to be a rotation.
-void hadamard(float *vector, std::size_t size) noexcept {
-    for (std::size_t half = 1; half < size; half *= 2)
-        for (std::size_t begin = 0; begin < size; begin += 2 * half)
-            for (std::size_t i = begin; i < begin + half; ++i) {
-                const float a = vector[i];
-                const float b = vector[i + half];
-                vector[i] = a + b;
-                vector[i + half] = a - b;
-            }
-    const float scale = 1 / std::sqrt(static_cast<float>(size));
-    for (std::size_t i = 0; i < size; ++i)
-        vector[i] *= scale;
-}
-
-float product(const float *a, const float *b, std::size_t count) noexcept {
-    float sum = 0;
-    for (std::size_t i = 0; i < count; ++i)
-        sum += a[i] * b[i];
-    return sum;
-}
 
 }  // namespace
 
@@ -70,11 +39,9 @@ bool Sketches::prepare(const NodeStore &nodes, NodeId linked, const distance::Ke
         linked == 0 || dimensions < least_dimensions || most_bytes == 0)
         return false;
     metric_ = kernel.metric;
-    width_ = (dimensions + bits_of_word - 1) / bits_of_word * bits_of_word;
+    rotation_ = Rotation(dimensions);
+    width_ = rotation_.width();
     stride_ = sizeof(Head) + width_ / 8;
-    signs_.resize(2 * width_);
-    for (std::size_t i = 0; i < signs_.size(); ++i)
-        signs_[i] = (scattered(i) & 1) != 0 ? 1.0f : -1.0f;
     scratch_.assign(width_, 0.0f);
     mean_.assign(dimensions, 0.0f);
     dimensions_ = dimensions;
@@ -130,17 +97,6 @@ bool Sketches::prepare_vector(float *vector) const noexcept {
     return true;
 }
 
-// Where the width is no power of two, the two turns overlap and take in everything together.
-void Sketches::turn(float *vector) const noexcept {
-    const std::size_t part = std::bit_floor(width_);
-    for (std::size_t i = 0; i < width_; ++i)
-        vector[i] *= signs_[i];
-    hadamard(vector, part);
-    for (std::size_t i = 0; i < width_; ++i)
-        vector[i] *= signs_[width_ + i];
-    hadamard(vector + width_ - part, part);
-}
-
 void Sketches::make(const NodeStore &nodes, NodeId id) {
     const std::size_t chunk = id / chunk_ids;
     if (chunk >= chunks_.size())
@@ -159,7 +115,7 @@ void Sketches::make(const NodeStore &nodes, NodeId id) {
     for (std::size_t i = 0; i < dimensions_; ++i)
         vector[i] -= mean_[i];
     std::fill(vector + dimensions_, vector + width_, 0.0f);
-    turn(vector);
+    rotation_.turn(vector);
     float square = 0, sum = 0;
     for (std::size_t i = 0; i < width_; ++i) {
         square += vector[i] * vector[i];
@@ -193,7 +149,7 @@ void Sketches::Query::reset(const Sketches &sketches, const float *query) {
     else
         constant_ -= product(turned_.data(), sketches.mean_.data(), turned_.size());
     turned_.resize(sketches.width_, 0.0f);
-    sketches.turn(turned_.data());
+    sketches.rotation_.turn(turned_.data());
     const float square = product(turned_.data(), turned_.data(), turned_.size());
     if (sketches.metric_ == Metric::l2_squared)
         constant_ += square;

@@ -21,6 +21,7 @@
 
 #include "engine/distance/kernel.hpp"
 #include "engine/graph/node_store.hpp"
+#include "engine/graph/rotation.hpp"
 
 namespace dvec::graph {
 
@@ -118,17 +119,16 @@ class Sketches {
     }
     bool read(const NodeStore &nodes, NodeId id, float *vector) const;
     void find_mean(const NodeStore &nodes, NodeId linked);
-    void turn(float *vector) const noexcept;
     bool prepare_vector(float *vector) const noexcept;
 
     distance::Metric metric_ = distance::Metric::l2_squared;
     std::size_t dimensions_ = 0;  // 0: not prepared
-    std::size_t width_ = 0;       // dimensions_, rounded up to a whole number of words
+    Rotation rotation_;
+    std::size_t width_ = 0;  // of what it turns
     std::size_t stride_ = 0;
     std::size_t most_bytes_ = 0;
     bool full_ = false;  // there was no room for a row's
     std::vector<float> mean_;
-    std::vector<float> signs_;  // of two turns, one behind the other
     std::vector<float> scratch_;
     std::vector<std::unique_ptr<std::byte[]>> chunks_;
     double owed_ = 0;
