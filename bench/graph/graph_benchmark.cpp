@@ -2,7 +2,9 @@
 // quality, then recall@10 and queries per second over ef, single-threaded. Prints markdown. What
 // counts is the ratio of two lines of one run.
 //
-//     graph_benchmark [nodes] [dimensions] [threads] [M] [ef_construction] [queries]
+//     graph_benchmark [nodes] [dimensions] [threads] [M] [ef_construction] [queries] [link codes]
+//
+// With 1 for the last, dvec goes by link codes.
 #include <stdlib.h>
 
 #include <algorithm>
@@ -25,6 +27,7 @@
 
 #include "bench/check.hpp"
 #include "bench/processor_time.hpp"
+#include "engine/graph/link_codes.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/search.hpp"
 #include "test/unit/graph/clustered_data.hpp"
@@ -43,6 +46,7 @@ struct Setup {
     std::uint32_t m = 16;
     std::uint32_t ef_construction = 64;
     std::size_t queries = 1000;
+    bool link_codes = false;
 };
 
 constexpr std::size_t k = 10;
@@ -174,14 +178,31 @@ void run(const Setup &setup, const std::string &directory) {
     std::printf(
         "\n| ef | dvec recall | dvec QPS | hnswlib recall | hnswlib QPS | QPS ratio | distances |\n"
         "|---|---|---|---|---|---|---|\n");
+    std::shared_ptr<LinkCodes> codes;
+    NodeId coded = 0;
+    if (setup.link_codes) {
+        const auto dimensions = static_cast<std::uint32_t>(setup.dimensions);
+        check(LinkCodes::create(base::posix_file_system(), params, kernel, dimensions));
+        auto opened_codes = LinkCodes::open(base::posix_file_system(), params, kernel, dimensions);
+        check(opened_codes.status());
+        codes = std::move(opened_codes).value();
+        wall = Clock::now();
+        processor = processor_seconds();
+        check(codes->grow(nodes_count));
+        for (; coded < nodes_count; ++coded)
+            codes->code(nodes, coded, LinkCodes::Before::nothing);
+        print_build("dvec, coding links", wall, processor);
+    }
     Search search;
     const Watermarks marks = Watermarks::load(state);
     for (const std::size_t ef : ef_steps) {
         std::uint64_t distances = 0;
         const Point ours = measure(setup, truth, [&](std::size_t q, std::vector<NodeId> &found) {
-            check(search.start(nodes, marks, query(q),
-                               {kernel, static_cast<std::uint32_t>(setup.dimensions),
-                                static_cast<std::uint32_t>(ef)}));
+            Search::Params search_params{kernel, static_cast<std::uint32_t>(setup.dimensions),
+                                         static_cast<std::uint32_t>(ef)};
+            search_params.link_codes = codes;
+            search_params.coded = coded;
+            check(search.start(nodes, marks, query(q), search_params));
             for (std::size_t i = 0; i < k; ++i)
                 found.push_back(search.next().value()->id);
             distances += search.statistics().distances;
@@ -215,6 +236,7 @@ int main(int argc, char **argv) {
     number(4, setup.m);
     number(5, setup.ef_construction);
     number(6, setup.queries);
+    number(7, setup.link_codes);
 
     const char *base_directory = std::getenv("TMPDIR");
     std::string directory =

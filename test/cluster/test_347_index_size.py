@@ -13,7 +13,7 @@ ROWS = vectors.clustered(1000, 128, seed=347)
 
 def parts(connection, index="t_v_idx"):
     rows = connection.execute("SELECT part, bytes FROM dvec_index_size(%s)", [index]).fetchall()
-    assert len(rows) == len(dict(rows)) == 10
+    assert len(rows) == len(dict(rows)) == 11
     assert all(size >= 0 for _, size in rows), rows
     return dict(rows)
 

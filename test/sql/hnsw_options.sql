@@ -7,7 +7,7 @@ CREATE TABLE t (id integer, v vector(3), w vector, x vector(3));
 -- Options: limits, defaults and their relation.
 SELECT option, pg_temp.failure(format('CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (%s)', option))
 FROM (VALUES ('m = 1'), ('m = 101'), ('ef_construction = 3'), ('ef_construction = 1001'),
-    ('m = ''many'''), ('lists = 10'), ('fillfactor = 50'), ('m = 50'), ('m = 16, ef_construction = 31'),
+    ('link_codes = maybe'), ('link_codes = on'), ('m = ''many'''), ('lists = 10'), ('fillfactor = 50'), ('m = 50'), ('m = 16, ef_construction = 31'),
     ('m = 2, ef_construction = 4'), ('m = 100, ef_construction = 200'),
     ('m = 16, ef_construction = 1000'), ('m = 16, ef_construction = 32')
 ) AS t(option);

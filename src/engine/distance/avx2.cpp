@@ -5,6 +5,7 @@
 #include "engine/distance/dense_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
+#include "engine/distance/link_code_kernels.hpp"
 
 #if defined(__x86_64__)
 
@@ -189,6 +190,37 @@ struct Keys {
     }
 };
 
+struct Bytes {
+    using Register = __m256i;
+    // Of the bytes with even numbers, and with odd ones.
+    struct Sums {
+        __m256i even, odd;
+    };
+    static constexpr size_t rows = 1;
+
+    static __m256i load(const unsigned char *a) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(a));
+    }
+    static __m256i lower(__m256i a) { return _mm256_and_si256(a, _mm256_set1_epi8(0xF)); }
+    static __m256i upper(__m256i a) { return lower(_mm256_srli_epi16(a, 4)); }
+    static __m256i look_up(__m256i tables, __m256i indexes) {
+        return _mm256_shuffle_epi8(tables, indexes);
+    }
+    static __m256i plus(__m256i a, __m256i b) { return _mm256_add_epi8(a, b); }
+    static Sums no_sums() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+    static Sums add(Sums sums, __m256i a) {
+        return {_mm256_add_epi16(sums.even, _mm256_and_si256(a, _mm256_set1_epi16(0xFF))),
+                _mm256_add_epi16(sums.odd, _mm256_srli_epi16(a, 8))};
+    }
+    static void store(Sums sums, uint16_t *to) {
+        const __m256i first = _mm256_unpacklo_epi16(sums.even, sums.odd);
+        const __m256i second = _mm256_unpackhi_epi16(sums.even, sums.odd);
+        auto *out = reinterpret_cast<__m256i *>(to);
+        _mm256_storeu_si256(out, _mm256_permute2x128_si256(first, second, 0x20));
+        _mm256_storeu_si256(out + 1, _mm256_permute2x128_si256(first, second, 0x31));
+    }
+};
+
 constexpr Kernel rows[] = {
     coded_row<SquaredDifference<Floats>>("float32 l2_squared avx2"),
     coded_row<Product<Floats>>("float32 inner_product avx2"),
@@ -211,6 +243,7 @@ const KernelTable avx2_table = {
     .float16 = dense_kernels<Floats, Half>,
     .bits = bit_kernels<Bits>,
     .keys = key_kernels_of<Keys>,
+    .link_codes = link_code_kernels_of<Bytes>,
 };
 
 }  // namespace dvec::distance

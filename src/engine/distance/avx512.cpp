@@ -4,6 +4,7 @@
 #include "engine/distance/dense_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
+#include "engine/distance/link_code_kernels.hpp"
 
 #if defined(__x86_64__)
 
@@ -143,6 +144,42 @@ struct Keys {
     static unsigned equal(__m512i a, __m512i b) { return _mm512_cmpeq_epi64_mask(a, b); }
 };
 
+struct Bytes {
+    using Register = __m512i;
+    // Of the bytes with even numbers, and with odd ones.
+    struct Sums {
+        __m512i even, odd;
+    };
+    static constexpr size_t rows = 2;
+
+    static __m512i load(const unsigned char *a) { return _mm512_loadu_si512(a); }
+    static __m512i lower(__m512i a) { return _mm512_and_si512(a, _mm512_set1_epi8(0xF)); }
+    static __m512i upper(__m512i a) { return lower(_mm512_srli_epi16(a, 4)); }
+    static __m512i look_up(__m512i tables, __m512i indexes) {
+        return _mm512_shuffle_epi8(tables, indexes);
+    }
+    static __m512i plus(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
+    static Sums no_sums() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
+    static Sums add(Sums sums, __m512i a) {
+        return {_mm512_add_epi16(sums.even, _mm512_and_si512(a, _mm512_set1_epi16(0xFF))),
+                _mm512_add_epi16(sums.odd, _mm512_srli_epi16(a, 8))};
+    }
+    // The two rows of a register have a half each.
+    static __m256i of_both_rows(__m512i sums) {
+        return _mm256_add_epi16(_mm512_maskz_extracti64x4_epi64(0xf, sums, 0),
+                                _mm512_maskz_extracti64x4_epi64(0xf, sums, 1));
+    }
+    static void store(Sums sums, uint16_t *to) {
+        const __m256i even = of_both_rows(sums.even);
+        const __m256i odd = of_both_rows(sums.odd);
+        const __m256i first = _mm256_unpacklo_epi16(even, odd);
+        const __m256i second = _mm256_unpackhi_epi16(even, odd);
+        auto *out = reinterpret_cast<__m256i *>(to);
+        _mm256_storeu_si256(out, _mm256_permute2x128_si256(first, second, 0x20));
+        _mm256_storeu_si256(out + 1, _mm256_permute2x128_si256(first, second, 0x31));
+    }
+};
+
 constexpr Kernel rows[] = {
     coded_row<SquaredDifference<Floats>>("float32 l2_squared avx512"),
     coded_row<Product<Floats>>("float32 inner_product avx512"),
@@ -162,6 +199,7 @@ const KernelTable avx512_table = {
     .float32 = dense_kernels<Floats, float>,
     .float16 = dense_kernels<Floats, Half>,
     .keys = key_kernels_of<Keys>,
+    .link_codes = link_code_kernels_of<Bytes>,
 };
 
 }  // namespace dvec::distance

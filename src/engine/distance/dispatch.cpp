@@ -13,6 +13,7 @@
 #include "engine/distance/kernel.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/keys.hpp"
+#include "engine/distance/link_codes.hpp"
 #include "engine/distance/sparse.hpp"
 
 namespace dvec::distance {
@@ -198,6 +199,7 @@ const DenseKernels &dense_kernels(const Half *) { return active_choice().table->
 
 // Every choice has these in its own table, too.
 const KeyKernels &key_kernels() { return active_choice().table->keys; }
+const LinkCodeKernels &link_code_kernels() { return active_choice().table->link_codes; }
 
 float l2_squared(const float *a, const float *b, std::size_t dimensions) {
     return dense_kernels(a).l2_squared(a, b, dimensions);

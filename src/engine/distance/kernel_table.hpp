@@ -15,6 +15,7 @@
 #include "engine/distance/half.hpp"
 #include "engine/distance/kernel.hpp"
 #include "engine/distance/keys.hpp"
+#include "engine/distance/link_codes.hpp"
 
 #if defined(__FAST_MATH__)
 #error "the kernels promise NaN, infinity and denormals: do not compile them with -ffast-math"
@@ -49,6 +50,7 @@ struct KernelTable {
     DenseKernels float16 = {};
     BitKernels bits = {};
     KeyKernels keys = {};
+    LinkCodeKernels link_codes = {};
 };
 
 extern const KernelTable scalar_table;

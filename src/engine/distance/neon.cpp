@@ -5,6 +5,7 @@
 #include "engine/distance/dense_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
+#include "engine/distance/link_code_kernels.hpp"
 
 #if defined(__aarch64__)
 
@@ -134,6 +135,45 @@ struct Bits {
     static uint64_t total(uint64x2_t sums) { return vaddvq_u64(sums); }
 };
 
+struct Bytes {
+    // Half of the codes each.
+    struct Register {
+        uint8x16_t first, second;
+    };
+    struct Sums {
+        uint16x8_t parts[4];
+    };
+    static constexpr size_t rows = 1;
+
+    static Register load(const unsigned char *a) { return {vld1q_u8(a), vld1q_u8(a + 16)}; }
+    static Register lower(Register a) {
+        const uint8x16_t mask = vdupq_n_u8(0xF);
+        return {vandq_u8(a.first, mask), vandq_u8(a.second, mask)};
+    }
+    static Register upper(Register a) { return {vshrq_n_u8(a.first, 4), vshrq_n_u8(a.second, 4)}; }
+    static Register look_up(Register tables, Register indexes) {
+        return {vqtbl1q_u8(tables.first, indexes.first), vqtbl1q_u8(tables.second, indexes.second)};
+    }
+    static Register plus(Register a, Register b) {
+        return {vaddq_u8(a.first, b.first), vaddq_u8(a.second, b.second)};
+    }
+    static Sums no_sums() {
+        const uint16x8_t zero = vdupq_n_u16(0);
+        return {{zero, zero, zero, zero}};
+    }
+    static Sums add(Sums sums, Register a) {
+        return {{vaddw_u8(sums.parts[0], vget_low_u8(a.first)),
+                 vaddw_high_u8(sums.parts[1], a.first),
+                 vaddw_u8(sums.parts[2], vget_low_u8(a.second)),
+                 vaddw_high_u8(sums.parts[3], a.second)}};
+    }
+    static void store(Sums sums, uint16_t *to) {
+        for (size_t i = 0; i < 4; ++i) {
+            vst1q_u16(to + 8 * i, sums.parts[i]);
+        }
+    }
+};
+
 constexpr Kernel rows[] = {
     coded_row<SquaredDifference<Floats>>("float32 l2_squared neon"),
     coded_row<Product<Floats>>("float32 inner_product neon"),
@@ -156,6 +196,7 @@ const KernelTable neon_table = {
     .float16 = dense_kernels<Floats, Half>,
     .bits = bit_kernels<Bits>,
     .keys = key_kernels_of<OneKey>,
+    .link_codes = link_code_kernels_of<Bytes>,
 };
 
 }  // namespace dvec::distance

@@ -9,6 +9,7 @@
 #include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
+#include "engine/distance/link_codes.hpp"
 
 namespace dvec::distance {
 
@@ -116,6 +117,20 @@ struct Bits {
     static uint64_t total(uint64_t sum) { return sum; }
 };
 
+void link_code_sums(const unsigned char *codes, const unsigned char *tables, size_t bytes,
+                    uint16_t *sums) {
+    const unsigned char *upper_tables = tables + codes_at_once * bytes;
+    for (size_t code = 0; code < codes_at_once; ++code) {
+        unsigned sum = 0;
+        for (size_t row = 0; row < codes_at_once * bytes; row += codes_at_once) {
+            const unsigned bits = codes[row + code];
+            sum += tables[row + bits % 16];
+            sum += upper_tables[row + bits / 16];
+        }
+        sums[code] = static_cast<uint16_t>(sum);
+    }
+}
+
 constexpr Kernel rows[] = {
     {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
      four_by_one<distance<float, SquaredDifference>>, "float32 l2_squared scalar",
@@ -159,6 +174,7 @@ const KernelTable scalar_table = {
     .float16 = dense_kernels<Half>,
     .bits = bit_kernels<Bits>,
     .keys = key_kernels_of<OneKey>,
+    .link_codes = {link_code_sums},
 };
 
 }  // namespace dvec::distance

@@ -50,9 +50,10 @@ inline constexpr NodeId max_nodes = 0x7FFFFFF0u;
 inline constexpr std::size_t cache_line = 64;
 inline constexpr std::size_t file_header_bytes = 4096;
 inline constexpr std::uint32_t format_version = 5;
-inline constexpr std::uint32_t nodes_magic = 0x4E435644;    // "DVCN"
-inline constexpr std::uint32_t upper_magic = 0x55435644;    // "DVCU"
-inline constexpr std::uint32_t columns_magic = 0x4B435644;  // "DVCK"
+inline constexpr std::uint32_t nodes_magic = 0x4E435644;       // "DVCN"
+inline constexpr std::uint32_t upper_magic = 0x55435644;       // "DVCU"
+inline constexpr std::uint32_t columns_magic = 0x4B435644;     // "DVCK"
+inline constexpr std::uint32_t link_codes_magic = 0x4C435644;  // "DVCL"
 
 inline constexpr std::uint32_t max_columns = 8;
 inline constexpr std::uint32_t column_chunk_ids = 512;

@@ -252,10 +252,12 @@ void GraphStream::step_behind(Ranked row) {
 // Of a round that widened the beam, only the nearer half of the results is taken. The farther half
 // waits for the next round, so that what the next round finds near this edge still comes in its
 // place. All results of the first round are taken: that is what the caller asked for with `ef`, and
-// it should cost no more.
+// it should cost no more. Where that round went by guesses, it has missed too many of the farther
+// ones for that.
 std::size_t GraphStream::results_to_take() const noexcept {
     const std::size_t results = walk_.results().size();
-    const bool all = context_->statistics.rounds == 0 || walk_.exhausted();
+    const bool first = context_->statistics.rounds == 0 && !walk_.guesses();
+    const bool all = first || walk_.exhausted();
     return all ? results : (results + 1) / 2;
 }
 

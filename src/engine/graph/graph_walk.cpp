@@ -44,6 +44,8 @@ void GraphWalk::start(SearchContext &context, std::uint32_t ef, NodeId without) 
     deferred_.reset(kept_entries);
     look_.begin(context.nodes->layout(), context.kernel, context.dimensions, context.query);
     unseen_.resize(context.nodes->layout().level0_links());
+    if (guesses() && !codes_query_.reset(*context.link_codes, context.query))
+        context.link_codes.reset();
 }
 
 Status GraphWalk::run_round(std::size_t taken) {
@@ -58,6 +60,10 @@ Status GraphWalk::run_round(std::size_t taken) {
         ++context_->statistics.expanded;
         if (is_twin(*context_->nodes, id)) {
             follow_twin(id);
+            continue;
+        }
+        if (guesses()) {
+            expand_by_codes(id);
             continue;
         }
         if (context_->admits_place(id)) {
@@ -101,6 +107,7 @@ void GraphWalk::fill_beam(std::size_t taken) {
         beam_.insert(entry);
         return;
     }
+    stop_guessing();
     ++context_->statistics.rounds;
     width_ = std::min(width_ * 2, widest_);
     wanted_ = width_;
@@ -126,7 +133,9 @@ std::size_t GraphWalk::capacity() const noexcept {
 // nearer than all of those.
 void GraphWalk::replace_next() {
     beam_.remove_next();
-    if (context_->filter == nullptr && any_aside())
+    if (guesses())
+        guess_next();
+    else if (context_->filter == nullptr && any_aside())
         beam_.insert(take_set_aside());
 }
 
@@ -150,6 +159,90 @@ void GraphWalk::follow_twin(NodeId id) {
     visited_.reserve(1);
     if (node < context_->marks.linked && !is_twin(*context_->nodes, node) && visited_.insert(node))
         offer(context_->estimate(node));
+}
+
+// The node gives up the place in the beam that it was guessed to have, and takes the one that its
+// distance gives it.
+void GraphWalk::expand_by_codes(NodeId id) {
+    const Candidate measured = context_->estimate(id);
+    if (context_->admits_place(id)) {
+        beam_.remove_next();
+        beam_.insert(measured | expanded_bit);
+    } else {
+        replace_next();
+    }
+    if (!follow_codes(id, candidate_distance(measured)))
+        expand(id);
+}
+
+// Guesses the distances of the node's neighbours. False where its codes are not those of its links.
+bool GraphWalk::follow_codes(NodeId id, float distance) {
+    const LinkCodes &codes = *context_->link_codes;
+    if (id >= context_->coded || !codes.current(id))
+        return false;
+    const NodeId linked = context_->marks.linked;
+    visited_.reserve(codes.blocks() * distance::codes_at_once);
+    prefetch_links(beam_.next());
+    for (std::uint32_t number = 0; number < codes.blocks(); ++number) {
+        const std::byte *block = codes.block(id, number);
+        const std::atomic<NodeId> *ids = LinkCodes::ids(block);
+        float distances[distance::codes_at_once];
+        codes_query_.estimate(block, distance, distances);
+        context_->statistics.estimated += distance::codes_at_once;
+        for (std::size_t i = 0; i < distance::codes_at_once; ++i)
+            if (const NodeId neighbour = ids[i].load(std::memory_order_relaxed); neighbour < linked)
+                offer_guess(make_candidate(distances[i], neighbour));
+    }
+    prefetch_links(beam_.next());
+    return true;
+}
+
+// A node that does not fit into the beam may be met again by a link from nearer by, whose code says
+// more. So it counts as met only when it has been in the beam.
+void GraphWalk::offer_guess(Candidate candidate) {
+    if (!beam_.accepts(candidate)) {
+        deferred_.add(candidate);
+        return;
+    }
+    if (!visited_.insert(candidate_id(candidate)))
+        return;
+    const Candidate evicted = beam_.insert(candidate);
+    if (evicted != Beam::none)
+        set_aside_.add(evicted);
+}
+
+// Gives the place of a node that is no result to the nearest guess that was set aside.
+void GraphWalk::guess_next() {
+    while (any_aside()) {
+        const bool from_deferred =
+            set_aside_.empty() ||
+            (!deferred_.empty() && deferred_.nearest() < set_aside_.nearest());
+        const Candidate guess =
+            from_deferred ? deferred_.take_nearest() : set_aside_.take_nearest();
+        visited_.reserve(1);
+        if (from_deferred && !visited_.insert(candidate_id(guess)))
+            continue;
+        beam_.insert(guess);
+        return;
+    }
+}
+
+// Measures what was set aside by guesses. From here on the walk goes by the links.
+void GraphWalk::stop_guessing() {
+    if (!guesses())
+        return;
+    std::vector<Candidate> guesses = set_aside_.entries();
+    set_aside_.reset(kept_entries);
+    for (const Candidate candidate : guesses)
+        set_aside_.add(is_expanded(candidate) ? candidate
+                                              : context_->estimate(candidate_id(candidate)));
+    guesses = deferred_.entries();
+    deferred_.reset(kept_entries);
+    visited_.reserve(guesses.size());
+    for (const Candidate candidate : guesses)
+        if (visited_.insert(candidate_id(candidate)))
+            set_aside_.add(context_->estimate(candidate_id(candidate)));
+    context_->link_codes.reset();
 }
 
 void GraphWalk::offer(Candidate candidate) {
@@ -179,7 +272,16 @@ void GraphWalk::set_aside(Candidate candidate) {
     if (candidate == Beam::none)
         return;
     const NodeStore &nodes = *context_->nodes;
-    prefetch_lines(nodes.slot(candidate_id(candidate)), nodes.layout().link_lines());
+    const NodeId id = candidate_id(candidate);
+    if (!guesses()) {
+        prefetch_lines(nodes.slot(id), nodes.layout().link_lines());
+        return;
+    }
+    prefetch_lines(nodes.slot(id), 1);
+    context_->prefetch(id);
+    if (id < context_->coded)
+        prefetch_lines(context_->link_codes->block(id, 0),
+                       std::min(context_->link_codes->block_lines(), most_lines_ahead));
 }
 
 // Where the list of a node names the one that the walk goes past: what stood there if that were not
@@ -220,7 +322,7 @@ void GraphWalk::expand(NodeId id) {
     NodeId *unseen = unseen_.data();
     std::size_t unseen_count = 0;
     // The first look needs a beam to compare with.
-    const bool looks = look_.useful() && beam_.full();
+    const bool looks = look_.useful() && !guesses() && beam_.full();
     for (std::uint32_t i = 0; i < count; ++i) {
         NodeId neighbour = links[i].load(std::memory_order_relaxed);
         if (neighbour >= linked)
@@ -236,7 +338,7 @@ void GraphWalk::expand(NodeId id) {
         unseen[unseen_count++] = neighbour;
     }
     prefetch_links(beam_.next());
-    if (look_.useful())
+    if (look_.useful() && !guesses())
         unseen_count = look_first(unseen, unseen_count);
     measure(unseen, unseen_count);
     prefetch_links(beam_.next());

@@ -5,6 +5,11 @@
 // results. Candidates that did not fit into the beam, or had to leave it, are set aside, and the
 // next round's beam is filled from them. Where codes are long, most of the candidates that do not
 // fit are told by a first look (first_look.hpp) and are measured only if they are wanted later.
+//
+// Where nodes have link codes (link_codes.hpp), the beam of the first round holds guesses of nodes
+// that are not yet expanded. A node is measured when it is expanded, and takes the place in the
+// beam that its distance gives it. What was set aside by guesses is measured when a second round is
+// wanted, which goes by the links.
 #pragma once
 
 #include <vector>
@@ -13,6 +18,7 @@
 #include "engine/graph/beam.hpp"
 #include "engine/graph/candidate_heap.hpp"
 #include "engine/graph/first_look.hpp"
+#include "engine/graph/link_codes.hpp"
 #include "engine/graph/search_context.hpp"
 #include "engine/graph/visited_set.hpp"
 
@@ -31,6 +37,8 @@ class GraphWalk {
     // Whether the round ended early because a pass over the keys (filter_plan.hpp) is better than
     // walking on. Then there are no results, and there must be no further round.
     bool left() const noexcept { return left_; }
+    // Whether it goes by link codes, and nodes that were set aside are not measured.
+    bool guesses() const noexcept { return context_->link_codes != nullptr; }
     // Whether nothing was set aside: every node that links lead to has been in a beam.
     bool exhausted() const noexcept { return started_ && !in_round_ && !any_aside(); }
 
@@ -44,6 +52,7 @@ class GraphWalk {
     // nearer than `limit` may be left out.
     template <class Use>
     void for_each_set_aside(float limit, Use use) {
+        stop_guessing();
         while (!deferred_.empty() && candidate_distance(deferred_.nearest()) <= limit)
             measure_deferred();
         for (const Candidate candidate : set_aside_.entries())
@@ -59,6 +68,10 @@ class GraphWalk {
     void fill_beam(std::size_t taken);
     void expand(NodeId id);
     NodeId stand_in_for(NodeId of) const noexcept;
+    void expand_by_codes(NodeId id);
+    bool follow_codes(NodeId id, float distance);
+    void offer_guess(Candidate candidate);
+    void guess_next();
     [[gnu::always_inline]] void prefetch_links(Candidate candidate) const noexcept;
     Candidate measure_and_learn(NodeId id, const FirstLook::Seen &seen) noexcept;
     std::size_t look_first(NodeId *nodes, std::size_t count);
@@ -66,6 +79,7 @@ class GraphWalk {
     void offer(Candidate candidate);
     void defer(Candidate least);
     void measure_deferred();
+    void stop_guessing();
     bool any_aside() const noexcept { return !set_aside_.empty() || !deferred_.empty(); }
     Candidate nearest_set_aside();
     Candidate take_set_aside();
@@ -86,6 +100,7 @@ class GraphWalk {
     // Set aside by the first look: the distances are the least that can be expected, and what may
     // be wanted of these nodes is measured then.
     CandidateHeap deferred_;
+    LinkCodes::Query codes_query_;
     std::vector<NodeId> unseen_;  // scratch of expand()
     std::size_t width_ = 0;       // of the next round
     std::size_t widest_ = 0;

@@ -10,7 +10,9 @@ namespace dvec::graph {
 inline constexpr std::string_view nodes_prefix = "nodes.";
 inline constexpr std::string_view upper_prefix = "upper.";
 inline constexpr std::string_view columns_prefix = "columns.";
-inline constexpr std::array node_file_prefixes{nodes_prefix, upper_prefix, columns_prefix};
+inline constexpr std::string_view link_codes_prefix = "linkcodes.";
+inline constexpr std::array node_file_prefixes{nodes_prefix, upper_prefix, columns_prefix,
+                                               link_codes_prefix};
 
 constexpr bool is_node_file(std::string_view name) {
     return std::ranges::any_of(

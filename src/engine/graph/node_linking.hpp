@@ -208,6 +208,7 @@ void NodeLinking<Lists>::store_own_links(NodeId id, int level, const Selection &
         words[i + 1].store(links[i], std::memory_order_relaxed);
     words[0].store(static_cast<std::uint32_t>(links.size()), std::memory_order_release);
     if (level == 0) {
+        nodes_.note_links_changed(id);
         lists_.settled(id) = static_cast<std::uint8_t>(selection.diverse);
         // A row that was a twin until now is a node to readers from here on, so the list comes
         // first.
@@ -231,6 +232,8 @@ void NodeLinking<Lists>::link_back(NodeId neighbour, NodeId id, int level, Scrat
     } else {
         reselect(neighbour, id, level, scratch);
     }
+    if (level == 0)
+        nodes_.note_links_changed(neighbour);
 }
 
 // Chooses anew among the members of a full list and one more. Under the lock of the list's node.

@@ -14,6 +14,7 @@
 #include "engine/base/file.hpp"
 #include "engine/graph/columns.hpp"
 #include "engine/graph/format.hpp"
+#include "engine/graph/link_changes.hpp"
 #include "engine/graph/record_file.hpp"
 #include "engine/graph/row.hpp"
 #include "engine/graph/shared_state.hpp"
@@ -205,6 +206,10 @@ class NodeStore {
     std::atomic<NodeId> *links(NodeId id) const noexcept {
         return reinterpret_cast<std::atomic<NodeId> *>(slot_bytes(id) + sizeof(SlotHeader));
     }
+    // To be called after a change of the node's level-0 links, by whoever changed them.
+    void note_links_changed(NodeId id) const noexcept { link_changes_.note(id); }
+    // Where that is noted from now on.
+    void note_link_changes_in(const LinkChanges &changes) noexcept { link_changes_ = changes; }
     // A block of `upper`: the count word, M ids, the owner word (1 + node id).
     std::atomic<std::uint32_t> *upper_block(std::uint32_t index) const noexcept {
         return reinterpret_cast<std::atomic<std::uint32_t> *>(
@@ -276,6 +281,7 @@ class NodeStore {
     std::byte *slots_ = nullptr;   // slot 0, inside the mapping of `nodes`
     std::byte *blocks_ = nullptr;  // block 0, inside that of `upper`
     Columns columns_;
+    LinkChanges link_changes_;
     std::uint32_t mapped_slots_ = 0;
     std::uint32_t mapped_blocks_ = 0;
     // What expect() was told last, if anything. When threads disagree, only the system's read-ahead

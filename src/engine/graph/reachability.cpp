@@ -300,11 +300,14 @@ class Reachability {
         if (count < limit_) {
             words[count + 1].store(to, std::memory_order_relaxed);
             words[0].store(count + 1, std::memory_order_release);
+            nodes_.note_links_changed(from);
             return true;
         }
         const std::uint32_t place = farthest_spare(from, words);
-        if (place != 0)
+        if (place != 0) {
             words[place].store(to, std::memory_order_release);
+            nodes_.note_links_changed(from);
+        }
         return place != 0;
     }
 

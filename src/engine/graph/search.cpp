@@ -96,6 +96,10 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     context_.count_within = params.count_within;
     if (params.filter != nullptr && !params.filter->empty())
         begin_filter(*params.filter, params);
+    if (context_.filter == nullptr && params.link_codes != nullptr) {
+        context_.link_codes = params.link_codes;
+        context_.coded = params.coded;
+    }
     nodes.expect(base::Reading::scattered);
 
     rest_ = params.exact_after == 0 ? Params::Rest::exact : params.rest;

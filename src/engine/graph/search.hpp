@@ -20,6 +20,7 @@
 namespace dvec::graph {
 
 struct FilterMemory;
+class LinkCodes;
 class RowFilter;
 
 struct Hit {
@@ -43,6 +44,7 @@ inline bool comes_before(double distance, NodeId id, double other, NodeId other_
 struct SearchStatistics {
     std::uint64_t distances = 0;  // kernel calls, first looks aside
     std::uint64_t scanned = 0;    // of them those made one slot after another, not here and there
+    std::uint64_t estimated = 0;  // link codes that the query was compared with
     std::uint64_t expanded = 0;   // nodes whose links were read
     std::uint64_t tail = 0;       // tail slots scanned
     std::uint32_t rounds = 0;     // times the beam was refilled after it ran out
@@ -84,6 +86,10 @@ class Search {
         // holds for them; null: all rows. The filter must outlive the search, and the nodes must
         // have the columns that it names.
         const RowFilter *filter = nullptr;
+        // Link codes of these nodes, of the ids below `coded`, for a walk without a filter; null:
+        // it goes by the links alone.
+        std::shared_ptr<const LinkCodes> link_codes;
+        NodeId coded = 0;
         // What the process remembers of these nodes for searches with a filter; the search adds to
         // it, within so many bytes for all indexes. Null: nothing. It must outlive the search, and
         // no other thread may use it.

@@ -20,6 +20,8 @@
 
 namespace dvec::graph {
 
+class LinkCodes;
+
 struct SearchContext {
     const NodeStore *nodes = nullptr;
     Watermarks marks;
@@ -33,6 +35,9 @@ struct SearchContext {
     bool (*interrupted)() = nullptr;
     const RowFilter *filter = nullptr;  // null: every row passes
     FilterPlan plan;                    // where there is a filter
+    // Where the walk goes by link codes: these, and the end of the ids that have them.
+    std::shared_ptr<const LinkCodes> link_codes;
+    NodeId coded = 0;
     // What is remembered of the rows that it admits, and sketches of rows; null: nothing.
     std::shared_ptr<const AdmittedSet> admitted;
     Sketches *sketches = nullptr;

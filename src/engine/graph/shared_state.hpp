@@ -41,6 +41,12 @@ struct SharedState {
     std::atomic<std::uint64_t> entry_point;      // EntryPoint::pack; of the graph below `linked`
     std::atomic<std::uint32_t> upper_allocated;  // blocks in use in `upper`; the linker writes it
     std::atomic<std::uint32_t> upper_capacity;   // blocks with disk space
+
+    // Link codes (link_codes.hpp): whether searches want them, which file has them, counted from 1,
+    // and below which id nodes have them.
+    alignas(cache_line) std::atomic<std::uint32_t> codes_wanted;
+    std::atomic<std::uint32_t> codes_file;
+    std::atomic<std::uint32_t> coded;
 };
 
 // The part of the ids one search looks at, fixed when it begins.

@@ -220,6 +220,7 @@ void Compactor::exchange(const std::function<void()> &on_exchange) noexcept {
     carry(state_.graph.capacity, graph_.capacity);
     carry(state_.graph.upper_allocated, graph_.upper_allocated);
     carry(state_.graph.upper_capacity, graph_.upper_capacity);
+    carry(state_.graph.coded, graph_.coded);
     carry(state_.checkpoint_position, state_.log.head);
     carry(state_.checkpoint_linked, graph_.linked);
     // Every payload was verified when it was copied.

@@ -261,8 +261,35 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         search_params.memory = &memory_;
         search_params.memory_bytes = params.memory_bytes;
         search_params.interrupted = params.interrupted;
+        auto &wanted = state_.graph.codes_wanted;
+        if (const std::uint32_t wants = params.by_link_codes ? 1 : 0; wanted.load() != wants)
+            wanted.store(wants);
+        if (params.by_link_codes) {
+            search_params.coded = state_.graph.coded.load(std::memory_order_acquire);
+            search_params.link_codes = link_codes(search_params.coded);
+        }
         return search.start(*nodes_, marks, query, search_params);
     });
+}
+
+// The codes of the ids below `coded`; null where there are none, or the file cannot be read.
+std::shared_ptr<const graph::LinkCodes> Index::link_codes(NodeId coded) {
+    if (coded == 0)
+        return nullptr;
+    const std::uint32_t file = state_.graph.codes_file.load(std::memory_order_acquire);
+    if (file != codes_file_) {
+        auto codes = graph::LinkCodes::open(file_system_,
+                                            node_store_params(description_, kernel_, generation_),
+                                            kernel_, description_.dimensions);
+        link_codes_ = codes.ok() ? std::move(codes).value() : nullptr;
+        codes_file_ = file;
+    }
+    // It is another file by now, which the next search opens.
+    if (link_codes_ && !link_codes_->follow(coded).ok()) {
+        link_codes_.reset();
+        codes_file_ = 0;
+    }
+    return link_codes_;
 }
 
 Result<std::uint32_t> Index::refresh() {

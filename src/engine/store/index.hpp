@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "engine/base/file.hpp"
+#include "engine/graph/link_codes.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/reachability.hpp"
@@ -58,6 +59,9 @@ class Index {
         graph::Search::Params::Rest rest = graph::Search::Params::Rest::exact;
         double count_within = std::numeric_limits<double>::quiet_NaN();
         const graph::RowFilter *filter = nullptr;
+        // Whether a walk may go by link codes (graph/link_codes.hpp) where the worker has made
+        // them; it makes them when a search wants them.
+        bool by_link_codes = false;
         // What the process may take to remember rows and conditions (graph/filter_memory.hpp), for
         // all indexes; 0: it remembers nothing. One thread may have such searches.
         std::size_t memory_bytes = 0;
@@ -108,6 +112,7 @@ class Index {
     base::Status make_room(std::size_t log_bytes);
     base::Status refresh_nodes();
     base::Status open_log();
+    std::shared_ptr<const graph::LinkCodes> link_codes(graph::NodeId coded);
 
     base::FileSystem &file_system_;
     Description description_;
@@ -117,6 +122,8 @@ class Index {
     const std::uint64_t incarnation_;  // and SharedState::incarnation at that time
     distance::Kernel kernel_{};
     std::unique_ptr<graph::NodeStore> nodes_;
+    std::shared_ptr<graph::LinkCodes> link_codes_;
+    std::uint32_t codes_file_ = 0;  // that was opened, or could not be
     graph::FilterMemory memory_;
     std::unique_ptr<log::Writer> log_;  // opened by the first write
 };

@@ -25,6 +25,10 @@ constexpr std::uint64_t most_isolated = 64;
 constexpr std::uint64_t connected_while_linking = 8;
 constexpr std::uint64_t connected_at_rest = 256;
 
+// Likewise for link codes. In a small graph a walk goes by links as fast.
+constexpr std::uint64_t coded_while_linking = 32;
+constexpr graph::NodeId least_coded = 10000;
+
 // Likewise for rows removed and chains of twins.
 constexpr std::uint64_t tidied_while_linking = 32;
 constexpr std::uint64_t tidied_at_rest = 1024;
@@ -57,6 +61,12 @@ Result<std::unique_ptr<Maintainer>> Maintainer::open(base::FileSystem &file_syst
         auto log = log::Writer::open(file_system, log_geometry(description), state.log, locks.sync);
         DVEC_TRY(log);
         maintainer->log_ = std::move(log).value();
+        // Links that are coded must not change unnoticed.
+        if (state.graph.coded.load() > 0 && maintainer->need_link_codes().ok())
+            maintainer->nodes_->note_link_changes_in(
+                maintainer->link_codes_->changes(state.graph.coded.load()));
+        else
+            state.graph.coded.store(0);
         return maintainer;
     });
 }
@@ -138,6 +148,7 @@ Status Maintainer::sanitize_links(const std::atomic<bool> &stop) {
             return {};
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
         DVEC_TRY(nodes_->refresh());
+        drop_link_codes();
         auto report = graph::sanitize_links(*nodes_, stop);
         DVEC_TRY(report);
         // Mostly, no link leads to a node that no link leads out of.
@@ -174,6 +185,92 @@ Status Maintainer::connect(const std::atomic<bool> &stop) {
         state_.connected.store(state_.graph.linked.load());
         return {};
     });
+}
+
+bool Maintainer::has_to_code_links(Rest rest) const noexcept {
+    const graph::NodeId linked = state_.graph.linked.load();
+    if (state_.graph.codes_wanted.load() == 0)
+        return state_.graph.coded.load() > 0;
+    if (no_codes_ || linked < least_coded ||
+        !graph::LinkCodes::possible(kernel_, description_.dimensions))
+        return false;
+    if (next_coded_ > 0 || coded_linked_ == 0)
+        return true;
+    const std::uint64_t since = linked > coded_linked_ ? linked - coded_linked_ : 0;
+    return since > 0 &&
+           ((rest == Rest::lasting && !has_tail()) || since * coded_while_linking >= linked);
+}
+
+Status Maintainer::code_links(std::uint32_t limit) {
+    return base::guarded([&]() -> Status {
+        if (state_.graph.codes_wanted.load() == 0)
+            return remove_link_codes();
+        Status coded = code_some_links(limit);
+        if (coded.ok())
+            return {};
+        no_codes_ = true;
+        DVEC_TRY(remove_link_codes());
+        return coded.code() == base::Code::no_space ? Status() : std::move(coded);
+    });
+}
+
+Status Maintainer::code_some_links(std::uint32_t limit) {
+    DVEC_TRY(nodes_->refresh());
+    DVEC_TRY(need_link_codes());
+    const graph::NodeId linked = state_.graph.linked.load();
+    const graph::NodeId end = linked - next_coded_ < limit ? linked : next_coded_ + limit;
+    const graph::NodeId coded = state_.graph.coded.load();
+    if (end > coded)
+        DVEC_TRY(link_codes_->grow(end));
+    using Before = graph::LinkCodes::Before;
+    for (graph::NodeId id = next_coded_; id < end; ++id)
+        if (id >= coded)
+            link_codes_->code(*nodes_, id, Before::nothing);
+        else if (!link_codes_->current(id))
+            link_codes_->code(*nodes_, id, Before::coded);
+    nodes_->note_link_changes_in(link_codes_->changes(std::max(coded, end)));
+    state_.graph.coded.store(std::max(coded, end), std::memory_order_release);
+    next_coded_ = end == linked ? 0 : end;
+    if (end == linked)
+        coded_linked_ = linked;
+    return {};
+}
+
+// A file from before is as good as a new one as long as no id counts as coded.
+Status Maintainer::need_link_codes() {
+    if (link_codes_)
+        return {};
+    const auto params = node_store_params(description_, kernel_, state_.generation.load());
+    const auto open = [&] {
+        return graph::LinkCodes::open(file_system_, params, kernel_, description_.dimensions);
+    };
+    auto codes = open();
+    if (!codes.ok()) {
+        state_.graph.coded.store(0);
+        DVEC_TRY(graph::LinkCodes::create(file_system_, params, kernel_, description_.dimensions));
+        state_.graph.codes_file.fetch_add(1);
+        codes = open();
+    }
+    DVEC_TRY(codes);
+    if (state_.graph.codes_file.load() == 0)
+        state_.graph.codes_file.store(1);
+    DVEC_TRY(codes.value()->follow(state_.graph.coded.load()));
+    link_codes_ = std::move(codes).value();
+    return {};
+}
+
+// Searches go by the links from now on; what was coded is coded anew.
+void Maintainer::drop_link_codes() noexcept {
+    state_.graph.coded.store(0);
+    nodes_->note_link_changes_in({});
+    next_coded_ = coded_linked_ = 0;
+}
+
+Status Maintainer::remove_link_codes() {
+    drop_link_codes();
+    link_codes_.reset();
+    return graph::LinkCodes::remove(
+        file_system_, node_store_params(description_, kernel_, state_.generation.load()));
 }
 
 bool Maintainer::has_to_tidy() const noexcept {

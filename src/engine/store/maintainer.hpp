@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/base/file.hpp"
+#include "engine/graph/link_codes.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/recall_measure.hpp"
@@ -54,6 +55,14 @@ class Maintainer {
     // Makes sure that links lead to every node (graph/reachability.hpp). Takes some hundred
     // nanoseconds per node. Code::interrupted when `stop` became true.
     base::Status connect(const std::atomic<bool> &stop);
+
+    // Whether links are to be coded (graph/link_codes.hpp): searches want that, and there are many
+    // links that are not coded as they are now, or any when there has been no tail for long.
+    bool has_to_code_links(Rest rest) const noexcept;
+    // Codes the links of at most so many nodes, or removes the codes that nobody wants any more. It
+    // is no failure when the disk is full. After that, and after a failure, there are no codes, and
+    // searches go by links alone.
+    base::Status code_links(std::uint32_t limit);
 
     // Whether so many rows were removed since tidy() that chains of twins (graph/twins.hpp) may
     // have become long to go through, and there are twins.
@@ -113,6 +122,10 @@ class Maintainer {
           threads_(threads) {}
 
     base::Status need_linker(const std::atomic<bool> &stop);
+    base::Status need_link_codes();
+    base::Status code_some_links(std::uint32_t limit);
+    base::Status remove_link_codes();
+    void drop_link_codes() noexcept;
     base::Status allocate_ahead(std::uint32_t slots, std::uint64_t log_bytes);
     base::Status leave_large_log();
     base::Status go_on_measuring(std::chrono::microseconds most, const std::atomic<bool> &stop);
@@ -127,7 +140,11 @@ class Maintainer {
     std::unique_ptr<log::Writer> log_;
     std::unique_ptr<graph::Linker> linker_;
     std::unique_ptr<graph::RecallMeasure> recall_;  // while it is under way
-    std::uint32_t tidied_deleted_ = 0;              // rows removed when tidy() was last done
+    std::unique_ptr<graph::LinkCodes> link_codes_;
+    graph::NodeId next_coded_ = 0;       // of a pass over all nodes that is under way
+    graph::NodeId coded_linked_ = 0;     // so many nodes were linked when the last pass ended
+    bool no_codes_ = false;              // making them has failed
+    std::uint32_t tidied_deleted_ = 0;   // rows removed when tidy() was last done
     graph::NodeId twinless_linked_ = 0;  // so many nodes were linked then, if none was a twin
     graph::NodeId warm_end_ = 0;         // slots below are in memory, or were
 };

@@ -29,6 +29,7 @@ struct Contents {
 struct FolderBytes {
     int64 node_files;  // of the generation in use
     int64 headers;     // the first page of each of them
+    int64 link_codes;  // of that generation, too
     int64 others;      // of another one, which a compaction writes or has left
     int64 log;
     int64 rest;
@@ -57,6 +58,8 @@ void add_file(const char *name, int64 bytes, uint64 generation, FolderBytes *fol
     } else if (graph::is_node_file(name)) {
         if (strtoull(strchr(name, '.') + 1, nullptr, 10) != generation) {
             folder->others += bytes;
+        } else if (std::string_view(name).starts_with(graph::link_codes_prefix)) {
+            folder->link_codes += bytes;
         } else {
             folder->node_files += bytes;
             folder->headers += std::min<int64>(bytes, graph::file_header_bytes);
@@ -101,6 +104,7 @@ void put_parts(ReturnSetInfo *result, const Contents &contents, const FolderByte
     put(result, "padding", padding, rows);
     put(result, "upper", upper, rows);
     put(result, "columns", columns, rows);
+    put(result, "link_codes", folder.link_codes, rows);
     put(result, "free", std::max<int64>(0, folder.node_files - used), rows);
     put(result, "log", folder.log, rows);
     put(result, "compaction", folder.others, rows);

@@ -124,6 +124,7 @@ ScanTerms scan_terms(IndexScanDesc scan, uint64 entries, const ScanGuide *guide)
     terms.rest = graph::Search::Params::Rest::exact;
     terms.late =
         mode == IterativeScan::strict_order ? ScanTerms::Late::left_out : ScanTerms::Late::returned;
+    terms.by_link_codes = index_options(index).link_codes;
     if (guide != nullptr)
         follow(*guide, entries, &terms);
     return terms;

@@ -22,6 +22,8 @@ struct ScanTerms {
     // Whether a row that is found late, nearer than one already returned, is returned out of order
     // or left out.
     enum class Late : bool { returned, left_out } late;
+    // Whether the walk goes by link codes where there are some.
+    bool by_link_codes;
 };
 
 // Candidates a search for so many rows keeps.

@@ -29,6 +29,9 @@ void options_init() {
     add_real_reloption(hnsw_options, "target_recall",
                        "Share of the nearest rows that a search is to find", no_target_recall,
                        no_target_recall, max_target_recall, ShareUpdateExclusiveLock);
+    add_bool_reloption(hnsw_options, "link_codes",
+                       "Codes of neighbors beside links, for faster search with more memory",
+                       default_link_codes, ShareUpdateExclusiveLock);
 
     ivfflat_options = add_reloption_kind();
     add_int_reloption(ivfflat_options, "lists", "Number of inverted lists", default_lists,
@@ -47,6 +50,7 @@ bytea *parse_hnsw_options(Datum options, bool validate) {
         {"ef_construction", RELOPT_TYPE_INT, offsetof(IndexOptions, ef_construction)},
         {"ef_search", RELOPT_TYPE_INT, offsetof(IndexOptions, ef_search)},
         {"target_recall", RELOPT_TYPE_REAL, offsetof(IndexOptions, target_recall)},
+        {"link_codes", RELOPT_TYPE_BOOL, offsetof(IndexOptions, link_codes)},
     };
     return static_cast<bytea *>(build_reloptions(
         options, validate, hnsw_options, sizeof(IndexOptions), elements, lengthof(elements)));

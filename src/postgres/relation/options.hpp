@@ -17,6 +17,7 @@ inline constexpr int min_ef_search = 1;
 inline constexpr int max_ef_search = 10000;
 inline constexpr double no_target_recall = 0;
 inline constexpr double max_target_recall = 0.999;
+inline constexpr bool default_link_codes = false;
 inline constexpr int min_lists = 1;
 inline constexpr int default_lists = 100;
 inline constexpr int max_lists = 32768;
@@ -35,6 +36,7 @@ struct IndexOptions {
     int lists;
     int ef_search;
     double target_recall;
+    bool link_codes;
 };
 
 // Defaults stand for what was not given, or does not exist for the method; 0 for ef_search

@@ -383,15 +383,31 @@ bool link_some(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampT
     return index.maintainer->has_tail();
 }
 
+// Codes links, or removes their codes, as searches want it. Returns whether there is more to do at
+// once.
+bool code_some(MaintainedIndex &index, store::Maintainer::Rest rest, TimestampTz now) {
+    if (!index.maintainer->has_to_code_links(rest))
+        return false;
+    // It takes some tenths of a microsecond for each link of so many dimensions.
+    constexpr uint32 usual_dimensions = 128;
+    const uint32 dimensions = index.maintainer->description().dimensions;
+    const uint32 nodes = nodes_per_turn * usual_dimensions / std::max(usual_dimensions, dimensions);
+    return settle(index, index.maintainer->code_links(std::max(nodes, 1u)), FailedSync::impossible,
+                  now) &&
+           index.maintainer->has_to_code_links(rest);
+}
+
+store::Maintainer::Rest rest_of(const MaintainedIndex &index, TimestampTz now) {
+    return until(index.last_link, relax_after_ms, now) == 0 ? store::Maintainer::Rest::lasting
+                                                            : store::Maintainer::Rest::brief;
+}
+
 // Makes sure that links lead to every node, and that chains of twins lead to live ones, when it is
 // time for that.
 void keep_in_order(MaintainedIndex &index, const std::atomic<bool> &stop, TimestampTz now) {
-    using Rest = store::Maintainer::Rest;
-    const Rest rest =
-        until(index.last_link, relax_after_ms, now) == 0 ? Rest::lasting : Rest::brief;
     if (index.maintainer->has_to_tidy())
         (void)settle(index, index.maintainer->tidy(stop), FailedSync::impossible, now);
-    if (index.maintainer->has_to_connect(rest))
+    if (index.maintainer->has_to_connect(rest_of(index, now)))
         (void)settle(index, index.maintainer->connect(stop), FailedSync::impossible, now);
 }
 
@@ -410,6 +426,8 @@ bool work_in_pieces(MaintainedIndex &index, const std::atomic<bool> &stop, Times
     bool more = link_some(index, stop, now);
     if (in_use(*index.entry, index.incarnation))
         keep_in_order(index, stop, now);
+    if (in_use(*index.entry, index.incarnation) && code_some(index, rest_of(index, now), now))
+        more = true;
     if (in_use(*index.entry, index.incarnation) && scrub_some(index, now))
         more = true;
     if (in_use(*index.entry, index.incarnation) && compact_some(index, stop, now))

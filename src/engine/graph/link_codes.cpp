@@ -1,0 +1,314 @@
+// Making link codes, and comparing a query with them.
+#include "engine/graph/link_codes.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "engine/base/checksum.hpp"
+#include "engine/distance/half.hpp"
+#include "engine/graph/node_file_names.hpp"
+
+namespace dvec::graph {
+
+using base::Code;
+using base::Result;
+using base::Status;
+using distance::codes_at_once;
+using distance::Metric;
+
+namespace {
+
+// Of fewer dimensions so few bits tell little.
+constexpr std::uint32_t least_dimensions = 48;
+// What looking up must not exceed, for one byte and for a sum.
+constexpr float most_looked_up = 127;
+constexpr float most_sum = 65535;
+
+// A block: the ids, then for each link the two numbers of its code, then the bits.
+constexpr std::size_t ids_bytes = codes_at_once * sizeof(NodeId);
+constexpr std::size_t numbers_bytes = codes_at_once * sizeof(float);
+
+const float *bases(const std::byte *block) {
+    return reinterpret_cast<const float *>(block + ids_bytes);
+}
+const float *factors(const std::byte *block) {
+    return reinterpret_cast<const float *>(block + ids_bytes + numbers_bytes);
+}
+const unsigned char *bits(const std::byte *block) {
+    return reinterpret_cast<const unsigned char *>(block + ids_bytes + 2 * numbers_bytes);
+}
+
+constexpr std::uint32_t nowhere = ~std::uint32_t{0};
+
+std::string path_of(const NodeStore::Params &params) {
+    return params.directory + "/" + std::string(link_codes_prefix) +
+           std::to_string(params.generation);
+}
+
+std::uint32_t blocks_of(const Layout &layout) {
+    return (layout.level0_links() + codes_at_once - 1) / codes_at_once;
+}
+
+FileHeader make_header(const NodeStore::Params &params, std::size_t record_bytes) {
+    FileHeader header{};
+    header.magic = link_codes_magic;
+    header.version = format_version;
+    header.identity = params.identity;
+    header.record_bytes = static_cast<std::uint32_t>(record_bytes);
+    header.m = params.layout.m;
+    header.vector_bytes = params.layout.vector_bytes;
+    header.checksum = base::checksum(0, &header, offsetof(FileHeader, checksum));
+    return header;
+}
+
+}  // namespace
+
+// Where the code of one link stands in a record.
+class LinkCodes::Place {
+  public:
+    Place(std::byte *record, std::size_t block_bytes, std::uint32_t link)
+        : block_(record + link / codes_at_once * block_bytes), number_(link % codes_at_once) {}
+
+    std::atomic<NodeId> &id() const {
+        return reinterpret_cast<std::atomic<NodeId> *>(block_)[number_];
+    }
+    float &base() const { return reinterpret_cast<float *>(block_ + ids_bytes)[number_]; }
+    float &factor() const {
+        return reinterpret_cast<float *>(block_ + ids_bytes + numbers_bytes)[number_];
+    }
+    unsigned char &bits(std::size_t byte) const {
+        return reinterpret_cast<unsigned char *>(block_ + ids_bytes +
+                                                 2 * numbers_bytes)[byte * codes_at_once + number_];
+    }
+    void copy(const Place &from, std::size_t bytes) const {
+        base() = from.base();
+        factor() = from.factor();
+        for (std::size_t byte = 0; byte < bytes; ++byte)
+            bits(byte) = from.bits(byte);
+    }
+
+  private:
+    std::byte *block_;
+    std::size_t number_;
+};
+
+bool LinkCodes::possible(const distance::Kernel &kernel, std::uint32_t dimensions) noexcept {
+    return (kernel.element == distance::Element::float32 ||
+            kernel.element == distance::Element::float16) &&
+           (kernel.metric == Metric::l2_squared || kernel.metric == Metric::inner_product ||
+            kernel.metric == Metric::cosine) &&
+           dimensions >= least_dimensions;
+}
+
+LinkCodes::LinkCodes(base::FileSystem &file_system, const distance::Kernel &kernel,
+                     std::uint32_t dimensions, const Layout &layout)
+    : file_system_(file_system),
+      kernel_(kernel),
+      dimensions_(dimensions),
+      rotation_(dimensions),
+      blocks_(blocks_of(layout)),
+      block_bytes_(ids_bytes + 2 * numbers_bytes + codes_at_once * rotation_.width() / 8),
+      record_bytes_(blocks_ * block_bytes_),
+      node_(rotation_.width()),
+      node_turned_(rotation_.width()),
+      way_(rotation_.width()) {}
+
+Status LinkCodes::create(base::FileSystem &file_system, const NodeStore::Params &params,
+                         const distance::Kernel &kernel, std::uint32_t dimensions) {
+    return base::guarded([&]() -> Status {
+        DVEC_TRY(remove(file_system, params));
+        const LinkCodes shape(file_system, kernel, dimensions, params.layout);
+        return RecordFile::create(file_system, path_of(params),
+                                  make_header(params, shape.record_bytes_));
+    });
+}
+
+Status LinkCodes::remove(base::FileSystem &file_system, const NodeStore::Params &params) {
+    return base::guarded([&]() -> Status {
+        Status removed = file_system.remove(path_of(params));
+        return removed.code() == Code::not_found ? Status() : removed;
+    });
+}
+
+Result<std::unique_ptr<LinkCodes>> LinkCodes::open(base::FileSystem &file_system,
+                                                   const NodeStore::Params &params,
+                                                   const distance::Kernel &kernel,
+                                                   std::uint32_t dimensions) {
+    return base::guarded([&]() -> Result<std::unique_ptr<LinkCodes>> {
+        std::unique_ptr<LinkCodes> codes(
+            new LinkCodes(file_system, kernel, dimensions, params.layout));
+        auto file = RecordFile::open(file_system, path_of(params),
+                                     make_header(params, codes->record_bytes_));
+        DVEC_TRY(file);
+        codes->file_ = std::move(file).value();
+        return codes;
+    });
+}
+
+Status LinkCodes::follow(NodeId end) {
+    return base::guarded([&]() -> Status { return file_.follow(file_system_, end); });
+}
+
+Status LinkCodes::grow(NodeId end) {
+    return base::guarded([&]() -> Status {
+        DVEC_TRY(file_.grow(file_system_, end, max_nodes));
+        return file_.follow(file_system_, end);
+    });
+}
+
+// The vector's elements, brought to length one where only the direction counts. False where squares
+// are too near to the limits of floats.
+bool LinkCodes::read(const void *vector, float *out) const noexcept {
+    constexpr float greatest = 1e15f, least = 1e-15f;
+    if (kernel_.element == distance::Element::float16)
+        for (std::size_t i = 0; i < dimensions_; ++i)
+            out[i] = widen(static_cast<const distance::Half *>(vector)[i]);
+    else
+        std::memcpy(out, vector, dimensions_ * sizeof(float));
+    std::fill(out + dimensions_, out + rotation_.width(), 0.0f);
+    const float square = product(out, out, dimensions_);
+    if (!(square <= greatest) || (kernel_.metric == Metric::cosine && square < least))
+        return false;
+    if (kernel_.metric == Metric::cosine) {
+        const float scale = 1 / std::sqrt(square);
+        for (std::size_t i = 0; i < dimensions_; ++i)
+            out[i] *= scale;
+    }
+    return true;
+}
+
+// Most links are those that were coded before. Their codes are moved, which costs a fraction of
+// making them.
+void LinkCodes::code(const NodeStore &nodes, NodeId id, Before before) {
+    const std::atomic<NodeId> *links = nodes.links(id);
+    const std::uint32_t count = std::min(nodes.slot(id)->link_count.load(std::memory_order_acquire),
+                                         nodes.layout().level0_links());
+    auto *record = const_cast<std::byte *>(block(id, 0));
+    // While it is written, readers go by the links themselves.
+    changes(id + 1).note(id);
+    before_.assign(record, record + record_bytes_);
+    const bool measurable = read(nodes.vector(id), node_.data());
+    node_turned_ = node_;
+    rotation_.turn(node_turned_.data());
+    for (std::uint32_t link = 0; link < blocks_ * codes_at_once; ++link) {
+        const Place to(record, block_bytes_, link);
+        const NodeId neighbour =
+            link < count ? links[link].load(std::memory_order_relaxed) : max_nodes;
+        if (!measurable || neighbour >= nodes.mapped_slots()) {
+            if (link > 0)
+                to.id().store(~NodeId{0}, std::memory_order_relaxed);
+            continue;
+        }
+        const std::uint32_t coded = before == Before::coded ? find_before(neighbour) : nowhere;
+        if (coded == nowhere)
+            code_link(nodes, neighbour, to);
+        else
+            to.copy(Place(before_.data(), block_bytes_, coded), rotation_.width() / 8);
+        if (link > 0)
+            to.id().store(neighbour, std::memory_order_relaxed);
+    }
+    // Last, since it says whether the codes are current.
+    const NodeId first = count > 0 ? links[0].load(std::memory_order_relaxed) : max_nodes;
+    Place(record, block_bytes_, 0)
+        .id()
+        .store(measurable && first < nodes.mapped_slots() ? first : ~NodeId{0},
+               std::memory_order_release);
+}
+
+// Which link led to the neighbour when the node was coded.
+std::uint32_t LinkCodes::find_before(NodeId neighbour) noexcept {
+    for (std::uint32_t link = 0; link < blocks_ * codes_at_once; ++link) {
+        const NodeId id =
+            Place(before_.data(), block_bytes_, link).id().load(std::memory_order_relaxed);
+        if ((link == 0 ? id & ~LinkChanges::changed_bit : id) == neighbour)
+            return link;
+    }
+    return nowhere;
+}
+
+void LinkCodes::code_link(const NodeStore &nodes, NodeId neighbour, const Place &to) {
+    float &base = to.base();
+    float &factor = to.factor();
+    float *way = way_.data();
+    if (!read(nodes.vector(neighbour), way)) {
+        // The nearest of all, so that it is measured.
+        base = -std::numeric_limits<float>::infinity();
+        factor = 0;
+        return;
+    }
+    const std::size_t width = rotation_.width();
+    for (std::size_t i = 0; i < width; ++i)
+        way[i] -= node_[i];
+    rotation_.turn(way);
+    float square = 0, sum = 0, across = 0;
+    for (std::size_t i = 0; i < width; ++i) {
+        square += way[i] * way[i];
+        sum += std::fabs(way[i]);
+        across += way[i] > 0 ? node_turned_[i] : -node_turned_[i];
+    }
+    // The projection of the way on the signs, so that the estimate is right on average.
+    const float projection = sum > 0 ? square / sum : 0;
+    const bool euclidean = kernel_.metric == Metric::l2_squared;
+    base = euclidean ? square + 2 * projection * across : 0;
+    factor = euclidean ? -2 * projection : -projection;
+    for (std::size_t byte = 0; byte < width / 8; ++byte) {
+        unsigned value = 0;
+        for (unsigned i = 0; i < 8; ++i)
+            value |= (way[8 * byte + i] > 0 ? 1u : 0u) << i;
+        to.bits(byte) = static_cast<unsigned char>(value);
+    }
+}
+
+// What four elements sum up to with each of the sixteen combinations of signs is rounded to a step
+// that all tables have in common; errors of rounding are small beside that of the codes.
+bool LinkCodes::Query::reset(const LinkCodes &codes, const void *query) {
+    const std::size_t width = codes.rotation_.width();
+    turned_.resize(width);
+    if (!codes.read(query, turned_.data()))
+        return false;
+    codes.rotation_.turn(turned_.data());
+    kernels_ = &distance::link_code_kernels();
+    bytes_ = width / 8;
+    tables_.resize(2 * codes_at_once * bytes_);
+    float widest = 0, all = 0;
+    for (std::size_t i = 0; i < width; i += 4) {
+        const float range = 2 * (std::fabs(turned_[i]) + std::fabs(turned_[i + 1]) +
+                                 std::fabs(turned_[i + 2]) + std::fabs(turned_[i + 3]));
+        widest = std::max(widest, range);
+        all += range;
+    }
+    const float tables = static_cast<float>(2 * bytes_);
+    step_ = std::max(widest / most_looked_up, all / (most_sum - tables));
+    least_ = -all / 2;
+    const float steps = step_ > 0 ? 1 / step_ : 0;
+    for (std::size_t part = 0; part < 2 * bytes_; ++part) {
+        const float *elements = &turned_[4 * part];
+        float sums[16];
+        sums[0] = 0;
+        for (unsigned i = 0; i < 4; ++i)
+            sums[0] += std::fabs(elements[i]) - elements[i];
+        for (unsigned bit = 0; bit < 4; ++bit)
+            for (unsigned value = 0; value < 1u << bit; ++value)
+                sums[(1u << bit) + value] = sums[value] + 2 * elements[bit];
+        unsigned char *table = &tables_[codes_at_once * (part / 2 + part % 2 * bytes_)];
+        for (unsigned value = 0; value < 16; ++value)
+            table[value] = table[16 + value] =
+                static_cast<unsigned char>(std::max(0.0f, sums[value] * steps) + 0.5f);
+    }
+    return true;
+}
+
+void LinkCodes::Query::estimate(const std::byte *block, float node,
+                                float *distances) const noexcept {
+    std::uint16_t sums[codes_at_once];
+    kernels_->sums(bits(block), tables_.data(), bytes_, sums);
+    const float *base = bases(block);
+    const float *factor = factors(block);
+    for (std::size_t i = 0; i < codes_at_once; ++i)
+        distances[i] = node + base[i] + factor[i] * (least_ + step_ * static_cast<float>(sums[i]));
+}
+
+}  // namespace dvec::graph
