@@ -437,7 +437,7 @@ def filter_plans_table(results):
             table(["vectors", "condition", "chosen", "best", "chosen, µs", "index", "columns", "table", "ratio"], worst))
 
 
-WAYS = {"node": "one table, one index", "shard": "the slowest shard by itself", "shards": "three shards, ShardMerge",
+WAYS = {"node": "one table, one index", "shard": "the slowest shard by itself", "shards": "three shards, PartitionMerge",
         "postgres_fdw": "three shards, postgres_fdw's MergeAppend", "partitions": "eight partitions on one server"}
 
 

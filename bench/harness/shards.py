@@ -2,7 +2,7 @@
 
     node        one index for all rows
     shard       the slowest of three servers that have a third of the rows each, asked by itself
-    shards      a table of which these three are the partitions, by postgres_fdw, as dvec plans it (ShardMerge)
+    shards      a table of which these three are the partitions, by postgres_fdw, as dvec plans it (PartitionMerge)
     postgres_fdw
                 the same, as PostgreSQL plans it (MergeAppend)
     partitions  a table with eight partitions on one server, with the least ef whose recall is the node's
@@ -20,7 +20,7 @@ from harness.server import Server
 EF = 40
 EFS = (4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40)  # of partitions
 SHARDS, PARTITIONS = 3, 8
-PLANNED = {"shards": "SET dvec.enable_shard_merge = on", "postgres_fdw": "SET dvec.enable_shard_merge = off"}
+PLANNED = {"shards": "SET dvec.enable_partition_merge = on", "postgres_fdw": "SET dvec.enable_partition_merge = off"}
 FORCE = "SET enable_seqscan = off"
 
 
@@ -102,7 +102,7 @@ class Layouts:
         with self.peer.server.connect() as session:
             session.execute(PLANNED[way])
             text = "\n".join(row[0] for row in session.execute(f"EXPLAIN {query}"))
-        wanted = {"shards": "ShardMerge", "postgres_fdw": "Merge Append"}[way]
+        wanted = {"shards": "PartitionMerge", "postgres_fdw": "Merge Append"}[way]
         if wanted not in text:
             raise SystemExit(f"shards: no {wanted} in\n{text}")
 

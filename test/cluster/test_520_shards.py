@@ -1,5 +1,5 @@
 """A table whose partitions are on three servers: shards of postgres_fdw, and one that is here. Queries ask all at
-once for as many rows as they return (ShardMerge), and nobody notices but by their speed."""
+once for as many rows as they return (PartitionMerge), and nobody notices but by their speed."""
 
 import re
 import threading
@@ -83,7 +83,7 @@ def recall(connection, points, statement, count=10, skip=0, passes=None):
 def test_all_shards_are_asked_for_what_is_wanted(sharded):
     connection, points = sharded
     text = plan(connection, NEAREST, queries(1))
-    assert "ShardMerge" in text and text.count("Async Foreign Scan") == 2 and "Index Scan" in text
+    assert "PartitionMerge" in text and text.count("Async Foreign Scan") == 2 and "Index Scan" in text
     for query in remote_queries(text):
         assert re.fullmatch(r"SELECT id, \(v OPERATOR\(public.<->\) .*\) FROM public.items_. ORDER BY 2 ASC NULLS LAST LIMIT 10",
                             query)
@@ -161,7 +161,7 @@ def test_prepared_statements(sharded, mode):
         assert len(ids(connection, f"EXECUTE nearest('{query}', 10, NULL)")) == 10
     assert len(ids(connection, f"EXECUTE nearest('{query}', NULL, 4000)")) == len(points) - 4000
     text = plan(connection, f"EXECUTE nearest('{query}', 10, 2)")
-    assert ("LIMIT $" in text) == (mode == "force_generic_plan") and "ShardMerge" in text
+    assert ("LIMIT $" in text) == (mode == "force_generic_plan") and "PartitionMerge" in text
 
 
 def test_a_statement_for_one_shard_goes_on_asking_one(sharded):
@@ -227,11 +227,36 @@ def test_one_after_the_other_where_that_is_asked_for(sharded, off, on):
 
 def test_switched_off(sharded):
     connection, points = sharded
-    connection.execute("SET dvec.enable_shard_merge = off")
+    connection.execute("SET dvec.enable_partition_merge = off")
     text = plan(connection, NEAREST, queries(1))
-    assert "Merge Append" in text and "ShardMerge" not in text and "LIMIT" not in text
+    assert "Merge Append" in text and "PartitionMerge" not in text and "LIMIT" not in text
     [query] = queries(1)
     assert len(set(ids(connection, NEAREST, [query])) & set(exact(points, query, 10))) >= 9
+
+
+def test_partitions_that_are_here(sharded):
+    """They are merged by the distances that their indexes know, unless the query returns the distance."""
+    connection, points = sharded
+    connection.execute(f"CREATE TABLE parts (id integer, v vector({shards.DIMENSIONS})) PARTITION BY HASH (id)")
+    for number in range(4):
+        connection.execute(f"CREATE TABLE parts_{number} PARTITION OF parts FOR VALUES WITH (MODULUS 4, REMAINDER {number})")
+    vectors.copy_in(connection, "parts", 0, points)
+    connection.execute("INSERT INTO parts SELECT id + 100000, v FROM parts WHERE id < 30")  # equal distances
+    connection.execute("CREATE INDEX ON parts USING hnsw (v vector_l2_ops) WITH (ef_search = 100); ANALYZE parts")
+    connection.execute("SET enable_seqscan = off")
+    statement = "SELECT id FROM parts ORDER BY v <-> %s::vector LIMIT 10"
+    returned = statement.replace("id FROM", "id, v <-> %s::vector FROM")
+    text = plan(connection, statement, queries(1))
+    assert "PartitionMerge" in text and text.count("NULL::double precision") == 6 and text.count("Index Scan") == 4, text
+    for query in [*queries(), vectors.text(points[7])]:
+        rows = connection.execute(returned, [query, query]).fetchall()
+        connection.execute("SET dvec.enable_partition_merge = off")
+        of_server = connection.execute(returned, [query, query]).fetchall()
+        connection.execute("RESET dvec.enable_partition_merge")
+        assert [distance for _, distance in rows] == [distance for _, distance in of_server]
+        assert sorted(ids(connection, statement, [query])) == sorted(number for number, _ in of_server)
+    assert len(ids(connection, statement + " OFFSET 4500", [query])) == 10
+    connection.execute("DROP TABLE parts")
 
 
 def test_two_shards_on_one_connection(sharded):

@@ -42,7 +42,7 @@ def test_partitions_on_other_servers(make_cluster):
     run(connection, make, shard_a=first)
     # Without a second shard there is nothing to do at once; its search is as long as the LIMIT all the same.
     plan = "\n".join(row[0] for row in run(connection, explain)[0])
-    assert "Custom Scan (ShardMerge)" in plan and "LIMIT 10" in plan and "Async Foreign Scan" in plan
+    assert "Custom Scan (PartitionMerge)" in plan and "LIMIT 10" in plan and "Async Foreign Scan" in plan
     check_answers(connection, points)
     run(connection, prepare, shard_b=second)
     run(connection, move)

@@ -176,7 +176,7 @@ SELECT set_eq(
     ('dvec.link_threads', '2', '', '1', '64', 'sighup'),
     ('dvec.max_indexes', '1024', '', '8', '1048576', 'postmaster'),
     ('dvec.simd', 'auto', '', '', '', 'superuser'),
-    ('dvec.enable_shard_merge', 'on', '', '', '', 'user'),
+    ('dvec.enable_partition_merge', 'on', '', '', '', 'user'),
     ('dvec.filter_memory', '0', 'kB', '0', '2147483647', 'user'),
     ('dvec.sweep_interval', '60', 's', '1', '86400', 'sighup'),
     ('dvec.tail_limit', '16384', 'kB', '64', '2097151', 'sighup'),

@@ -59,6 +59,8 @@ bool next_tuple(IndexScanDesc descriptor, ScanDirection) {
 
 void guide_scan(IndexScanDesc descriptor, ScanGuide *guide) { scan_of(descriptor)->guide = guide; }
 
+double distance_of_last_row(IndexScanDesc descriptor) { return scan_of(descriptor)->farthest; }
+
 SearchCounts search_counts(IndexScanDesc descriptor) { return scan_of(descriptor)->counts(); }
 
 void end_scan(IndexScanDesc descriptor) {

@@ -55,4 +55,7 @@ struct ScanGuide {
 // stay where it is for as long as rows are asked for, and may be changed before a rescan.
 void guide_scan(IndexScanDesc descriptor, ScanGuide *guide);
 
+// Of the row that a scan has handed out last, in terms of the operator; guided or not.
+double distance_of_last_row(IndexScanDesc descriptor);
+
 }  // namespace dvec::postgres

@@ -17,7 +17,7 @@
 #include "postgres/planner/orders.hpp"
 #include "postgres/planner/query_level.hpp"
 #include "postgres/planner/ranges.hpp"
-#include "postgres/planner/shard_merge_path.hpp"
+#include "postgres/planner/partition_merge_path.hpp"
 #include "postgres/planner/unread_distance.hpp"
 #include "postgres/planner/vector_search_path.hpp"
 #include "postgres/planner/vector_search_plan.hpp"
@@ -198,7 +198,7 @@ void paths_init() {
     previous_pathlist_hook = set_rel_pathlist_hook;
     set_rel_pathlist_hook = add_paths;
     RegisterCustomScanMethods(&vector_search_methods);
-    shard_merge_init();
+    partition_merge_init();
     unread_distance_init();
     explain_search_init();
 }

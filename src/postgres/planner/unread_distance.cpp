@@ -3,7 +3,7 @@
 // distance, which the executor then computes from the table's row: for vectors stored out of line
 // it fetches and assembles each of them, at several times the cost of a row, and at the top of the
 // query the column is removed unread. Here it is replaced by a NULL of its type in the finished
-// plan.
+// plan. Where a PartitionMerge is the scan, it merges by the distances that its index scans know.
 //
 // That is safe where nothing between the scan and the top of its query reads the column: the scan
 // is the top, or has only LIMIT above it (without TIES, which compares). A node that is not known
@@ -16,8 +16,9 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/planner.hpp"
 #include "postgres/bridge/postgres.hpp"
+#include "postgres/planner/partition_merge_plan.hpp"
 #include "postgres/planner/vector_search_path.hpp"
-#include "postgres/relation/own_method.hpp"
+#include "postgres/relation/own_index.hpp"
 
 namespace dvec::postgres {
 
@@ -26,20 +27,13 @@ namespace {
 planner_hook_type previous_planner_hook = nullptr;
 
 // Locks taken by the planner are still held.
-bool is_ours(Oid index_oid) {
-    Relation index = index_open(index_oid, NoLock);
-    const bool ours = is_own_method(index->rd_indam->amcostestimate);
-    index_close(index, NoLock);
-    return ours;
-}
-
 bool returns_nearest(const Plan *plan) {
-    if (is_vector_search(plan))
+    if (is_vector_search(plan) || is_partition_merge(plan))
         return true;
     if (!IsA(plan, IndexScan))
         return false;
     const auto *scan = reinterpret_cast<const IndexScan *>(plan);
-    return scan->indexorderbyorig != NIL && is_ours(scan->indexid);
+    return scan->indexorderbyorig != NIL && is_own_index(scan->indexid);
 }
 
 void forget_distances(Plan *plan) {
@@ -59,8 +53,11 @@ void visit_top(Plan *plan) {
     while (plan != nullptr && IsA(plan, Limit) &&
            reinterpret_cast<Limit *>(plan)->limitOption == LIMIT_OPTION_COUNT)
         plan = outerPlan(plan);
-    if (plan != nullptr && returns_nearest(plan))
-        forget_distances(plan);
+    if (plan == nullptr || !returns_nearest(plan))
+        return;
+    forget_distances(plan);
+    if (is_partition_merge(plan))
+        merge_by_indexes(reinterpret_cast<CustomScan *>(plan));
 }
 
 void visit_subqueries(Plan *plan);

@@ -28,6 +28,13 @@ void require_own_index(Relation index) {
 
 }  // namespace
 
+bool is_own_index(Oid index) {
+    Relation relation = index_open(index, NoLock);
+    const bool own = is_own_method(relation->rd_indam->amcostestimate);
+    index_close(relation, NoLock);
+    return own;
+}
+
 OwnIndex open_own_index(Oid index) {
     // The table first, like everybody who needs both.
     const Oid heap = IndexGetRelation(index, true);

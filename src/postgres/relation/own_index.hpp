@@ -10,6 +10,9 @@ struct OwnIndex {
     Relation index;
 };
 
+// Whether an index is one of ours. It is locked.
+bool is_own_index(Oid index);
+
 // Opens both with AccessShareLock. Raises unless it is an index of ours, valid, and with files of
 // its own, which a partitioned one has not.
 OwnIndex open_own_index(Oid index);

@@ -20,7 +20,7 @@ int checkpoint_timeout_s;
 int log_max_size_kb;
 int sweep_interval_s;
 int filter_memory_kb;
-bool enable_shard_merge = true;
+bool enable_partition_merge = true;
 int compact_threshold;
 int wal_sync;
 
@@ -129,9 +129,9 @@ void init() {
         &wal_sync, static_cast<int>(WalSync::buffered), wal_sync_values, PGC_USERSET, 0, nullptr,
         nullptr, nullptr);
     DefineCustomBoolVariable(
-        "dvec.enable_shard_merge",
+        "dvec.enable_partition_merge",
         "Enables plans that search the shards of a partitioned table all at once.", nullptr,
-        &enable_shard_merge, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+        &enable_partition_merge, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomStringVariable("dvec.simd", "Sets the instruction set of the distance functions.",
                                nullptr, &simd_name, "auto", PGC_SUSET, 0, check_simd, assign_simd,
                                nullptr);

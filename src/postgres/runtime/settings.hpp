@@ -20,7 +20,7 @@ extern int compact_threshold;       // percent of deleted entries; 0: never comp
 extern int sweep_interval_s;        // time between searches for folders of dropped indexes
 extern int filter_memory_kb;        // of what a session remembers for filters, in all its indexes
 
-extern bool enable_shard_merge;  // whether plans may have a ShardMerge
+extern bool enable_partition_merge;  // whether plans may have a PartitionMerge
 
 // When the log of an index that a transaction inserted into is made durable.
 enum class WalSync : int {

@@ -1,38 +1,47 @@
-// ShardMerge for the executor: the callbacks of its plan node (shard_merge_path.hpp).
+// PartitionMerge for the executor: the callbacks of its plan node (partition_merge_path.hpp).
 #include <new>
 
+#include "postgres/am/scan_guide.hpp"
 #include "postgres/bridge/foreign.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/planner.hpp"
-#include "postgres/planner/shard_merge_plan.hpp"
+#include "postgres/planner/partition_merge_plan.hpp"
 #include "postgres/planner/shard_requests.hpp"
 
 namespace dvec::postgres {
 
 namespace {
 
-struct ShardMergeState {
+struct PartitionMergeState {
     CustomScanState custom;
     int count = 0;
     PlanState **children = nullptr;   // of each partition
     TupleTableSlot **rows = nullptr;  // the next of each; null when it has no more
     ShardRequests *requests = nullptr;
+    bool *by_index = nullptr;  // whether a child's first key is its index scan's distance
+    NullableDatum *first_keys = nullptr;
     int key_count = 0;
     SortSupportData *keys = nullptr;
     binaryheap *nearest = nullptr;  // the numbers of partitions that have a row, by that
     bool begun = false;
 };
 
-ShardMergeState *state_of(CustomScanState *node) {
-    return reinterpret_cast<ShardMergeState *>(node);
+PartitionMergeState *state_of(CustomScanState *node) {
+    return reinterpret_cast<PartitionMergeState *>(node);
 }
 
 // The heap has the greatest on top.
 int compare_partitions(Datum left, Datum right, void *argument) {
-    const auto *state = static_cast<const ShardMergeState *>(argument);
+    const auto *state = static_cast<const PartitionMergeState *>(argument);
     TupleTableSlot *left_row = state->rows[DatumGetInt32(left)];
     TupleTableSlot *right_row = state->rows[DatumGetInt32(right)];
-    for (int number = 0; number < state->key_count; ++number) {
+    const NullableDatum &left_first = state->first_keys[DatumGetInt32(left)];
+    const NullableDatum &right_first = state->first_keys[DatumGetInt32(right)];
+    const int first = ApplySortComparator(left_first.value, left_first.isnull, right_first.value,
+                                          right_first.isnull, &state->keys[0]);
+    if (first != 0)
+        return first < 0 ? 1 : -1;
+    for (int number = 1; number < state->key_count; ++number) {
         SortSupport key = &state->keys[number];
         bool left_is_null;
         bool right_is_null;
@@ -46,7 +55,7 @@ int compare_partitions(Datum left, Datum right, void *argument) {
     return 0;
 }
 
-void prepare_keys(ShardMergeState *state, const CustomScan *scan) {
+void prepare_keys(PartitionMergeState *state, const CustomScan *scan) {
     const auto part = [scan](int number) {
         return static_cast<const List *>(list_nth(scan->custom_private, number));
     };
@@ -64,7 +73,7 @@ void prepare_keys(ShardMergeState *state, const CustomScan *scan) {
 }
 
 void begin(CustomScanState *node, EState *estate, int flags) {
-    ShardMergeState *state = state_of(node);
+    PartitionMergeState *state = state_of(node);
     const auto *scan = reinterpret_cast<const CustomScan *>(node->ss.ps.plan);
     state->count = list_length(scan->custom_plans);
     const auto count = static_cast<Size>(state->count);
@@ -76,6 +85,10 @@ void begin(CustomScanState *node, EState *estate, int flags) {
         state->children[foreach_current_index(cell)] = child;
         node->custom_ps = lappend(node->custom_ps, child);
     }
+    state->first_keys = static_cast<NullableDatum *>(palloc0(count * sizeof(NullableDatum)));
+    state->by_index = static_cast<bool *>(palloc0(count * sizeof(bool)));
+    foreach (cell, static_cast<const List *>(list_nth(scan->custom_private, children_by_index)))
+        state->by_index[lfirst_int(cell)] = true;
     state->requests = make_shard_requests(estate, state->count);
     prepare_keys(state, scan);
     state->nearest = binaryheap_allocate(state->count, compare_partitions, state);
@@ -83,7 +96,7 @@ void begin(CustomScanState *node, EState *estate, int flags) {
 
 // Those that are asynchronous are only asked. None is where a row that was locked is looked at
 // again.
-void ask(ShardMergeState *state, int number) {
+void ask(PartitionMergeState *state, int number) {
     PlanState *child = state->children[number];
     if (child->async_capable) {
         request_row(state->requests, number, child);
@@ -93,14 +106,24 @@ void ask(ShardMergeState *state, int number) {
     state->rows[number] = TupIsNull(row) ? nullptr : row;
 }
 
-bool has_row(ShardMergeState *state, int number) {
+bool has_row(PartitionMergeState *state, int number) {
     if (state->children[number]->async_capable)
         state->rows[number] = requested_row(state->requests, number);
-    return state->rows[number] != nullptr;
+    TupleTableSlot *row = state->rows[number];
+    if (row == nullptr)
+        return false;
+    NullableDatum *first = &state->first_keys[number];
+    if (state->by_index[number]) {
+        const auto *scan = reinterpret_cast<const IndexScanState *>(state->children[number]);
+        *first = {Float8GetDatum(distance_of_last_row(scan->iss_ScanDesc)), false};
+    } else {
+        first->value = slot_getattr(row, state->keys[0].ssup_attno, &first->isnull);
+    }
+    return true;
 }
 
 // Shards are asked before the partitions that are here, which search meanwhile.
-void ask_all(ShardMergeState *state) {
+void ask_all(PartitionMergeState *state) {
     for (const bool asynchronous : {true, false})
         for (int number = 0; number < state->count; ++number)
             if (state->children[number]->async_capable == asynchronous)
@@ -113,7 +136,7 @@ void ask_all(ShardMergeState *state) {
     state->begun = true;
 }
 
-void ask_for_next(ShardMergeState *state) {
+void ask_for_next(PartitionMergeState *state) {
     const Datum first = binaryheap_first(state->nearest);
     ask(state, DatumGetInt32(first));
     await_rows(state->requests);
@@ -123,7 +146,7 @@ void ask_for_next(ShardMergeState *state) {
         (void)binaryheap_remove_first(state->nearest);
 }
 
-TupleTableSlot *next_row(ShardMergeState *state) {
+TupleTableSlot *next_row(PartitionMergeState *state) {
     if (!state->begun)
         ask_all(state);
     else if (!binaryheap_empty(state->nearest))
@@ -134,7 +157,7 @@ TupleTableSlot *next_row(ShardMergeState *state) {
 }
 
 // As the node's own columns. The row is valid for as long as the child's is.
-TupleTableSlot *present(ShardMergeState *state, TupleTableSlot *row) {
+TupleTableSlot *present(PartitionMergeState *state, TupleTableSlot *row) {
     TupleTableSlot *slot = state->custom.ss.ss_ScanTupleSlot;
     ExecClearTuple(slot);
     const int columns = slot->tts_tupleDescriptor->natts;
@@ -147,7 +170,7 @@ TupleTableSlot *present(ShardMergeState *state, TupleTableSlot *row) {
 
 TupleTableSlot *exec(CustomScanState *node) {
     return guarded([=]() -> TupleTableSlot * {
-        ShardMergeState *state = state_of(node);
+        PartitionMergeState *state = state_of(node);
         ExprContext *context = node->ss.ps.ps_ExprContext;
         ProjectionInfo *projection = node->ss.ps.ps_ProjInfo;
         ResetExprContext(context);
@@ -162,7 +185,7 @@ TupleTableSlot *exec(CustomScanState *node) {
 
 void rescan(CustomScanState *node) {
     guarded([=] {
-        ShardMergeState *state = state_of(node);
+        PartitionMergeState *state = state_of(node);
         for (int number = 0; number < state->count; ++number) {
             PlanState *child = state->children[number];
             if (node->ss.ps.chgParam != nullptr)
@@ -186,7 +209,7 @@ void end(CustomScanState *node) {
 }
 
 const CustomExecMethods exec_methods = {
-    .CustomName = shard_merge_name,
+    .CustomName = partition_merge_name,
     .BeginCustomScan = [](CustomScanState *node, EState *estate,
                           int flags) { guarded([=] { begin(node, estate, flags); }); },
     .ExecCustomScan = exec,
@@ -196,7 +219,7 @@ const CustomExecMethods exec_methods = {
 
 Node *create_state(CustomScan *) {
     return guarded([]() -> Node * {
-        auto *state = new (palloc(sizeof(ShardMergeState))) ShardMergeState{};
+        auto *state = new (palloc(sizeof(PartitionMergeState))) PartitionMergeState{};
         NodeSetTag(&state->custom, T_CustomScanState);
         state->custom.methods = &exec_methods;
         return reinterpret_cast<Node *>(state);
@@ -205,8 +228,8 @@ Node *create_state(CustomScan *) {
 
 }  // namespace
 
-const CustomScanMethods shard_merge_methods = {
-    .CustomName = shard_merge_name,
+const CustomScanMethods partition_merge_methods = {
+    .CustomName = partition_merge_name,
     .CreateCustomScanState = create_state,
 };
 

@@ -1,10 +1,10 @@
-// From the server's MergeAppend path to a ShardMerge path, and from that to a plan.
+// From the server's MergeAppend path to a PartitionMerge path, and from that to a plan.
 //
 // The server makes the paths of a partitioned table again when the query's columns are known, and
 // drops those that were there. So this looks at them where the query's ORDER BY has just been
 // planned: each partition's path returns what the query computes of its rows by then, the distance
 // included, and all of them the same columns.
-#include "postgres/planner/shard_merge_path.hpp"
+#include "postgres/planner/partition_merge_path.hpp"
 
 #include <algorithm>
 
@@ -12,8 +12,9 @@
 #include "postgres/bridge/guard.hpp"
 #include "postgres/planner/distance_expression.hpp"
 #include "postgres/planner/query_level.hpp"
-#include "postgres/planner/shard_merge_plan.hpp"
+#include "postgres/planner/partition_merge_plan.hpp"
 #include "postgres/planner/shard_query.hpp"
+#include "postgres/relation/own_method.hpp"
 #include "postgres/runtime/settings.hpp"
 
 namespace dvec::postgres {
@@ -22,10 +23,10 @@ namespace {
 
 create_upper_paths_hook_type previous_upper_hook = nullptr;
 
-// The keys of a path's order as its columns have them; a list of ShardMergePrivate's lists. NIL
+// The keys of a path's order as its columns have them; a list of PartitionMergePrivate's lists. NIL
 // where a key is in no column.
 List *merge_keys(const Path *path) {
-    List *keys[shard_merge_parts] = {};
+    List *keys[key_lists] = {};
     const ListCell *cell;
     foreach (cell, path->pathkeys) {
         const auto *key = lfirst_node(PathKey, cell);
@@ -51,8 +52,8 @@ List *merge_keys(const Path *path) {
         keys[key_nulls_first] = lappend_int(keys[key_nulls_first], key->pk_nulls_first);
     }
     return keys[key_columns] == NIL ? NIL
-                                    : list_make4(keys[key_columns], keys[key_operators],
-                                                 keys[key_collations], keys[key_nulls_first]);
+                                    : list_make5(keys[key_columns], keys[key_operators],
+                                                 keys[key_collations], keys[key_nulls_first], NIL);
 }
 
 bool orders_by_distance(const Path *path, const List *keys) {
@@ -83,55 +84,83 @@ ForeignPath *path_of_shard(Path *path, List *pathkeys) {
                : nullptr;
 }
 
+// Whether a partition that is here is read in order of its index alone.
+bool is_index_scan(const Path *path) {
+    while (IsA(path, ProjectionPath))
+        path = reinterpret_cast<const ProjectionPath *>(path)->subpath;
+    return IsA(path, IndexPath) &&
+           reinterpret_cast<const IndexPath *>(path)->indexorderbys != NIL &&
+           is_own_method(reinterpret_cast<const IndexPath *>(path)->indexinfo->amcostestimate);
+}
+
 // The share of its rows that a query takes from a cursor where nobody knows how many that is.
 constexpr double share_unknown = 0.1;
 
+double rows_of_all(const List *children) {
+    double rows = 0;
+    const ListCell *cell;
+    foreach (cell, children)
+        rows += std::max(static_cast<const Path *>(lfirst(cell))->rows, 1.0);
+    return rows;
+}
+
+// Each shard finds as many rows as the query returns, a partition that is here its share of them.
 // Shards begin together, but the work is that of all: a plan for every value of a parameter, which
 // asks all shards, must not look as cheap as one for the value that is given, which asks one. (The
 // server's MergeAppend leaves partitions out when it is executed.)
-void set_costs(Path *path, const List *children, double limit) {
-    double rows = 0;
+void set_costs(Path *path, List *children, double limit) {
+    const double all = rows_of_all(children);
+    const double wanted = limit < 0 ? share_unknown * all : std::min(limit, all);
     path->startup_cost = path->total_cost = 0;
+    Cost startup_of_shards = 0;
     const ListCell *cell;
     foreach (cell, children) {
-        const auto *child = static_cast<const Path *>(lfirst(cell));
-        const double all = std::max(child->rows, 1.0);
-        const double wanted = limit < 0 ? share_unknown * all : std::min(limit, all);
-        rows += wanted;
-        path->startup_cost = std::max(path->startup_cost, child->startup_cost);
-        path->total_cost +=
-            child->startup_cost + wanted / all * (child->total_cost - child->startup_cost);
+        auto *child = static_cast<Path *>(lfirst(cell));
+        const bool shard = path_of_shard(child, child->pathkeys) != nullptr;
+        const double share = std::min(1.0, wanted / (shard ? std::max(child->rows, 1.0) : all));
+        if (shard)
+            startup_of_shards = std::max(startup_of_shards, child->startup_cost);
+        else
+            path->startup_cost += child->startup_cost;
+        path->total_cost += child->startup_cost + share * (child->total_cost - child->startup_cost);
     }
-    path->rows = limit < 0 ? rows : std::max(1.0, std::min(rows, limit));
-    path->total_cost += rows * std::log2(list_length(children) + 1.0) * cpu_operator_cost;
+    path->startup_cost += startup_of_shards;
+    path->rows = std::max(1.0, wanted);
+    path->total_cost += wanted * std::log2(list_length(children) + 1.0) * cpu_operator_cost;
 }
 
 Plan *make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *columns, List *clauses,
                 List *children);
 
 const CustomPathMethods path_methods = {
-    .CustomName = shard_merge_name,
+    .CustomName = partition_merge_name,
     .PlanCustomPath = make_plan,
     .ReparameterizeCustomPathByChild = nullptr,
 };
 
-// null where the path merges no shards, or not in an order that a ShardMerge is for.
-CustomPath *shard_merge_path(PlannerInfo *root, RelOptInfo *rel, const Path *merged,
-                             const QueryLevel &level) {
+// null where the path is none that merges shards or index scans, or not in an order that a
+// PartitionMerge is for.
+CustomPath *partition_merge_path(PlannerInfo *root, RelOptInfo *rel, const Path *merged,
+                                 const QueryLevel &level) {
     if (!pathkeys_contained_in(root->sort_pathkeys, merged->pathkeys))
         return nullptr;
     List *children = NIL;
     bool has_shards = false;
+    bool all_by_index = true;
     const ListCell *cell;
     foreach (cell, merged_paths(merged)) {
         auto *child = static_cast<Path *>(lfirst(cell));
         has_shards |= path_of_shard(child, merged->pathkeys) != nullptr;
+        all_by_index &= is_index_scan(child);
         if (!pathkeys_contained_in(merged->pathkeys, child->pathkeys))
             child = reinterpret_cast<Path *>(
                 create_sort_path(root, child->parent, child, merged->pathkeys, level.limit));
         children = lappend(children, child);
     }
-    List *keys = has_shards ? merge_keys(merged) : NIL;
+    // A condition may leave partitions out while the MergeAppend is executed. Index scans alone
+    // have none.
+    const bool suits = has_shards || (all_by_index && list_length(children) > 1);
+    List *keys = suits ? merge_keys(merged) : NIL;
     if (keys == NIL || !orders_by_distance(merged, keys))
         return nullptr;
 
@@ -183,7 +212,7 @@ Plan *make_plan(PlannerInfo *root, RelOptInfo *, CustomPath *path, List *columns
         scan->custom_plans = children;
         scan->custom_private = keys;
         scan->custom_scan_tlist = columns_of(static_cast<List *>(lsecond(path->custom_private)));
-        scan->methods = &shard_merge_methods;
+        scan->methods = &partition_merge_methods;
         const ListCell *cell;
         const ListCell *plan;
         forboth(cell, path->custom_paths, plan, children) {
@@ -201,43 +230,41 @@ Path *ordered_path(PlannerInfo *root, RelOptInfo *rel, RelOptInfo *ordered, cons
                    const QueryLevel &level) {
     const bool projected = IsA(path, ProjectionPath);
     const Path *merged = projected ? reinterpret_cast<const ProjectionPath *>(path)->subpath : path;
-    CustomPath *merge = shard_merge_path(root, rel, merged, level);
+    CustomPath *merge = partition_merge_path(root, rel, merged, level);
     if (merge == nullptr || !projected)
         return merge == nullptr ? nullptr : &merge->path;
     return apply_projection_to_path(root, ordered, &merge->path, path->pathtarget);
 }
 
-void add_shard_merges(PlannerInfo *root, RelOptInfo *rel, RelOptInfo *ordered) {
+void take_partition_merges(PlannerInfo *root, RelOptInfo *rel, RelOptInfo *ordered) {
     const QueryLevel level = query_level(root, root->sort_pathkeys);
     if (level.order != QueryLevel::Order::nearest || level.limit_count == nullptr)
         return;
-    List *merges = NIL;
-    const ListCell *cell;
+    // It does what the other does, and no more.
+    ListCell *cell;
     foreach (cell, ordered->pathlist) {
         Path *merge =
             ordered_path(root, rel, ordered, static_cast<const Path *>(lfirst(cell)), level);
         if (merge != nullptr)
-            merges = lappend(merges, merge);
+            lfirst(cell) = merge;
     }
-    foreach (cell, merges)
-        add_path(ordered, static_cast<Path *>(lfirst(cell)));
 }
 
 void add_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input,
                      RelOptInfo *output, void *extra) {
     if (previous_upper_hook)
         previous_upper_hook(root, stage, input, output, extra);
-    if (stage == UPPERREL_ORDERED && settings::enable_shard_merge && IS_SIMPLE_REL(input) &&
+    if (stage == UPPERREL_ORDERED && settings::enable_partition_merge && IS_SIMPLE_REL(input) &&
         input->nparts > 0)
-        guarded([=] { add_shard_merges(root, input, output); });
+        guarded([=] { take_partition_merges(root, input, output); });
 }
 
 }  // namespace
 
-void shard_merge_init() {
+void partition_merge_init() {
     previous_upper_hook = create_upper_paths_hook;
     create_upper_paths_hook = add_upper_paths;
-    RegisterCustomScanMethods(&shard_merge_methods);
+    RegisterCustomScanMethods(&partition_merge_methods);
 }
 
 }  // namespace dvec::postgres
