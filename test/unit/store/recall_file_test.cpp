@@ -57,13 +57,13 @@ TEST(RecallFile, IsNotBelievedWhenItIsDamaged) {
     const std::string path = store.path(std::string(recall_file_name));
     const auto size = std::filesystem::file_size(path);
     for (std::uint64_t at = 0; at < size; at += 37) {
-        test::flip_bits(path, static_cast<std::int64_t>(at), 1);
+        test::flip_bits(path, at, 1);
         EXPECT_EQ(read_recall(store.files, store.description).status().code(),
                   base::Code::not_found)
             << at;
         EXPECT_EQ(store.recover().start, Start::clean);
         EXPECT_FALSE(store.state->recall.load());
-        test::flip_bits(path, static_cast<std::int64_t>(at), 1);
+        test::flip_bits(path, at, 1);
     }
     EXPECT_TRUE(read_recall(store.files, store.description).ok());
     std::filesystem::resize_file(path, size - 1);
