@@ -262,9 +262,11 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         search_params.memory_bytes = params.memory_bytes;
         search_params.interrupted = params.interrupted;
         auto &wanted = state_.graph.codes_wanted;
-        if (const std::uint32_t wants = params.by_link_codes ? 1 : 0; wanted.load() != wants)
+        using LinkCodes = SearchParams::LinkCodes;
+        if (const std::uint32_t wants = params.link_codes != LinkCodes::none ? 1 : 0;
+            wanted.load() != wants)
             wanted.store(wants);
-        if (params.by_link_codes) {
+        if (params.link_codes == LinkCodes::used) {
             search_params.coded = state_.graph.coded.load(std::memory_order_acquire);
             search_params.link_codes = link_codes(search_params.coded);
         }

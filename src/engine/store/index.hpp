@@ -59,9 +59,9 @@ class Index {
         graph::Search::Params::Rest rest = graph::Search::Params::Rest::exact;
         double count_within = std::numeric_limits<double>::quiet_NaN();
         const graph::RowFilter *filter = nullptr;
-        // Whether a walk may go by link codes (graph/link_codes.hpp) where the worker has made
-        // them; it makes them when a search wants them.
-        bool by_link_codes = false;
+        // Link codes (graph/link_codes.hpp): whether the index is to have them, which searches tell
+        // the worker, and whether this search goes by those that are there.
+        enum class LinkCodes : std::uint8_t { none, kept, used } link_codes = LinkCodes::none;
         // What the process may take to remember rows and conditions (graph/filter_memory.hpp), for
         // all indexes; 0: it remembers nothing. One thread may have such searches.
         std::size_t memory_bytes = 0;

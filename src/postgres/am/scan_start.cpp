@@ -72,7 +72,7 @@ Attempt begin_search(OpenScan *scan, const OpenIndex &open, const void *query) {
     if (scan->is_exact())
         params.count_within = scan->guide->farthest;
     params.filter = scan->filter.get();
-    params.by_link_codes = scan->terms.by_link_codes;
+    params.link_codes = scan->terms.link_codes;
     params.memory_bytes = std::size_t{1024} * static_cast<unsigned>(settings::filter_memory_kb);
     params.interrupted = interruption_pending;
     if (!scan->search)

@@ -96,6 +96,15 @@ int candidates_of_scan(IndexScanDesc scan) {
         index, width.ef > 0 ? width.ef : ef_for_target(index, width.recall, rows_wanted(scan)));
 }
 
+// By link codes the farther half of what a search keeps is found badly
+// (GraphStream::results_to_take), and a caller that comes to it pays for both ways.
+store::Index::SearchParams::LinkCodes link_codes(IndexScanDesc scan, int ef) {
+    using LinkCodes = store::Index::SearchParams::LinkCodes;
+    if (!index_options(scan->indexRelation).link_codes)
+        return LinkCodes::none;
+    return 2 * rows_wanted(scan) < ef ? LinkCodes::used : LinkCodes::kept;
+}
+
 }  // namespace
 
 int candidates(Relation index, double rows) {
@@ -124,7 +133,7 @@ ScanTerms scan_terms(IndexScanDesc scan, uint64 entries, const ScanGuide *guide)
     terms.rest = graph::Search::Params::Rest::exact;
     terms.late =
         mode == IterativeScan::strict_order ? ScanTerms::Late::left_out : ScanTerms::Late::returned;
-    terms.by_link_codes = index_options(index).link_codes;
+    terms.link_codes = link_codes(scan, terms.ef);
     if (guide != nullptr)
         follow(*guide, entries, &terms);
     return terms;

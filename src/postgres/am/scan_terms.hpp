@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/graph/search.hpp"
+#include "engine/store/index.hpp"
 #include "postgres/am/scan_guide.hpp"
 #include "postgres/relation/options.hpp"
 
@@ -22,8 +23,7 @@ struct ScanTerms {
     // Whether a row that is found late, nearer than one already returned, is returned out of order
     // or left out.
     enum class Late : bool { returned, left_out } late;
-    // Whether the walk goes by link codes where there are some.
-    bool by_link_codes;
+    store::Index::SearchParams::LinkCodes link_codes;
 };
 
 // Candidates a search for so many rows keeps.
