@@ -29,6 +29,9 @@ constexpr int most_probes = 100;
 // of nodes, the walk measures about as many as the exact scan does.
 constexpr uint64 measured_per_candidate = 16;
 
+// What a search may keep that goes by link codes.
+constexpr int widest_by_link_codes = 128;
+
 uint64 share_of_lists(int read_lists, int lists, uint64 entries) {
     const auto wanted = static_cast<uint64>(std::min(read_lists, lists));
     const auto all = static_cast<uint64>(lists);
@@ -97,12 +100,14 @@ int candidates_of_scan(IndexScanDesc scan) {
 }
 
 // By link codes the farther half of what a search keeps is found badly
-// (GraphStream::results_to_take), and a caller that comes to it pays for both ways.
+// (GraphStream::results_to_take), and a caller that comes to it pays for both ways. Wide searches
+// expand too many nodes by them.
 store::Index::SearchParams::LinkCodes link_codes(IndexScanDesc scan, int ef) {
     using LinkCodes = store::Index::SearchParams::LinkCodes;
     if (!index_options(scan->indexRelation).link_codes)
         return LinkCodes::none;
-    return 2 * rows_wanted(scan) < ef ? LinkCodes::used : LinkCodes::kept;
+    const bool pays = ef <= widest_by_link_codes && 2 * rows_wanted(scan) < ef;
+    return pays ? LinkCodes::used : LinkCodes::kept;
 }
 
 }  // namespace
