@@ -15,6 +15,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double rounding = 1e-12;
 // Of a float4 the server's numeric keeps 6 digits.
 constexpr double float4_rounding = 1e-5;
+// What is smaller becomes zero as a float4, or a denormal number.
+constexpr double float4_smallest = 1e-44;
 // Below this a rounding error may be denormal, and then it is no longer proportional to the value.
 constexpr double smallest_exact = 1e-290;
 
@@ -85,10 +87,15 @@ Interval quotients(double c, Interval from) {
 
 double slack_of_digits(const Step &step) { return std::pow(10.0, -step.operand.value); }
 
-// Rounding never changes the sign of a value.
-Interval rounded_range(Interval from, double slack) {
-    return {from.low >= 0 ? std::max(from.low - slack, 0.0) : from.low - slack,
-            from.high <= 0 ? std::min(from.high + slack, 0.0) : from.high + slack};
+// Rounding never changes the sign of a value. `slack` is what it may add or take away, and its
+// share of the value.
+Interval rounded_range(Interval from, double slack, double share = rounding) {
+    const auto at_most = [=](double end) {
+        return std::isfinite(end) ? slack + share * std::fabs(end) : slack;
+    };
+    const double low = from.low - at_most(from.low);
+    const double high = from.high + at_most(from.high);
+    return {from.low >= 0 ? std::max(low, 0.0) : low, from.high <= 0 ? std::min(high, 0.0) : high};
 }
 
 // The range of the step's results for values in `from`.
@@ -119,6 +126,11 @@ Interval range_after(const Step &step, Interval from) {
             return {std::sqrt(std::max(from.low, 0.0)), std::sqrt(std::max(from.high, 0.0))};
         case StepKind::exponential:
             return {std::exp(from.low), std::exp(from.high)};
+        case StepKind::round_to_float4:
+            return rounded_range(from, float4_smallest, float4_rounding);
+        case StepKind::round_to_numeric:
+        case StepKind::round_quotient:
+            return rounded_range(from, std::numeric_limits<double>::min());
         case StepKind::round_to_integer:
             return rounded_range(from, 1);
         case StepKind::round_to_digits:
@@ -228,7 +240,7 @@ Bound solved(const Step &step, Bound bound, Interval from) {
         case StepKind::exponential:
             return exponential_solved(bound);
         case StepKind::round_to_float4:
-            return widened(bound, float4_rounding * std::fabs(b) + 1e-44);
+            return widened(bound, float4_rounding * std::fabs(b) + float4_smallest);
         case StepKind::round_to_numeric:
         case StepKind::round_quotient:
             return widened(bound, rounding * std::fabs(b) + std::numeric_limits<double>::min());

@@ -212,6 +212,33 @@ TEST(Monotone, ValuesGoWithTheSlope) {
     EXPECT_GT(sloped, 50000);
 }
 
+// What a float4 cannot hold becomes zero, and what is taken from it has another sign than before.
+TEST(Monotone, RoundingMayReachZero) {
+    const Step rounds{StepKind::round_to_float4, known(0)};
+    const auto chain = chain_of({0, infinity}, {{StepKind::add, known(1e-300)},
+                                                rounds,
+                                                {StepKind::subtract, known(1e-300)},
+                                                {StepKind::divide_into, known(1e-300)}});
+    EXPECT_EQ(forward(chain, 0), -1);
+    EXPECT_GT(forward(chain, 3e6), 0);
+    EXPECT_EQ(slope_of(chain), Slope::unknown);
+    const Interval within = distances_within(chain, Side::at_most, -0.5);
+    EXPECT_TRUE(within.low <= 0 && 0 <= within.high);
+}
+
+// Digits behind the point of a number that has none are rounded by a share of it.
+TEST(Monotone, RoundingOfLargeNumbersMayPassThem) {
+    const auto chain = chain_of({0, infinity}, {{StepKind::subtract_from, known(1e300)},
+                                                {StepKind::round_to_digits, known(5)},
+                                                {StepKind::subtract_from, known(1e300)},
+                                                {StepKind::divide_into, known(-2)}});
+    const auto value = forward(chain, 0);
+    ASSERT_TRUE(value);
+    EXPECT_GT(*value, 0);
+    const Interval within = distances_within(chain, Side::at_least, *value);
+    EXPECT_TRUE(within.low <= 0 && 0 <= within.high);
+}
+
 TEST(Monotone, WithoutAStepABoundIsExact) {
     const Interval within = distances_within(chain_of(all_distances, {}), Side::at_most, 0.3);
     EXPECT_EQ(within.low, -infinity);
