@@ -98,7 +98,8 @@ class GraphWalk {
     CandidateHeap set_aside_;
     FirstLook look_;
     // Set aside by the first look: the distances are the least that can be expected, and what may
-    // be wanted of these nodes is measured then.
+    // be wanted of these nodes is measured then. While the walk guesses: what did not fit into the
+    // beam, by its guess, and more than once where several links led to it.
     CandidateHeap deferred_;
     LinkCodes::Query codes_query_;
     std::vector<NodeId> unseen_;  // scratch of expand()

@@ -75,13 +75,10 @@ class LinkCodes::Place {
     std::atomic<NodeId> &id() const {
         return reinterpret_cast<std::atomic<NodeId> *>(block_)[number_];
     }
-    float &base() const { return reinterpret_cast<float *>(block_ + ids_bytes)[number_]; }
-    float &factor() const {
-        return reinterpret_cast<float *>(block_ + ids_bytes + numbers_bytes)[number_];
-    }
+    float &base() const { return const_cast<float &>(bases(block_)[number_]); }
+    float &factor() const { return const_cast<float &>(factors(block_)[number_]); }
     unsigned char &bits(std::size_t byte) const {
-        return reinterpret_cast<unsigned char *>(block_ + ids_bytes +
-                                                 2 * numbers_bytes)[byte * codes_at_once + number_];
+        return const_cast<unsigned char &>(graph::bits(block_)[byte * codes_at_once + number_]);
     }
     void copy(const Place &from, std::size_t bytes) const {
         base() = from.base();
@@ -162,22 +159,13 @@ Status LinkCodes::grow(NodeId end) {
 // The vector's elements, brought to length one where only the direction counts. False where squares
 // are too near to the limits of floats.
 bool LinkCodes::read(const void *vector, float *out) const noexcept {
-    constexpr float greatest = 1e15f, least = 1e-15f;
     if (kernel_.element == distance::Element::float16)
         for (std::size_t i = 0; i < dimensions_; ++i)
             out[i] = widen(static_cast<const distance::Half *>(vector)[i]);
     else
         std::memcpy(out, vector, dimensions_ * sizeof(float));
     std::fill(out + dimensions_, out + rotation_.width(), 0.0f);
-    const float square = product(out, out, dimensions_);
-    if (!(square <= greatest) || (kernel_.metric == Metric::cosine && square < least))
-        return false;
-    if (kernel_.metric == Metric::cosine) {
-        const float scale = 1 / std::sqrt(square);
-        for (std::size_t i = 0; i < dimensions_; ++i)
-            out[i] *= scale;
-    }
-    return true;
+    return make_fit_to_turn(out, dimensions_, kernel_.metric);
 }
 
 // Most links are those that were coded before. Their codes are moved, which costs a fraction of
@@ -243,23 +231,14 @@ void LinkCodes::code_link(const NodeStore &nodes, NodeId neighbour, const Place 
     for (std::size_t i = 0; i < width; ++i)
         way[i] -= node_[i];
     rotation_.turn(way);
-    float square = 0, sum = 0, across = 0;
-    for (std::size_t i = 0; i < width; ++i) {
-        square += way[i] * way[i];
-        sum += std::fabs(way[i]);
-        across += way[i] > 0 ? node_turned_[i] : -node_turned_[i];
-    }
-    // The projection of the way on the signs, so that the estimate is right on average.
-    const float projection = sum > 0 ? square / sum : 0;
+    const Signs signs = take_signs(
+        way, width, [&to](std::size_t number, unsigned char byte) { to.bits(number) = byte; });
     const bool euclidean = kernel_.metric == Metric::l2_squared;
-    base = euclidean ? square + 2 * projection * across : 0;
-    factor = euclidean ? -2 * projection : -projection;
-    for (std::size_t byte = 0; byte < width / 8; ++byte) {
-        unsigned value = 0;
-        for (unsigned i = 0; i < 8; ++i)
-            value |= (way[8 * byte + i] > 0 ? 1u : 0u) << i;
-        to.bits(byte) = static_cast<unsigned char>(value);
-    }
+    float across = 0;
+    for (std::size_t i = 0; i < width && euclidean; ++i)
+        across += way[i] > 0 ? node_turned_[i] : -node_turned_[i];
+    base = euclidean ? signs.square + 2 * signs.projection * across : 0;
+    factor = euclidean ? -2 * signs.projection : -signs.projection;
 }
 
 // What four elements sum up to with each of the sixteen combinations of signs is rounded to a step

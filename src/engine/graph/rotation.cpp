@@ -73,4 +73,18 @@ float product(const float *a, const float *b, std::size_t count) noexcept {
     return sum;
 }
 
+bool make_fit_to_turn(float *vector, std::size_t dimensions, distance::Metric metric) noexcept {
+    constexpr float greatest = 1e15f, least = 1e-15f;
+    const bool directed = metric == distance::Metric::cosine;
+    const float square = product(vector, vector, dimensions);
+    if (!(square <= greatest) || (directed && square < least))
+        return false;
+    if (directed) {
+        const float length = std::sqrt(square);
+        for (std::size_t i = 0; i < dimensions; ++i)
+            vector[i] /= length;
+    }
+    return true;
+}
+
 }  // namespace dvec::graph

@@ -79,22 +79,7 @@ bool Sketches::read(const NodeStore &nodes, NodeId id, float *vector) const {
     } else {
         std::memcpy(vector, nodes.vector(id), dimensions_ * sizeof(float));
     }
-    return prepare_vector(vector);
-}
-
-// Brings the vector to length one where only its direction counts. False where squares of it are
-// too near to the limits of floats.
-bool Sketches::prepare_vector(float *vector) const noexcept {
-    constexpr float greatest = 1e15f, least = 1e-15f;
-    const float square = product(vector, vector, dimensions_);
-    if (!(square <= greatest) || (metric_ == Metric::cosine && square < least))
-        return false;
-    if (metric_ == Metric::cosine) {
-        const float length = std::sqrt(square);
-        for (std::size_t i = 0; i < dimensions_; ++i)
-            vector[i] /= length;
-    }
-    return true;
+    return make_fit_to_turn(vector, dimensions_, metric_);
 }
 
 void Sketches::make(const NodeStore &nodes, NodeId id) {
@@ -116,21 +101,12 @@ void Sketches::make(const NodeStore &nodes, NodeId id) {
         vector[i] -= mean_[i];
     std::fill(vector + dimensions_, vector + width_, 0.0f);
     rotation_.turn(vector);
-    float square = 0, sum = 0;
-    for (std::size_t i = 0; i < width_; ++i) {
-        square += vector[i] * vector[i];
-        sum += std::fabs(vector[i]);
-    }
-    // The projection of the vector on the signs, so that the estimate is right on average.
-    const float factor = sum > 0 ? square / sum : 0;
-    const Head head = metric_ == Metric::l2_squared ? Head{square, -2 * factor} : Head{0, -factor};
     std::byte *out = place(id);
-    for (std::size_t byte = 0; byte < width_ / 8; ++byte) {
-        unsigned bits = 0;
-        for (unsigned i = 0; i < 8; ++i)
-            bits |= (vector[8 * byte + i] > 0 ? 1u : 0u) << i;
-        out[sizeof(head) + byte] = static_cast<std::byte>(bits);
-    }
+    const Signs signs = take_signs(vector, width_, [out](std::size_t number, unsigned char byte) {
+        out[sizeof(Head) + number] = static_cast<std::byte>(byte);
+    });
+    const Head head = metric_ == Metric::l2_squared ? Head{signs.square, -2 * signs.projection}
+                                                    : Head{0, -signs.projection};
     std::memcpy(out, &head, sizeof(head));
 }
 
@@ -141,7 +117,7 @@ void Sketches::Query::reset(const Sketches &sketches, const float *query) {
     // leave out 1 - 2 / pi of its square, which is 0.6 of its length.
     constexpr float spread = 0.6f;
     turned_.assign(query, query + sketches.dimensions_);
-    const bool measurable = sketches.prepare_vector(turned_.data());
+    const bool measurable = make_fit_to_turn(turned_.data(), turned_.size(), sketches.metric_);
     constant_ = sketches.metric_ == Metric::cosine ? 1 : 0;
     if (sketches.metric_ == Metric::l2_squared)
         for (std::size_t i = 0; i < turned_.size(); ++i)

@@ -119,7 +119,6 @@ class Sketches {
     }
     bool read(const NodeStore &nodes, NodeId id, float *vector) const;
     void find_mean(const NodeStore &nodes, NodeId linked);
-    bool prepare_vector(float *vector) const noexcept;
 
     distance::Metric metric_ = distance::Metric::l2_squared;
     std::size_t dimensions_ = 0;  // 0: not prepared
