@@ -12,6 +12,7 @@
 #include <numeric>
 #include <optional>
 #include <sstream>
+#include <string_view>
 
 namespace dvec::bench {
 
@@ -78,6 +79,15 @@ double process_cpu_seconds(pid_t process) {
         return nanoseconds * 1e-9;
     const std::optional<Stat> stat = read_stat(std::to_string(process));
     return stat ? stat->cpu_seconds : 0;
+}
+
+double process_read_bytes(pid_t process) {
+    std::ifstream file("/proc/" + std::to_string(process) + "/io");
+    constexpr std::string_view name = "read_bytes: ";
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with(name))
+            return std::strtod(line.c_str() + name.size(), nullptr);
+    return 0;
 }
 
 double server_cpu_seconds(pid_t postmaster) {

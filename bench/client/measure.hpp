@@ -23,6 +23,9 @@ double thread_cpu_seconds();
 // only while that process sleeps, as a backend does between two queries.
 double process_cpu_seconds(pid_t process);
 
+// What a process has read from the disk, in bytes; 0 where the kernel does not say.
+double process_read_bytes(pid_t process);
+
 // Of a postmaster and its children, all threads of them, in steps of the kernel's clock tick.
 double server_cpu_seconds(pid_t postmaster);
 

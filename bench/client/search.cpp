@@ -54,6 +54,7 @@ class Searcher {
     void run(std::size_t first, Clock::time_point deadline) {
         const double client_cpu = thread_cpu_seconds();
         const double backend_cpu = process_cpu_seconds(connection_.backend());
+        const double backend_read = process_read_bytes(connection_.backend());
         std::size_t query = first;
         for (Clock::time_point start = Clock::now(); start < deadline;) {
             ask(query++);
@@ -62,11 +63,13 @@ class Searcher {
             start = end;
         }
         backend_cpu_seconds_ = process_cpu_seconds(connection_.backend()) - backend_cpu;
+        backend_read_bytes_ = process_read_bytes(connection_.backend()) - backend_read;
         client_cpu_seconds_ = thread_cpu_seconds() - client_cpu;
     }
 
     const Latencies &latencies() const { return latencies_; }
     double backend_cpu_seconds() const { return backend_cpu_seconds_; }
+    double backend_read_bytes() const { return backend_read_bytes_; }
     double client_cpu_seconds() const { return client_cpu_seconds_; }
 
   private:
@@ -74,6 +77,7 @@ class Searcher {
     const Queries &queries_;
     Latencies latencies_;
     double backend_cpu_seconds_ = 0;
+    double backend_read_bytes_ = 0;
     double client_cpu_seconds_ = 0;
 };
 
@@ -95,7 +99,8 @@ void measure_recall(Searcher &searcher, const Truth &truth, std::size_t most, st
     report.add("rows", rows / static_cast<double>(count));
 }
 
-double run_all(const Searchers &searchers, std::size_t queries, double seconds) {
+// Sessions begin at different queries, the first at `first`.
+double run_all(const Searchers &searchers, std::size_t queries, std::size_t first, double seconds) {
     std::barrier ready(static_cast<std::ptrdiff_t>(searchers.size()) + 1);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < searchers.size(); ++i)
@@ -103,7 +108,7 @@ double run_all(const Searchers &searchers, std::size_t queries, double seconds) 
             ready.arrive_and_wait();
             const auto length =
                 std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-            searchers[i]->run(i * queries / searchers.size(), Clock::now() + length);
+            searchers[i]->run(first + i * queries / searchers.size(), Clock::now() + length);
         });
     ready.arrive_and_wait();
     const Clock::time_point start = Clock::now();
@@ -149,8 +154,9 @@ class Background {
 
 }  // namespace
 
-// With --truth the recall is measured first. With --insert-data a session inserts meanwhile, see
-// InsertPlan for the rest of its arguments.
+// With --truth the recall is measured first, of --recall-queries at most; the measured time begins
+// with query --first-query. With --insert-data a session inserts meanwhile, see InsertPlan for the
+// rest of its arguments.
 void search(const Arguments &arguments) {
     const RowFile<float> vectors(arguments.text("queries"));
     const Queries queries(vectors);
@@ -175,7 +181,8 @@ void search(const Arguments &arguments) {
         background.emplace(arguments);
 
     const double server_before = server_cpu_seconds(postmaster);
-    const double wall = run_all(searchers, queries.count(), arguments.number("seconds"));
+    const double wall = run_all(searchers, queries.count(), arguments.count("first-query", 0),
+                                arguments.number("seconds"));
     const double server = server_cpu_seconds(postmaster) - server_before;
     if (background) {
         background->report(report);
@@ -184,16 +191,19 @@ void search(const Arguments &arguments) {
 
     Latencies latencies;
     double backend_cpu = 0;
+    double backend_read = 0;
     double client_cpu = 0;
     for (const auto &searcher : searchers) {
         latencies.add(searcher->latencies());
         backend_cpu += searcher->backend_cpu_seconds();
+        backend_read += searcher->backend_read_bytes();
         client_cpu += searcher->client_cpu_seconds();
     }
     const auto count = static_cast<double>(latencies.count());
     report.add("queries", count);
     report.add("qps", count / wall);
     report.add("backend_cpu_us", backend_cpu / count * 1e6);
+    report.add("backend_read_bytes", backend_read / count);
     report.add("server_cpu_us", server / count * 1e6);
     report.add("client_cpu_us", client_cpu / count * 1e6);
     latencies.report(report);

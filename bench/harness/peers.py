@@ -72,14 +72,18 @@ class ServerPeer:
         reset = f"ALTER TABLE {table} RESET (parallel_workers)"
         force = f"ALTER TABLE {table} SET (parallel_workers = {self.threads - 1})"
         self.server.sql(force if parallel == "forced" else reset)
+        built = self.build(f"CREATE INDEX {name} ON {table} USING hnsw (v {dataset.operator_class}) "
+                           f"WITH (m = {M}, ef_construction = {EF_CONSTRUCTION})")
+        return built | {"index_bytes": self.index_bytes(dataset, table)}
+
+    def build(self, statement):
+        """What it takes."""
         self.server.sql("CHECKPOINT")
         cpu = self.server.cpu_seconds()
         start = time.monotonic()
-        self.server.sql(f"CREATE INDEX {name} ON {table} USING hnsw (v {dataset.operator_class}) "
-                        f"WITH (m = {M}, ef_construction = {EF_CONSTRUCTION})")
+        self.server.sql(statement)
         seconds = time.monotonic() - start
-        return {"build_seconds": seconds, "build_cpu_seconds": self.server.cpu_seconds() - cpu,
-                "index_bytes": self.index_bytes(dataset, table)}
+        return {"build_seconds": seconds, "build_cpu_seconds": self.server.cpu_seconds() - cpu}
 
     def index_bytes(self, dataset, table):
         name = f"{table}_hnsw"

@@ -14,7 +14,7 @@ M = 16
 EF_CONSTRUCTION = 64
 
 SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall",
-            "limits", "filter", "filter-plans", "replica", "shards", "targets", "libraries"]
+            "limits", "filter", "filter-plans", "replica", "shards", "targets", "memory", "libraries"]
 
 # Where recall of real data is measured.
 RECALL_EFS = (40, 100, 200)
@@ -48,6 +48,7 @@ class Scale:
     words: Dataset  # real ones, for recall
     limits: tuple  # what queries are measured on that ask too much of an index
     large: Dataset  # and those for a server with a quarter of the memory
+    widest: Dataset  # what the memory of indexes is measured on besides `datasets`
     filters: tuple  # what conditions that an index checks are measured on
     replicas: tuple  # what a standby searches beside its primary
     replica_seconds: float  # of one point there
@@ -122,7 +123,8 @@ SCALES = {
                   clustered("unit-768", "cosine", 4_000, 768, 200),
                   DEMO),
         big=clustered("clustered-128-big", "l2", 20_000, 128, 200), words=words(50_000),
-        limits=LIMITS, large=LARGE, filters=FILTERS, replicas=REPLICAS, replica_seconds=3,
+        limits=LIMITS, large=LARGE, widest=clustered("unit-1536", "cosine", 2_000, 1536, 200),
+        filters=FILTERS, replicas=REPLICAS, replica_seconds=3,
         shards=SHARDS, shard_rounds=5,
         plans=of_plans(PLANS),
         seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), exact_queries=20,
@@ -135,7 +137,8 @@ SCALES = {
                   clustered("unit-768", "cosine", 100_000, 768, 1_000),
                   DEMO),
         big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000), words=words(400_000),
-        limits=LIMITS, large=LARGE, filters=FILTERS, replicas=REPLICAS, replica_seconds=5,
+        limits=LIMITS, large=LARGE, widest=clustered("unit-1536", "cosine", 50_000, 1536, 1_000),
+        filters=FILTERS, replicas=REPLICAS, replica_seconds=5,
         shards=SHARDS, shard_rounds=9,
         plans=of_plans(PLANS + [(200_000, 32), (200_000, 128)]),
         seconds=2, rounds=3, efs=(10, 16, 25, 40, 64, 100, 160, 250, 400), clients=(1, 2, 8),

@@ -5,8 +5,10 @@ import os
 from harness.filter_plans import WITHIN
 from harness import machine, plan, plots
 from harness.curves import RECALLS, at_recall
+from harness.markdown import megabytes, number, table
+from harness.memory_report import memory_table
 from harness.results import Results
-from harness.targets import all_targets, limits_targets, ratio, replica_targets, shards_targets
+from harness.targets import all_targets, limits_targets, memory_targets, ratio, replica_targets, shards_targets
 
 INTRODUCTION = """\
 # Benchmarks
@@ -53,27 +55,6 @@ A pgvector to compare with is built outside of this tree: copy `build/prefix`, c
 
 DISTURBED = ("**Others used {others:.1f} cores while this was measured: wall times and rates below are not "
              "to be trusted; processor times are a little better, recall is unaffected.**\n")
-
-
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def number(value):
-    """Three significant digits, without exponents."""
-    if value is None:
-        return "–"
-    if value == 0:
-        return "0"
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.{2 if abs(value) < 10 else 1}f}"
-
-
-def megabytes(value):
-    return number(None if value is None else value / 2**20)
 
 
 class Section:
@@ -482,6 +463,7 @@ TABLES = {"build": ("Building", build_table), "search": ("Searching", search_tab
           "replica": ("Replicas", replica_table),
           "shards": ("Shards and partitions", shards_table),
           "filter-plans": ("Which plan is chosen for a condition", filter_plans_table),
+          "memory": ("Memory", memory_table),
           "libraries": ("The best libraries in memory", libraries_table)}
 
 
@@ -545,6 +527,7 @@ def parts(results, figures=()):
     yield from part_of_own(results, "targets", "Searches with a target recall", recall_targets_table)
     yield from part_of_own(results, "replica", "Replicas", replica_table, replica_targets)
     yield from part_of_own(results, "shards", "Shards and partitions", shards_table, shards_targets)
+    yield from part_of_own(results, "memory", "Memory", memory_table, memory_targets)
     yield from part_of_own(results, "filter-plans", "Which plan is chosen for a condition", filter_plans_table)
 
 

@@ -221,3 +221,30 @@ def shards_targets(results):
         yield at_most(f"{dataset}: median of three shards, above 1.5 times that of the slowest", over / 1000, 1, " ms")
         yield at_most(f"{dataset}: eight partitions, against one index of the same recall",
                       results.value("of_node", variant="partitions", **keys), 1.3)
+
+
+# Bytes of a row at most, by dimensions and bits of an element, links included.
+ROW_BYTES = {(128, 8): 350, (768, 8): 1000, (768, 4): 600, (768, 1): 330, (1536, 8): 1800, (1536, 4): 1000, (1536, 1): 450}
+
+
+def memory_targets(results):
+    for dataset in results.distinct("dataset", section="memory"):
+        for row in results.select(section="memory", dataset=dataset, variant="index", metric="row_bytes"):
+            if "compact" in row["peer"]:
+                yield from compact_targets(results, dataset, row["peer"], float(row["value"]))
+
+
+def compact_targets(results, dataset, peer, row_bytes):
+    bits = int(peer.split()[-2])
+    what = f"{dataset}: {peer}"
+    if (dimensions(results, dataset), bits) in ROW_BYTES:
+        yield at_most(f"{what}: a row", row_bytes, ROW_BYTES[dimensions(results, dataset), bits], " bytes")
+    for recall in RECALLS:
+        ours, full, whole = (at_recall(results, dataset, each, 1, "qps", recall, "memory")
+                             for each in (peer, "dvec, full", "pgvector, vector"))
+        if bits == 8:
+            yield at_least(f"{what}: QPS at recall {recall:g}, against full", ratio(ours, full), 0.7)
+        yield at_least(f"{what}: QPS at recall {recall:g}, against pgvector's whole vectors", ratio(ours, whole), 5)
+        ours, whole = (results.value("qps", section="memory", dataset=dataset, peer=each, variant=f"limited, {recall:g}")
+                       for each in (peer, "pgvector, vector"))
+        yield at_least(f"{what}: the same in a quarter of pgvector's memory", ratio(ours, whole), 20)
