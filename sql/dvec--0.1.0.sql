@@ -1167,7 +1167,13 @@ CREATE FUNCTION dvec_index_states(
     OUT repair_total bigint,
     OUT repaired bigint,
     OUT repair_added bigint,
-    OUT repair_removed bigint
+    OUT repair_removed bigint,
+    OUT row_bytes double precision,
+    OUT row_link_bytes double precision,
+    OUT row_code_bytes double precision,
+    OUT row_vector_bytes double precision,
+    OUT row_upper_bytes double precision,
+    OUT row_log_bytes double precision
 ) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'dvec_index_states' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 100;
 
@@ -1210,7 +1216,13 @@ SELECT
     states.repair_total,
     states.repaired,
     states.repair_added,
-    states.repair_removed
+    states.repair_removed,
+    states.row_bytes,
+    states.row_link_bytes,
+    states.row_code_bytes,
+    states.row_vector_bytes,
+    states.row_upper_bytes,
+    states.row_log_bytes
 FROM pg_class AS index
 JOIN pg_am AS method ON method.oid = index.relam
 JOIN pg_proc AS handler ON handler.oid = method.amhandler

@@ -60,6 +60,33 @@ def test_every_byte(make_cluster):
     assert check_total(cluster, cluster.connect())["vectors"] == 1000 * 512
 
 
+SHOWN = {"links": "row_link_bytes", "codes": "row_code_bytes", "vectors": "row_vector_bytes", "upper": "row_upper_bytes"}
+
+
+def test_what_a_row_takes(make_cluster):
+    """dvec_indexes shows the largest parts, of the rows that are there."""
+    cluster = make_cluster(dvec__compact_threshold="0")
+    connection = cluster.connect()
+    vectors.make_table(connection, ROWS, "t")
+    connection.execute("DELETE FROM t WHERE id % 4 = 0")
+    connection.execute("VACUUM (INDEX_CLEANUP ON) t")
+    check_total(cluster, connection)
+    shown = answers.index_state(connection, "t_v_idx")
+    per_row = dict(connection.execute("SELECT part, bytes_per_row FROM dvec_index_size('t_v_idx')").fetchall())
+    assert {part: shown[column] for part, column in SHOWN.items()} == {part: per_row[part] for part in SHOWN}
+    assert shown["row_vector_bytes"] == 1000 * 512 / 750
+    assert shown["row_bytes"] == shown["bytes"] / 750 > sum(shown[column] for column in SHOWN.values())
+    assert shown["row_log_bytes"] == shown["log_bytes"] / 750 > 0
+    # Nothing is said of an index that nobody has opened, and none without rows has a row's bytes.
+    connection.execute("CREATE TABLE empty (v vector(3))")
+    connection.execute("CREATE INDEX ON empty USING hnsw (v vector_l2_ops)")
+    connection.execute("SELECT * FROM dvec_index_size('empty_v_idx')")
+    assert answers.index_state(connection, "empty_v_idx")["row_bytes"] is None
+    cluster.stop()
+    cluster.start()
+    assert answers.index_state(cluster.connect(), "t_v_idx")["row_bytes"] is None
+
+
 def test_columns_lengths_and_compaction(make_cluster):
     cluster = make_cluster()
     connection = cluster.connect()

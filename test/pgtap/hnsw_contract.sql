@@ -127,7 +127,8 @@ SELECT has_view('dvec_indexes');
 SELECT columns_are('dvec_indexes', ARRAY['index', 'table', 'state', 'nodes', 'deleted', 'tail', 'bytes',
     'log_bytes', 'unsynced_log_bytes', 'checkpoints', 'last_checkpoint', 'scans', 'opened_by',
     'opening_time', 'replayed_records', 'dropped_records', 'damaged_records', 'damage', 'compactions',
-    'compact_done', 'compact_total', 'waiting', 'waiting_for', 'waits', 'reconcile_lsn', 'pages_behind', 'read_lsn', 'repair', 'repair_reason', 'repair_done', 'repair_total', 'repaired', 'repair_added', 'repair_removed']);
+    'compact_done', 'compact_total', 'waiting', 'waiting_for', 'waits', 'reconcile_lsn', 'pages_behind', 'read_lsn', 'repair', 'repair_reason', 'repair_done', 'repair_total', 'repaired', 'repair_added', 'repair_removed',
+    'row_bytes', 'row_link_bytes', 'row_code_bytes', 'row_vector_bytes', 'row_upper_bytes', 'row_log_bytes']);
 SELECT columns_are('dvec_stat_indexes', ARRAY['index', 'table', 'searches', 'rows', 'distances', 'nodes', 'rounds',
     'tail', 'refused', 'exact_searches', 'inserts', 'removals', 'linking_waits', 'linking_wait_time', 'compaction_waits',
     'compaction_wait_time', 'checkpoint_waits', 'checkpoint_wait_time', 'links', 'link_time', 'compactions',

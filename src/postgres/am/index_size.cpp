@@ -1,6 +1,5 @@
-// dvec_index_size(): what the files of an index take on disk, by what is in them. What entries take
-// follows from their number and their layout; the files themselves say how large they are, and what
-// is left of that is room for further entries.
+// dvec_index_size(): what the files of an index take on disk, by what is in them. The files
+// themselves say how large they are, and what entries leave of that is room for further ones.
 #include <algorithm>
 #include <string_view>
 
@@ -11,19 +10,12 @@
 #include "postgres/relation/own_index.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/index_files.hpp"
+#include "postgres/runtime/index_parts.hpp"
 #include "postgres/runtime/registry.hpp"
 
 namespace dvec::postgres {
 
 namespace {
-
-// What of an index is in use, copied out of the registry.
-struct Contents {
-    graph::Layout layout;
-    uint64 generation;
-    int64 entries, deleted;
-    int64 upper_blocks;
-};
 
 // Bytes of the files in a folder, by the names that they have there.
 struct FolderBytes {
@@ -35,21 +27,12 @@ struct FolderBytes {
     int64 rest;
 };
 
-bool copy_contents(const IndexFile &file, Contents *contents) {
+bool copy_contents(const IndexFile &file, IndexContents *contents) {
     LWLockAcquire(&registry()->lock, LW_SHARED);
     const IndexEntry *entry = find_entry(file);
-    const distance::Kernel *kernel = entry == nullptr || entry->state.load() != IndexState::ready
-                                         ? nullptr
-                                         : entry->shape.kernel();
-    if (kernel != nullptr) {
-        const graph::SharedState &graph = entry->shared.graph;
-        *contents = {graph::layout_of(*kernel, entry->shape.dimensions, entry->shape.m,
-                                      entry->shape.columns),
-                     entry->shared.generation.load(), graph.allocated.load(), graph.deleted.load(),
-                     graph.upper_allocated.load()};
-    }
+    const bool known = entry != nullptr && contents_of(*entry, contents);
     LWLockRelease(&registry()->lock);
-    return kernel != nullptr;
+    return known;
 }
 
 void add_file(const char *name, int64 bytes, uint64 generation, FolderBytes *folder) {
@@ -84,28 +67,18 @@ void put(ReturnSetInfo *result, const char *part, int64 bytes, int64 rows) {
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-void put_parts(ReturnSetInfo *result, const Contents &contents, const FolderBytes &folder) {
-    const graph::Layout &layout = contents.layout;
-    const int64 rows = std::max<int64>(0, contents.entries - contents.deleted);
-    const int64 length_bytes = layout.lengths == graph::Lengths::none ? 0 : sizeof(float);
-    const int64 links = contents.entries * layout.code_offset;
-    const int64 codes = contents.entries * layout.code_bytes;
-    const int64 vectors = contents.entries * (layout.vector_bytes + length_bytes);
-    const int64 padding = contents.entries * layout.stride - links - codes - vectors;
-    const int64 upper = contents.upper_blocks * layout.upper_block_bytes;
-    const int64 chunks = layout.columns == 0 ? 0
-                                             : (contents.entries + graph::column_chunk_ids - 1) /
-                                                   graph::column_chunk_ids;
-    const int64 columns = chunks * (layout.columns == 0 ? 0 : layout.column_chunk_bytes());
-    const int64 used = contents.entries * layout.stride + upper + columns + folder.headers;
-    put(result, "links", links, rows);
-    put(result, "codes", codes, rows);
-    put(result, "vectors", vectors, rows);
-    put(result, "padding", padding, rows);
-    put(result, "upper", upper, rows);
-    put(result, "columns", columns, rows);
+void put_parts(ReturnSetInfo *result, const IndexContents &contents, const FolderBytes &folder) {
+    const int64 rows = contents.rows();
+    const PartBytes parts = part_bytes(contents);
+    const int64 free = folder.node_files - folder.headers - parts.sum();
+    put(result, "links", parts.links, rows);
+    put(result, "codes", parts.codes, rows);
+    put(result, "vectors", parts.vectors, rows);
+    put(result, "padding", parts.padding, rows);
+    put(result, "upper", parts.upper, rows);
+    put(result, "columns", parts.columns, rows);
     put(result, "link_codes", folder.link_codes, rows);
-    put(result, "free", std::max<int64>(0, folder.node_files - used), rows);
+    put(result, "free", std::max<int64>(0, free), rows);
     put(result, "log", folder.log, rows);
     put(result, "compaction", folder.others, rows);
     put(result, "other", folder.headers + folder.rest, rows);
@@ -122,7 +95,7 @@ DVEC_COMMON_FUNCTION(index_size) {
     const IndexFile file = compat::file_name(own.index);
     if (!RecoveryInProgress())
         (void)open_relation(own.index);
-    Contents contents;
+    IndexContents contents;
     if (copy_contents(file, &contents)) {
         char path[MAXPGPATH];
         write_index_directory(file, path);

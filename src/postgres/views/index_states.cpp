@@ -7,13 +7,15 @@
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/runtime/following.hpp"
 #include "postgres/runtime/index_files.hpp"
+#include "postgres/runtime/index_parts.hpp"
 #include "postgres/runtime/registry.hpp"
 
 namespace dvec::postgres {
 
 namespace {
 
-constexpr int columns = 36;
+constexpr int columns = 42;
+constexpr int row_byte_columns = 6;  // the last of them
 
 struct Followed {
     bool on;
@@ -112,6 +114,8 @@ struct Snapshot {
     Followed followed;
     OpeningRecord opening;
     int64 nodes, deleted, tail;
+    int64 rows;  // not deleted; 0 for an index that is not ready
+    PartBytes parts;
     int64 log_bytes, unsynced;
     int64 checkpoints, scans;
     int64 compactions, damage;
@@ -137,6 +141,11 @@ Snapshot take_snapshot(const IndexEntry &entry) {
     row.nodes = graph.allocated.load();
     row.tail = row.nodes - linked;
     row.deleted = graph.deleted.load();
+    IndexContents contents;
+    if (contents_of(entry, &contents)) {
+        row.rows = contents.rows();
+        row.parts = part_bytes(contents);
+    }
     const log::SharedState &log = entry.shared.log;
     row.unsynced = static_cast<int64>(log.head.load() - log.synced.load());
     row.log_bytes = static_cast<int64>(log.ready_end.load() - log.first.load());
@@ -184,10 +193,23 @@ Datum interval_of_milliseconds(int64 milliseconds) {
     return IntervalPGetDatum(interval);
 }
 
+// What a row takes of the files and of its parts. An index without rows does not tell.
+void put_row_bytes(const Snapshot &row, int64 bytes, Datum *values, bool *nulls) {
+    const int64 parts[row_byte_columns] = {
+        bytes, row.parts.links, row.parts.codes, row.parts.vectors, row.parts.upper, row.log_bytes};
+    for (int i = 0; i < row_byte_columns; ++i) {
+        nulls[i] = row.rows == 0;
+        if (row.rows > 0)
+            values[i] =
+                Float8GetDatum(static_cast<double>(parts[i]) / static_cast<double>(row.rows));
+    }
+}
+
 void put(ReturnSetInfo *result, const Snapshot &row) {
     Datum values[columns];
     bool nulls[columns] = {};
     int column = 0;
+    const int64 bytes = node_file_bytes(row.file);
     const auto number = [&](int64 value) { values[column++] = Int64GetDatum(value); };
     const auto text = [&](const char *value) {
         nulls[column] = value == nullptr;
@@ -206,7 +228,7 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     number(row.nodes);
     number(row.deleted);
     number(row.tail);
-    number(node_file_bytes(row.file));
+    number(bytes);
     number(row.log_bytes);
     number(row.unsynced);
     number(row.checkpoints);
@@ -241,6 +263,8 @@ void put(ReturnSetInfo *result, const Snapshot &row) {
     number(repair.repaired);
     number_if(repair.repaired > 0, repair.added);
     number_if(repair.repaired > 0, repair.removed);
+    put_row_bytes(row, bytes, &values[column], &nulls[column]);
+    column += row_byte_columns;
     Assert(column == columns);
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
