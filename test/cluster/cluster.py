@@ -372,9 +372,9 @@ class Cluster:
         return "\n".join(self.log_text().splitlines()[-lines:])
 
     def folders(self):
-        """Names in $PGDATA/dvec, but for the history of server starts."""
+        """Names in $PGDATA/dvec, but for the history of server starts and the list of what is searched."""
         try:
-            return sorted(set(os.listdir(self.data / "dvec")) - {"starts"})
+            return sorted(set(os.listdir(self.data / "dvec")) - {"starts", "searched", "searched.new"})
         except FileNotFoundError:
             return []
 

@@ -20,6 +20,7 @@ int checkpoint_timeout_s;
 int log_max_size_kb;
 int sweep_interval_s;
 int filter_memory_kb;
+bool autoprewarm = true;
 bool enable_partition_merge = true;
 int compact_threshold;
 int wal_sync;
@@ -128,6 +129,10 @@ void init() {
         "after; entries that a crash of the machine takes are found again in the table.",
         &wal_sync, static_cast<int>(WalSync::buffered), wal_sync_values, PGC_USERSET, 0, nullptr,
         nullptr, nullptr);
+    DefineCustomBoolVariable("dvec.autoprewarm",
+                             "Has the dvec worker read the indexes that were searched into memory "
+                             "when the server starts.",
+                             nullptr, &autoprewarm, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable(
         "dvec.enable_partition_merge",
         "Enables plans that search the shards of a partitioned table all at once.", nullptr,

@@ -20,6 +20,8 @@ extern int compact_threshold;       // percent of deleted entries; 0: never comp
 extern int sweep_interval_s;        // time between searches for folders of dropped indexes
 extern int filter_memory_kb;        // of what a session remembers for filters, in all its indexes
 
+extern bool autoprewarm;  // whether the worker reads indexes into memory when it starts
+
 extern bool enable_partition_merge;  // whether plans may have a PartitionMerge
 
 // When the log of an index that a transaction inserted into is made durable.

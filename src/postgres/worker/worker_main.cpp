@@ -26,6 +26,7 @@
 #include "postgres/runtime/registry.hpp"
 #include "postgres/runtime/server_starts.hpp"
 #include "postgres/runtime/settings.hpp"
+#include "postgres/worker/autoprewarm.hpp"
 #include "postgres/worker/index_maintenance.hpp"
 
 namespace dvec::postgres {
@@ -127,6 +128,7 @@ void yield_to_sessions() {
 [[noreturn]] void become_repairer(const OwnRepair &own) {
     withdraw(0, Datum{0});
     close_maintained_indexes();
+    end_prewarm();
     pqsignal(SIGTERM, die);
     repair_all_in_database(own);
     proc_exit(1);
@@ -158,6 +160,7 @@ void run() {
     MemoryContext round_context =
         AllocSetContextCreate(TopMemoryContext, "dvec worker round", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(round_context);
+    begin_prewarm();
     while (!shutdown_requested.load() || (server_stops() && registry()->users.load() > 0)) {
         MemoryContextReset(round_context);
         reload_settings();
@@ -167,11 +170,16 @@ void run() {
         if (!shutdown_requested.load()) {
             until_next = std::min(until_next, launch());
             until_next = std::min(until_next, sweep_when_due(&last_sweep));
+            until_next = std::min(until_next, note_searched_indexes());
+        } else {
+            end_prewarm();
         }
         // Sessions do not wake the worker when they end, so it checks often during a shutdown.
         if (until_next > 0)
             wait_for_work(shutdown_requested.load() ? 10 : until_next);
     }
+    end_prewarm();
+    note_searched_at_end();
     if (server_stops())
         checkpoint_all_clean();
 }
