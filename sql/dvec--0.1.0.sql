@@ -1366,6 +1366,7 @@ CREATE FUNCTION dvec_last_searches(
     OUT searches bigint,
     OUT rows bigint,
     OUT distances bigint,
+    OUT estimates bigint,
     OUT nodes bigint,
     OUT rounds bigint,
     OUT tail bigint,

@@ -12,9 +12,9 @@ import vectors
 from cluster import wait_until
 
 ROWS = vectors.clustered(3000, 16, seed=344)
-COUNTS = {"Index Rows": "rows", "Index Distances": "distances", "Index Nodes": "nodes", "Index Rounds": "rounds",
-          "Index Tail": "tail", "Index Refused": "refused", "Index Exact Searches": "exact_searches",
-          "Index Candidates": "ef_search"}
+COUNTS = {"Index Rows": "rows", "Index Distances": "distances", "Index Estimates": "estimates",
+          "Index Nodes": "nodes", "Index Rounds": "rounds", "Index Tail": "tail", "Index Refused": "refused",
+          "Index Exact Searches": "exact_searches", "Index Candidates": "ef_search"}
 
 
 @pytest.fixture
@@ -63,6 +63,7 @@ def test_explain_shows_what_the_function_does(table):
         counted = last_search(table)
         assert (counted["index"], counted["searches"], counted["rows"]) == ("items_v_idx", 1, rows)
         assert counted["distances"] >= counted["nodes"] >= 7, counted
+        assert counted["estimates"] == 0, "without link codes"
         assert counted["ef_search"] == 40
         # The first walk finds hnsw.ef_search rows at most.
         assert (counted["rounds"] > 0) == (rows > 40), counted
@@ -85,7 +86,7 @@ def test_explain_of_vector_search(table):
 def test_text_leaves_out_what_was_not_done(table):
     plan = "\n".join(line for [line] in table.execute("EXPLAIN (ANALYZE) " + nearest("LIMIT 7", where="kind < 5")))
     assert "Index Nodes: " in plan and "Index Tail" not in plan and "Index Exact" not in plan
-    assert "Index Refused" not in plan
+    assert "Index Refused" not in plan and "Index Estimates" not in plan
 
 
 def test_what_conditions_refuse(table):
@@ -172,8 +173,8 @@ def test_log(cluster, table):
     [(index, detail)] = scans_in_log(cluster, begin)
     assert index == "items_v_idx"
     assert detail == ", ".join(f"{word}: {counted[name]}" for word, name in (
-        ("searches", "searches"), ("rows", "rows"), ("distances", "distances"), ("nodes", "nodes"),
-        ("rounds", "rounds"), ("tail", "tail"), ("refused", "refused"), ("exact", "exact_searches"),
+        ("searches", "searches"), ("rows", "rows"), ("distances", "distances"), ("estimates", "estimates"),
+        ("nodes", "nodes"), ("rounds", "rounds"), ("tail", "tail"), ("refused", "refused"), ("exact", "exact_searches"),
         ("ef", "ef_search")))
     table.execute("CREATE ROLE somebody")
     table.execute("SET ROLE somebody")

@@ -102,6 +102,27 @@ def test_answers_of_a_table_that_changes(make_cluster):
     assert {row for [row] in every} == set(rows) and len(every) == len(rows)
 
 
+def test_guesses_are_shown(make_cluster):
+    """By dvec_last_searches() and by EXPLAIN below a VectorSearch, which every version shows."""
+    cluster = make_cluster()
+    connection = make(cluster)
+    without = without_codes(connection)
+    assert connection.execute("SELECT estimates FROM dvec_last_searches()").fetchall() == [(0,)]
+    wait_for_codes(connection, without)
+    nearest(connection, QUERIES[0])
+    [[estimates, distances]] = connection.execute(
+        "SELECT estimates, distances FROM dvec_last_searches()").fetchall()
+    assert estimates > distances and estimates % 32 == 0
+    # With it the planner knows that the condition leaves no row out.
+    connection.execute("ANALYZE t")
+    [[[plan]]] = connection.execute(
+        "EXPLAIN (ANALYZE, FORMAT JSON) SELECT id FROM t WHERE id >= 0 ORDER BY v <-> %s LIMIT 10",
+        [vectors.text(QUERIES[0])]).fetchall()
+    [search] = plan["Plan"]["Plans"]
+    [[estimates]] = connection.execute("SELECT estimates FROM dvec_last_searches()").fetchall()
+    assert search["Node Type"] == "Custom Scan" and search["Index Estimates"] == estimates > 0
+
+
 def test_they_come_and_go(make_cluster):
     cluster = make_cluster()
     connection = make(cluster, "")

@@ -34,14 +34,15 @@ IndexSearches *searches_of(Oid index) {
 }
 
 void put(ReturnSetInfo *result, const IndexSearches &searches) {
-    constexpr int columns = 11;
+    constexpr int columns = 12;
     Datum values[columns];
     bool nulls[columns] = {};
     int column = 0;
     values[column++] = ObjectIdGetDatum(searches.index);
     const SearchCounts &counts = searches.counts;
-    for (const uint64 count : {counts.searches, counts.rows, counts.distances, counts.nodes,
-                               counts.rounds, counts.tail, counts.refused, counts.exact})
+    for (const uint64 count :
+         {counts.searches, counts.rows, counts.distances, counts.estimates, counts.nodes,
+          counts.rounds, counts.tail, counts.refused, counts.exact})
         values[column++] = Int64GetDatum(static_cast<int64>(count));
     nulls[column] = counts.ef == 0;
     values[column++] = Int32GetDatum(static_cast<int32>(counts.ef));
@@ -77,10 +78,11 @@ void log_searches(Relation index, const SearchCounts &counts, const SearchTime &
         (errmsg("duration: %.3f ms  index scan on \"%s\"", time.milliseconds(),
                 RelationGetRelationName(index)),
          errdetail("searches: " UINT64_FORMAT ", rows: " UINT64_FORMAT ", distances: " UINT64_FORMAT
-                   ", nodes: " UINT64_FORMAT ", rounds: " UINT64_FORMAT ", tail: " UINT64_FORMAT
-                   ", refused: " UINT64_FORMAT ", exact: " UINT64_FORMAT ", ef: " UINT64_FORMAT,
-                   counts.searches, counts.rows, counts.distances, counts.nodes, counts.rounds,
-                   counts.tail, counts.refused, counts.exact, counts.ef)));
+                   ", estimates: " UINT64_FORMAT ", nodes: " UINT64_FORMAT
+                   ", rounds: " UINT64_FORMAT ", tail: " UINT64_FORMAT ", refused: " UINT64_FORMAT
+                   ", exact: " UINT64_FORMAT ", ef: " UINT64_FORMAT,
+                   counts.searches, counts.rows, counts.distances, counts.estimates, counts.nodes,
+                   counts.rounds, counts.tail, counts.refused, counts.exact, counts.ef)));
 }
 
 void last_searches_init() {

@@ -48,6 +48,7 @@ void explain_index_scan(PlanState *node, const List *above, ExplainState *output
 void explain_search(const SearchCounts &counts, ExplainState *output) {
     ExplainPropertyUInteger("Index Rows", nullptr, counts.rows, output);
     ExplainPropertyUInteger("Index Distances", nullptr, counts.distances, output);
+    explain_unless_zero("Index Estimates", counts.estimates, output);
     ExplainPropertyUInteger("Index Nodes", nullptr, counts.nodes, output);
     explain_unless_zero("Index Rounds", counts.rounds, output);
     explain_unless_zero("Index Tail", counts.tail, output);

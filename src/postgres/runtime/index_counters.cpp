@@ -32,6 +32,7 @@ SearchCounts IndexCounters::search_counts() const noexcept {
     return {.searches = searches.searches.load(),
             .rows = searches.rows.load(),
             .distances = searches.distances.load(),
+            .estimates = 0,
             .nodes = searches.nodes.load(),
             .rounds = searches.rounds.load(),
             .tail = searches.tail.load(),
