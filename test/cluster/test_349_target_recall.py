@@ -153,6 +153,20 @@ def test_it_follows_growth_and_compaction(cluster, measured):
     wait_for_curve(measured, lambda found: found[0][-1] == 2500)
 
 
+def test_a_built_index_is_measured_at_once(cluster):
+    """Where it has the option: no search asks for it. REINDEX makes another graph."""
+    connection = cluster.connect()
+    vectors.make_table(connection, cube(3000, 6), options="WITH (m = 6, ef_construction = 24, target_recall = 0.9)")
+    wait_until(lambda: curve(connection), "the curve is measured", 120)
+    assert connection.execute("SELECT sum(scans)::integer FROM dvec_indexes").fetchall() == [(0,)]
+    connection.execute("REINDEX INDEX items_v_idx")
+    wait_until(lambda: curve(connection), "the curve is measured", 120)
+    # An index that nobody has seen yet.
+    connection.execute("BEGIN; REINDEX INDEX items_v_idx; ROLLBACK")
+    assert len(curve(connection)) > 0
+    assert connection.execute("SELECT sum(scans)::integer FROM dvec_indexes").fetchall() == [(0,)]
+
+
 def test_the_option_of_the_index(cluster, measured):
     """For all who set nothing, from their next search on, and for those who have their plan already."""
     session = cluster.connect()

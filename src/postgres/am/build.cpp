@@ -2,6 +2,7 @@
 // last.
 #include "postgres/am/callbacks.hpp"
 
+#include "postgres/am/target_recall.hpp"
 #include "postgres/bridge/access_method.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/relation/build_sidecar.hpp"
@@ -26,6 +27,8 @@ IndexBuildResult *build_index(Relation heap, Relation index, IndexInfo *index_in
         metapage.only_usual_rows = built.only_usual_rows ? 1 : 0;
         // Last, so that an index whose sidecar was not completed has no metapage that names one.
         write_metapage(index, MAIN_FORKNUM, metapage);
+        if (!IsBinaryUpgrade)
+            measure_if_targeted(index);
         auto *result = static_cast<IndexBuildResult *>(palloc0(sizeof(IndexBuildResult)));
         result->heap_tuples = built.heap_tuples;
         result->index_tuples = built.index_tuples;

@@ -7,6 +7,7 @@
 #include "postgres/bridge/executor.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/wal.hpp"
+#include "postgres/relation/options.hpp"
 #include "postgres/relation/own_index.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/open_index.hpp"
@@ -56,6 +57,13 @@ int ef_for_target(Relation index, double recall, double rows) {
             return static_cast<int>(curve->ef_for(recall, rows));
     }
     return static_cast<int>(graph::careful_ef(recall, rows));
+}
+
+void measure_if_targeted(Relation index) {
+    if (index_options(index).target_recall == no_target_recall || !can_be_searched(index))
+        return;
+    if (store::SharedState *state = state_of(compat::file_name(index)))
+        ask_for_curve(state);
 }
 
 // Opens the index, so that what its file holds is known.

@@ -9,4 +9,8 @@ namespace dvec::postgres {
 // then a careful number. `rows` are wanted.
 int ef_for_target(Relation index, double recall, double rows);
 
+// Has the worker measure an index that was just built, where its options have a target: its first
+// search would ask for that.
+void measure_if_targeted(Relation index);
+
 }  // namespace dvec::postgres
