@@ -1442,6 +1442,7 @@ DECLARE
     all_neighbors bigint := 0;  -- of all queries: k of each, or as many as there are
     found_neighbors bigint;
     started timestamptz;
+    warm boolean;
 BEGIN
     IF queries NOT BETWEEN 1 AND 10000 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'number of queries must be between 1 and 10000';
@@ -1517,6 +1518,7 @@ BEGIN
                 HINT = 'See its state in dvec_indexes.';
         END IF;
 
+        warm := false;
         FOR value IN SELECT DISTINCT unnest(CASE setting
                 WHEN 'ivfflat.probes' THEN ARRAY[1, 2, 4, 8, 16, 32, 64, 128]
                 WHEN 'hnsw.ef_search' THEN ARRAY[10, 20, 40, 80, 160, 320, 640, 1000]
@@ -1524,12 +1526,18 @@ BEGIN
             ORDER BY 1
         LOOP
             PERFORM set_config(setting, value::text, true);
-            found_neighbors := 0;
-            started := clock_timestamp();
-            FOR i IN 1 .. array_length(sample.tids, 1) LOOP
-                EXECUTE format('SELECT count(*) FROM (%s) AS neighbors WHERE d <= $4', distances)
-                    INTO neighbors USING sample.vectors[i], k, sample.tids[i], bounds[i];
-                found_neighbors := found_neighbors + neighbors;
+            -- The queries are asked once more than they are timed: whoever reads a part of an index
+            -- for the first time waits for memory, or for the disk.
+            LOOP
+                found_neighbors := 0;
+                started := clock_timestamp();
+                FOR i IN 1 .. array_length(sample.tids, 1) LOOP
+                    EXECUTE format('SELECT count(*) FROM (%s) AS neighbors WHERE d <= $4', distances)
+                        INTO neighbors USING sample.vectors[i], k, sample.tids[i], bounds[i];
+                    found_neighbors := found_neighbors + neighbors;
+                END LOOP;
+                EXIT WHEN warm;
+                warm := true;
             END LOOP;
             milliseconds := extract(epoch FROM clock_timestamp() - started) * 1000 / array_length(sample.tids, 1);
             recall := found_neighbors / all_neighbors::double precision;
