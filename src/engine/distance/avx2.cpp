@@ -2,6 +2,7 @@
 //
 // Compiled with flags that only this file gets; kernel_table.hpp says what follows from that.
 #include "engine/distance/bit_kernels.hpp"
+#include "engine/distance/compact_kernels.hpp"
 #include "engine/distance/dense_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
@@ -221,6 +222,56 @@ struct Bytes {
     }
 };
 
+struct Steps {
+    using Register = __m256i;
+    using Sums = __m256i;
+    static constexpr size_t count = 32;
+
+    static __m256i bytes(const unsigned char *a) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(a));
+    }
+    static __m256i nibbles(const unsigned char *a, size_t i) {
+        const __m256i both = bytes(a);
+        return _mm256_and_si256(i == 0 ? both : _mm256_srli_epi16(both, 4), _mm256_set1_epi8(0xF));
+    }
+    // Each byte of the four is brought to eight places, and each place keeps the bit that is its
+    // own.
+    static __m256i bits(const unsigned char *a) {
+        int word;
+        __builtin_memcpy(&word, a, sizeof(word));
+        const __m256i places =
+            _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+        const __m256i own = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
+        const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(word), places);
+        const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, own), own);
+        return _mm256_and_si256(set, _mm256_set1_epi8(1));
+    }
+    static __m256i no_sums() { return _mm256_setzero_si256(); }
+    static __m256i add(__m256i sums, __m256i a, __m256i b) {
+        const __m256i low = _mm256_madd_epi16(words(a, 0), words(b, 0));
+        const __m256i high = _mm256_madd_epi16(words(a, 1), words(b, 1));
+        return _mm256_add_epi32(sums, _mm256_add_epi32(low, high));
+    }
+    static __m256i add_small(__m256i sums, __m256i a, __m256i b) {
+        const __m256i pairs = _mm256_maddubs_epi16(a, b);
+        return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    static uint32_t total(__m256i sums) {
+        const __m128i four =
+            _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+        const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+        return static_cast<uint32_t>(_mm_cvtsi128_si32(two)) +
+               static_cast<uint32_t>(_mm_extract_epi32(two, 1));
+    }
+
+  private:
+    // The bytes with even numbers, or with odd ones: products need the same ones of both, and no
+    // order.
+    static __m256i words(__m256i a, int odd) {
+        return odd != 0 ? _mm256_srli_epi16(a, 8) : _mm256_and_si256(a, _mm256_set1_epi16(0xFF));
+    }
+};
+
 constexpr Kernel rows[] = {
     coded_row<SquaredDifference<Floats>>("float32 l2_squared avx2"),
     coded_row<Product<Floats>>("float32 inner_product avx2"),
@@ -232,6 +283,15 @@ constexpr Kernel rows[] = {
     half_cosine_row_of<Floats>("float16 cosine avx2"),
     hamming_row<Bits>("bit hamming avx2"),
     jaccard_row<Bits>("bit jaccard avx2"),
+    compact_row<Steps, CompactL2Squared, 8>("compact8 l2_squared avx2"),
+    compact_row<Steps, CompactProduct, 8>("compact8 inner_product avx2"),
+    compact_row<Steps, CompactCosine, 8>("compact8 cosine avx2"),
+    compact_row<Steps, CompactL2Squared, 4>("compact4 l2_squared avx2"),
+    compact_row<Steps, CompactProduct, 4>("compact4 inner_product avx2"),
+    compact_row<Steps, CompactCosine, 4>("compact4 cosine avx2"),
+    compact_row<Steps, CompactL2Squared, 1>("compact1 l2_squared avx2"),
+    compact_row<Steps, CompactProduct, 1>("compact1 inner_product avx2"),
+    compact_row<Steps, CompactCosine, 1>("compact1 cosine avx2"),
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Kernels for x86-64 with AVX-512 F, BW, DQ and VL: sixteen floats to a register.
 //
 // Compiled with flags that only this file gets; kernel_table.hpp says what follows from that.
+#include "engine/distance/compact_kernels.hpp"
 #include "engine/distance/dense_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
@@ -180,6 +181,49 @@ struct Bytes {
     }
 };
 
+struct Steps {
+    using Register = __m512i;
+    using Sums = __m512i;
+    static constexpr size_t count = 64;
+
+    static __m512i bytes(const unsigned char *a) { return _mm512_loadu_si512(a); }
+    // All sixty-four that stand in thirty-two bytes.
+    static __m512i nibbles(const unsigned char *a, size_t) {
+        const __m512i both = _mm512_maskz_broadcast_i64x4(
+            0xff, _mm256_loadu_si256(reinterpret_cast<const __m256i *>(a)));
+        const __m512i upper = _mm512_maskz_srli_epi16(0xffffffff, both, 4);
+        return _mm512_and_si512(_mm512_mask_blend_epi64(0xf0, both, upper), _mm512_set1_epi8(0xF));
+    }
+    static __m512i bits(const unsigned char *a) {
+        uint64_t word;
+        __builtin_memcpy(&word, a, sizeof(word));
+        return _mm512_maskz_set1_epi8(word, 1);
+    }
+    static __m512i no_sums() { return _mm512_setzero_si512(); }
+    static __m512i add(__m512i sums, __m512i a, __m512i b) {
+        const __m512i even = _mm512_madd_epi16(even_bytes(a), even_bytes(b));
+        const __m512i odd = _mm512_madd_epi16(odd_bytes(a), odd_bytes(b));
+        return _mm512_add_epi32(sums, _mm512_add_epi32(even, odd));
+    }
+    static __m512i add_small(__m512i sums, __m512i a, __m512i b) {
+        const __m512i pairs = _mm512_maddubs_epi16(a, b);
+        return _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    }
+    static uint32_t total(__m512i sums) {
+        const __m256i eight = _mm256_add_epi32(_mm512_maskz_extracti64x4_epi64(0xf, sums, 0),
+                                               _mm512_maskz_extracti64x4_epi64(0xf, sums, 1));
+        const __m128i four =
+            _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+        const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+        return static_cast<uint32_t>(_mm_cvtsi128_si32(two)) +
+               static_cast<uint32_t>(_mm_extract_epi32(two, 1));
+    }
+
+  private:
+    static __m512i even_bytes(__m512i a) { return _mm512_and_si512(a, _mm512_set1_epi16(0xFF)); }
+    static __m512i odd_bytes(__m512i a) { return _mm512_srli_epi16(a, 8); }
+};
+
 constexpr Kernel rows[] = {
     coded_row<SquaredDifference<Floats>>("float32 l2_squared avx512"),
     coded_row<Product<Floats>>("float32 inner_product avx512"),
@@ -189,6 +233,15 @@ constexpr Kernel rows[] = {
     half_row<AbsoluteDifference<Floats>>("float16 l1 avx512"),
     cosine_row_of<Floats>("float32 cosine avx512"),
     half_cosine_row_of<Floats>("float16 cosine avx512"),
+    compact_row<Steps, CompactL2Squared, 8>("compact8 l2_squared avx512"),
+    compact_row<Steps, CompactProduct, 8>("compact8 inner_product avx512"),
+    compact_row<Steps, CompactCosine, 8>("compact8 cosine avx512"),
+    compact_row<Steps, CompactL2Squared, 4>("compact4 l2_squared avx512"),
+    compact_row<Steps, CompactProduct, 4>("compact4 inner_product avx512"),
+    compact_row<Steps, CompactCosine, 4>("compact4 cosine avx512"),
+    compact_row<Steps, CompactL2Squared, 1>("compact1 l2_squared avx512"),
+    compact_row<Steps, CompactProduct, 1>("compact1 inner_product avx512"),
+    compact_row<Steps, CompactCosine, 1>("compact1 cosine avx512"),
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "engine/distance/bits.hpp"
 #include "engine/distance/code.hpp"
+#include "engine/distance/compact.hpp"
 #include "engine/distance/cpu.hpp"
 #include "engine/distance/float16.hpp"
 #include "engine/distance/float32.hpp"
@@ -119,8 +120,27 @@ std::size_t Kernel::vector_bytes(std::size_t dimensions) const {
             return (dimensions + 7) / 8;
         case Element::sparse_float32:
             return sparse_bytes(indexed_capacity(dimensions));
+        case Element::compact8:
+        case Element::compact4:
+        case Element::compact1:
+            return compact_bytes(compact_bits(element), dimensions);
     }
     return 0;
+}
+
+std::size_t Kernel::query_bytes(std::size_t dimensions) const {
+    return query_distance != nullptr && distance == query_distance
+               ? compact_bytes(bits_of_queries, dimensions)
+               : vector_bytes(dimensions);
+}
+
+Kernel Kernel::of_queries() const {
+    Kernel kernel = *this;
+    if (query_distance != nullptr) {
+        kernel.distance = query_distance;
+        kernel.four_distances = four_query_distances;
+    }
+    return kernel;
 }
 
 std::size_t Kernel::vector_code_bytes(std::size_t dimensions) const {

@@ -19,6 +19,9 @@ enum class Element : uint8_t {
     float16 = 2,         // Half, of half.hpp
     bit = 3,             // eight to a byte; the bits behind the last are 0
     sparse_float32 = 4,  // the run of bytes that sparse.hpp describes
+    compact8 = 5,        // the run of bytes that compact.hpp describes, with so many bits
+    compact4 = 6,
+    compact1 = 7,
 };
 
 // What a distance function measures; smaller is always nearer. The numbers are written to disk:
@@ -74,6 +77,11 @@ struct Kernel {
     // vectors with squares near or beyond the limits of floats: there `distance` returns what the
     // SQL operator returns, and this compares the true directions. NaN when one vector is zero.
     DistanceFunction link = nullptr;
+    // For compact vectors, in place of `distance` and `four_distances` between a query
+    // (compact.hpp, bits_of_queries) and the vectors of an index. Null for other elements, where
+    // queries are as vectors are.
+    DistanceFunction query_distance = nullptr;
+    FourDistancesFunction four_query_distances = nullptr;
 
     // The whole distance that the SQL operator's result is made from. Vectors ordered by it are in
     // the operator's order, ties and NaN included.
@@ -87,6 +95,11 @@ struct Kernel {
 
     // Bytes of one vector as the distance function reads it, without any padding behind it.
     size_t vector_bytes(size_t dimensions) const;
+    // This kernel for searches by a query that is not one of the vectors: it has query_distance, if
+    // there is one, as its distance.
+    Kernel of_queries() const;
+    // Bytes of the first of the two that `distance` measures.
+    size_t query_bytes(size_t dimensions) const;
 
     // Bytes of the code (code.hpp) that goes with a vector in a graph; 0 where a code would save
     // little or there is none. The same under every instruction set.

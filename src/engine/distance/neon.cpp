@@ -2,6 +2,7 @@
 //
 // An instruction set's file all the same, and bound by the rules in kernel_table.hpp.
 #include "engine/distance/bit_kernels.hpp"
+#include "engine/distance/compact_kernels.hpp"
 #include "engine/distance/dense_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
@@ -174,6 +175,33 @@ struct Bytes {
     }
 };
 
+struct Steps {
+    using Register = uint8x16_t;
+    using Sums = uint32x4_t;
+    static constexpr size_t count = 16;
+
+    static uint8x16_t bytes(const unsigned char *a) { return vld1q_u8(a); }
+    static uint8x16_t nibbles(const unsigned char *a, size_t i) {
+        const uint8x16_t both = vld1q_u8(a + i % 32);
+        return i < 32 ? vandq_u8(both, vdupq_n_u8(0xF)) : vshrq_n_u8(both, 4);
+    }
+    static uint8x16_t bits(const unsigned char *a) {
+        static constexpr unsigned char own[16] = {1, 2, 4, 8, 16, 32, 64, 128,
+                                                  1, 2, 4, 8, 16, 32, 64, 128};
+        const uint8x16_t spread = vcombine_u8(vdup_n_u8(a[0]), vdup_n_u8(a[1]));
+        return vandq_u8(vtstq_u8(spread, vld1q_u8(own)), vdupq_n_u8(1));
+    }
+    static uint32x4_t no_sums() { return vdupq_n_u32(0); }
+    static uint32x4_t add(uint32x4_t sums, uint8x16_t a, uint8x16_t b) {
+        sums = vpadalq_u16(sums, vmull_u8(vget_low_u8(a), vget_low_u8(b)));
+        return vpadalq_u16(sums, vmull_u8(vget_high_u8(a), vget_high_u8(b)));
+    }
+    static uint32x4_t add_small(uint32x4_t sums, uint8x16_t a, uint8x16_t b) {
+        return add(sums, a, b);
+    }
+    static uint32_t total(uint32x4_t sums) { return vaddvq_u32(sums); }
+};
+
 constexpr Kernel rows[] = {
     coded_row<SquaredDifference<Floats>>("float32 l2_squared neon"),
     coded_row<Product<Floats>>("float32 inner_product neon"),
@@ -185,6 +213,15 @@ constexpr Kernel rows[] = {
     half_cosine_row_of<Floats>("float16 cosine neon"),
     hamming_row<Bits>("bit hamming neon"),
     jaccard_row<Bits>("bit jaccard neon"),
+    compact_row<Steps, CompactL2Squared, 8>("compact8 l2_squared neon"),
+    compact_row<Steps, CompactProduct, 8>("compact8 inner_product neon"),
+    compact_row<Steps, CompactCosine, 8>("compact8 cosine neon"),
+    compact_row<Steps, CompactL2Squared, 4>("compact4 l2_squared neon"),
+    compact_row<Steps, CompactProduct, 4>("compact4 inner_product neon"),
+    compact_row<Steps, CompactCosine, 4>("compact4 cosine neon"),
+    compact_row<Steps, CompactL2Squared, 1>("compact1 l2_squared neon"),
+    compact_row<Steps, CompactProduct, 1>("compact1 inner_product neon"),
+    compact_row<Steps, CompactCosine, 1>("compact1 cosine neon"),
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 // base architecture has.
 #include "engine/distance/bit_kernels.hpp"
 #include "engine/distance/code_kernels.hpp"
+#include "engine/distance/compact_kernels.hpp"
 #include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
@@ -131,6 +132,47 @@ void link_code_sums(const unsigned char *codes, const unsigned char *tables, siz
     }
 }
 
+struct Steps {
+    // Eight steps, each in sixteen bits of its own.
+    struct Register {
+        uint16_t steps[lanes];
+    };
+    using Sums = uint32_t;
+    static constexpr size_t count = lanes;
+
+    static Register bytes(const unsigned char *a) {
+        return each([=](size_t i) { return unsigned{a[i]}; });
+    }
+    static Register nibbles(const unsigned char *a, size_t i) {
+        return i < 32 ? each([=](size_t j) { return a[i + j] % 16U; })
+                      : each([=](size_t j) { return a[i - 32 + j] / 16U; });
+    }
+    static Register bits(const unsigned char *a) {
+        return each([=](size_t i) { return *a >> i & 1U; });
+    }
+    static uint32_t no_sums() { return 0; }
+    static uint32_t add(uint32_t sum, const Register &a, const Register &b) {
+        for (size_t i = 0; i < lanes; ++i) {
+            sum += uint32_t{a.steps[i]} * b.steps[i];
+        }
+        return sum;
+    }
+    static uint32_t add_small(uint32_t sum, const Register &a, const Register &b) {
+        return add(sum, a, b);
+    }
+    static uint32_t total(uint32_t sum) { return sum; }
+
+  private:
+    template <typename Step>
+    static Register each(Step step) {
+        Register all;
+        for (size_t i = 0; i < lanes; ++i) {
+            all.steps[i] = static_cast<uint16_t>(step(i));
+        }
+        return all;
+    }
+};
+
 constexpr Kernel rows[] = {
     {Element::float32, Metric::l2_squared, distance<float, SquaredDifference>,
      four_by_one<distance<float, SquaredDifference>>, "float32 l2_squared scalar",
@@ -154,6 +196,15 @@ constexpr Kernel rows[] = {
         "float16 cosine scalar", {distance<Half, Product>, four_by_one<distance<Half, Product>>}),
     hamming_row<Bits>("bit hamming scalar"),
     jaccard_row<Bits>("bit jaccard scalar"),
+    compact_row<Steps, CompactL2Squared, 8>("compact8 l2_squared scalar"),
+    compact_row<Steps, CompactProduct, 8>("compact8 inner_product scalar"),
+    compact_row<Steps, CompactCosine, 8>("compact8 cosine scalar"),
+    compact_row<Steps, CompactL2Squared, 4>("compact4 l2_squared scalar"),
+    compact_row<Steps, CompactProduct, 4>("compact4 inner_product scalar"),
+    compact_row<Steps, CompactCosine, 4>("compact4 cosine scalar"),
+    compact_row<Steps, CompactL2Squared, 1>("compact1 l2_squared scalar"),
+    compact_row<Steps, CompactProduct, 1>("compact1 inner_product scalar"),
+    compact_row<Steps, CompactCosine, 1>("compact1 cosine scalar"),
 };
 
 template <typename Scalar>

@@ -1,6 +1,7 @@
 // The level function of the graph format, and where the parts of a slot are for a kind of vector.
 #include "engine/graph/format.hpp"
 
+#include "engine/distance/compact.hpp"
 #include "engine/distance/kernel.hpp"
 
 namespace dvec::graph {
@@ -25,8 +26,12 @@ Layout layout_of(const distance::Kernel &kernel, std::uint32_t dimensions, std::
     if (kernel.product != nullptr && code_bytes == 0)
         lengths =
             kernel.element == distance::Element::float16 ? Lengths::of_halves : Lengths::of_floats;
+    // Compact vectors follow the links at once: what would lie between them is what they are to
+    // spare.
+    const std::size_t alignment =
+        distance::compact_bits(kernel.element) != 0 ? alignof(std::uint64_t) : cache_line;
     Layout layout = Layout::make(m, static_cast<std::uint32_t>(kernel.vector_bytes(dimensions)),
-                                 code_bytes, lengths);
+                                 code_bytes, lengths, alignment);
     layout.columns = columns;
     return layout;
 }

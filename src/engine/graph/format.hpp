@@ -156,8 +156,10 @@ struct Layout {
     Lengths lengths = Lengths::none;
     std::uint32_t columns = 0;  // keys per row, 0..max_columns
 
+    // Vectors stand at multiples of `alignment`.
     static constexpr Layout make(std::uint32_t m, std::uint32_t vector_bytes,
-                                 std::uint32_t code_bytes = 0, Lengths lengths = Lengths::none) {
+                                 std::uint32_t code_bytes = 0, Lengths lengths = Lengths::none,
+                                 std::size_t alignment = cache_line) {
         constexpr auto round_up = [](std::size_t value, std::size_t to) {
             return static_cast<std::uint32_t>((value + to - 1) / to * to);
         };
@@ -169,7 +171,7 @@ struct Layout {
         layout.code_bytes = code_bytes;
         layout.code_offset = static_cast<std::uint32_t>(sizeof(SlotHeader) +
                                                         sizeof(NodeId) * (2 * std::size_t{m} + 1));
-        layout.vector_offset = round_up(std::size_t{layout.code_offset} + code_bytes, cache_line);
+        layout.vector_offset = round_up(std::size_t{layout.code_offset} + code_bytes, alignment);
         layout.lengths = lengths;
         layout.stride = round_up(
             std::size_t{layout.vector_offset} +

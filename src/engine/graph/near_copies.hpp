@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "engine/distance/compact.hpp"
 #include "engine/distance/kernel.hpp"
 
 namespace dvec::graph {
@@ -26,6 +27,8 @@ class NearCopies {
         if (kernel.metric == Metric::l2_squared || kernel.metric == Metric::inner_product ||
             kernel.metric == Metric::cosine)
             product_ = distance::find_kernel(kernel.element, Metric::inner_product)->distance;
+        const unsigned bits = distance::compact_bits(kernel.element);
+        too_coarse_ = bits != 0 && bits < 8;
     }
 
     double apart(const void *a, const void *b) const {
@@ -53,8 +56,10 @@ class NearCopies {
 
     // How far a near copy is apart from `node` at most: a small part of the node's length, or of
     // the greatest possible distance. 0 where the length is too near to the limits of floats to
-    // tell.
+    // tell; less than any distance where distances are rounded by more than this.
     double reach(const void *node) const {
+        if (too_coarse_)
+            return -1;
         switch (kernel_.metric) {
             case Metric::l2_squared:
             case Metric::inner_product: {
@@ -116,6 +121,7 @@ class NearCopies {
     distance::Kernel kernel_;
     std::size_t dimensions_;
     distance::DistanceFunction product_ = nullptr;  // minus the inner product
+    bool too_coarse_ = false;                       // there are no near copies
     std::vector<std::byte> zeros_;                  // the vector of zeros, for l1
 };
 

@@ -91,7 +91,7 @@ Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, 
     if (marks.allocated > nodes.mapped_slots() || marks.linked > marks.allocated)
         return Status(Code::invalid_argument, "the mapping does not cover the ids to search");
     context_.begin(nodes, marks, params.kernel, params.dimensions,
-                   query_.assign(query, nodes.layout().vector_bytes));
+                   query_.assign(query, params.kernel.query_bytes(params.dimensions)));
     context_.interrupted = params.interrupted;
     context_.count_within = params.count_within;
     if (params.filter != nullptr && !params.filter->empty())

@@ -103,7 +103,7 @@ class Search {
     Search();
     ~Search();
 
-    // Begins a search over the ids below `marks`. `query` has layout().vector_bytes and is copied.
+    // Begins a search over the ids below `marks`. `query` has Kernel::query_bytes and is copied.
     // `nodes` must outlive the search; its mapping must cover marks.allocated
     // (Code::invalid_argument otherwise) and not be refreshed to cover less, but it may be moved by
     // refresh() between calls. A finished or abandoned search can be started again: scratch memory

@@ -73,7 +73,7 @@ struct SearchContext {
             judge = CodeJudge(kernel, query, dimensions);
         first_line = layout.measured_offset() / cache_line;
         lines = lines_ahead(layout.measured_offset(), layout.measured_bytes());
-        vector_lines = lines_ahead(0, layout.vector_bytes);
+        vector_lines = lines_ahead(layout.vector_offset % cache_line, layout.vector_bytes);
     }
 
     [[gnu::always_inline]] void prefetch(NodeId id) const noexcept { prefetch(id, lines); }

@@ -251,7 +251,7 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         graph::Search::Params search_params;
         // The kernel of the instruction set that the session's operators use now: another one may
         // have been selected since the index was opened.
-        search_params.kernel = *description_.kernel();
+        search_params.kernel = description_.kernel()->of_queries();
         search_params.dimensions = description_.dimensions;
         search_params.ef = params.ef;
         search_params.exact_after = params.exact_after;

@@ -44,7 +44,7 @@ class HeapRows {
     };
 
     HeapRows() = default;
-    void read_page(struct HeapRowReader *reader, PageBehind page);
+    void read_page(class HeapRowReader *reader, PageBehind page);
     void add(Row row);
     void finish();
 

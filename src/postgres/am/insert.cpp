@@ -133,7 +133,7 @@ RowEncoder::Row encode(Inserting *inserting, Relation index, const OpenIndex *op
     if (!inserting->encodes) {
         const store::Shape shape =
             open != nullptr ? open->entry->shape : shape_of(index, read_metapage(index));
-        inserting->encoder = row_encoder(index, static_cast<int>(shape.dimensions));
+        inserting->encoder = row_encoder(index, shape);
         inserting->encodes = true;
     }
     return inserting->encoder.encode(added.values, added.is_null);

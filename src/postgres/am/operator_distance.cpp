@@ -43,6 +43,11 @@ double OperatorDistance::to(const void *row) {
     return DatumGetFloat8(FunctionCall2Coll(function_, collation_, PointerGetDatum(room_), query_));
 }
 
+bool OperatorDistance::measure(const graph::Hit &, const void *stored, double *distance) {
+    *distance = to(stored);
+    return true;
+}
+
 double OperatorDistance::least(double distance, const void *row) {
     if (support_.metric == distance::Metric::inner_product)
         row_length_ = std::max(row_length_, length_of(row));

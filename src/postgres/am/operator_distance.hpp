@@ -7,12 +7,13 @@
 // (guard.hpp).
 #pragma once
 
+#include "postgres/am/row_distance.hpp"
 #include "postgres/bridge/access_method.hpp"
 #include "postgres/types/index_support.hpp"
 
 namespace dvec::postgres {
 
-class OperatorDistance {
+class OperatorDistance final : public RowDistance {
   public:
     // Allocated in the current memory context. The argument of `key` must not be NULL, and must
     // stay valid while the result is in use.
@@ -21,12 +22,11 @@ class OperatorDistance {
     // The distance from the query to the row whose encoded vector this is. `row` must not be null.
     double to(const void *row);
 
-    // A lower bound of the operator's distance to any row that our kernels place at `distance` or
-    // farther. `row` is one of these rows; its length is taken into account where the bound depends
-    // on lengths.
-    double least(double distance, const void *row);
-    // The same, using the greatest length of the rows passed before.
-    double least(double distance) const;
+    // Every row is to be returned. Bounds of inner products depend on the greatest length of the
+    // rows that were passed.
+    bool measure(const graph::Hit &hit, const void *stored, double *distance) override;
+    double least(double distance, const void *stored) override;
+    double least(double distance) const override;
 
   private:
     OperatorDistance(ScanKey key, const IndexSupport &support, int dimensions);

@@ -16,10 +16,10 @@ bool is_farther(const graph::Hit &a, const graph::Hit &b) {
 
 // The checks that need no distances come first.
 bool OperatorOrder::may_return_nearest(graph::Search &search,
-                                       const OperatorDistance &operator_distance) const {
+                                       const RowDistance &row_distance) const {
     const double nearest = waiting_.front().distance;
     return ended_ || !graph::comes_before(least_, nearest) ||
-           !graph::comes_before(operator_distance.least(search.least_next()), nearest) ||
+           !graph::comes_before(row_distance.least(search.least_next()), nearest) ||
            !value_or_raise([&] { return search.next_is_at_hand(); });
 }
 
@@ -42,9 +42,9 @@ std::optional<graph::Hit> OperatorOrder::next_late() {
 }
 
 std::optional<graph::Hit> OperatorOrder::next(graph::Search &search, const graph::NodeStore &nodes,
-                                              OperatorDistance &operator_distance) {
+                                              RowDistance &row_distance) {
     for (;;) {
-        if (!waiting_.empty() && may_return_nearest(search, operator_distance)) {
+        if (!waiting_.empty() && may_return_nearest(search, row_distance)) {
             const graph::Hit nearest = take_nearest();
             if (any_returned_ && graph::comes_before(nearest.distance, returned_)) {
                 late_.push_back(nearest);
@@ -62,8 +62,9 @@ std::optional<graph::Hit> OperatorOrder::next(graph::Search &search, const graph
             continue;
         }
         const void *row = nodes.vector(hit->id);
-        least_ = operator_distance.least(hit->distance, row);
-        hit->distance = operator_distance.to(row);
+        least_ = row_distance.least(hit->distance, row);
+        if (!row_distance.measure(*hit, row, &hit->distance))
+            continue;
         waiting_.push_back(*hit);
         std::push_heap(waiting_.begin(), waiting_.end(), is_farther);
     }

@@ -59,8 +59,7 @@ std::optional<graph::Hit> take_indexed(OpenScan *scan) {
     if (scan->measured)
         return scan->measured->next(*scan->operator_distance);
     if (scan->order)
-        return scan->order->next(*scan->search, scan->open->index->nodes(),
-                                 *scan->operator_distance);
+        return scan->order->next(*scan->search, scan->open->index->nodes(), *scan->row_distance);
     return value_or_raise([&] { return scan->search->next(); });
 }
 

@@ -6,10 +6,12 @@
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/scan_filter.hpp"
 #include "postgres/am/standby_search.hpp"
+#include "postgres/am/table_distance.hpp"
 #include "postgres/bridge/errors.hpp"
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 #include "postgres/bridge/wal.hpp"
+#include "postgres/relation/compact_rows.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/repair/open_relation.hpp"
 #include "postgres/runtime/settings.hpp"
@@ -36,6 +38,7 @@ struct Query {
     const IndexSupport &support;
     int dimensions;
     IndexSupport::Encoded encoded;
+    bool compact;  // as the rows of the index are
     bool foreign;  // its operator is not the one the index's kernels are made for
 };
 
@@ -43,12 +46,20 @@ struct Query {
 Query query_of(IndexScanDesc descriptor, const OpenIndex &open) {
     const ScanKey key = &descriptor->orderByData[0];
     const IndexSupport &support = *index_support(descriptor->indexRelation);
-    const auto dimensions = static_cast<int>(open.entry->shape.dimensions);
-    const bool is_null = (key->sk_flags & SK_ISNULL) != 0;
-    return {key, support, dimensions,
-            is_null ? IndexSupport::Encoded{dimensions, palloc0(open.index->vector_bytes())}
-                    : encode_query(support, dimensions, key->sk_argument),
-            is_foreign_operator(key, support)};
+    const store::Shape &shape = open.entry->shape;
+    const auto dimensions = static_cast<int>(shape.dimensions);
+    Query query{
+        key, support, dimensions, {}, stored_bits(shape) != 0, is_foreign_operator(key, support)};
+    if ((key->sk_flags & SK_ISNULL) != 0) {
+        const distance::Kernel kernel = shape.kernel()->of_queries();
+        query.encoded = {dimensions, palloc0(kernel.query_bytes(shape.dimensions))};
+        return query;
+    }
+    query.encoded = encode_query(support, dimensions, key->sk_argument);
+    if (query.compact)
+        query.encoded.bytes =
+            make_compact(support, dimensions, query.encoded.bytes, distance::bits_of_queries);
+    return query;
 }
 
 // By another's operator nothing may be missed where the order is to be exact, and what our kernels
@@ -92,22 +103,31 @@ Attempt begin_measuring(OpenScan *scan, const OpenIndex &open) {
 }
 
 // In the scan's query context.
-Attempt begin_rows(OpenScan *scan, const OpenIndex &open, const Query &query) {
+Attempt begin_rows(IndexScanDesc descriptor, const OpenIndex &open, const Query &query) {
+    OpenScan *scan = scan_of(descriptor);
     const bool measures = must_measure_rows(*scan, query);
-    if (measures || query.foreign)
-        scan->operator_distance = OperatorDistance::of(query.key, query.support, query.dimensions);
+    if (query.compact)
+        scan->row_distance = TableDistance::of(descriptor, open.entry->shape, query.encoded.bytes);
+    else if (measures || query.foreign)
+        scan->row_distance = scan->operator_distance =
+            OperatorDistance::of(query.key, query.support, query.dimensions);
     if (measures)
         return begin_measuring(scan, open);
-    if (query.foreign)
+    if (scan->row_distance != nullptr)
         scan->order = std::make_unique<OperatorOrder>();
     return begin_search(scan, open, query.encoded.bytes);
 }
 
 // In the scan's query context.
 SearchPlace find_place(IndexScanDesc descriptor) {
-    if (RecoveryInProgress())
-        return find_on_standby(descriptor);
-    return {open_relation(descriptor->indexRelation), nullptr};
+    const SearchPlace place = RecoveryInProgress()
+                                  ? find_on_standby(descriptor)
+                                  : SearchPlace{open_relation(descriptor->indexRelation), nullptr};
+    // Where nothing may be missed, compact vectors tell nothing that the table does not tell.
+    if (place.open != nullptr && stored_bits(place.open->entry->shape) != 0 &&
+        scan_of(descriptor)->is_exact())
+        return {nullptr, HeapRows::read_all(descriptor)};
+    return place;
 }
 
 void set_terms(IndexScanDesc descriptor, uint64 entries) {
@@ -120,6 +140,8 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     scan->returned = 0;
     scan->left_late_out = false;
     MemoryContextReset(scan->query_context);
+    scan->operator_distance = nullptr;
+    scan->row_distance = nullptr;
     const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
     begin_filter(scan, descriptor);
     const SearchPlace place = find_place(descriptor);
@@ -134,7 +156,7 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     }
     set_terms(descriptor, open->index->state().graph.allocated.load(std::memory_order_relaxed));
     const Query query = query_of(descriptor, *open);
-    const Attempt begun = begin_rows(scan, *open, query);
+    const Attempt begun = begin_rows(descriptor, *open, query);
     MemoryContextSwitchTo(caller);
     if (begun == Attempt::files_replaced)
         return begun;

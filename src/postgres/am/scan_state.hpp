@@ -21,10 +21,11 @@ struct OpenScan {
     std::unique_ptr<graph::RowFilter> filter;       // of the search; null without conditions
     std::unique_ptr<graph::Search> search;          // while one is under way
     std::unique_ptr<MeasuredRows> measured;         // in its place, where kernels cannot say
-    std::unique_ptr<OperatorOrder> order;           // of the search's rows, by another's operator
+    std::unique_ptr<OperatorOrder> order;           // of the search's rows, by other distances
     OpenIndex *open = nullptr;                      // pinned while a search is under way
     MemoryContext query_context = nullptr;          // of the query, from start to start
-    OperatorDistance *operator_distance = nullptr;  // there; for `measured` and `order`
+    OperatorDistance *operator_distance = nullptr;  // there; for `measured`
+    RowDistance *row_distance = nullptr;            // there; for `order`
     HeapRows *heap_rows = nullptr;      // there; of the pages that the index is behind by
     std::optional<graph::Hit> indexed;  // beside these, the next row of the index
     bool knows_indexed = false;         // whether it was looked for

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 
+#include "engine/distance/compact.hpp"
 #include "engine/graph/filter_plan.hpp"
 #include "postgres/am/rows_wanted.hpp"
 #include "postgres/am/scan_settings.hpp"
@@ -117,10 +118,16 @@ MeasuredBytes sizes(Relation index) {
     const auto dimensions =
         static_cast<std::size_t>(declared < 0 ? support->max_dimensions : declared);
     if (kernel == nullptr)
-        return {0, 0, false};
+        return {0, 0, false, false};
     const auto vector = static_cast<double>(kernel->vector_bytes(dimensions));
+    const IndexOptions options = index_options(index);
+    if (options.storage == Storage::compact)
+        return {vector,
+                static_cast<double>(
+                    distance::compact_bytes(static_cast<unsigned>(options.bits), dimensions)),
+                false, true};
     const auto code = static_cast<double>(kernel->vector_code_bytes(dimensions));
-    return {vector, code > 0 ? code : vector, false};
+    return {vector, code > 0 ? code : vector, false, false};
 }
 
 double vector_bytes(Relation index) {

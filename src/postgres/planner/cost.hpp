@@ -22,6 +22,7 @@ struct MeasuredBytes {
     double vector;     // of a row; where rows differ, the most one may have
     double walked;     // what a walk over the graph measures for it
     bool out_of_line;  // the table's own pages do not hold it
+    bool compact;      // nor does the index: what it hands out is measured in the table
 };
 MeasuredBytes measured_bytes(const IndexOptInfo *index);
 

@@ -41,6 +41,13 @@ double page_fetched_scattered() {
            std::max(fetched_scattered, random_page_cost / std::max(seq_page_cost, 0.1));
 }
 
+// Of a row in the table, where it has been read.
+double price_of_measuring(const ExactWork &exact, double missing) {
+    return 1 + (exact.out_of_line ? vector_assembled + line_in_pieces * lines(exact.vector_bytes) +
+                                        missing * pages(exact.vector_bytes) * page_fetched
+                                  : line_in_order * lines(exact.vector_bytes));
+}
+
 // Pages of the index's files that this process had to wait for: they are mapped.
 int64 pages_faulted() {
     rusage usage;
@@ -78,10 +85,13 @@ double SearchBudget::share_in_vain() const {
     return exact_.passing < 1 ? wasted_share : wasted_share_if_all_pass;
 }
 
-// Where all rows pass, every row handed out is of use. Otherwise the work may be in vain.
+// Where all rows pass, every row handed out is of use. Otherwise the work may be in vain. An index
+// without vectors could only do what the exact search does.
 bool SearchBudget::is_worth_measuring_all(double wanted) const {
     if (affordable == nullptr)
         return true;
+    if (exact_.compact)
+        return false;
     const double measured = exact_.rows * price_of_scanning();
     if (exact_.passing < 1 || wanted < 0)
         return measured < share_in_vain() * work_of_exact_search();
@@ -119,6 +129,10 @@ double SearchBudget::price_of_scanning() const {
     return 1 + line_in_order * lines(exact_.vector_bytes);
 }
 
+double SearchBudget::price_of_handing_out() const {
+    return row_handed_out + (exact_.compact ? row_fetched + price_of_measuring(exact_, 0) : 0);
+}
+
 // The work left for a scan within a bound: measuring the remaining nodes in a pass, and handing out
 // the rows within the bound. Their number is estimated by a sample until all are measured, and
 // known from then on.
@@ -143,7 +157,8 @@ double SearchBudget::price_of_row_within() const {
 double SearchBudget::work_done() const {
     return static_cast<double>(distances - scanned) * price_of_walking() +
            static_cast<double>(scanned) * price_of_scanning() +
-           static_cast<double>(rows) * row_handed_out + blocks_read() * page_fetched_scattered() +
+           static_cast<double>(rows) * price_of_handing_out() +
+           blocks_read() * page_fetched_scattered() +
            // Page faults of a pass in order are not counted: the system reads ahead.
            (scanned == 0 ? static_cast<double>(faulted_) * page_faulted : 0);
 }
@@ -160,10 +175,7 @@ double SearchBudget::work_of_exact_search() const {
 }
 
 double work_of(const ExactWork &exact, double passing, double missing, double kept) {
-    const double measured =
-        1 + (exact.out_of_line ? vector_assembled + line_in_pieces * lines(exact.vector_bytes) +
-                                     missing * pages(exact.vector_bytes) * page_fetched
-                               : line_in_order * lines(exact.vector_bytes));
+    const double measured = price_of_measuring(exact, missing);
     double read = exact.rows + exact.pages * page_in_order;
     if (exact.scattered)
         read = std::min(read, exact.rows * row_fetched);

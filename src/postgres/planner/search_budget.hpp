@@ -30,6 +30,7 @@ struct ExactWork {
     bool out_of_line = false;  // vectors are put together from pieces
     bool sorts_all = false;    // instead of keeping the nearest few
     double walked_bytes = 0;   // what the index's walk measures of a vector
+    bool compact = false;      // the index has no vectors: rows are measured in the table
 };
 
 // The work that this is, in the unit of the prices (search_budget.cpp), where such a share of the
@@ -65,6 +66,7 @@ class SearchBudget : public ScanGuide {
     static uint64 affordable_distances(ScanGuide &guide);
     double share_in_vain() const;
     double price_of_walking() const;
+    double price_of_handing_out() const;
     double price_of_scanning() const;
     double work_done() const;
     double price_of_row_within() const;

@@ -169,6 +169,16 @@ struct Costs {
     Cost total;
 };
 
+bool is_compact(const VectorSearchRequest &request) {
+    return measured_bytes(request.index_path->indexinfo).compact;
+}
+
+// Where nothing may be missed, an index without vectors leaves all to the exact search.
+Costs exact_costs(const Path *exact) {
+    const Cost all = compat::cost_without_penalty(exact);
+    return {all, all};
+}
+
 // Of the index child alone, in the order that the node asks it for.
 Costs index_costs(PlannerInfo *root, const VectorSearchRequest &request) {
     const IndexPath &index = *request.index_path;
@@ -265,6 +275,16 @@ Costs range_costs(const VectorSearchRequest &request, const Path *exact) {
     return {measured, std::max(measured, std::min(measured + fetched, most))};
 }
 
+Costs costs_of(PlannerInfo *root, const VectorSearchRequest &request, const ExactSearch &exact,
+               const Path *second) {
+    if (request.order == SearchOrder::exact && is_compact(request))
+        return exact_costs(exact.path);
+    if (request.pathkeys == NIL)
+        return range_costs(request, second);
+    return is_filtered(request) ? filtered_costs(root, request, exact)
+                                : node_costs(root, request, second);
+}
+
 // Only some kinds of queries can do without the exact search: see paths.cpp.
 bool needs_exact_child(const VectorSearchRequest &request, const Path *exact) {
     return request.level.order == QueryLevel::Order::strict || !compat::is_disabled(exact) ||
@@ -323,9 +343,7 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     const bool two = needs_exact_child(request, exact.path);
     Path *index = with_target(root, &request.index_path->path, child.target);
     Path *second = two ? exact.path : nullptr;
-    const Costs costs = request.pathkeys == NIL ? range_costs(request, second)
-                        : is_filtered(request)  ? filtered_costs(root, request, exact)
-                                                : node_costs(root, request, second);
+    const Costs costs = costs_of(root, request, exact, second);
     const bool all = request.level.order == QueryLevel::Order::strict;
     const MeasuredBytes bytes = measured_bytes(request.index_path->indexinfo);
     const VectorSearchPlan plan{
@@ -343,6 +361,7 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
         .share_read = exact.share_read,
         .vector_bytes = bytes.vector,
         .walked_bytes = bytes.walked,
+        .compact = bytes.compact,
     };
 
     CustomPath *path = makeNode(CustomPath);

@@ -23,7 +23,7 @@ List *to_private(const VectorSearchPlan &plan) {
     List *sizes = list_make5(integer(plan.scattered), real_number(plan.rows_per_page),
                              real_number(plan.share_read), real_number(plan.vector_bytes),
                              real_number(plan.walked_bytes));
-    return list_concat(list_concat(choices, columns), sizes);
+    return lappend(list_concat(list_concat(choices, columns), sizes), integer(plan.compact));
 }
 
 VectorSearchPlan from_private(const List *numbers) {
@@ -46,6 +46,7 @@ VectorSearchPlan from_private(const List *numbers) {
         .share_read = real(11),
         .vector_bytes = real(12),
         .walked_bytes = real(13),
+        .compact = integer(14) != 0,
     };
 }
 

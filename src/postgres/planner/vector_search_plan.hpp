@@ -43,6 +43,8 @@ struct VectorSearchPlan {
     double share_read;
     double vector_bytes;
     double walked_bytes;
+    // Whether the index has compact vectors.
+    bool compact;
 };
 
 List *to_private(const VectorSearchPlan &plan);

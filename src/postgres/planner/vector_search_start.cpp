@@ -59,6 +59,7 @@ ExactWork exact_work(const VectorSearchState *state) {
     work.out_of_line = plan.out_of_line;
     work.sorts_all = state->limit < 0;
     work.walked_bytes = plan.walked_bytes;
+    work.compact = plan.compact;
     return work;
 }
 

@@ -184,7 +184,7 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
     Build build{};
     build.repair = rows.repair;
     build.index = index;
-    build.reader = row_reader(index, shape.dimensions);
+    build.reader = row_reader(index, shape);
     build.judge = row_judge(index);
     build.only_usual_rows = true;
     build.file = compat::file_name(index);

@@ -4,6 +4,7 @@
 
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/wal.hpp"
+#include "postgres/relation/compact_rows.hpp"
 #include "postgres/relation/life.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/options.hpp"
@@ -71,7 +72,7 @@ Metapage new_metapage(Relation index, WithIdentity with_identity) {
     metapage.dimensions = static_cast<uint32>(column_dimensions(index, *support));
     metapage.m = static_cast<uint16>(options.m);
     metapage.ef_construction = static_cast<uint16>(options.ef_construction);
-    metapage.element = static_cast<uint8>(support->element);
+    metapage.element = static_cast<uint8>(element_to_store(index, *support));
     metapage.metric = static_cast<uint8>(support->metric);
     metapage.only_usual_rows = 1;
     metapage.key_columns = static_cast<uint8>(key_column_count(index));

@@ -11,6 +11,12 @@ namespace {
 // Of an option without a default.
 constexpr int not_given = 0;
 
+relopt_enum_elt_def storages[] = {
+    {"full", static_cast<int>(Storage::full)},
+    {"compact", static_cast<int>(Storage::compact)},
+    {nullptr, 0},
+};
+
 relopt_kind hnsw_options;
 relopt_kind ivfflat_options;
 
@@ -32,6 +38,12 @@ void options_init() {
     add_bool_reloption(hnsw_options, "link_codes",
                        "Codes of neighbors beside links, for faster search with more memory",
                        default_link_codes, ShareUpdateExclusiveLock);
+    // These two are of what is stored, so they are heeded when an index is built.
+    add_enum_reloption(hnsw_options, "storage", "What the index holds of a vector", storages,
+                       static_cast<int>(Storage::full),
+                       "Valid values are \"full\" and \"compact\".", AccessExclusiveLock);
+    add_int_reloption(hnsw_options, "bits", "Bits for each element of a compact vector",
+                      default_bits, min_bits, max_bits, AccessExclusiveLock);
 
     ivfflat_options = add_reloption_kind();
     add_int_reloption(ivfflat_options, "lists", "Number of inverted lists", default_lists,
@@ -51,6 +63,8 @@ bytea *parse_hnsw_options(Datum options, bool validate) {
         {"ef_search", RELOPT_TYPE_INT, offsetof(IndexOptions, ef_search)},
         {"target_recall", RELOPT_TYPE_REAL, offsetof(IndexOptions, target_recall)},
         {"link_codes", RELOPT_TYPE_BOOL, offsetof(IndexOptions, link_codes)},
+        {"storage", RELOPT_TYPE_ENUM, offsetof(IndexOptions, storage)},
+        {"bits", RELOPT_TYPE_INT, offsetof(IndexOptions, bits)},
     };
     return static_cast<bytea *>(build_reloptions(
         options, validate, hnsw_options, sizeof(IndexOptions), elements, lengthof(elements)));
@@ -73,6 +87,8 @@ IndexOptions index_options(Relation index) {
         options.m = default_m;
     if (options.ef_construction == 0)
         options.ef_construction = default_ef_construction;
+    if (options.bits == 0)
+        options.bits = default_bits;
     if (options.lists == 0)
         options.lists = default_lists;
     return options;

@@ -22,6 +22,13 @@ inline constexpr int min_lists = 1;
 inline constexpr int default_lists = 100;
 inline constexpr int max_lists = 32768;
 
+inline constexpr int min_bits = 1;
+inline constexpr int default_bits = 8;
+inline constexpr int max_bits = 8;
+
+// What an index holds of a vector: all of it, or a compact vector.
+enum class Storage : int { full, compact };
+
 enum class Method : unsigned char { hnsw, ivfflat };
 
 Method method_of(Relation index);
@@ -37,6 +44,8 @@ struct IndexOptions {
     int ef_search;
     double target_recall;
     bool link_codes;
+    Storage storage;
+    int bits;
 };
 
 // Defaults stand for what was not given, or does not exist for the method; 0 for ef_search

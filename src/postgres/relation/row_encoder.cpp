@@ -1,6 +1,7 @@
 #include "postgres/relation/row_encoder.hpp"
 
 #include "postgres/bridge/catalog.hpp"
+#include "postgres/relation/compact_rows.hpp"
 #include "postgres/relation/options.hpp"
 
 namespace dvec::postgres {
@@ -65,10 +66,11 @@ void check_key_columns(Relation index) {
         check_key_column(index, column);
 }
 
-RowEncoder row_encoder(Relation index, int dimensions) {
+RowEncoder row_encoder(Relation index, const store::Shape &shape) {
     RowEncoder encoder{};
     encoder.vector = index_support(index);
-    encoder.dimensions = dimensions;
+    encoder.dimensions = static_cast<int>(shape.dimensions);
+    encoder.bits = stored_bits(shape);
     encoder.key_columns = key_column_count(index);
     for (int i = 0; i < encoder.key_columns; ++i) {
         encoder.keys[i] = key_support(index, i);
@@ -82,6 +84,8 @@ RowEncoder::Row RowEncoder::encode(const Datum *values, const bool *is_null) con
     row.bytes = encode_row(*vector, dimensions, values[0]);
     if (row.bytes == nullptr)
         return row;
+    if (bits != 0)
+        row.bytes = make_compact(*vector, dimensions, row.bytes, bits);
     for (int i = 0; i < key_columns; ++i)
         row.keys[i] = is_null[i + 1] ? null_key : keys[i]->key(values[i + 1], collations[i]);
     return row;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/graph/format.hpp"
+#include "engine/store/description.hpp"
 #include "postgres/bridge/access_method.hpp"
 #include "postgres/keys/key_support.hpp"
 #include "postgres/relation/opclass.hpp"
@@ -25,6 +26,7 @@ void check_key_columns(Relation index);
 struct RowEncoder {
     const IndexSupport *vector;
     int dimensions;
+    unsigned bits;  // of compact vectors; 0: vectors are stored as they are
     int key_columns;
     const KeySupport *keys[most_key_columns];
     Oid collations[most_key_columns];
@@ -39,6 +41,7 @@ struct RowEncoder {
     Row encode(const Datum *values, const bool *is_null) const;
 };
 
-RowEncoder row_encoder(Relation index, int dimensions);
+// `shape` is the index's.
+RowEncoder row_encoder(Relation index, const store::Shape &shape);
 
 }  // namespace dvec::postgres

@@ -38,8 +38,8 @@ struct RowReader {
 };
 
 // Its context is a child of the current one.
-inline RowReader row_reader(Relation index, uint32 dimensions) {
-    return {row_encoder(index, static_cast<int>(dimensions)),
+inline RowReader row_reader(Relation index, const store::Shape &shape) {
+    return {row_encoder(index, shape),
             AllocSetContextCreate(CurrentMemoryContext, "dvec row", ALLOCSET_DEFAULT_SIZES)};
 }
 

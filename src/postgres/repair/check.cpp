@@ -139,7 +139,7 @@ void take_row(Relation, ItemPointer tid, Datum *values, bool *isnull, bool, void
 }
 
 void compare_with_table(Check *check, Relation heap, Relation index, Snapshot snapshot) {
-    check->reader = row_reader(index, check->open->entry->shape.dimensions);
+    check->reader = row_reader(index, check->open->entry->shape);
     check->table_file = compat::relation_path(compat::file_name(heap));
 
     IndexInfo *info = BuildIndexInfo(index);

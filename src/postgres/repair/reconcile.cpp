@@ -183,7 +183,7 @@ RepairResult reconcile_with_heap(Relation heap, Relation index, IndexInfo *index
     work.heap = heap;
     work.index = index;
     work.index_info = index_info;
-    work.reader = row_reader(index, entry->shape.dimensions);
+    work.reader = row_reader(index, entry->shape);
     work.progress = &entry->repair.progress;
     work.changed_since = changed_since(heap, entry);
 

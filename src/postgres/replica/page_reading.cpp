@@ -132,7 +132,7 @@ void read_with(Task *task, Relation heap, Relation index) {
     work.heap = heap;
     work.index = index;
     work.index_info = BuildIndexInfo(index);
-    work.reader = row_reader(index, task->followed->entry()->shape.dimensions);
+    work.reader = row_reader(index, task->followed->entry()->shape);
     work.table_pages = task->table_pages = RelationGetNumberOfBlocks(heap);
     work.changed_since = task->changed_since;
     with_owner_rights(heap, index, [&] {

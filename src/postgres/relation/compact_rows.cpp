@@ -1,0 +1,72 @@
+#include "postgres/relation/compact_rows.hpp"
+
+#include <map>
+
+#include "engine/base/never_destroyed.hpp"
+#include "engine/base/status.hpp"
+#include "engine/graph/compact_encoder.hpp"
+#include "postgres/bridge/errors.hpp"
+#include "postgres/relation/options.hpp"
+
+namespace dvec::postgres {
+
+namespace {
+
+using distance::Element;
+using distance::Metric;
+
+bool can_be_compact(const IndexSupport &support) {
+    return (support.element == Element::float32 || support.element == Element::float16) &&
+           (support.metric == Metric::l2_squared || support.metric == Metric::inner_product ||
+            support.metric == Metric::cosine);
+}
+
+// Of this process, one for each number of dimensions, of which few are in use.
+graph::CompactEncoder *encoder_of(std::size_t dimensions) {
+    static base::NeverDestroyed<std::map<std::size_t, graph::CompactEncoder>> encoders;
+    return value_or_raise([&] {
+        return base::guarded([&]() -> base::Result<graph::CompactEncoder *> {
+            return &(*encoders).try_emplace(dimensions, dimensions).first->second;
+        });
+    });
+}
+
+}  // namespace
+
+Element element_to_store(Relation index, const IndexSupport &support) {
+    const IndexOptions options = index_options(index);
+    if (options.storage != Storage::compact)
+        return support.element;
+    if (!can_be_compact(support))
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                 errmsg("index \"%s\" cannot have compact storage", RelationGetRelationName(index)),
+                 errdetail("Vectors and half vectors can be stored compact, for Euclidean "
+                           "and cosine distances and for inner products.")));
+    switch (options.bits) {
+        case 8:
+            return Element::compact8;
+        case 4:
+            return Element::compact4;
+        case 1:
+            return Element::compact1;
+        default:
+            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                            errmsg("compact storage cannot have %d bits per element", options.bits),
+                            errhint("Set \"bits\" to 8, 4 or 1.")));
+    }
+}
+
+const void *make_compact(const IndexSupport &support, int dimensions, const void *encoded,
+                         unsigned bits) {
+    const auto count = static_cast<std::size_t>(dimensions);
+    graph::CompactEncoder *encoder = encoder_of(count);
+    void *compact = palloc(distance::compact_bytes(bits, count));
+    if (support.element == Element::float16)
+        encoder->encode(static_cast<const distance::Half *>(encoded), bits, compact);
+    else
+        encoder->encode(static_cast<const float *>(encoded), bits, compact);
+    return compact;
+}
+
+}  // namespace dvec::postgres

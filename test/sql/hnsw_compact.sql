@@ -1,0 +1,91 @@
+-- Indexes that hold vectors compact: what they may be, and that their rows come as the exact search has them.
+\getenv sources PG_ABS_SRCDIR
+\set include :sources '/sql/include/failure.sql'
+\i :include
+CREATE TABLE t (id integer PRIMARY KEY, kind integer, v vector(96));
+SELECT setseed(0.42);
+INSERT INTO t SELECT i, i % 10, array_agg(random() - 0.5 ORDER BY j)::vector(96)
+FROM generate_series(1, 1500) AS i, generate_series(1, 96) AS j GROUP BY i;
+
+-- What can be asked for.
+SELECT options, pg_temp.failure(format('CREATE INDEX ON t USING hnsw (v %s) WITH (%s)', class, options))
+FROM (VALUES ('vector_l2_ops', 'storage = small'), ('vector_l2_ops', 'storage = compact, bits = 0'),
+    ('vector_l2_ops', 'storage = compact, bits = 9'), ('vector_l2_ops', 'storage = compact, bits = 2'),
+    ('vector_l1_ops', 'storage = compact')) AS t(class, options);
+CREATE TABLE bits (b bit(64), s sparsevec(64));
+SELECT class, pg_temp.failure(format('CREATE INDEX ON bits USING hnsw (%s) WITH (storage = compact)', class))
+FROM (VALUES ('b bit_hamming_ops'), ('s sparsevec_l2_ops')) AS t(class);
+SELECT pg_temp.failure('CREATE INDEX ON t USING ivfflat (v vector_l2_ops) WITH (storage = compact)');
+
+-- Whether nearly all of the ten nearest rows of some queries come, and whether what comes is in order, with the operator's
+-- distances.
+CREATE FUNCTION answers(operator text, type text, OUT near boolean, OUT ordered boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    q text;
+    query text := format('SELECT array_agg(d) FROM (SELECT v::%2$s %1$s $1::%2$s AS d FROM t ORDER BY 1 LIMIT 10) AS n',
+        operator, type);
+    given float8[];
+    wanted float8[];
+    hits integer := 0;
+BEGIN
+    ordered := true;
+    FOR q IN SELECT v::text FROM t WHERE id % 100 = 0 LOOP
+        SET LOCAL enable_seqscan = off;
+        SET LOCAL enable_indexscan = on;
+        EXECUTE query INTO given USING q;
+        SET LOCAL enable_seqscan = on;
+        SET LOCAL enable_indexscan = off;
+        EXECUTE query INTO wanted USING q;
+        hits := hits + (SELECT count(*) FROM unnest(given) AS d WHERE d = ANY (wanted));
+        ordered := ordered AND given = (SELECT array_agg(d ORDER BY d) FROM unnest(given) AS d);
+    END LOOP;
+    near := hits >= 135;
+END $$;
+SET hnsw.ef_search = 200;
+CREATE INDEX compact_idx ON t USING hnsw (v vector_l2_ops) WITH (storage = compact);
+SELECT * FROM answers('<->', 'vector(96)');
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = 1) LIMIT 10;
+-- The options are heeded when the index is built.
+ALTER INDEX compact_idx SET (bits = 4);
+REINDEX INDEX compact_idx;
+SELECT * FROM answers('<->', 'vector(96)');
+ALTER INDEX compact_idx SET (storage = full);
+REINDEX INDEX compact_idx;
+SELECT * FROM answers('<->', 'vector(96)');
+DROP INDEX compact_idx;
+CREATE INDEX compact_idx ON t USING hnsw (v vector_ip_ops) WITH (storage = compact, bits = 4);
+SELECT * FROM answers('<#>', 'vector(96)');
+DROP INDEX compact_idx;
+CREATE INDEX compact_idx ON t USING hnsw (v vector_cosine_ops) WITH (storage = compact, bits = 1);
+SELECT * FROM answers('<=>', 'vector(96)');
+DROP INDEX compact_idx;
+CREATE INDEX compact_idx ON t USING hnsw ((v::halfvec(96)) halfvec_cosine_ops) WITH (storage = compact, bits = 8);
+SELECT * FROM answers('<=>', 'halfvec(96)');
+DROP INDEX compact_idx;
+
+-- All rows, thresholds and groups are those of the exact search.
+CREATE INDEX compact_idx ON t USING hnsw (v vector_l2_ops, kind) WITH (storage = compact, bits = 1);
+SET enable_seqscan = off;
+SELECT count(*), count(*) FILTER (WHERE before > d) AS descents
+FROM (SELECT d, lag(d) OVER () AS before FROM (SELECT v <-> (SELECT v FROM t WHERE id = 7) AS d FROM t ORDER BY 1) AS n) AS m;
+SELECT array_agg(id ORDER BY id) = (SELECT array_agg(id ORDER BY id) FROM t WHERE l2_distance(v, (SELECT v FROM t WHERE id = 7)) < 3.6)
+FROM t WHERE v <-> (SELECT v FROM t WHERE id = 7) < 3.6;
+SELECT id, kind FROM t WHERE kind = 7 ORDER BY v <-> (SELECT v FROM t WHERE id = 7) LIMIT 1;
+SELECT count(*), min(kind), max(kind) FROM (SELECT kind FROM t WHERE kind = 3 ORDER BY v <-> (SELECT v FROM t WHERE id = 7) LIMIT 60) AS n;
+
+-- Rows that change, vanish and come.
+UPDATE t SET v = (SELECT v FROM t WHERE id = 9) WHERE id IN (10, 11);
+DELETE FROM t WHERE id = 9;
+SELECT id FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = 10), id LIMIT 2;
+INSERT INTO t SELECT 2000 + i, 0, v FROM t, generate_series(1, 30) AS i WHERE id = 10;
+SELECT count(*), min(id) FROM (SELECT id FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = 10) LIMIT 32) AS n;
+BEGIN;
+DELETE FROM t WHERE id > 2000;
+SELECT id > 2000 AS copy FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = 10) LIMIT 3;
+ROLLBACK;
+SELECT problem FROM dvec_check('compact_idx');
+SELECT v <-> NULL AS d FROM t ORDER BY v <-> NULL LIMIT 1;
+SELECT pg_temp.failure($$SELECT id FROM t ORDER BY v <-> '[1,2]' LIMIT 1$$);
+
+DROP FUNCTION answers;
+DROP TABLE t, bits;
