@@ -1,18 +1,45 @@
 #include "postgres/am/scan_state.hpp"
 
+#include <array>
+
+#include "engine/base/never_destroyed.hpp"
+
 namespace dvec::postgres {
 
 namespace {
 
-// A search's memory, kept by the session from one scan to the next: most queries scan once, and
-// allocating and clearing anew costs some two microseconds each time. What a scan that went far has
-// grown beyond the bound is given back.
+// The memory of searches, kept by the session from one query to the next: allocating and clearing
+// anew costs some microseconds each time. A query of a partitioned table has one for each
+// partition. What would go beyond the bound for all of them is given back, as what a scan that went
+// far has grown.
 constexpr std::size_t most_kept_bytes = std::size_t{1} << 20;
-std::unique_ptr<graph::Search> spare_search;
+constexpr std::size_t most_kept = 64;
 
-void keep_search(std::unique_ptr<graph::Search> search) noexcept {
-    if (search && search->memory_bytes() <= most_kept_bytes)
-        spare_search = std::move(search);
+struct SpareSearches {
+    std::array<std::unique_ptr<graph::Search>, most_kept> searches;
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+
+    void keep(std::unique_ptr<graph::Search> search) noexcept {
+        const std::size_t more = search ? search->memory_bytes() : most_kept_bytes + 1;
+        if (count == most_kept || bytes + more > most_kept_bytes)
+            return;
+        bytes += more;
+        searches[count++] = std::move(search);
+    }
+    // The one that was kept last, whose memory is most likely in the cache; null where none is.
+    std::unique_ptr<graph::Search> take() noexcept {
+        if (count == 0)
+            return nullptr;
+        std::unique_ptr<graph::Search> search = std::move(searches[--count]);
+        bytes -= search->memory_bytes();
+        return search;
+    }
+};
+
+SpareSearches &spare_searches() noexcept {
+    static base::NeverDestroyed<SpareSearches> spare;
+    return *spare;
 }
 
 uint64 last_returned = 0;
@@ -65,7 +92,7 @@ void OpenScan::release() noexcept {
     heap_rows = nullptr;
     heap_row_count = 0;
     knows_indexed = false;
-    keep_search(std::move(search));
+    spare_searches().keep(std::move(search));
     filter.reset();
 }
 
@@ -92,7 +119,8 @@ OpenScan *new_scan(Oid index) {
 OpenScan *scan_of(IndexScanDesc descriptor) { return static_cast<OpenScan *>(descriptor->opaque); }
 
 std::unique_ptr<graph::Search> take_search() {
-    return spare_search ? std::move(spare_search) : std::make_unique<graph::Search>();
+    std::unique_ptr<graph::Search> spare = spare_searches().take();
+    return spare ? std::move(spare) : std::make_unique<graph::Search>();
 }
 
 uint64 rows_of_last_scan() noexcept { return last_returned; }
