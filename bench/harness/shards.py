@@ -73,8 +73,8 @@ class Layouts:
                 own.execute("CHECKPOINT")
             session.execute(
                 f"CREATE SERVER shard{number} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{server.socket}', "
-                f"port '5432', dbname 'postgres', extensions 'dvec', async_capable 'true', fetch_size '{plan.K}', "
-                f"options '-c hnsw.ef_search={EF} -c enable_seqscan=off')")
+                f"port '5432', dbname 'postgres', extensions 'dvec', async_capable 'true', parallel_commit 'true', "
+                f"fetch_size '{plan.K}', options '-c hnsw.ef_search={EF} -c enable_seqscan=off')")
             session.execute(f"CREATE USER MAPPING FOR CURRENT_USER SERVER shard{number} OPTIONS (user 'postgres')")
             session.execute(f"CREATE FOREIGN TABLE shards_{number} PARTITION OF shards FOR VALUES IN ({number}) "
                             f"SERVER shard{number} OPTIONS (table_name 'part')")
