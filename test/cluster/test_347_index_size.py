@@ -106,6 +106,15 @@ def test_columns_lengths_and_compaction(make_cluster):
     assert check_total(cluster, connection)["vectors"] == 1000 * (4 * 16 + 4)
 
 
+def test_compact_vectors_are_codes(make_cluster):
+    cluster = make_cluster()
+    connection = cluster.connect()
+    vectors.make_table(connection, ROWS, "t", "vector_l2_ops", "WITH (storage = compact, bits = 4)")
+    size = check_total(cluster, connection)
+    assert size["vectors"] == 0 and size["codes"] == 1000 * (32 + 128 // 2)
+    assert answers.index_state(connection, "t_v_idx")["row_code_bytes"] == 96
+
+
 def test_on_a_standby(make_cluster, standbys):
     primary = make_cluster(**replicas.PRIMARY)
     vectors.make_table(primary.connect(), ROWS, "t")

@@ -1,5 +1,7 @@
 #include "postgres/runtime/index_parts.hpp"
 
+#include "engine/distance/compact.hpp"
+
 namespace dvec::postgres {
 
 bool contents_of(const IndexEntry &entry, IndexContents *contents) {
@@ -9,10 +11,13 @@ bool contents_of(const IndexEntry &entry, IndexContents *contents) {
     if (kernel == nullptr)
         return false;
     const graph::SharedState &graph = entry.shared.graph;
-    *contents = {
-        graph::layout_of(*kernel, entry.shape.dimensions, entry.shape.m, entry.shape.columns),
-        entry.shared.generation.load(), graph.allocated.load(), graph.deleted.load(),
-        graph.upper_allocated.load()};
+    contents->layout =
+        graph::layout_of(*kernel, entry.shape.dimensions, entry.shape.m, entry.shape.columns);
+    contents->compact = distance::compact_bits(entry.shape.element) != 0;
+    contents->generation = entry.shared.generation.load();
+    contents->entries = graph.allocated.load();
+    contents->deleted = graph.deleted.load();
+    contents->upper_blocks = graph.upper_allocated.load();
     return true;
 }
 
@@ -22,7 +27,8 @@ PartBytes part_bytes(const IndexContents &contents) {
     PartBytes parts{};
     parts.links = contents.entries * layout.code_offset;
     parts.codes = contents.entries * layout.code_bytes;
-    parts.vectors = contents.entries * (layout.vector_bytes + length_bytes);
+    (contents.compact ? parts.codes : parts.vectors) +=
+        contents.entries * (layout.vector_bytes + length_bytes);
     parts.padding = contents.entries * layout.stride - parts.links - parts.codes - parts.vectors;
     parts.upper = contents.upper_blocks * layout.upper_block_bytes;
     if (layout.columns > 0)

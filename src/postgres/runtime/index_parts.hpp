@@ -10,6 +10,7 @@ namespace dvec::postgres {
 // What of an index is in use, as its entry in the registry says.
 struct IndexContents {
     graph::Layout layout;
+    bool compact;  // codes stand where vectors do (distance/compact.hpp)
     uint64 generation;
     int64 entries, deleted;
     int64 upper_blocks;
