@@ -118,20 +118,21 @@ std::size_t Kernel::vector_bytes(std::size_t dimensions) const {
             return dimensions * sizeof(Half);
         case Element::bit:
             return (dimensions + 7) / 8;
-        case Element::sparse_float32:
-            return sparse_bytes(indexed_capacity(dimensions));
         case Element::compact8:
         case Element::compact4:
         case Element::compact1:
             return compact_bytes(compact_bits(element), dimensions);
+        default:
+            return sparse_room(element) == 0 ? 0
+                                             : sparse_bytes(indexed_capacity(element, dimensions));
     }
-    return 0;
 }
 
 std::size_t Kernel::query_bytes(std::size_t dimensions) const {
-    return query_distance != nullptr && distance == query_distance
-               ? compact_bytes(bits_of_queries, dimensions)
-               : vector_bytes(dimensions);
+    if (query_distance == nullptr || distance != query_distance)
+        return vector_bytes(dimensions);
+    return sparse_room(element) > 0 ? sparse_bytes(query_capacity(element, dimensions))
+                                    : compact_bytes(bits_of_queries, dimensions);
 }
 
 Kernel Kernel::of_queries() const {
@@ -139,6 +140,7 @@ Kernel Kernel::of_queries() const {
     if (query_distance != nullptr) {
         kernel.distance = query_distance;
         kernel.four_distances = four_query_distances;
+        kernel.whole = query_whole;
     }
     return kernel;
 }

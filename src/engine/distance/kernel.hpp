@@ -22,6 +22,21 @@ enum class Element : uint8_t {
     compact8 = 5,        // the run of bytes that compact.hpp describes, with so many bits
     compact4 = 6,
     compact1 = 7,
+    // The same with room for another number of elements, which is a part of the name.
+    sparse_16 = 16,
+    sparse_32 = 17,
+    sparse_64 = 18,
+    sparse_128 = 19,
+    sparse_192 = 20,
+    sparse_256 = 21,
+    sparse_384 = 22,
+    sparse_512 = 23,
+    sparse_768 = 24,
+    sparse_1024 = 25,
+    sparse_2048 = 26,
+    sparse_4096 = 27,
+    sparse_8192 = 28,
+    sparse_16000 = 29,
 };
 
 // What a distance function measures; smaller is always nearer. The numbers are written to disk:
@@ -77,11 +92,12 @@ struct Kernel {
     // vectors with squares near or beyond the limits of floats: there `distance` returns what the
     // SQL operator returns, and this compares the true directions. NaN when one vector is zero.
     DistanceFunction link = nullptr;
-    // For compact vectors, in place of `distance` and `four_distances` between a query
-    // (compact.hpp, bits_of_queries) and the vectors of an index. Null for other elements, where
-    // queries are as vectors are.
+    // In place of `distance`, `four_distances` and `whole`, between a query and the vectors of an
+    // index: for compact vectors (compact.hpp, bits_of_queries) and for sparse ones (sparse.hpp,
+    // query_capacity). Null for other elements, where queries are as vectors are.
     DistanceFunction query_distance = nullptr;
     FourDistancesFunction four_query_distances = nullptr;
+    WholeDistanceFunction query_whole = nullptr;
 
     // The whole distance that the SQL operator's result is made from. Vectors ordered by it are in
     // the operator's order, ties and NaN included.

@@ -11,6 +11,7 @@
 
 #include "engine/distance/compact.hpp"
 #include "engine/distance/kernel.hpp"
+#include "engine/distance/sparse.hpp"
 
 namespace dvec::graph {
 
@@ -28,7 +29,7 @@ class NearCopies {
             kernel.metric == Metric::cosine)
             product_ = distance::find_kernel(kernel.element, Metric::inner_product)->distance;
         const unsigned bits = distance::compact_bits(kernel.element);
-        too_coarse_ = bits != 0 && bits < 8;
+        too_coarse_ = (bits != 0 && bits < 8) || distance::may_be_cut(kernel.element);
     }
 
     double apart(const void *a, const void *b) const {

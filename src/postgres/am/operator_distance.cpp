@@ -13,7 +13,7 @@ std::size_t terms_of(const IndexSupport &support, int dimensions) {
     const auto all = static_cast<std::size_t>(dimensions);
     // The elements of two sparse vectors together.
     return support.element == distance::Element::sparse_float32
-               ? 2 * distance::indexed_capacity(all)
+               ? 2 * distance::indexed_capacity(support.element, all)
                : all;
 }
 
@@ -30,8 +30,11 @@ OperatorDistance::OperatorDistance(ScanKey key, const IndexSupport &support, int
     if (support.metric != distance::Metric::inner_product)
         return;
     const IndexSupport::Encoded query = support.encode(query_, IndexSupport::Use::query);
-    if (!query.beyond_rows)
-        query_length_ = length_of(query.bytes);
+    const void *bytes = support.fit == nullptr ? query.bytes
+                                               : support.fit(support, query, support.element,
+                                                             IndexSupport::Use::query);
+    if (bytes != nullptr)
+        query_length_ = length_of(bytes);
 }
 
 OperatorDistance *OperatorDistance::of(ScanKey key, const IndexSupport &support, int dimensions) {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "postgres/am/attempt.hpp"
+#include "postgres/am/cut_distance.hpp"
 #include "postgres/am/scan_filter.hpp"
 #include "postgres/am/standby_search.hpp"
 #include "postgres/am/table_distance.hpp"
@@ -37,9 +38,9 @@ struct Query {
     ScanKey key;
     const IndexSupport &support;
     int dimensions;
-    IndexSupport::Encoded encoded;
-    bool compact;  // as the rows of the index are
-    bool foreign;  // its operator is not the one the index's kernels are made for
+    IndexSupport::Encoded encoded;  // null bytes: no kernel can measure it
+    bool compact;                   // as the rows of the index are
+    bool foreign;                   // its operator is not the one the index's kernels are made for
 };
 
 // A NULL query is as far from every row: any vector will do.
@@ -59,13 +60,16 @@ Query query_of(IndexScanDesc descriptor, const OpenIndex &open) {
     if (query.compact)
         query.encoded.bytes =
             make_compact(support, dimensions, query.encoded.bytes, distance::bits_of_queries);
+    else if (support.fit != nullptr)
+        query.encoded.bytes =
+            support.fit(support, query.encoded, shape.element, IndexSupport::Use::query);
     return query;
 }
 
 // By another's operator nothing may be missed where the order is to be exact, and what our kernels
 // find near says that only roughly.
 bool must_measure_rows(const OpenScan &scan, const Query &query) {
-    return query.encoded.beyond_rows || (scan.is_exact() && query.foreign);
+    return query.encoded.bytes == nullptr || (scan.is_exact() && query.foreign);
 }
 
 // In the scan's query context.
@@ -108,6 +112,8 @@ Attempt begin_rows(IndexScanDesc descriptor, const OpenIndex &open, const Query 
     const bool measures = must_measure_rows(*scan, query);
     if (query.compact)
         scan->row_distance = TableDistance::of(descriptor, open.entry->shape, query.encoded.bytes);
+    else if (distance::may_be_cut(open.entry->shape.element))
+        scan->row_distance = CutDistance::of(descriptor, open.entry->shape, query.encoded.bytes);
     else if (measures || query.foreign)
         scan->row_distance = scan->operator_distance =
             OperatorDistance::of(query.key, query.support, query.dimensions);
@@ -123,9 +129,11 @@ SearchPlace find_place(IndexScanDesc descriptor) {
     const SearchPlace place = RecoveryInProgress()
                                   ? find_on_standby(descriptor)
                                   : SearchPlace{open_relation(descriptor->indexRelation), nullptr};
-    // Where nothing may be missed, compact vectors tell nothing that the table does not tell.
-    if (place.open != nullptr && stored_bits(place.open->entry->shape) != 0 &&
-        scan_of(descriptor)->is_exact())
+    // Where nothing may be missed, an index with less than the vectors tells nothing that the table
+    // does not tell.
+    if (place.open != nullptr && holds_less(place.open->entry->shape) &&
+        (scan_of(descriptor)->is_exact() ||
+         query_of(descriptor, *place.open).encoded.bytes == nullptr))
         return {nullptr, HeapRows::read_all(descriptor)};
     return place;
 }

@@ -16,6 +16,7 @@
 #include <algorithm>
 
 #include "engine/distance/compact.hpp"
+#include "engine/distance/sparse.hpp"
 #include "engine/graph/filter_plan.hpp"
 #include "postgres/am/rows_wanted.hpp"
 #include "postgres/am/scan_settings.hpp"
@@ -126,6 +127,14 @@ MeasuredBytes sizes(Relation index) {
                 static_cast<double>(
                     distance::compact_bytes(static_cast<unsigned>(options.bits), dimensions)),
                 false, true};
+    if (options.nonzeros > 0) {
+        const auto element =
+            distance::element_with_room(static_cast<std::size_t>(options.nonzeros));
+        return {vector,
+                static_cast<double>(
+                    distance::sparse_bytes(distance::indexed_capacity(element, dimensions))),
+                false, true};
+    }
     const auto code = static_cast<double>(kernel->vector_code_bytes(dimensions));
     return {vector, code > 0 ? code : vector, false, false};
 }

@@ -21,6 +21,15 @@ bool can_be_compact(const IndexSupport &support) {
             support.metric == Metric::cosine);
 }
 
+Element sparse_element(Relation index, const IndexSupport &support, int nonzeros) {
+    if (support.element != Element::sparse_float32)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("index \"%s\" cannot have the option \"nonzeros\"",
+                               RelationGetRelationName(index)),
+                        errdetail("Only indexes on sparsevec have it.")));
+    return distance::element_with_room(static_cast<std::size_t>(nonzeros));
+}
+
 // Of this process, one for each number of dimensions, of which few are in use.
 graph::CompactEncoder *encoder_of(std::size_t dimensions) {
     static base::NeverDestroyed<std::map<std::size_t, graph::CompactEncoder>> encoders;
@@ -35,6 +44,8 @@ graph::CompactEncoder *encoder_of(std::size_t dimensions) {
 
 Element element_to_store(Relation index, const IndexSupport &support) {
     const IndexOptions options = index_options(index);
+    if (options.nonzeros > 0)
+        return sparse_element(index, support, options.nonzeros);
     if (options.storage != Storage::compact)
         return support.element;
     if (!can_be_compact(support))

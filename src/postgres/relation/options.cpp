@@ -38,12 +38,15 @@ void options_init() {
     add_bool_reloption(hnsw_options, "link_codes",
                        "Codes of neighbors beside links, for faster search with more memory",
                        default_link_codes, ShareUpdateExclusiveLock);
-    // These two are of what is stored, so they are heeded when an index is built.
+    // These are of what is stored, so they are heeded when an index is built.
     add_enum_reloption(hnsw_options, "storage", "What the index holds of a vector", storages,
                        static_cast<int>(Storage::full),
                        "Valid values are \"full\" and \"compact\".", AccessExclusiveLock);
     add_int_reloption(hnsw_options, "bits", "Bits for each element of a compact vector",
                       default_bits, min_bits, max_bits, AccessExclusiveLock);
+    add_int_reloption(hnsw_options, "nonzeros",
+                      "Non-zero elements of a sparse vector that the index has room for", not_given,
+                      min_nonzeros, max_nonzeros, AccessExclusiveLock);
 
     ivfflat_options = add_reloption_kind();
     add_int_reloption(ivfflat_options, "lists", "Number of inverted lists", default_lists,
@@ -65,6 +68,7 @@ bytea *parse_hnsw_options(Datum options, bool validate) {
         {"link_codes", RELOPT_TYPE_BOOL, offsetof(IndexOptions, link_codes)},
         {"storage", RELOPT_TYPE_ENUM, offsetof(IndexOptions, storage)},
         {"bits", RELOPT_TYPE_INT, offsetof(IndexOptions, bits)},
+        {"nonzeros", RELOPT_TYPE_INT, offsetof(IndexOptions, nonzeros)},
     };
     return static_cast<bytea *>(build_reloptions(
         options, validate, hnsw_options, sizeof(IndexOptions), elements, lengthof(elements)));

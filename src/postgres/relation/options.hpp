@@ -26,6 +26,9 @@ inline constexpr int min_bits = 1;
 inline constexpr int default_bits = 8;
 inline constexpr int max_bits = 8;
 
+inline constexpr int min_nonzeros = 1;
+inline constexpr int max_nonzeros = 16000;
+
 // What an index holds of a vector: all of it, or a compact vector.
 enum class Storage : int { full, compact };
 
@@ -46,10 +49,11 @@ struct IndexOptions {
     bool link_codes;
     Storage storage;
     int bits;
+    int nonzeros;
 };
 
-// Defaults stand for what was not given, or does not exist for the method; 0 for ef_search
-// and for target_recall.
+// Defaults stand for what was not given, or does not exist for the method; 0 for ef_search,
+// target_recall and nonzeros.
 IndexOptions index_options(Relation index);
 
 // Of the access methods: parse the options.

@@ -70,6 +70,7 @@ RowEncoder row_encoder(Relation index, const store::Shape &shape) {
     RowEncoder encoder{};
     encoder.vector = index_support(index);
     encoder.dimensions = static_cast<int>(shape.dimensions);
+    encoder.element = shape.element;
     encoder.bits = stored_bits(shape);
     encoder.key_columns = key_column_count(index);
     for (int i = 0; i < encoder.key_columns; ++i) {
@@ -86,6 +87,8 @@ RowEncoder::Row RowEncoder::encode(const Datum *values, const bool *is_null) con
         return row;
     if (bits != 0)
         row.bytes = make_compact(*vector, dimensions, row.bytes, bits);
+    else if (vector->fit != nullptr)
+        row.bytes = vector->fit(*vector, {dimensions, row.bytes}, element, IndexSupport::Use::row);
     for (int i = 0; i < key_columns; ++i)
         row.keys[i] = is_null[i + 1] ? null_key : keys[i]->key(values[i + 1], collations[i]);
     return row;

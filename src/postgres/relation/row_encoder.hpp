@@ -26,7 +26,8 @@ void check_key_columns(Relation index);
 struct RowEncoder {
     const IndexSupport *vector;
     int dimensions;
-    unsigned bits;  // of compact vectors; 0: vectors are stored as they are
+    distance::Element element;  // that the index stores
+    unsigned bits;              // of compact vectors; 0: they are not compact
     int key_columns;
     const KeySupport *keys[most_key_columns];
     Oid collations[most_key_columns];

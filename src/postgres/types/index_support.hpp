@@ -19,13 +19,18 @@ struct IndexSupport {
         // The value's own bytes, or palloc'd in the current memory context. Null for a row that has
         // no place in such an index (a zero vector has no direction); never null for a query.
         const void *bytes;
-        // Set for a query with more elements than an indexed row may have: no kernel can measure
-        // it.
-        bool beyond_rows = false;
     };
     enum class Use : unsigned char { row, query };
     using Encode = Encoded (*)(Datum value, Use use);
     Encode encode;
+
+    // For types whose values differ in size, since slots do not: from encoded bytes to what an
+    // index of `element` stores of a row, or measures rows by; in the current memory context. Null
+    // for a query that is too large for any kernel. Raises for a row that is too large. The
+    // function is null where the encoded bytes are what is stored.
+    using Fit = const void *(*)(const IndexSupport &support, const Encoded &encoded,
+                                distance::Element element, Use use);
+    Fit fit = nullptr;
 
     // The reverse of encoding: writes the SQL value to `room`, which is aligned as palloc does and
     // has value_bytes(dimensions) bytes. Damaged bytes do not make it write more than that.

@@ -1,8 +1,11 @@
 // `sparsevec` in hnsw indexes: one IndexSupport for each operator class.
 //
-// All slots of an index have the same size, so each has room for the greatest number of elements
-// that an indexed vector may have (engine/distance/sparse.hpp); unused room is zero. That costs
-// disk space and log, but searches read little more than the elements, because these come first.
+// All slots of an index have the same size, so each has room for as many elements as its option
+// `nonzeros` says, or for the greatest number that a vector may have which is not to be cut
+// (engine/distance/sparse.hpp); unused room is zero. That costs disk space and log, but searches
+// read little more than the elements, because these come first.
+#include "engine/base/status.hpp"
+#include "postgres/bridge/errors.hpp"
 #include "postgres/types/index_support.hpp"
 #include "postgres/types/sparse.hpp"
 
@@ -20,54 +23,63 @@ const char *run_of(const SparseVector *vector) {
     return reinterpret_cast<const char *>(vector) + offsetof(SparseVector, count);
 }
 
-bool beyond_rows(const SparseVector *vector) {
-    return static_cast<std::size_t>(vector->count) >
-           distance::indexed_capacity(static_cast<std::size_t>(vector->dimensions));
-}
-
-void *in_slot(const SparseVector *vector) {
-    const auto dimensions = static_cast<std::size_t>(vector->dimensions);
-    const auto count = static_cast<std::size_t>(vector->count);
-    const std::size_t capacity = distance::indexed_capacity(dimensions);
-    if (count > capacity)
-        ereport(ERROR,
-                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                 errmsg("sparsevec cannot have more than %zu non-zero elements for hnsw index",
-                        capacity)));
-    void *slot = palloc0(distance::sparse_bytes(capacity));
-    std::memcpy(slot, run_of(vector), distance::sparse_bytes(count));
-    return slot;
-}
-
-IndexSupport::Encoded as_stored(Datum value, IndexSupport::Use use) {
+IndexSupport::Encoded as_run(Datum value, IndexSupport::Use) {
     const SparseVector *vector = sparse_from_datum(value);
-    if (use == IndexSupport::Use::query && beyond_rows(vector))
-        return {vector->dimensions, run_of(vector), true};
-    return {vector->dimensions, in_slot(vector)};
+    return {vector->dimensions, run_of(vector)};
 }
 
 // For cosine distance, which a row of zeros has to no other vector.
-IndexSupport::Encoded with_norm(Datum value, IndexSupport::Use use) {
+IndexSupport::Encoded as_run_with_direction(Datum value, IndexSupport::Use use) {
     const SparseVector *vector = sparse_from_datum(value);
     if (use == IndexSupport::Use::row && norm(vector) == 0)
         return {vector->dimensions, nullptr};
-    if (use == IndexSupport::Use::query && beyond_rows(vector))
-        return {vector->dimensions, run_of(vector), true};
-    void *slot = in_slot(vector);
-    static_cast<distance::SparseHead *>(slot)->squared_norm =
-        distance::squared_norm(vector->view());
-    return {vector->dimensions, slot};
+    return {vector->dimensions, run_of(vector)};
 }
 
+void refuse_row(std::size_t capacity) {
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+         errmsg("sparsevec cannot have more than %zu non-zero elements for hnsw index", capacity),
+         errhint("An index WITH (nonzeros = %zu) takes vectors of any size.", capacity)));
+}
+
+const void *fit(const IndexSupport &support, const IndexSupport::Encoded &encoded,
+                distance::Element element, IndexSupport::Use use) {
+    const auto dimensions = static_cast<std::size_t>(encoded.dimensions);
+    const bool is_query = use == IndexSupport::Use::query;
+    const std::size_t capacity = is_query ? distance::query_capacity(element, dimensions)
+                                          : distance::indexed_capacity(element, dimensions);
+    const auto vector =
+        distance::SparseView::of(encoded.bytes, static_cast<std::size_t>(max_sparse_elements));
+    const bool fits = vector.count <= capacity;
+    if (!fits && is_query)
+        return nullptr;
+    if (!fits && !distance::may_be_cut(element))
+        refuse_row(capacity);
+    void *slot = palloc(distance::sparse_bytes(capacity));
+    value_or_raise([&] {
+        return base::guarded([&]() -> base::Result<bool> {
+            distance::write_sparse(vector, support.metric, capacity, slot);
+            return true;
+        });
+    });
+    return slot;
+}
+
+std::size_t decoded_capacity(int dimensions) {
+    return distance::indexed_capacity(distance::Element::sparse_float32,
+                                      static_cast<std::size_t>(dimensions));
+}
+
+// The reverse of what is stored where vectors are not cut.
 Size value_bytes(int dimensions) {
-    const std::size_t capacity = distance::indexed_capacity(static_cast<std::size_t>(dimensions));
-    return SparseVector::bytes(static_cast<int>(capacity));
+    return SparseVector::bytes(static_cast<int>(decoded_capacity(dimensions)));
 }
 
 void decode(const void *row, int dimensions, void *room) {
-    const std::size_t capacity = distance::indexed_capacity(static_cast<std::size_t>(dimensions));
-    const std::size_t count =
-        std::min<std::size_t>(static_cast<const distance::SparseHead *>(row)->count, capacity);
+    const std::size_t count = std::min<std::size_t>(
+        static_cast<const distance::SparseHead *>(row)->count, decoded_capacity(dimensions));
     auto *vector = static_cast<SparseVector *>(room);
     SET_VARSIZE(vector, SparseVector::bytes(static_cast<int>(count)));
     vector->dimensions = dimensions;
@@ -83,6 +95,7 @@ constexpr IndexSupport support(distance::Metric metric, IndexSupport::Encode enc
             .metric = metric,
             .max_dimensions = max_sparse_dimensions,
             .encode = encode,
+            .fit = fit,
             .value_bytes = value_bytes,
             .decode = decode,
             .distance = distance,
@@ -92,12 +105,12 @@ constexpr IndexSupport support(distance::Metric metric, IndexSupport::Encode enc
 }
 
 constexpr IndexSupport l2 =
-    support(distance::Metric::l2_squared, as_stored, dvec_sparsevec_l2_distance);
+    support(distance::Metric::l2_squared, as_run, dvec_sparsevec_l2_distance);
 constexpr IndexSupport inner_product =
-    support(distance::Metric::inner_product, as_stored, dvec_sparsevec_negative_inner_product);
+    support(distance::Metric::inner_product, as_run, dvec_sparsevec_negative_inner_product);
 constexpr IndexSupport cosine =
-    support(distance::Metric::cosine, with_norm, dvec_sparsevec_cosine_distance);
-constexpr IndexSupport l1 = support(distance::Metric::l1, as_stored, dvec_sparsevec_l1_distance);
+    support(distance::Metric::cosine, as_run_with_direction, dvec_sparsevec_cosine_distance);
+constexpr IndexSupport l1 = support(distance::Metric::l1, as_run, dvec_sparsevec_l1_distance);
 
 }  // namespace
 

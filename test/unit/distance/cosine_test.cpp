@@ -110,7 +110,8 @@ TEST_P(Cosine, IsLinkedByTheDirection) {
 
 // Of which a merge finds few indices in both.
 std::vector<std::byte> sparse(std::size_t n, double length, std::mt19937 &random) {
-    std::vector<std::byte> bytes(sparse_bytes(indexed_capacity(n)), std::byte{0});
+    std::vector<std::byte> bytes(sparse_bytes(indexed_capacity(Element::sparse_float32, n)),
+                                 std::byte{0});
     std::vector<std::int32_t> indices;
     for (std::size_t i = 0; i < n; ++i)
         if (random() % 3 != 0)
@@ -120,7 +121,7 @@ std::vector<std::byte> sparse(std::size_t n, double length, std::mt19937 &random
     std::memcpy(bytes.data() + sizeof(head), indices.data(), indices.size() * 4);
     std::memcpy(bytes.data() + sizeof(head) + indices.size() * 4, values.data(), values.size() * 4);
     std::memcpy(bytes.data(), &head, sizeof(head));
-    head.squared_norm = squared_norm(SparseView::of(bytes.data(), n));
+    head.norm = squared_norm(SparseView::of(bytes.data(), n));
     std::memcpy(bytes.data(), &head, sizeof(head));
     return bytes;
 }

@@ -1,6 +1,7 @@
 // Kernels on sparse vectors against the same sums over all dimensions.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -20,7 +21,8 @@ constexpr std::size_t dimensions = 5000;
 
 // A slot's bytes, in words for their alignment.
 std::vector<std::uint32_t> encoded(const Elements &elements, std::size_t of_dimensions) {
-    std::vector<std::uint32_t> words(sparse_bytes(indexed_capacity(of_dimensions)) / 4);
+    std::vector<std::uint32_t> words(
+        sparse_bytes(indexed_capacity(Element::sparse_float32, of_dimensions)) / 4);
     words[0] = static_cast<std::uint32_t>(elements.size());
     std::size_t i = 2;
     for (const auto &[index, value] : elements) {
@@ -117,14 +119,159 @@ TEST(Sparse, AVectorOfZerosIsEightBytesOfZero) {
 
 // A damaged count must not lead out of the slot.
 TEST(Sparse, ACountBeyondTheSlotIsCut) {
-    std::vector<std::uint32_t> damaged(sparse_bytes(indexed_capacity(3)) / 4);
+    std::vector<std::uint32_t> damaged(sparse_bytes(indexed_capacity(Element::sparse_float32, 3)) /
+                                       4);
     damaged[0] = 0xffffffff;
-    EXPECT_EQ(SparseView::of(damaged.data(), indexed_capacity(3)).count, 3U);
+    EXPECT_EQ(SparseView::of(damaged.data(), indexed_capacity(Element::sparse_float32, 3)).count,
+              3U);
     const auto sound = encoded({{1, 2}}, 3);
     for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::l1}) {
         const Kernel *row = find_kernel(Element::sparse_float32, metric);
         (void)row->distance(damaged.data(), sound.data(), 3);
         (void)row->distance(sound.data(), damaged.data(), 3);
+    }
+}
+
+// A value's bytes, as queries and tables have them.
+std::vector<std::uint32_t> run_of(const Elements &elements) {
+    std::vector<std::uint32_t> words(sparse_bytes(elements.size()) / 4);
+    const auto whole = encoded(elements, elements.size());
+    std::copy_n(whole.begin(), words.size(), words.begin());
+    return words;
+}
+
+// What a slot with room for `capacity` elements has of it.
+std::vector<std::uint32_t> stored(const Elements &elements, Metric metric, std::size_t capacity) {
+    const auto run = run_of(elements);
+    std::vector<std::uint32_t> words(sparse_bytes(capacity) / 4, 0xffffffff);
+    write_sparse(SparseView::of(run.data(), elements.size()), metric, capacity, words.data());
+    EXPECT_EQ(words[0], elements.size());
+    return words;
+}
+
+constexpr Metric metrics[] = {Metric::l2_squared, Metric::inner_product, Metric::l1,
+                              Metric::cosine};
+
+// By the formulas that all vectors are measured by.
+double exact(const Elements &a, const Elements &b, Metric metric) {
+    const Sums sums = sums_over_all(a, b);
+    if (metric == Metric::l2_squared)
+        return sums.l2;
+    if (metric == Metric::inner_product)
+        return -sums.dot;
+    if (metric == Metric::l1)
+        return sums.l1;
+    return 1 - sums.dot / std::sqrt(sums_over_all(a, a).dot * sums_over_all(b, b).dot);
+}
+
+TEST(SparseRooms, EveryNumberOfElementsHasTheLeastRoomForIt) {
+    for (std::size_t elements = 1; elements <= 16000; ++elements) {
+        const Element element = element_with_room(elements);
+        EXPECT_TRUE(may_be_cut(element));
+        EXPECT_GE(sparse_room(element), elements);
+        for (const SparseRoom &room : sparse_rooms)
+            EXPECT_FALSE(room.elements >= elements && room.elements < sparse_room(element));
+    }
+    EXPECT_FALSE(may_be_cut(Element::sparse_float32));
+    EXPECT_EQ(sparse_room(Element::float32), 0U);
+}
+
+TEST(SparseRooms, VectorsThatFitAreMeasuredAsInAWiderSlot) {
+    std::mt19937 random(43);
+    for (const SparseRoom &room : sparse_rooms) {
+        const std::size_t capacity = indexed_capacity(room.element, dimensions);
+        for (const Metric metric : metrics) {
+            const Kernel *wide = find_kernel(Element::sparse_float32, metric);
+            const Kernel *row = find_kernel(room.element, metric);
+            ASSERT_NE(row, nullptr);
+            ASSERT_EQ(row->vector_bytes(dimensions), sparse_bytes(capacity));
+            const std::size_t most = std::min<std::size_t>(capacity, 1000);
+            for (const std::size_t count : {std::size_t{1}, most / 2, most}) {
+                const Elements a = random_elements(count, 2000, random);
+                const Elements b = random_elements(most, 2000, random);
+                const auto narrow_a = stored(a, metric, capacity);
+                const auto narrow_b = stored(b, metric, capacity);
+                const auto wide_a = stored(a, metric, 1000);
+                const auto wide_b = stored(b, metric, 1000);
+                EXPECT_EQ(row->distance(narrow_a.data(), narrow_b.data(), dimensions),
+                          wide->distance(wide_a.data(), wide_b.data(), dimensions));
+                EXPECT_EQ(most_overlooked(wide_a.data(), narrow_b.data(), *row, dimensions), 0);
+            }
+        }
+    }
+}
+
+TEST(SparseRooms, AQueryMayHaveMoreElementsThanRows) {
+    std::mt19937 random(44);
+    const Elements query = random_elements(1000, 3000, random);
+    const Elements row = random_elements(16, 3000, random);
+    for (const Metric metric : metrics) {
+        const Kernel kernel = find_kernel(Element::sparse_16, metric)->of_queries();
+        EXPECT_EQ(kernel.query_bytes(dimensions), sparse_bytes(1000));
+        const auto asked = stored(query, metric, 1000);
+        const auto found = stored(row, metric, 16);
+        EXPECT_NEAR(kernel.whole_distance(asked.data(), found.data(), dimensions),
+                    exact(query, row, metric), metric == Metric::cosine ? 1e-6 : 0);
+        float distances[4];
+        const void *const four[4] = {found.data(), found.data(), found.data(), found.data()};
+        kernel.four_distances(asked.data(), four, dimensions, distances);
+        EXPECT_EQ(distances[3], kernel.distance(asked.data(), found.data(), dimensions));
+    }
+}
+
+// What a slot keeps is the greatest by magnitude, the first of those that are equal.
+TEST(SparseRooms, ACutVectorKeepsItsGreatestElements) {
+    Elements elements;
+    for (std::int32_t i = 0; i < 40; ++i)
+        elements[10 * i] = i % 10 == 3 ? -9.0f : static_cast<float>(i % 5 + 1);
+    const auto slot = stored(elements, Metric::l1, 16);
+    const SparseView view = SparseView::of(slot.data(), 16);
+    ASSERT_EQ(view.count, 16U);
+    EXPECT_TRUE(std::is_sorted(view.indices, view.indices + 16));
+    double kept = 0;
+    for (std::size_t i = 0; i < 16; ++i) {
+        EXPECT_EQ(elements.at(view.indices[i]), view.values[i]);
+        EXPECT_GE(std::fabs(view.values[i]), 4);
+        kept += std::fabs(view.values[i]);
+    }
+    double all = 0;
+    for (const auto &[index, value] : elements)
+        all += std::fabs(value);
+    EXPECT_EQ(reinterpret_cast<const SparseHead *>(slot.data())->norm, all - kept);
+}
+
+// The bounds by which rows are put into exact order.
+TEST(SparseRooms, NothingIsNearerThanWhatWasLeftOutAllows) {
+    std::mt19937 random(45);
+    for (int round = 0; round < 200; ++round) {
+        // Small ranges give many elements in common.
+        const int range = round % 2 == 0 ? 300 : 3000;
+        const Elements query = random_elements(static_cast<std::size_t>(1 + round), range, random);
+        const Elements row = random_elements(60, range, random);
+        for (const Metric metric : metrics) {
+            const Kernel kernel = find_kernel(Element::sparse_32, metric)->of_queries();
+            const auto asked = stored(query, metric, 1000);
+            const auto found = stored(row, metric, 32);
+            const double told = kernel.whole_distance(asked.data(), found.data(), dimensions);
+            const double overlooked =
+                most_overlooked(asked.data(), found.data(), kernel, dimensions);
+            const bool twice = metric == Metric::l2_squared || metric == Metric::l1;
+            const double distance = exact(query, row, metric);
+            EXPECT_GE(distance, told - (twice ? 2 : 1) * overlooked - 1e-4 * (1 + std::fabs(told)));
+            EXPECT_LE(distance, told + (twice ? 2 : 1) * overlooked + 1e-4 * (1 + std::fabs(told)));
+        }
+    }
+}
+
+TEST(SparseRooms, ACutVectorIsAtDistanceZeroFromItself) {
+    std::mt19937 random(46);
+    const Elements elements = random_elements(100, 3000, random);
+    for (const Metric metric : {Metric::l2_squared, Metric::l1}) {
+        const auto slot = stored(elements, metric, 64);
+        EXPECT_EQ(
+            find_kernel(Element::sparse_64, metric)->distance(slot.data(), slot.data(), dimensions),
+            0);
+        EXPECT_GT(reinterpret_cast<const SparseHead *>(slot.data())->norm, 0);
     }
 }
 

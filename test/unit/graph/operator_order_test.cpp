@@ -148,7 +148,9 @@ class Drawing {
             }
             return bytes;
         }
-        Bytes bytes(distance::sparse_bytes(distance::indexed_capacity(n)), std::byte{0});
+        Bytes bytes(distance::sparse_bytes(
+                        distance::indexed_capacity(distance::Element::sparse_float32, n)),
+                    std::byte{0});
         std::vector<std::int32_t> indices;
         std::vector<float> values;
         for (std::size_t i = 0; i < n; ++i)
@@ -158,8 +160,7 @@ class Drawing {
             }
         distance::SparseHead head{static_cast<std::uint32_t>(indices.size()), 0};
         if (case_.metric == Metric::cosine)
-            head.squared_norm =
-                distance::squared_norm({indices.data(), values.data(), values.size()});
+            head.norm = distance::squared_norm({indices.data(), values.data(), values.size()});
         std::memcpy(bytes.data(), &head, sizeof(head));
         std::memcpy(bytes.data() + sizeof(head), indices.data(), 4 * indices.size());
         std::memcpy(bytes.data() + sizeof(head) + 4 * indices.size(), values.data(),

@@ -1,0 +1,40 @@
+// Distances of the rows of an index on sparse vectors that has room for some of their elements
+// (distance/sparse.hpp): those of rows that were cut are read in the table.
+#pragma once
+
+#include "engine/store/description.hpp"
+#include "postgres/am/heap_row_reader.hpp"
+#include "postgres/am/row_distance.hpp"
+
+namespace dvec::postgres {
+
+// The bounds of this hold for rows that were passed. A row that comes later, and from which more
+// was left out than from any of those, may be nearer than its bound; it comes late if that matters.
+class CutDistance final : public RowDistance {
+  public:
+    // In the current memory context, for a scan that has its order key. `query` is as kernels
+    // measure it, and must stay valid as long as the result.
+    static CutDistance *of(IndexScanDesc scan, const store::Shape &shape, const void *query);
+
+    // Of the rows that are read in the table, those that the scan's snapshot does not see are not
+    // to be returned.
+    bool measure(const graph::Hit &hit, const void *stored, double *distance) override;
+    double least(double distance, const void *stored) override;
+    double least(double distance) const override;
+
+  private:
+    CutDistance() = default;
+    bool is_cut(const void *stored) const;
+
+    IndexScanDesc scan_;
+    MemoryContext context_;
+    HeapRowReader *reader_ = nullptr;  // once a row is to be read
+    const distance::Kernel *kernel_;
+    const void *query_;
+    std::size_t dimensions_;
+    bool foreign_;           // the scan's operator is not ours
+    double overlooked_ = 0;  // the most of any row met
+    double lengths_ = 0;     // for inner products, the greatest product of both lengths
+};
+
+}  // namespace dvec::postgres
