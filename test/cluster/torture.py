@@ -45,6 +45,7 @@ class Index:
     operator: str = "<->"
     dimensions: int = 8
     where: str = "true"
+    options: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Table:
 KINDS = (
     Table("plain", (Index("plain_l2"), Index("plain_cosine", opclass="vector_cosine_ops",
                                              operator="<=>"))),
+    Table("compact", (Index("compact_8", options="WITH (storage = compact)"),
+                      Index("compact_4", opclass="vector_cosine_ops", operator="<=>",
+                            options="WITH (storage = compact, bits = 4)"),
+                      Index("compact_1", opclass="vector_ip_ops", operator="<#>",
+                            options="WITH (storage = compact, bits = 1)"))),
     Table("part", (Index("part_ip", opclass="vector_ip_ops", operator="<#>",
                          where="mod(version, 2) = 0"),)),
     Table("expression", (Index("expression_front", key="(subvector(v, 1, 3)::vector(3))", dimensions=3),
@@ -104,7 +110,7 @@ def create_tables(connection):
                            f"version integer, v vector({table.dimensions})) {table.options}")
         for index in table.indexes:
             connection.execute(f"CREATE INDEX {index.name} ON {table.name} USING hnsw "
-                               f"({index.key} {index.opclass}) WHERE {index.where}")
+                               f"({index.key} {index.opclass}) {index.options} WHERE {index.where}")
 
 
 @functools.lru_cache(maxsize=5000)

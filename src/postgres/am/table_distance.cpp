@@ -4,21 +4,26 @@
 #include <cmath>
 
 #include "engine/distance/compact.hpp"
+#include "postgres/am/rows_ahead.hpp"
+#include "postgres/am/scan_state.hpp"
 
 namespace dvec::postgres {
 
 namespace {
 
 constexpr double spreads_allowed = 3;
+constexpr uint64 rows_in_addition = 2;
 
 double square(double value) { return value * value; }
 
 }  // namespace
 
-TableDistance *TableDistance::of(IndexScanDesc scan, const store::Shape &shape, const void *query) {
+TableDistance *TableDistance::of(IndexScanDesc scan, const store::Shape &shape, const void *query,
+                                 const graph::Search &search) {
     auto *distance = new (palloc(sizeof(TableDistance))) TableDistance;
     const distance::CompactHeader header = distance::compact_header(query);
     distance->reader_ = HeapRowReader::open(scan);
+    distance->search_ = &search;
     distance->metric_ = shape.metric;
     distance->width_ = static_cast<double>(distance::compact_width(shape.dimensions));
     distance->query_length_ = std::sqrt(header.square);
@@ -27,6 +32,9 @@ TableDistance *TableDistance::of(IndexScanDesc scan, const store::Shape &shape, 
 }
 
 bool TableDistance::measure(const graph::Hit &hit, const void *, double *distance) {
+    // All rows that the search has at hand are probably read, and some more than are returned.
+    if (rows_read_ == 0)
+        fetch_rows_ahead(reader_->heap(), *search_, rows_of_last_scan() + rows_in_addition);
     ++rows_read_;
     return reader_->measure(hit.tid, distance);
 }

@@ -13,9 +13,10 @@ namespace dvec::postgres {
 // matters.
 class TableDistance final : public RowDistance {
   public:
-    // In the current memory context, for a scan that has its order key. `query` is compact, and
-    // must stay valid as long as the result.
-    static TableDistance *of(IndexScanDesc scan, const store::Shape &shape, const void *query);
+    // In the current memory context, for a scan that has its order key. `query` is compact. It and
+    // the search, whose hits will be measured, must stay valid as long as the result.
+    static TableDistance *of(IndexScanDesc scan, const store::Shape &shape, const void *query,
+                             const graph::Search &search);
 
     // Rows that the scan's snapshot does not see are not to be returned.
     bool measure(const graph::Hit &hit, const void *stored, double *distance) override;
@@ -30,6 +31,7 @@ class TableDistance final : public RowDistance {
     double spread_of_product(double distance, const void *stored) const;
 
     HeapRowReader *reader_;
+    const graph::Search *search_;
     distance::Metric metric_;
     double width_;  // elements of a compact vector
     double query_length_;

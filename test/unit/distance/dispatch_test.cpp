@@ -130,11 +130,12 @@ TEST_F(Dispatch, FindsTheRowOfTheActiveIsa) {
 }
 
 TEST_F(Dispatch, UnknownNumbersHaveNoRow) {
-    for (const int number : {0, 7, 200, 255}) {
+    for (const int number : {0, 8, 200, 255}) {
         EXPECT_EQ(find_kernel(static_cast<Element>(number), Metric::l2_squared), nullptr);
         EXPECT_EQ(find_kernel(Element::float32, static_cast<Metric>(number)), nullptr);
     }
-    EXPECT_EQ(find_kernel(static_cast<Element>(5), Metric::l2_squared), nullptr);
+    EXPECT_EQ(find_kernel(Element::compact8, Metric::l1), nullptr);
+    EXPECT_EQ(find_kernel(Element::bit, Metric::l2_squared), nullptr);
     EXPECT_EQ(find_kernel(static_cast<Isa>(200), Element::float32, Metric::l1), nullptr);
 }
 
