@@ -186,7 +186,7 @@ def limits_targets(results):
 
 def all_targets(results):
     for each in (search_targets, crowd_targets, build_targets, insert_targets, mixed_targets,
-                 connection_targets, limits_targets):
+                 connection_targets, limits_targets, memory_targets):
         yield from each(results)
 
 
