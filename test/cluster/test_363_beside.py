@@ -395,3 +395,31 @@ def test_order_of_neighbours_that_rounding_confuses(beside):
                 assert found == exact
             assert len(set(found) & set(exact)) >= 0.9 * len(exact)
         connection.execute("DROP INDEX ours")
+
+
+def test_sparse_vectors_that_are_cut(beside):
+    """Where the index has room for some elements only, what pgvector's operator says of the table's rows counts."""
+    connection = beside.connect()
+    random = np.random.default_rng(365)
+    connection.execute("CREATE TABLE cut (id integer PRIMARY KEY, s sparsevec(400))")
+    rows = []
+    for i in range(600):
+        values = np.where(random.random(400) < random.uniform(0.01, 0.2), random.normal(size=400), 0)
+        values[random.choice(400, 5, replace=False)] += random.integers(1, 9)
+        rows.append("{" + ",".join(f"{at + 1}:{value:.5f}" for at, value in enumerate(values) if value) + "}/400")
+        connection.execute("INSERT INTO cut VALUES (%s, %s)", [i, rows[-1]])
+    for metric, operator in (("l2", "<->"), ("ip", "<#>"), ("cosine", "<=>"), ("l1", "<+>")):
+        connection.execute(f"CREATE INDEX ours ON cut USING dvec (s sparsevec_{metric}_ops) WITH (nonzeros = 32)")
+        answers.force_index(connection)
+        hits = 0
+        for query in rows[::60]:
+            statement = f"SELECT id, s {operator} %(q)s::sparsevec FROM cut ORDER BY s {operator} %(q)s::sparsevec LIMIT 10"
+            answers.check_plan(connection, statement, {"q": query})
+            found = connection.execute(statement, {"q": query}).fetchall()
+            with connection.transaction(force_rollback=True):
+                connection.execute("SET LOCAL enable_indexscan = off")
+                exact = connection.execute(statement, {"q": query}).fetchall()
+            assert [distance for _, distance in found] == sorted(distance for _, distance in found)
+            hits += len(set(found) & set(exact))
+        assert hits >= 95
+        connection.execute("DROP INDEX ours")
