@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import answers
+import pgvector_beside
 import replicas
 import vectors
 from cluster import wait_until
@@ -169,3 +170,14 @@ def test_many_copies_and_vectors_of_one_direction(make_cluster):
         count = len(connection.execute("SELECT id FROM t ORDER BY v <-> %s", [vectors.text(one[0])]).fetchall())
         assert count == len(rows)
         connection.execute("DROP TABLE t")
+
+
+@pgvector_beside.needs_pgvector
+def test_by_the_operators_of_pgvector(make_cluster):
+    connection = make_cluster(beside=True).connect()
+    connection.execute(f"CREATE TABLE t (id integer PRIMARY KEY, v vector({DIMENSIONS}))")
+    vectors.copy_in(connection, "t", 0, ROWS)
+    connection.execute("CREATE INDEX t_v_idx ON t USING dvec (v vector_l2_ops) WITH (storage = compact, bits = 4)")
+    connection.execute("SET enable_seqscan = off")
+    connection.execute(f"SET dvec.ef_search = {EF[4]}")
+    assert recall(connection, numbered(ROWS)) > 0.95
