@@ -60,6 +60,13 @@ def recall(connection, rows):
     return hits / (10 * len(QUERIES))
 
 
+def counts(connection, query):
+    """Of a search: distances that compact vectors told, and rows that were measured in the table."""
+    nearest(connection, query)
+    [found] = connection.execute("SELECT estimates, distances FROM dvec_last_searches()").fetchall()
+    return found
+
+
 def numbered(rows, first=0):
     return {first + i: vector for i, vector in enumerate(rows)}
 
@@ -70,6 +77,8 @@ def test_a_table_that_changes(make_cluster, bits):
     connection = make(cluster, bits)
     rows = numbered(ROWS)
     assert recall(connection, rows) > 0.95
+    estimates, distances = counts(connection, QUERIES[0])
+    assert 10 <= distances < EF[bits] + 10 < estimates < COUNT
     # Rows are found at once, in the tail and linked.
     more = vectors.clustered(600, DIMENSIONS, seed=356, clusters=200)
     vectors.copy_in(connection, "t", COUNT, more)

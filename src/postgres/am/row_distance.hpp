@@ -21,6 +21,9 @@ class RowDistance {
     // The same, by what the rows passed before have told.
     virtual double least(double distance) const = 0;
 
+    // How many rows were measured exactly, where what the search measured is a guess; 0 otherwise.
+    virtual uint64 exactly_measured() const { return 0; }
+
   protected:
     ~RowDistance() = default;
 };

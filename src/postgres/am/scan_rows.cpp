@@ -58,8 +58,12 @@ std::optional<graph::Hit> take_indexed(OpenScan *scan) {
         return std::nullopt;
     if (scan->measured)
         return scan->measured->next(*scan->operator_distance);
-    if (scan->order)
-        return scan->order->next(*scan->search, scan->open->index->nodes(), *scan->row_distance);
+    if (scan->order) {
+        const std::optional<graph::Hit> hit =
+            scan->order->next(*scan->search, scan->open->index->nodes(), *scan->row_distance);
+        scan->exactly_measured = scan->row_distance->exactly_measured();
+        return hit;
+    }
     return value_or_raise([&] { return scan->search->next(); });
 }
 

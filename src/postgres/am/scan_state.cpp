@@ -1,5 +1,7 @@
 #include "postgres/am/scan_state.hpp"
 
+#include <utility>
+
 #include <array>
 
 #include "engine/base/never_destroyed.hpp"
@@ -65,7 +67,11 @@ graph::SearchStatistics OpenScan::statistics() const {
 // How wide a walk was, or would be, says nothing of a search that measures all rows.
 SearchCounts OpenScan::counts_of_started() const {
     const bool walks = search && terms.exact_after > 0;
-    return counts_of_search(statistics(), returned, walks ? static_cast<uint64>(terms.ef) : 0);
+    SearchCounts counts =
+        counts_of_search(statistics(), returned, walks ? static_cast<uint64>(terms.ef) : 0);
+    if (exactly_measured > 0)
+        counts.estimates += std::exchange(counts.distances, exactly_measured);
+    return counts;
 }
 
 SearchCounts OpenScan::counts() const noexcept {
@@ -91,6 +97,7 @@ void OpenScan::release() noexcept {
     order.reset();
     heap_rows = nullptr;
     heap_row_count = 0;
+    exactly_measured = 0;
     knows_indexed = false;
     spare_searches().keep(std::move(search));
     filter.reset();

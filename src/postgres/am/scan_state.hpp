@@ -30,6 +30,7 @@ struct OpenScan {
     std::optional<graph::Hit> indexed;  // beside these, the next row of the index
     bool knows_indexed = false;         // whether it was looked for
     uint64 heap_row_count = 0;          // known after the context of these has gone
+    uint64 exactly_measured = 0;        // likewise, of row_distance
     bool started = false;
     bool recheck = false;  // the filter may admit rows that do not satisfy the conditions
     ScanTerms terms{};

@@ -23,8 +23,7 @@ class TableDistance final : public RowDistance {
     double least(double distance, const void *stored) override;
     double least(double distance) const override;
 
-    // How many rows were looked for in the table.
-    uint64 rows_read() const { return rows_read_; }
+    uint64 exactly_measured() const override { return rows_read_; }
 
   private:
     TableDistance() = default;

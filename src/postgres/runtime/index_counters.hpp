@@ -14,7 +14,7 @@ struct SearchCounts {
     uint64 searches = 0;   // one for each start of a scan that was asked for a row
     uint64 rows = 0;       // handed to the executor
     uint64 distances = 0;  // measured
-    uint64 estimates = 0;  // of distances, by link codes. Of no index as a whole
+    uint64 estimates = 0;  // of distances, by codes. Of no index as a whole
     uint64 nodes = 0;      // whose links were followed
     uint64 rounds = 0;     // of walks that went on because more rows were wanted
     uint64 tail = 0;       // entries without links, each measured
