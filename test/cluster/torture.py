@@ -81,7 +81,9 @@ KINDS = (
     # Updates leave v alone and find room on the page: the new versions have no entries of their own.
     Table("hot", (Index("hot_l2"),), options="WITH (fillfactor = 50)",
           update="version = %(version)s", hot=True),
-    Table("toasted", (Index("toasted_l2", dimensions=2500),), dimensions=2500, most_rows=5),
+    Table("toasted", (Index("toasted_l2", dimensions=2500),
+                      Index("toasted_cut", key="(v::sparsevec(2500))", opclass="sparsevec_ip_ops", operator="<#>",
+                            dimensions=2500, options="WITH (nonzeros = 64)")), dimensions=2500, most_rows=5),
     Table("changing", (Index("changing_l1", opclass="vector_l1_ops", operator="<+>"),), most_rows=20),
     Table("unlogged", (Index("unlogged_l2"),), persistence="UNLOGGED"),
 )
