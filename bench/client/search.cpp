@@ -20,6 +20,7 @@ namespace {
 constexpr char statement_name[] = "search";
 // The server tries five plans made for their parameters before it keeps one for all.
 constexpr std::size_t least_warm_up = 12;
+constexpr std::size_t unlimited = 1u << 30;
 constexpr auto insert_lead = std::chrono::milliseconds(200);
 
 class Queries {
@@ -51,12 +52,13 @@ class Searcher {
         return connection_.execute(statement_name, {queries_[query % queries_.count()]});
     }
 
-    void run(std::size_t first, Clock::time_point deadline) {
+    // Until the deadline, or until `most` queries were answered.
+    void run(std::size_t first, std::size_t most, Clock::time_point deadline) {
         const double client_cpu = thread_cpu_seconds();
         const double backend_cpu = process_cpu_seconds(connection_.backend());
         const double backend_read = process_read_bytes(connection_.backend());
         std::size_t query = first;
-        for (Clock::time_point start = Clock::now(); start < deadline;) {
+        for (Clock::time_point start = Clock::now(); start < deadline && query < first + most;) {
             ask(query++);
             const Clock::time_point end = Clock::now();
             latencies_.add(std::chrono::duration<double, std::micro>(end - start).count());
@@ -99,8 +101,14 @@ void measure_recall(Searcher &searcher, const Truth &truth, std::size_t most, st
     report.add("rows", rows / static_cast<double>(count));
 }
 
-// Sessions begin at different queries, the first at `first`.
-double run_all(const Searchers &searchers, std::size_t queries, std::size_t first, double seconds) {
+// Which queries are asked: sessions begin at different ones, the first session at `first`.
+struct Range {
+    std::size_t count;  // of queries that there are
+    std::size_t first;
+    std::size_t most;  // that a session asks
+};
+
+double run_all(const Searchers &searchers, const Range &range, double seconds) {
     std::barrier ready(static_cast<std::ptrdiff_t>(searchers.size()) + 1);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < searchers.size(); ++i)
@@ -108,7 +116,8 @@ double run_all(const Searchers &searchers, std::size_t queries, std::size_t firs
             ready.arrive_and_wait();
             const auto length =
                 std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-            searchers[i]->run(first + i * queries / searchers.size(), Clock::now() + length);
+            searchers[i]->run(range.first + i * range.count / searchers.size(), range.most,
+                              Clock::now() + length);
         });
     ready.arrive_and_wait();
     const Clock::time_point start = Clock::now();
@@ -155,8 +164,8 @@ class Background {
 }  // namespace
 
 // With --truth the recall is measured first, of --recall-queries at most; the measured time begins
-// with query --first-query. With --insert-data a session inserts meanwhile, see InsertPlan for the
-// rest of its arguments.
+// with query --first-query, and is over when a session has asked --most-queries. With --insert-data
+// a session inserts meanwhile, see InsertPlan for the rest of its arguments.
 void search(const Arguments &arguments) {
     const RowFile<float> vectors(arguments.text("queries"));
     const Queries queries(vectors);
@@ -172,7 +181,7 @@ void search(const Arguments &arguments) {
         const Truth truth{RowFile<float>(arguments.text("base")),
                           RowFile<float>(arguments.text("queries")),
                           RowFile<std::int32_t>(arguments.text("truth"))};
-        measure_recall(*searchers.front(), truth, arguments.count("recall-queries", 1u << 30),
+        measure_recall(*searchers.front(), truth, arguments.count("recall-queries", unlimited),
                        arguments.count("k", 10), report);
     }
     const auto postmaster = static_cast<pid_t>(arguments.count("postmaster"));
@@ -181,8 +190,9 @@ void search(const Arguments &arguments) {
         background.emplace(arguments);
 
     const double server_before = server_cpu_seconds(postmaster);
-    const double wall = run_all(searchers, queries.count(), arguments.count("first-query", 0),
-                                arguments.number("seconds"));
+    const Range range{queries.count(), arguments.count("first-query", 0),
+                      arguments.count("most-queries", unlimited)};
+    const double wall = run_all(searchers, range, arguments.number("seconds"));
     const double server = server_cpu_seconds(postmaster) - server_before;
     if (background) {
         background->report(report);

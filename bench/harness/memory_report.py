@@ -16,7 +16,7 @@ def memory_table(results):
         text += ("\nThe same queries, each way with the ef that reached that recall above, by a server that may use a quarter of "
                  f"what pgvector's index of whole vectors takes, and 64 MB (MB in all: {limits}), pages of files included. It "
                  "starts with none of its files in memory. The table is read from the disk as well. Recall is of the first "
-                 "50 queries.\n\n" + memory_limited_table(results))
+                 "50 queries; the others are asked once, as many as there is time for.\n\n" + memory_limited_table(results))
     refused = [[row["variant"], row["value"]] for row in results.select(section="memory", metric="refused")]
     return text + ("\nNot known to the server that was measured:\n\n" + table(["", ""], refused) if refused else "")
 
