@@ -91,6 +91,10 @@ def test_rows_that_are_cut(make_cluster, metric):
     cluster = make_cluster()
     connection = make(cluster, metric)
     assert recall(connection, metric) >= 0.95
+    # Rows that fit are measured in the index: those of the table were a part of all that was looked at.
+    nearest(connection, metric, QUERIES[1])
+    [[estimates, distances]] = connection.execute("SELECT estimates, distances FROM dvec_last_searches()").fetchall()
+    assert 0 < distances < 210 < estimates < 2 * COUNT
     # A query may have any number of elements, too: beyond a thousand it is measured in the table.
     assert nearest(connection, metric, ROWS[0])[0][0] == 0
     statement = f"SELECT id FROM t ORDER BY v {CLASSES[metric][0]} %s::sparsevec"

@@ -6,6 +6,8 @@
 #include "engine/distance/rounding.hpp"
 #include "engine/distance/sparse.hpp"
 #include "postgres/am/operator_distance.hpp"
+#include "postgres/am/rows_ahead.hpp"
+#include "postgres/am/scan_state.hpp"
 #include "postgres/relation/opclass.hpp"
 
 namespace dvec::postgres {
@@ -18,9 +20,11 @@ double squared_length(const distance::SparseView &vector) {
 
 }  // namespace
 
-CutDistance *CutDistance::of(IndexScanDesc scan, const store::Shape &shape, const void *query) {
+CutDistance *CutDistance::of(IndexScanDesc scan, const store::Shape &shape, const void *query,
+                             const graph::Search &search) {
     auto *distance = new (palloc(sizeof(CutDistance))) CutDistance;
     distance->scan_ = scan;
+    distance->search_ = &search;
     distance->context_ = CurrentMemoryContext;
     distance->kernel_ = shape.kernel();
     distance->query_ = query;
@@ -35,17 +39,23 @@ bool CutDistance::is_cut(const void *stored) const {
            distance::indexed_capacity(kernel_->element, dimensions_);
 }
 
+// Most rows that the search has at hand are read, where one is.
+void CutDistance::begin_reading() {
+    const MemoryContext caller = MemoryContextSwitchTo(context_);
+    reader_ = HeapRowReader::open(scan_);
+    MemoryContextSwitchTo(caller);
+    fetch_rows_ahead(reader_->heap(), *search_, rows_of_last_scan());
+}
+
 // By our operator, a row that was not cut is as far as the search says.
 bool CutDistance::measure(const graph::Hit &hit, const void *stored, double *distance) {
     if (!foreign_ && !is_cut(stored)) {
         *distance = hit.distance;
         return true;
     }
-    if (reader_ == nullptr) {
-        const MemoryContext caller = MemoryContextSwitchTo(context_);
-        reader_ = HeapRowReader::open(scan_);
-        MemoryContextSwitchTo(caller);
-    }
+    if (reader_ == nullptr)
+        begin_reading();
+    ++rows_read_;
     return reader_->measure(hit.tid, distance);
 }
 

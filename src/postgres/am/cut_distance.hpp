@@ -13,8 +13,10 @@ namespace dvec::postgres {
 class CutDistance final : public RowDistance {
   public:
     // In the current memory context, for a scan that has its order key. `query` is as kernels
-    // measure it, and must stay valid as long as the result.
-    static CutDistance *of(IndexScanDesc scan, const store::Shape &shape, const void *query);
+    // measure it. It and the search, whose hits will be measured, must stay valid as long as the
+    // result.
+    static CutDistance *of(IndexScanDesc scan, const store::Shape &shape, const void *query,
+                           const graph::Search &search);
 
     // Of the rows that are read in the table, those that the scan's snapshot does not see are not
     // to be returned.
@@ -22,13 +24,18 @@ class CutDistance final : public RowDistance {
     double least(double distance, const void *stored) override;
     double least(double distance) const override;
 
+    uint64 exactly_measured() const override { return rows_read_; }
+
   private:
     CutDistance() = default;
     bool is_cut(const void *stored) const;
+    void begin_reading();
 
     IndexScanDesc scan_;
     MemoryContext context_;
+    const graph::Search *search_;
     HeapRowReader *reader_ = nullptr;  // once a row is to be read
+    uint64 rows_read_ = 0;
     const distance::Kernel *kernel_;
     const void *query_;
     std::size_t dimensions_;

@@ -110,13 +110,14 @@ Attempt begin_measuring(OpenScan *scan, const OpenIndex &open) {
 Attempt begin_rows(IndexScanDesc descriptor, const OpenIndex &open, const Query &query) {
     OpenScan *scan = scan_of(descriptor);
     const bool measures = must_measure_rows(*scan, query);
+    const store::Shape &shape = open.entry->shape;
+    if (holds_less(shape) && !scan->search)
+        scan->search = take_search();
     if (query.compact) {
-        if (!scan->search)
-            scan->search = take_search();
         scan->row_distance =
-            TableDistance::of(descriptor, open.entry->shape, query.encoded.bytes, *scan->search);
-    } else if (distance::may_be_cut(open.entry->shape.element)) {
-        scan->row_distance = CutDistance::of(descriptor, open.entry->shape, query.encoded.bytes);
+            TableDistance::of(descriptor, shape, query.encoded.bytes, *scan->search);
+    } else if (holds_less(shape)) {
+        scan->row_distance = CutDistance::of(descriptor, shape, query.encoded.bytes, *scan->search);
     } else if (measures || query.foreign) {
         scan->row_distance = scan->operator_distance =
             OperatorDistance::of(query.key, query.support, query.dimensions);
