@@ -1,10 +1,24 @@
 """A partitioned table whose partitions are on several servers, by postgres_fdw alone."""
 
+import pathlib
+
+import pytest
+
 import vectors
+from cluster import BIN
+from pgvector_beside import ask_pg_config
 
 DIMENSIONS = 16
 PER_SHARD = 1500
 OPTIONS = "extensions 'dvec', async_capable 'true'"
+
+
+def has_postgres_fdw():
+    """Whether the tree that tests run in has it: some packages of servers come without."""
+    return pathlib.Path(f"{BIN.parent}{ask_pg_config('--sharedir')}/extension/postgres_fdw.control").exists()
+
+
+needs_postgres_fdw = pytest.mark.skipif(not has_postgres_fdw(), reason="no server with postgres_fdw")
 
 
 def make_shard(server, number, dbname="postgres"):

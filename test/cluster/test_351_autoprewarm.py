@@ -112,29 +112,41 @@ def test_the_most_searched_come_first(make_cluster):
     assert noted(cluster) == [number_of(folders[name]) for name in "bac"]
 
 
-@pytest.mark.parametrize("damage", ["flipped", "short", "empty", "text", "newer"])
-def test_a_damaged_file_is_none(make_cluster, damage):
-    cluster = make_cluster()
-    folders = make_tables(cluster, "items")
+def spoilt(image, damage):
+    other = bytearray(image)
+    if damage == "flipped":
+        other[-1] ^= 1
+    elif damage == "newer":
+        other[4] += 1
+    return {"short": image[:-1], "empty": b"", "text": b"x" * 4000}.get(damage, bytes(other))
+
+
+def begin_with_damaged(cluster, damage):
+    """Starts the server with such a list; returns the folder of the index that it would name."""
+    folder = make_tables(cluster, "items")["items"]
     search(cluster.connect(), "items")
     cluster.stop()
     path = cluster.data / "dvec/searched"
-    image = bytearray(path.read_bytes())
-    if damage == "flipped":
-        image[-1] ^= 1
-    elif damage == "newer":
-        image[4] += 1
-    spoilt = {"short": image[:-1], "empty": b"", "text": b"x" * 4000}.get(damage, image)
-    path.write_bytes(spoilt)
-    forget_graph(folders["items"])
+    image = spoilt(path.read_bytes(), damage)
+    path.write_bytes(image)
+    forget_graph(folder)
     cluster.start()
-    # By the time that another index is noted, this one would have been read.
     make_tables(cluster, "others")
     search(cluster.connect(), "others")
-    wait_until(lambda: path.read_bytes() != spoilt, "the file is made anew")
-    assert len(noted(cluster)) == 1
-    assert bytes_in_memory(folders["items"] / "nodes.1") == 0
-    assert outcomes(cluster) == []
+    return folder, image
+
+
+def test_a_damaged_file_is_none(make_cluster):
+    """On a server for each kind of damage, which wait at the same time."""
+    begun = [(cluster, *begin_with_damaged(cluster, damage)) for damage in ("flipped", "short", "empty", "text", "newer")
+             for cluster in [make_cluster()]]
+    for cluster, folder, image in begun:
+        path = cluster.data / "dvec/searched"
+        # By the time that another index is noted, this one would have been read.
+        wait_until(lambda: path.read_bytes() != image, "the file is made anew")
+        assert len(noted(cluster)) == 1
+        assert bytes_in_memory(folder / "nodes.1") == 0
+        assert outcomes(cluster) == []
     cluster.restart()
     assert "prewarmed 1 of 1 indexes" in await_outcome(cluster)
 

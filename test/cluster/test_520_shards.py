@@ -13,6 +13,8 @@ import vectors
 from cluster import Cluster, wait_until
 from shards import PER_SHARD
 
+pytestmark = shards.needs_postgres_fdw
+
 NEAREST = "SELECT id FROM items ORDER BY v <-> %s::vector LIMIT 10"
 
 
@@ -232,31 +234,6 @@ def test_switched_off(sharded):
     assert "Merge Append" in text and "PartitionMerge" not in text and "LIMIT" not in text
     [query] = queries(1)
     assert len(set(ids(connection, NEAREST, [query])) & set(exact(points, query, 10))) >= 9
-
-
-def test_partitions_that_are_here(sharded):
-    """They are merged by the distances that their indexes know, unless the query returns the distance."""
-    connection, points = sharded
-    connection.execute(f"CREATE TABLE parts (id integer, v vector({shards.DIMENSIONS})) PARTITION BY HASH (id)")
-    for number in range(4):
-        connection.execute(f"CREATE TABLE parts_{number} PARTITION OF parts FOR VALUES WITH (MODULUS 4, REMAINDER {number})")
-    vectors.copy_in(connection, "parts", 0, points)
-    connection.execute("INSERT INTO parts SELECT id + 100000, v FROM parts WHERE id < 30")  # equal distances
-    connection.execute("CREATE INDEX ON parts USING hnsw (v vector_l2_ops) WITH (ef_search = 100); ANALYZE parts")
-    connection.execute("SET enable_seqscan = off")
-    statement = "SELECT id FROM parts ORDER BY v <-> %s::vector LIMIT 10"
-    returned = statement.replace("id FROM", "id, v <-> %s::vector FROM")
-    text = plan(connection, statement, queries(1))
-    assert "PartitionMerge" in text and text.count("NULL::double precision") == 6 and text.count("Index Scan") == 4, text
-    for query in [*queries(), vectors.text(points[7])]:
-        rows = connection.execute(returned, [query, query]).fetchall()
-        connection.execute("SET dvec.enable_partition_merge = off")
-        of_server = connection.execute(returned, [query, query]).fetchall()
-        connection.execute("RESET dvec.enable_partition_merge")
-        assert [distance for _, distance in rows] == [distance for _, distance in of_server]
-        assert sorted(ids(connection, statement, [query])) == sorted(number for number, _ in of_server)
-    assert len(ids(connection, statement + " OFFSET 4500", [query])) == 10
-    connection.execute("DROP TABLE parts")
 
 
 def test_two_shards_on_one_connection(sharded):

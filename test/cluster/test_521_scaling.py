@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 
+import shards
 import vectors
 from cluster import ROOT, wait_until
 
@@ -25,6 +26,7 @@ def run(connection, text, **hosts):
     return [connection.execute(statement) for statement in text.split(";\n") if statement.strip()]
 
 
+@shards.needs_postgres_fdw
 def test_partitions_on_other_servers(make_cluster):
     coordinator, first, second = (make_cluster(), make_cluster(wal_level="logical"), make_cluster())
     for server in (coordinator, first, second):
@@ -52,15 +54,15 @@ def test_partitions_on_other_servers(make_cluster):
     check_replication(coordinator, first, points)
 
 
-def check_hash(connection, make, shards, points):
+def check_hash(connection, make, servers, points):
     [on_shard] = blocks("shards")
-    for server in shards:
+    for server in servers:
         run(server.connect(), on_shard)
     run(connection, make)
     with connection.cursor().copy("COPY documents FROM STDIN") as copy:
         for number, point in enumerate(points):
             copy.write_row((number, vectors.text(point)))
-    parts = [server.sql("SELECT count(*) FROM documents")[0][0] for server in shards]
+    parts = [server.sql("SELECT count(*) FROM documents")[0][0] for server in servers]
     assert sum(parts) == ROWS and min(parts) > ROWS / 3
     plan = "\n".join(row[0] for row in connection.execute(
         f"EXPLAIN SELECT id FROM documents ORDER BY embedding <-> '{vectors.text(points[0])}' LIMIT 10"))

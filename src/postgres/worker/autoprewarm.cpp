@@ -231,19 +231,25 @@ long note_searched_indexes() {
     const TimestampTz now = GetCurrentTimestamp();
     if (const long passed = TimestampDifferenceMilliseconds(all.looked_at, now); passed < look_ms)
         return look_ms - passed;
-    look(now);
-    if (is_due(now))
-        write_file(now);
+    // Next time there may be memory.
+    (void)base::guarded([now]() -> base::Status {
+        look(now);
+        if (is_due(now))
+            write_file(now);
+        return {};
+    });
     return look_ms;
 }
 
 void note_searched_at_end() {
     if (!settings::autoprewarm)
         return;
-    const TimestampTz now = GetCurrentTimestamp();
-    look(now);
-    if (noted().changed)
-        write_file(now);
+    (void)base::guarded([now = GetCurrentTimestamp()]() -> base::Status {
+        look(now);
+        if (noted().changed)
+            write_file(now);
+        return {};
+    });
 }
 
 void end_prewarm() noexcept { noted().prewarm.reset(); }
