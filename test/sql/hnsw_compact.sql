@@ -10,8 +10,7 @@ FROM generate_series(1, 1500) AS i, generate_series(1, 96) AS j GROUP BY i;
 -- What can be asked for.
 SELECT options, pg_temp.failure(format('CREATE INDEX ON t USING hnsw (v %s) WITH (%s)', class, options))
 FROM (VALUES ('vector_l2_ops', 'storage = small'), ('vector_l2_ops', 'storage = compact, bits = 0'),
-    ('vector_l2_ops', 'storage = compact, bits = 9'), ('vector_l2_ops', 'storage = compact, bits = 2'),
-    ('vector_l1_ops', 'storage = compact')) AS t(class, options);
+    ('vector_l2_ops', 'storage = compact, bits = 9'), ('vector_l2_ops', 'storage = compact, bits = 2')) AS t(class, options);
 CREATE TABLE bits (b bit(64), s sparsevec(64));
 SELECT class, pg_temp.failure(format('CREATE INDEX ON bits USING hnsw (%s) WITH (storage = compact)', class))
 FROM (VALUES ('b bit_hamming_ops'), ('s sparsevec_l2_ops')) AS t(class);
@@ -61,6 +60,9 @@ SELECT * FROM answers('<=>', 'vector(96)');
 DROP INDEX compact_idx;
 CREATE INDEX compact_idx ON t USING hnsw ((v::halfvec(96)) halfvec_cosine_ops) WITH (storage = compact, bits = 8);
 SELECT * FROM answers('<=>', 'halfvec(96)');
+DROP INDEX compact_idx;
+CREATE INDEX compact_idx ON t USING hnsw (v vector_l1_ops) WITH (storage = compact, bits = 4);
+SELECT * FROM answers('<+>', 'vector(96)');
 DROP INDEX compact_idx;
 
 -- All rows, thresholds and groups are those of the exact search.

@@ -10,6 +10,9 @@
 // product of the compact vector with another one is right on average, and off by an error in a
 // direction that has nothing to do with the other vector.
 //
+// L1 distances are none of the turned vectors. For these the vector is not turned: it stands for
+// elements m + s * (c[i] - (2^bits - 1) / 2), nearest to the vector's own.
+//
 // Seen by the kernel files: no library headers (kernel_table.hpp says why).
 #pragma once
 

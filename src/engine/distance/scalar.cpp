@@ -118,6 +118,49 @@ struct Bits {
     static uint64_t total(uint64_t sum) { return sum; }
 };
 
+// In the place of a pointer to the elements of a compact vector for L1 (compact.hpp).
+template <unsigned bits>
+struct CompactElements {
+    CompactHeader header;
+    const unsigned char *steps;
+
+    explicit CompactElements(const void *vector)
+        : header(compact_header(vector)),
+          steps(static_cast<const unsigned char *>(vector) + sizeof(CompactHeader)) {}
+
+    float operator[](size_t i) const {
+        const unsigned step = bits == 8   ? steps[i]
+                              : bits == 4 ? steps[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 0xFU
+                                          : steps[i / 8] >> i % 8 & 1U;
+        constexpr float middle = ((1U << bits) - 1) / 2.0F;
+        return header.mean + static_cast<float>(header.step) * (static_cast<float>(step) - middle);
+    }
+};
+
+template <unsigned a_bits, unsigned b_bits>
+float compact_l1(const void *a_bytes, const void *b_bytes, size_t dimensions) {
+    const CompactElements<a_bits> a(a_bytes);
+    const CompactElements<b_bits> b(b_bytes);
+    float sums[lanes] = {};
+    for (size_t i = 0; i < dimensions; ++i) {
+        sums[i % lanes] += __builtin_fabsf(a[i] - b[i]);
+    }
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) +
+           ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+// Under every instruction set: few indexes are compact and by L1.
+template <unsigned bits>
+constexpr Kernel compact_l1_row(const char *name) {
+    return {.element = compact_element<bits>,
+            .metric = Metric::l1,
+            .distance = compact_l1<bits, bits>,
+            .four_distances = four_by_one<compact_l1<bits, bits>>,
+            .name = name,
+            .query_distance = compact_l1<bits_of_queries, bits>,
+            .four_query_distances = four_by_one<compact_l1<bits_of_queries, bits>>};
+}
+
 void link_code_sums(const unsigned char *codes, const unsigned char *tables, size_t bytes,
                     uint16_t *sums) {
     const unsigned char *upper_tables = tables + codes_at_once * bytes;
@@ -199,12 +242,15 @@ constexpr Kernel rows[] = {
     compact_row<Steps, CompactL2Squared, 8>("compact8 l2_squared scalar"),
     compact_row<Steps, CompactProduct, 8>("compact8 inner_product scalar"),
     compact_row<Steps, CompactCosine, 8>("compact8 cosine scalar"),
+    compact_l1_row<8>("compact8 l1 scalar"),
     compact_row<Steps, CompactL2Squared, 4>("compact4 l2_squared scalar"),
     compact_row<Steps, CompactProduct, 4>("compact4 inner_product scalar"),
     compact_row<Steps, CompactCosine, 4>("compact4 cosine scalar"),
+    compact_l1_row<4>("compact4 l1 scalar"),
     compact_row<Steps, CompactL2Squared, 1>("compact1 l2_squared scalar"),
     compact_row<Steps, CompactProduct, 1>("compact1 inner_product scalar"),
     compact_row<Steps, CompactCosine, 1>("compact1 cosine scalar"),
+    compact_l1_row<1>("compact1 l1 scalar"),
 };
 
 template <typename Scalar>

@@ -29,15 +29,17 @@ CompactEncoder::CompactEncoder(std::size_t dimensions)
       turned_(rotation_.width()),
       steps_(rotation_.width()) {}
 
-void CompactEncoder::encode(const float *vector, unsigned bits, void *out) {
-    encode_elements(vector, bits, out);
+void CompactEncoder::encode(const float *vector, distance::Metric metric, unsigned bits,
+                            void *out) {
+    encode_elements(vector, metric, bits, out);
 }
-void CompactEncoder::encode(const Half *vector, unsigned bits, void *out) {
-    encode_elements(vector, bits, out);
+void CompactEncoder::encode(const Half *vector, distance::Metric metric, unsigned bits, void *out) {
+    encode_elements(vector, metric, bits, out);
 }
 
 template <class Scalar>
-void CompactEncoder::encode_elements(const Scalar *vector, unsigned bits, void *out) {
+void CompactEncoder::encode_elements(const Scalar *vector, distance::Metric metric, unsigned bits,
+                                     void *out) {
     CompactHeader header{};
     const double scale = take_rest(vector, header);
     if (header.square == 0) {
@@ -46,8 +48,10 @@ void CompactEncoder::encode_elements(const Scalar *vector, unsigned bits, void *
     }
     Grid grid;
     if (scale > 0) {
-        rotation_.turn(turned_.data());
-        grid = choose_grid(bits);
+        const bool turned = metric != distance::Metric::l1;
+        if (turned)
+            rotation_.turn(turned_.data());
+        grid = choose_grid(turned ? Wanted::products : Wanted::elements, bits);
     } else {
         std::fill(steps_.begin(), steps_.end(), 0);
     }
@@ -84,27 +88,27 @@ double CompactEncoder::take_rest(const Scalar *vector, CompactHeader &header) {
 }
 
 // Leaves the steps in steps_.
-CompactEncoder::Grid CompactEncoder::choose_grid(unsigned bits) {
+CompactEncoder::Grid CompactEncoder::choose_grid(Wanted wanted, unsigned bits) {
     float greatest = 0;
     for (const float element : turned_)
         greatest = std::max(greatest, std::fabs(element));
     if (bits != 4) {
         round_to(2 * greatest / static_cast<float>(greatest_step(bits)), bits);
-        return grid_of_steps(bits);
+        return grid_of_steps(wanted, bits);
     }
     float best_step = 0;
     double least_error = 0;
     for (const float share : narrow_shares) {
         const float step = 2 * share * greatest / static_cast<float>(greatest_step(bits));
         round_to(step, bits);
-        const Grid grid = grid_of_steps(bits);
+        const Grid grid = grid_of_steps(wanted, bits);
         if (best_step == 0 || grid.error < least_error) {
             best_step = step;
             least_error = grid.error;
         }
     }
     round_to(best_step, bits);
-    return grid_of_steps(bits);
+    return grid_of_steps(wanted, bits);
 }
 
 void CompactEncoder::round_to(float step, unsigned bits) {
@@ -118,8 +122,9 @@ void CompactEncoder::round_to(float step, unsigned bits) {
 }
 
 // With the code k and the vector v, the step is multiplied so that (v - k) is perpendicular to v:
-// k.v = v.v. Then |v - k|^2 = k.k - v.v.
-CompactEncoder::Grid CompactEncoder::grid_of_steps(unsigned bits) const {
+// k.v = v.v. Then |v - k|^2 = k.k - v.v. Or so that it is perpendicular to k, which makes it
+// shortest: k.v = k.k, and |v - k|^2 = v.v - k.v.
+CompactEncoder::Grid CompactEncoder::grid_of_steps(Wanted wanted, unsigned bits) const {
     const double middle = greatest_step(bits) / 2.0;
     double product = 0, of_code = 0, of_vector = 0;
     for (std::size_t i = 0; i < steps_.size(); ++i) {
@@ -131,6 +136,10 @@ CompactEncoder::Grid CompactEncoder::grid_of_steps(unsigned bits) const {
     }
     if (!(product > 0))
         return {};
+    if (wanted == Wanted::elements) {
+        const double step = product / of_code;
+        return {step, std::sqrt(std::max(0.0, of_vector - product * step))};
+    }
     const double step = of_vector / product;
     return {step, std::sqrt(std::max(0.0, of_code * step * step - of_vector))};
 }

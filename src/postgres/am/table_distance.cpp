@@ -41,8 +41,11 @@ bool TableDistance::measure(const graph::Hit &hit, const void *, double *distanc
 
 // What was taken from either vector is perpendicular to it, so only the part of the other that is
 // perpendicular to it, too, can show; of that one dimension's share.
-double TableDistance::spread_of_product(double distance, const void *stored) const {
+double TableDistance::spread_of(double distance, const void *stored) const {
     const distance::CompactHeader row = distance::compact_header(stored);
+    // Each element's error is added or taken away, and mostly one makes up for another.
+    if (metric_ == distance::Metric::l1)
+        return std::hypot(double{row.error}, query_error_);
     const double length = std::sqrt(row.square);
     const double lengths = length * query_length_;
     if (!(lengths > 0))
@@ -67,7 +70,7 @@ double TableDistance::spread_of_product(double distance, const void *stored) con
 }
 
 double TableDistance::least(double distance, const void *stored) {
-    spread_ = std::max(spread_, spread_of_product(distance, stored));
+    spread_ = std::max(spread_, spread_of(distance, stored));
     return least(distance);
 }
 

@@ -27,7 +27,7 @@ class TableDistance final : public RowDistance {
 
   private:
     TableDistance() = default;
-    double spread_of_product(double distance, const void *stored) const;
+    double spread_of(double distance, const void *stored) const;
 
     HeapRowReader *reader_;
     const graph::Search *search_;
@@ -35,7 +35,7 @@ class TableDistance final : public RowDistance {
     double width_;  // elements of a compact vector
     double query_length_;
     double query_error_;
-    double spread_ = 0;  // of products, or of cosines; the greatest met
+    double spread_ = 0;  // of products, cosines or sums; the greatest met
     uint64 rows_read_ = 0;
 };
 

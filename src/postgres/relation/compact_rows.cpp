@@ -13,12 +13,9 @@ namespace dvec::postgres {
 namespace {
 
 using distance::Element;
-using distance::Metric;
 
 bool can_be_compact(const IndexSupport &support) {
-    return (support.element == Element::float32 || support.element == Element::float16) &&
-           (support.metric == Metric::l2_squared || support.metric == Metric::inner_product ||
-            support.metric == Metric::cosine);
+    return support.element == Element::float32 || support.element == Element::float16;
 }
 
 Element sparse_element(Relation index, const IndexSupport &support, int nonzeros) {
@@ -52,8 +49,7 @@ Element element_to_store(Relation index, const IndexSupport &support) {
         ereport(ERROR,
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                  errmsg("index \"%s\" cannot have compact storage", RelationGetRelationName(index)),
-                 errdetail("Vectors and half vectors can be stored compact, for Euclidean "
-                           "and cosine distances and for inner products.")));
+                 errdetail("Vectors and half vectors can be stored compact.")));
     switch (options.bits) {
         case 8:
             return Element::compact8;
@@ -74,9 +70,10 @@ const void *make_compact(const IndexSupport &support, int dimensions, const void
     graph::CompactEncoder *encoder = encoder_of(count);
     void *compact = palloc(distance::compact_bytes(bits, count));
     if (support.element == Element::float16)
-        encoder->encode(static_cast<const distance::Half *>(encoded), bits, compact);
+        encoder->encode(static_cast<const distance::Half *>(encoded), support.metric, bits,
+                        compact);
     else
-        encoder->encode(static_cast<const float *>(encoded), bits, compact);
+        encoder->encode(static_cast<const float *>(encoded), support.metric, bits, compact);
     return compact;
 }
 

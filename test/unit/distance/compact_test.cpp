@@ -103,6 +103,29 @@ TEST_P(CompactKernels, MeasureWhatVectorsStandFor) {
             }
 }
 
+TEST_P(CompactKernels, SumTheDifferencesOfElements) {
+    for (const std::size_t dimensions : {1u, 50u, 64u, 100u, 768u})
+        for (const Element element : elements)
+            for (const bool of_query : {false, true}) {
+                const unsigned bits = compact_bits(element);
+                const unsigned query_bits = of_query ? bits_of_queries : bits;
+                const auto a_steps = random_steps(query_bits, dimensions);
+                const auto b_steps = random_steps(bits, dimensions);
+                const CompactHeader a = random_header(), b = random_header();
+                double expected = 0;
+                for (std::size_t i = 0; i < dimensions; ++i)
+                    expected += std::abs(
+                        double{a.mean} + a.step * (a_steps[i] - ((1 << query_bits) - 1) / 2.0) -
+                        double{b.mean} - b.step * (b_steps[i] - ((1 << bits) - 1) / 2.0));
+                const Kernel *row = find_kernel(element, Metric::l1);
+                const Kernel kernel = of_query ? row->of_queries() : *row;
+                const double measured =
+                    double{kernel.distance(vector_of(a_steps, query_bits, a).data(),
+                                           vector_of(b_steps, bits, b).data(), dimensions)};
+                EXPECT_NEAR(measured, expected, 1e-5 * (1 + expected));
+            }
+}
+
 TEST_P(CompactKernels, HaveNoCosineWithoutADirection) {
     constexpr std::size_t dimensions = 70;
     for (const Element element : elements) {

@@ -134,7 +134,7 @@ TEST_F(Dispatch, UnknownNumbersHaveNoRow) {
         EXPECT_EQ(find_kernel(static_cast<Element>(number), Metric::l2_squared), nullptr);
         EXPECT_EQ(find_kernel(Element::float32, static_cast<Metric>(number)), nullptr);
     }
-    EXPECT_EQ(find_kernel(Element::compact8, Metric::l1), nullptr);
+    EXPECT_EQ(find_kernel(Element::compact8, Metric::hamming), nullptr);
     EXPECT_EQ(find_kernel(Element::bit, Metric::l2_squared), nullptr);
     EXPECT_EQ(find_kernel(static_cast<Isa>(200), Element::float32, Metric::l1), nullptr);
 }

@@ -35,7 +35,7 @@ std::vector<float> random_vector(std::mt19937 &random, std::size_t dimensions, f
 std::vector<unsigned char> compact(CompactEncoder &encoder, const std::vector<float> &vector,
                                    unsigned bits) {
     std::vector<unsigned char> out(distance::compact_bytes(bits, vector.size()), 0xAA);
-    encoder.encode(vector.data(), bits, out.data());
+    encoder.encode(vector.data(), Metric::l2_squared, bits, out.data());
     return out;
 }
 
@@ -129,7 +129,7 @@ TEST(CompactEncoderTest, TakesHalvesAsTheNumbersTheyAre) {
     }
     for (const Kind &kind : kinds) {
         std::vector<unsigned char> out(distance::compact_bytes(kind.bits, 70));
-        encoder.encode(halves.data(), kind.bits, out.data());
+        encoder.encode(halves.data(), Metric::l2_squared, kind.bits, out.data());
         EXPECT_EQ(out, compact(encoder, floats, kind.bits));
     }
 }

@@ -39,7 +39,7 @@ class CompactSearchTest : public GraphTest {
 
     std::vector<std::byte> compact(const float *vector, unsigned bits) {
         std::vector<std::byte> out(distance::compact_bytes(bits, dimensions));
-        encoder_.encode(vector, bits, out.data());
+        encoder_.encode(vector, kernel_.metric, bits, out.data());
         return out;
     }
 
@@ -104,7 +104,8 @@ TEST_F(CompactSearchTest, FindsTheNearestRows) {
     const auto vectors = ClusteredData(1, shape).make(3000);
     const auto queries = ClusteredData(2, shape).make(40);
     for (const Kind &kind : kinds)
-        for (const Metric metric : {Metric::l2_squared, Metric::inner_product, Metric::cosine}) {
+        for (const Metric metric :
+             {Metric::l2_squared, Metric::inner_product, Metric::cosine, Metric::l1}) {
             create_compact(kind, metric);
             add_compact(vectors);
             link_first(2800);
