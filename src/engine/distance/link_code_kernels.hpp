@@ -32,7 +32,21 @@ static void link_code_sums(const unsigned char *codes, const unsigned char *tabl
     Bytes::store(sums, to);
 }
 
+// Compilers make this a loop over registers of the set.
+static inline void link_code_distances(const uint16_t *__restrict sums,
+                                       const float *__restrict numbers, const LinkCodeTerms &terms,
+                                       float *__restrict distances) {
+    const LinkCodeTerms by = terms;
+    for (size_t i = 0; i < codes_at_once; ++i) {
+        const float distance =
+            by.node + by.share * numbers[i] +
+            numbers[codes_at_once + i] * (by.least + by.step * static_cast<float>(sums[i]));
+        distances[i] = distance == distance ? distance : -__builtin_inff();
+    }
+}
+
 template <typename Bytes>
-static constexpr LinkCodeKernels link_code_kernels_of = {link_code_sums<Bytes>};
+static constexpr LinkCodeKernels link_code_kernels_of = {link_code_sums<Bytes>,
+                                                         link_code_distances};
 
 }  // namespace dvec::distance

@@ -14,6 +14,12 @@ namespace dvec::distance {
 // So many codes stand together.
 constexpr size_t codes_at_once = 32;
 
+// What makes distances of sums: with the two numbers a and b of a code, and its sum s,
+// node + share * a + b * (least + step * s).
+struct LinkCodeTerms {
+    float node, share, least, step;
+};
+
 // A code has `bytes` bytes, a multiple of two. Byte b of all thirty-two codes stands at
 // codes + 32 * b. For byte b, tables + 32 * b has what its lower four bits stand for, and
 // tables + 32 * (bytes + b) its upper ones: sixteen values, twice, none above 127. sums[j] gets the
@@ -21,6 +27,10 @@ constexpr size_t codes_at_once = 32;
 struct LinkCodeKernels {
     void (*sums)(const unsigned char *codes, const unsigned char *tables, size_t bytes,
                  uint16_t *sums);
+    // Of thirty-two codes: `numbers` has the first of each, then the second. Minus infinity for
+    // what is not a number.
+    void (*distances)(const uint16_t *sums, const float *numbers, const LinkCodeTerms &terms,
+                      float *distances);
 };
 
 // The kernels of the instruction set in use (isa.hpp).

@@ -10,7 +10,7 @@
 #include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
-#include "engine/distance/link_codes.hpp"
+#include "engine/distance/link_code_kernels.hpp"
 
 namespace dvec::distance {
 
@@ -271,7 +271,7 @@ const KernelTable scalar_table = {
     .float16 = dense_kernels<Half>,
     .bits = bit_kernels<Bits>,
     .keys = key_kernels_of<OneKey>,
-    .link_codes = {link_code_sums},
+    .link_codes = {link_code_sums, link_code_distances},
 };
 
 }  // namespace dvec::distance

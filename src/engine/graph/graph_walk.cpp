@@ -4,6 +4,7 @@
 #include "engine/graph/graph_walk.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <span>
 
 #include "engine/graph/twins.hpp"
@@ -25,6 +26,8 @@ constexpr std::size_t roomy = 128;
 // Of so many lists one brings a sample for the first look.
 constexpr std::uint64_t lists_per_sample = 4;
 
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
 }  // namespace
 
 void GraphWalk::start(SearchContext &context, std::uint32_t ef, NodeId without) {
@@ -42,6 +45,8 @@ void GraphWalk::start(SearchContext &context, std::uint32_t ef, NodeId without) 
         visited_.insert(without);
     set_aside_.reset(kept_entries);
     deferred_.reset(kept_entries);
+    followed_.clear();
+    looked_back_ = false;
     look_.begin(context.nodes->layout(), context.kernel, context.dimensions, context.query);
     unseen_.resize(context.nodes->layout().level0_links());
     if (guesses() && !codes_query_.reset(*context.link_codes, context.query))
@@ -87,8 +92,11 @@ Status GraphWalk::run_round(std::size_t taken) {
 
 // The candidate to expand next; none when the round is at its end.
 Candidate GraphWalk::next() {
-    if (context_->filter == nullptr)
+    if (context_->filter == nullptr) {
+        if (guesses() && beam_.next() == Beam::none && !beam_.full())
+            fill_by_guesses();
         return beam_.next();
+    }
     if (beam_.expanded_in_front() >= wanted_)
         return Beam::none;
     if (beam_.next() == Beam::none)
@@ -133,10 +141,16 @@ std::size_t GraphWalk::capacity() const noexcept {
 // nearer than all of those.
 void GraphWalk::replace_next() {
     beam_.remove_next();
-    if (guesses())
-        guess_next();
-    else if (context_->filter == nullptr && any_aside())
+    replace_removed();
+}
+
+void GraphWalk::replace_removed() {
+    if (guesses()) {
+        if (!set_aside_.empty())
+            take_guess(set_aside_);
+    } else if (context_->filter == nullptr && any_aside()) {
         beam_.insert(take_set_aside());
+    }
 }
 
 // Takes out a node that the filter refuses, which also makes the round narrower. Returns whether to
@@ -164,13 +178,13 @@ void GraphWalk::follow_twin(NodeId id) {
 // The node gives up the place in the beam that it was guessed to have, and takes the one that its
 // distance gives it.
 void GraphWalk::expand_by_codes(NodeId id) {
+    beam_.remove_next();
+    prefetch_links(beam_.next());
     const Candidate measured = context_->estimate(id);
-    if (context_->admits_place(id)) {
-        beam_.remove_next();
+    if (context_->admits_place(id))
         beam_.insert(measured | expanded_bit);
-    } else {
-        replace_next();
-    }
+    else
+        replace_removed();
     if (!follow_codes(id, candidate_distance(measured)))
         expand(id);
 }
@@ -182,26 +196,36 @@ bool GraphWalk::follow_codes(NodeId id, float distance) {
         return false;
     const NodeId linked = context_->marks.linked;
     visited_.reserve(codes.blocks() * distance::codes_at_once);
-    prefetch_links(beam_.next());
+    followed_.push_back({id, distance});
     for (std::uint32_t number = 0; number < codes.blocks(); ++number) {
         const std::byte *block = codes.block(id, number);
         const std::atomic<NodeId> *ids = LinkCodes::ids(block);
         float distances[distance::codes_at_once];
         codes_query_.estimate(block, distance, distances);
         context_->statistics.estimated += distance::codes_at_once;
-        for (std::size_t i = 0; i < distance::codes_at_once; ++i)
+        const float farthest = looked_back_ ? infinity : farthest_in_beam();
+        for (std::size_t i = 0; i < distance::codes_at_once; ++i) {
+            if (distances[i] > farthest)
+                continue;
             if (const NodeId neighbour = ids[i].load(std::memory_order_relaxed); neighbour < linked)
                 offer_guess(make_candidate(distances[i], neighbour));
+        }
     }
     prefetch_links(beam_.next());
     return true;
+}
+
+// What is farther has no place in the beam.
+float GraphWalk::farthest_in_beam() const noexcept {
+    return beam_.full() ? candidate_distance(beam_[beam_.size() - 1]) : infinity;
 }
 
 // A node that does not fit into the beam may be met again by a link from nearer by, whose code says
 // more. So it counts as met only when it has been in the beam.
 void GraphWalk::offer_guess(Candidate candidate) {
     if (!beam_.accepts(candidate)) {
-        deferred_.add(candidate);
+        if (looked_back_)
+            deferred_.add(candidate);
         return;
     }
     if (!visited_.insert(candidate_id(candidate)))
@@ -211,19 +235,44 @@ void GraphWalk::offer_guess(Candidate candidate) {
         set_aside_.add(evicted);
 }
 
-// Gives the place of a node that is no result to the nearest guess that was set aside.
-void GraphWalk::guess_next() {
-    while (any_aside()) {
+// Guesses that did not fit into the beam are seldom wanted, and then they are made again. From here
+// on they are kept.
+void GraphWalk::look_back() {
+    if (looked_back_)
+        return;
+    looked_back_ = true;
+    const LinkCodes &codes = *context_->link_codes;
+    for (const auto &[id, distance] : followed_)
+        for (std::uint32_t number = 0; number < codes.blocks(); ++number) {
+            const std::byte *block = codes.block(id, number);
+            float distances[distance::codes_at_once];
+            codes_query_.estimate(block, distance, distances);
+            context_->statistics.estimated += distance::codes_at_once;
+            for (std::size_t i = 0; i < distance::codes_at_once; ++i)
+                if (const NodeId neighbour =
+                        LinkCodes::ids(block)[i].load(std::memory_order_relaxed);
+                    neighbour < context_->marks.linked && !visited_.contains(neighbour))
+                    deferred_.add(make_candidate(distances[i], neighbour));
+        }
+}
+
+// Puts the nearest guess into the beam, if it has not been there.
+void GraphWalk::take_guess(CandidateHeap &from) {
+    const Candidate guess = from.take_nearest();
+    visited_.reserve(1);
+    if (&from == &set_aside_ || visited_.insert(candidate_id(guess)))
+        beam_.insert(guess);
+}
+
+// Where nodes that are no results have left room in the beam, the nearest guesses that were set
+// aside get it, until one of them is to be expanded.
+void GraphWalk::fill_by_guesses() {
+    look_back();
+    while (beam_.next() == Beam::none && !beam_.full() && any_aside()) {
         const bool from_deferred =
             set_aside_.empty() ||
             (!deferred_.empty() && deferred_.nearest() < set_aside_.nearest());
-        const Candidate guess =
-            from_deferred ? deferred_.take_nearest() : set_aside_.take_nearest();
-        visited_.reserve(1);
-        if (from_deferred && !visited_.insert(candidate_id(guess)))
-            continue;
-        beam_.insert(guess);
-        return;
+        take_guess(from_deferred ? deferred_ : set_aside_);
     }
 }
 
@@ -231,6 +280,7 @@ void GraphWalk::guess_next() {
 void GraphWalk::stop_guessing() {
     if (!guesses())
         return;
+    look_back();
     std::vector<Candidate> guesses = set_aside_.entries();
     set_aside_.reset(kept_entries);
     for (const Candidate candidate : guesses)
@@ -469,7 +519,8 @@ NodeId GraphWalk::descend_level(NodeId from, int level) noexcept {
 
 std::size_t GraphWalk::memory_bytes() const noexcept {
     return beam_.memory_bytes() + visited_.memory_bytes() + set_aside_.memory_bytes() +
-           deferred_.memory_bytes() + unseen_.capacity() * sizeof(NodeId);
+           deferred_.memory_bytes() + unseen_.capacity() * sizeof(NodeId) +
+           followed_.capacity() * sizeof(followed_[0]);
 }
 
 }  // namespace dvec::graph

@@ -12,6 +12,7 @@
 // wanted, which goes by the links.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "engine/base/status.hpp"
@@ -40,7 +41,9 @@ class GraphWalk {
     // Whether it goes by link codes, and nodes that were set aside are not measured.
     bool guesses() const noexcept { return context_->link_codes != nullptr; }
     // Whether nothing was set aside: every node that links lead to has been in a beam.
-    bool exhausted() const noexcept { return started_ && !in_round_ && !any_aside(); }
+    bool exhausted() const noexcept {
+        return started_ && !in_round_ && !any_aside() && (!guesses() || looked_back_);
+    }
 
     // The results of the last round, nearest first, as Beam holds them: nodes, each with a row in
     // its place that the context admits. A node that was taken is in no later results. A later
@@ -70,8 +73,11 @@ class GraphWalk {
     NodeId stand_in_for(NodeId of) const noexcept;
     void expand_by_codes(NodeId id);
     bool follow_codes(NodeId id, float distance);
+    float farthest_in_beam() const noexcept;
     void offer_guess(Candidate candidate);
-    void guess_next();
+    void look_back();
+    void take_guess(CandidateHeap &from);
+    void fill_by_guesses();
     [[gnu::always_inline]] void prefetch_links(Candidate candidate) const noexcept;
     Candidate measure_and_learn(NodeId id, const FirstLook::Seen &seen) noexcept;
     std::size_t look_first(NodeId *nodes, std::size_t count);
@@ -87,6 +93,7 @@ class GraphWalk {
     Candidate next();
     std::size_t capacity() const noexcept;
     void replace_next();
+    void replace_removed();
     void refill();
     bool refuse_next();
     void follow_twin(NodeId id);
@@ -98,10 +105,13 @@ class GraphWalk {
     CandidateHeap set_aside_;
     FirstLook look_;
     // Set aside by the first look: the distances are the least that can be expected, and what may
-    // be wanted of these nodes is measured then. While the walk guesses: what did not fit into the
-    // beam, by its guess, and more than once where several links led to it.
+    // be wanted of these nodes is measured then. While the walk guesses, and has looked back: what
+    // did not fit into the beam, by its guess, and more than once where several links led to it.
     CandidateHeap deferred_;
     LinkCodes::Query codes_query_;
+    // Nodes that the walk has followed by codes, with their distances.
+    std::vector<std::pair<NodeId, float>> followed_;
+    bool looked_back_ = false;
     std::vector<NodeId> unseen_;  // scratch of expand()
     std::size_t width_ = 0;       // of the next round
     std::size_t widest_ = 0;

@@ -34,12 +34,13 @@ constexpr std::size_t numbers_bytes = codes_at_once * sizeof(float);
 const float *bases(const std::byte *block) {
     return reinterpret_cast<const float *>(block + ids_bytes);
 }
-const float *factors(const std::byte *block) {
-    return reinterpret_cast<const float *>(block + ids_bytes + numbers_bytes);
-}
+const float *factors(const std::byte *block) { return bases(block) + codes_at_once; }
 const unsigned char *bits(const std::byte *block) {
     return reinterpret_cast<const unsigned char *>(block + ids_bytes + 2 * numbers_bytes);
 }
+
+// In place of the first number: the neighbour is to be measured.
+constexpr float nothing_known = std::numeric_limits<float>::quiet_NaN();
 
 constexpr std::uint32_t nowhere = ~std::uint32_t{0};
 
@@ -181,6 +182,7 @@ void LinkCodes::code(const NodeStore &nodes, NodeId id, Before before) {
     const bool measurable = read(nodes.vector(id), node_.data());
     node_turned_ = node_;
     rotation_.turn(node_turned_.data());
+    node_square_ = product(node_.data(), node_.data(), dimensions_);
     for (std::uint32_t link = 0; link < blocks_ * codes_at_once; ++link) {
         const Place to(record, block_bytes_, link);
         const NodeId neighbour =
@@ -222,8 +224,7 @@ void LinkCodes::code_link(const NodeStore &nodes, NodeId neighbour, const Place 
     float &factor = to.factor();
     float *way = way_.data();
     if (!read(nodes.vector(neighbour), way)) {
-        // The nearest of all, so that it is measured.
-        base = -std::numeric_limits<float>::infinity();
+        base = nothing_known;
         factor = 0;
         return;
     }
@@ -233,22 +234,50 @@ void LinkCodes::code_link(const NodeStore &nodes, NodeId neighbour, const Place 
     rotation_.turn(way);
     const Signs signs = take_signs(
         way, width, [&to](std::size_t number, unsigned char byte) { to.bits(number) = byte; });
-    const bool euclidean = kernel_.metric == Metric::l2_squared;
     float across = 0;
-    for (std::size_t i = 0; i < width && euclidean; ++i)
+    for (std::size_t i = 0; i < width; ++i)
         across += way[i] > 0 ? node_turned_[i] : -node_turned_[i];
-    base = euclidean ? signs.square + 2 * signs.projection * across : 0;
-    factor = euclidean ? -2 * signs.projection : -signs.projection;
+    if (kernel_.metric == Metric::l2_squared) {
+        base = signs.square + 2 * signs.projection * across;
+        factor = -2 * signs.projection;
+    } else {
+        const float along = product(way, node_turned_.data(), width);
+        base = node_square_ > 0 ? (signs.projection * across - along) / node_square_ : 0;
+        factor = -signs.projection;
+    }
 }
 
-// What four elements sum up to with each of the sixteen combinations of signs is rounded to a step
-// that all tables have in common; errors of rounding are small beside that of the codes.
+// What each of the sixteen combinations of four signs gives: an element's share, a number of steps,
+// counts where the sign is the element's own. Byte by byte, none of which overflows.
+void LinkCodes::Query::make_table(const float *elements, float steps,
+                                  unsigned char *table) const noexcept {
+    constexpr std::uint64_t every_byte = 0x0101010101010101;
+    // The combinations that have this sign, of the eight without the last one.
+    constexpr std::uint64_t with[] = {0xFF00FF00FF00FF00, 0xFFFF0000FFFF0000, 0xFFFFFFFF00000000};
+    const auto share = [&](unsigned i) {
+        return every_byte * static_cast<unsigned>(std::fabs(elements[i]) * steps + 0.5f);
+    };
+    const auto above = [&](unsigned i) {
+        return elements[i] > 0 ? ~std::uint64_t{0} : std::uint64_t{0};
+    };
+    std::uint64_t sum = 0;
+    for (unsigned i = 0; i < 3; ++i)
+        sum += share(i) & (with[i] ^ ~above(i));
+    const std::uint64_t last = share(3);
+    const std::uint64_t both[] = {sum + (last & ~above(3)), sum + (last & above(3))};
+    std::memcpy(table, both, sizeof(both));
+    std::memcpy(table + sizeof(both), both, sizeof(both));
+}
+
+// Each element is rounded to a step that all have in common; errors of rounding are small beside
+// that of the codes.
 bool LinkCodes::Query::reset(const LinkCodes &codes, const void *query) {
     const std::size_t width = codes.rotation_.width();
     turned_.resize(width);
     if (!codes.read(query, turned_.data()))
         return false;
     codes.rotation_.turn(turned_.data());
+    metric_ = codes.kernel_.metric;
     kernels_ = &distance::link_code_kernels();
     bytes_ = width / 8;
     tables_.resize(2 * codes_at_once * bytes_);
@@ -259,35 +288,29 @@ bool LinkCodes::Query::reset(const LinkCodes &codes, const void *query) {
         widest = std::max(widest, range);
         all += range;
     }
-    const float tables = static_cast<float>(2 * bytes_);
-    step_ = std::max(widest / most_looked_up, all / (most_sum - tables));
+    // Four elements may be rounded up by two steps together.
+    const float rounded = static_cast<float>(4 * bytes_);
+    step_ = std::max(widest / (most_looked_up - 2), all / (most_sum - rounded));
     least_ = -all / 2;
-    const float steps = step_ > 0 ? 1 / step_ : 0;
-    for (std::size_t part = 0; part < 2 * bytes_; ++part) {
-        const float *elements = &turned_[4 * part];
-        float sums[16];
-        sums[0] = 0;
-        for (unsigned i = 0; i < 4; ++i)
-            sums[0] += std::fabs(elements[i]) - elements[i];
-        for (unsigned bit = 0; bit < 4; ++bit)
-            for (unsigned value = 0; value < 1u << bit; ++value)
-                sums[(1u << bit) + value] = sums[value] + 2 * elements[bit];
-        unsigned char *table = &tables_[codes_at_once * (part / 2 + part % 2 * bytes_)];
-        for (unsigned value = 0; value < 16; ++value)
-            table[value] = table[16 + value] =
-                static_cast<unsigned char>(std::max(0.0f, sums[value] * steps) + 0.5f);
-    }
+    // A query of next to nothing.
+    constexpr float least_step = 1e-30f;
+    const float steps = step_ > least_step ? 2 / step_ : 0;
+    for (std::size_t part = 0; part < 2 * bytes_; ++part)
+        make_table(&turned_[4 * part], steps,
+                   &tables_[codes_at_once * (part / 2 + part % 2 * bytes_)]);
     return true;
 }
 
 void LinkCodes::Query::estimate(const std::byte *block, float node,
                                 float *distances) const noexcept {
-    std::uint16_t sums[codes_at_once];
+    alignas(cache_line) std::uint16_t sums[codes_at_once];
     kernels_->sums(bits(block), tables_.data(), bytes_, sums);
-    const float *base = bases(block);
-    const float *factor = factors(block);
-    for (std::size_t i = 0; i < codes_at_once; ++i)
-        distances[i] = node + base[i] + factor[i] * (least_ + step_ * static_cast<float>(sums[i]));
+    // How much of the first number counts: where that is for a query in the direction of the node,
+    // the product with the node.
+    const float share = metric_ == Metric::l2_squared ? 1
+                        : metric_ == Metric::cosine   ? 1 - node
+                                                      : -node;
+    kernels_->distances(sums, bases(block), {node, share, least_, step_}, distances);
 }
 
 }  // namespace dvec::graph

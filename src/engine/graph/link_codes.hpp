@@ -9,6 +9,12 @@
 //
 //     |q - r|^2 = |q - c|^2 + |r - c|^2 - 2 (r - c).(q - c)     c the node, r the neighbour
 //
+// By inner product, and so by cosine, the part of the query that lies along the node is known:
+//
+//     q.r = q.c + s c.(r - c) + (q - s c).(r - c)               s = q.c / c.c
+//
+// What is estimated are the last terms, with an error in proportion to |q - c| and |q - s c|.
+//
 // The codes of thirty-two neighbours stand together, byte by byte, as distance/link_codes.hpp wants
 // them. Everything here is derived from links and vectors, and nothing of it is kept over a
 // restart: SharedState::coded says how many nodes have their codes, 0 at first. Codes that are out
@@ -87,6 +93,9 @@ class LinkCodes {
         void estimate(const std::byte *block, float node, float *distances) const noexcept;
 
       private:
+        void make_table(const float *elements, float steps, unsigned char *table) const noexcept;
+
+        distance::Metric metric_ = distance::Metric::l2_squared;
         const distance::LinkCodeKernels *kernels_ = nullptr;
         std::size_t bytes_ = 0;
         float step_ = 0;
@@ -115,6 +124,7 @@ class LinkCodes {
     // Scratch of code().
     std::vector<float> node_;
     std::vector<float> node_turned_;
+    float node_square_ = 0;
     std::vector<float> way_;
     std::vector<std::byte> before_;
 };

@@ -1,10 +1,12 @@
-// Sums of thirty-two codes under every instruction set against sums made bit by bit.
+// Sums of thirty-two codes, and what distances they tell, under every instruction set against those
+// made one by one.
 #include "engine/distance/link_codes.hpp"
 
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -54,6 +56,28 @@ TEST_P(LinkCodeSums, AreThoseOfTheBits) {
                 ASSERT_EQ(sums[code], expected) << bytes << " bytes, code " << code;
             }
         }
+}
+
+TEST_P(LinkCodeSums, TellDistances) {
+    std::array<std::uint16_t, codes_at_once> sums{};
+    std::array<float, 2 * codes_at_once> numbers{};
+    for (std::size_t code = 0; code < codes_at_once; ++code) {
+        sums[code] = static_cast<std::uint16_t>(code == 3 ? 65535 : random_() % 65536);
+        numbers[code] = static_cast<float>(random_() % 1000) / 64 - 7;
+        numbers[codes_at_once + code] = -static_cast<float>(random_() % 1000) / 4096;
+    }
+    const LinkCodeTerms terms{2.5f, 0.75f, -3.0f, 0.001f};
+    numbers[9] = std::numeric_limits<float>::quiet_NaN();
+    std::array<float, codes_at_once> distances{};
+    link_code_kernels().distances(sums.data(), numbers.data(), terms, distances.data());
+    for (std::size_t code = 0; code < codes_at_once; ++code) {
+        const double expected = 2.5 + 0.75 * numbers[code] +
+                                numbers[codes_at_once + code] * (-3.0 + 0.001 * sums[code]);
+        if (code == 9)
+            EXPECT_EQ(distances[code], -std::numeric_limits<float>::infinity());
+        else
+            EXPECT_NEAR(distances[code], expected, 1e-4) << code;
+    }
 }
 
 }  // namespace
