@@ -190,3 +190,32 @@ def test_by_the_operators_of_pgvector(make_cluster):
     connection.execute("SET enable_seqscan = off")
     connection.execute(f"SET dvec.ef_search = {EF[4]}")
     assert recall(connection, numbered(ROWS)) > 0.95
+
+
+def test_vectors_out_of_line(make_cluster):
+    """A session that has read from the disk, as each has when it begins, requests what is stored out of line before it
+    reads it; the next search of the session does not. Both answer alike."""
+    cluster = make_cluster(shared_buffers="1MB")
+    connection = cluster.connect()
+    rows = vectors.clustered(1_500, 768, seed=361, clusters=30)
+    connection.execute("CREATE TABLE t (id integer PRIMARY KEY, note integer, v vector(768))")
+    vectors.copy_in(connection, "t", 0, rows)
+    assert connection.execute("SELECT pg_relation_size(reltoastrelid) > 1500 * 3072 FROM pg_class WHERE oid = 't'::regclass"
+                              ).fetchall() == [(True,)]
+    connection.execute("CREATE INDEX t_v_idx ON t USING hnsw (v vector_l2_ops) WITH (storage = compact, bits = 4)")
+    connection.execute("UPDATE t SET note = 1 WHERE id % 2 = 0")
+    connection.execute("DELETE FROM t WHERE id % 5 = 0")
+    for key in ("v", "(v::halfvec(768))"):
+        if key != "v":
+            connection.execute("DROP INDEX t_v_idx")
+            connection.execute(f"CREATE INDEX t_v_idx ON t USING hnsw ({key} halfvec_l2_ops) WITH (storage = compact)")
+        for query in rows[1:100:11]:
+            statement = f"SELECT id, {key} <-> %(q)s FROM t ORDER BY {key} <-> %(q)s LIMIT 10"
+            parameters = {"q": vectors.text(query)}
+            asking = cluster.connect()
+            asking.execute("SET enable_seqscan = off; SET hnsw.ef_search = 200")
+            answers.check_plan(asking, statement, parameters)
+            found = [asking.execute(statement, parameters).fetchall() for _ in range(2)]
+            asking.execute("SET enable_indexscan = off; SET enable_seqscan = on")
+            assert found[0] == found[1] == asking.execute(statement, parameters).fetchall()
+            asking.close()

@@ -6,8 +6,8 @@
 #include "engine/distance/rounding.hpp"
 #include "engine/distance/sparse.hpp"
 #include "postgres/am/operator_distance.hpp"
-#include "postgres/am/rows_ahead.hpp"
 #include "postgres/am/scan_state.hpp"
+#include "postgres/am/values_ahead.hpp"
 #include "postgres/relation/opclass.hpp"
 
 namespace dvec::postgres {
@@ -40,11 +40,11 @@ bool CutDistance::is_cut(const void *stored) const {
 }
 
 // Most rows that the search has at hand are read, where one is.
-void CutDistance::begin_reading() {
+void CutDistance::begin_reading(graph::Tid first) {
     const MemoryContext caller = MemoryContextSwitchTo(context_);
     reader_ = HeapRowReader::open(scan_);
     MemoryContextSwitchTo(caller);
-    fetch_rows_ahead(reader_->heap(), *search_, rows_of_last_scan());
+    fetch_values_ahead(reader_, *search_, first, rows_of_last_scan());
 }
 
 // By our operator, a row that was not cut is as far as the search says.
@@ -54,7 +54,7 @@ bool CutDistance::measure(const graph::Hit &hit, const void *stored, double *dis
         return true;
     }
     if (reader_ == nullptr)
-        begin_reading();
+        begin_reading(hit.tid);
     ++rows_read_;
     return reader_->measure(hit.tid, distance);
 }

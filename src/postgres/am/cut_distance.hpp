@@ -29,7 +29,7 @@ class CutDistance final : public RowDistance {
   private:
     CutDistance() = default;
     bool is_cut(const void *stored) const;
-    void begin_reading();
+    void begin_reading(graph::Tid first);
 
     IndexScanDesc scan_;
     MemoryContext context_;

@@ -46,6 +46,24 @@ bool HeapRowReader::measure(graph::Tid tid, double *distance) {
     return found;
 }
 
+Oid HeapRowReader::value_out_of_line(graph::Tid tid) {
+    const AttrNumber column = index_info_->ii_IndexAttrNumbers[0];
+    if (column <= 0)
+        return InvalidOid;
+    ItemPointerData item = item_pointer(tid);
+    bool call_again = false;
+    bool all_dead = false;
+    varatt_external pointer{};
+    if (table_index_fetch_tuple(fetch_, &item, snapshot_, slot_, &call_again, &all_dead)) {
+        bool is_null = false;
+        const Datum value = slot_getattr(slot_, column, &is_null);
+        if (!is_null && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(value)))
+            VARATT_EXTERNAL_GET_POINTER(pointer, DatumGetPointer(value));
+    }
+    unpin();
+    return pointer.va_toastrelid == heap_->rd_rel->reltoastrelid ? pointer.va_valueid : InvalidOid;
+}
+
 bool HeapRowReader::measure_in_order(ItemPointerData tid, double *distance) {
     const MemoryContext caller = MemoryContextSwitchTo(row_context_);
     const bool found = measure_visible(tid, distance);

@@ -28,6 +28,10 @@ class HeapRowReader {
     bool measure_in_order(ItemPointerData tid, double *distance);
     void unpin();
 
+    // Under which number the row's vector is stored out of line, in the TOAST table of the heap;
+    // InvalidOid where it is not, or the snapshot sees no such row.
+    Oid value_out_of_line(graph::Tid tid);
+
     Relation heap() const { return heap_; }
     Relation index() const { return index_; }
     // Whether to measure a row may run functions of users: to be called with the owner's rights.

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "engine/distance/compact.hpp"
-#include "postgres/am/rows_ahead.hpp"
 #include "postgres/am/scan_state.hpp"
+#include "postgres/am/values_ahead.hpp"
 
 namespace dvec::postgres {
 
@@ -34,7 +34,7 @@ TableDistance *TableDistance::of(IndexScanDesc scan, const store::Shape &shape, 
 bool TableDistance::measure(const graph::Hit &hit, const void *, double *distance) {
     // All rows that the search has at hand are probably read, and some more than are returned.
     if (rows_read_ == 0)
-        fetch_rows_ahead(reader_->heap(), *search_, rows_of_last_scan() + rows_in_addition);
+        fetch_values_ahead(reader_, *search_, hit.tid, rows_of_last_scan() + rows_in_addition);
     ++rows_read_;
     return reader_->measure(hit.tid, distance);
 }

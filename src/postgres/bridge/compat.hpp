@@ -126,6 +126,16 @@ inline constexpr uint8 heap_vacuumed = XLOG_HEAP2_PRUNE_VACUUM_CLEANUP;
 inline constexpr uint8 heap_vacuumed = XLOG_HEAP2_VACUUM;
 #endif
 
+// A scan of an index that returns line pointers, without an order.
+inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot snapshot,
+                                      int key_count) {
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(table, index, snapshot, nullptr, key_count, 0);
+#else
+    return index_beginscan(table, index, snapshot, key_count, 0);
+#endif
+}
+
 // Looks for interrupts and sleeps as the cost of VACUUM so far demands.
 inline void vacuum_delay() {
 #if PG_VERSION_NUM >= 180000
