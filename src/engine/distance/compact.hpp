@@ -25,11 +25,10 @@ namespace dvec::distance {
 
 struct CompactHeader {
     double square;  // of the vector's length, before any rounding
+    double mean;
     double step;
-    float mean;
     float error;   // the length of what the rounding took away
     uint32_t sum;  // of the steps
-    uint32_t unused;
 };
 static_assert(sizeof(CompactHeader) == 32);
 

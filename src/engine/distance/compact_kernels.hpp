@@ -67,8 +67,7 @@ static inline CompactParts compact_parts(const void *a_bytes, const void *b_byte
     constexpr double b_middle = ((1U << b_bits) - 1) / 2.0;
     const double of_steps = sum - a_middle * b.sum - b_middle * a.sum +
                             a_middle * b_middle * static_cast<double>(width);
-    return {static_cast<double>(a.mean) * b.mean * static_cast<double>(dimensions) +
-                a.step * b.step * of_steps,
+    return {a.mean * b.mean * static_cast<double>(dimensions) + a.step * b.step * of_steps,
             a.square, b.square};
 }
 

@@ -133,7 +133,8 @@ struct CompactElements {
                               : bits == 4 ? steps[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 0xFU
                                           : steps[i / 8] >> i % 8 & 1U;
         constexpr float middle = ((1U << bits) - 1) / 2.0F;
-        return header.mean + static_cast<float>(header.step) * (static_cast<float>(step) - middle);
+        return static_cast<float>(header.mean) +
+               static_cast<float>(header.step) * (static_cast<float>(step) - middle);
     }
 };
 

@@ -76,7 +76,7 @@ double CompactEncoder::take_rest(const Scalar *vector, CompactHeader &header) {
         square += element * element;
     }
     header.square = square;
-    header.mean = static_cast<float>(sum / static_cast<double>(dimensions_));
+    header.mean = sum / static_cast<double>(dimensions_);
     double greatest = 0;
     for (std::size_t i = 0; i < dimensions_; ++i)
         greatest = std::max(greatest, std::fabs(double{number(vector[i])} - header.mean));

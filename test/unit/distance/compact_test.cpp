@@ -47,8 +47,7 @@ class CompactKernels : public IsaTestCase {
 
     CompactHeader random_header() {
         std::uniform_real_distribution<float> number(0.5f, 2);
-        return {
-            number(random_) * 1000, number(random_) / 100, number(random_), number(random_), 0, 0};
+        return {number(random_) * 1000, number(random_), number(random_) / 100, number(random_), 0};
     }
 
     std::mt19937_64 random_{11};
@@ -63,7 +62,7 @@ double product(const std::vector<unsigned char> &a, unsigned a_bits, CompactHead
     for (std::size_t i = 0; i < a.size(); ++i)
         sum += (a[i] - ((1 << a_bits) - 1) / 2.0) * (b[i] - ((1 << b_bits) - 1) / 2.0);
     return sum * a_header.step * b_header.step +
-           double{a_header.mean} * double{b_header.mean} * static_cast<double>(dimensions);
+           a_header.mean * b_header.mean * static_cast<double>(dimensions);
 }
 
 TEST_P(CompactKernels, MeasureWhatVectorsStandFor) {
@@ -114,9 +113,9 @@ TEST_P(CompactKernels, SumTheDifferencesOfElements) {
                 const CompactHeader a = random_header(), b = random_header();
                 double expected = 0;
                 for (std::size_t i = 0; i < dimensions; ++i)
-                    expected += std::abs(
-                        double{a.mean} + a.step * (a_steps[i] - ((1 << query_bits) - 1) / 2.0) -
-                        double{b.mean} - b.step * (b_steps[i] - ((1 << bits) - 1) / 2.0));
+                    expected +=
+                        std::abs(a.mean + a.step * (a_steps[i] - ((1 << query_bits) - 1) / 2.0) -
+                                 b.mean - b.step * (b_steps[i] - ((1 << bits) - 1) / 2.0));
                 const Kernel *row = find_kernel(element, Metric::l1);
                 const Kernel kernel = of_query ? row->of_queries() : *row;
                 const double measured =

@@ -87,10 +87,10 @@ TEST(CompactEncoderTest, GivesProductsThatAreRightOnAverage) {
                 const CompactHeader stored_header = distance::compact_header(stored.data());
                 const CompactHeader asked_header = distance::compact_header(asked.data());
                 // Without the means, which are not rounded.
-                const double query_length = std::sqrt(
-                    asked_header.square - dimensions * std::pow(double{asked_header.mean}, 2));
-                const double row_length = std::sqrt(
-                    stored_header.square - dimensions * std::pow(double{stored_header.mean}, 2));
+                const double query_length =
+                    std::sqrt(asked_header.square - dimensions * std::pow(asked_header.mean, 2));
+                const double row_length =
+                    std::sqrt(stored_header.square - dimensions * std::pow(stored_header.mean, 2));
                 const double spread = std::hypot(query_length * double{stored_header.error},
                                                  row_length * double{asked_header.error}) /
                                       std::sqrt(dimensions);
@@ -104,6 +104,27 @@ TEST(CompactEncoderTest, GivesProductsThatAreRightOnAverage) {
             EXPECT_LT(std::abs(sum / pairs), 0.2) << kind.bits << " bits, offset " << offset;
             EXPECT_LT(squares / pairs, 1.4) << kind.bits << " bits, offset " << offset;
             EXPECT_LE(beyond, 4) << kind.bits << " bits, offset " << offset;
+        }
+}
+
+// What all have in common is in the means, and takes nothing of the steps.
+TEST(CompactEncoderTest, TellsDistancesOfVectorsThatLieFarFromZero) {
+    std::mt19937 random(7);
+    constexpr std::size_t dimensions = 768;
+    CompactEncoder encoder(dimensions);
+    for (const Kind &kind : kinds)
+        for (int i = 0; i < 20; ++i) {
+            const auto row = random_vector(random, dimensions, 1000);
+            const auto query = random_vector(random, dimensions, 1000);
+            double exact = 0;
+            for (std::size_t d = 0; d < dimensions; ++d)
+                exact += std::pow(double{row[d]} - double{query[d]}, 2);
+            const double told =
+                double{distance::find_kernel(kind.element, Metric::l2_squared)
+                           ->of_queries()
+                           .distance(compact(encoder, query, 8).data(),
+                                     compact(encoder, row, kind.bits).data(), dimensions)};
+            EXPECT_NEAR(told, exact, 0.2 * exact) << kind.bits << " bits";
         }
 }
 
