@@ -1,7 +1,6 @@
 // Link codes are left out: they are made anew after each start of the server.
 #include "engine/store/prewarm.hpp"
 
-#include <linux/ioprio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,11 +25,16 @@ constexpr std::uint64_t piece_bytes = std::uint64_t{8} << 20;
 
 constexpr std::array prefixes{graph::nodes_prefix, graph::upper_prefix, graph::columns_prefix};
 
+// IOPRIO_WHO_PROCESS and IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0) of linux/ioprio.h, for headers
+// older than the kernel.
+constexpr int of_process = 1;
+constexpr int when_idle = 3 << 13;
+
 // Of the calling thread alone; where it is refused, nothing is lost.
 void take_lowest_priority() noexcept {
     constexpr int lowest = 19;
     (void)setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), lowest);
-    (void)::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+    (void)::syscall(SYS_ioprio_set, of_process, 0, when_idle);
 }
 
 std::uint64_t missing_bytes(const base::Mapping &map, std::uint64_t begin, std::uint64_t end) {
