@@ -26,6 +26,10 @@ constexpr std::size_t roomy = 128;
 // Of so many lists one brings a sample for the first look.
 constexpr std::uint64_t lists_per_sample = 4;
 
+// Of a block of link codes so many lines are worth prefetching: all of them are wanted at once, and
+// a stream of the processor's own begins late.
+constexpr std::size_t most_block_lines_ahead = 32;
+
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 }  // namespace
@@ -331,7 +335,7 @@ void GraphWalk::set_aside(Candidate candidate) {
     context_->prefetch(id);
     if (id < context_->coded)
         prefetch_lines(context_->link_codes->block(id, 0),
-                       std::min(context_->link_codes->block_lines(), most_lines_ahead));
+                       std::min(context_->link_codes->block_lines(), most_block_lines_ahead));
 }
 
 // Where the list of a node names the one that the walk goes past: what stood there if that were not
