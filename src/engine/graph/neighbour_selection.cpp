@@ -3,11 +3,11 @@
 
 namespace dvec::graph {
 
-void NeighbourSelection::fill_up() {
+void NeighbourSelection::fill_up(std::size_t count) {
     // members_ and the diverse members in kept_ are both sorted, and the latter are a subset.
     std::size_t next = 0;
     for (const Member &member : members_) {
-        if (kept_.size() == limit_)
+        if (kept_.size() >= count)
             break;
         if (next < diverse_ && kept_[next].id == member.id)
             ++next;

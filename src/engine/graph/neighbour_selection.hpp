@@ -61,8 +61,8 @@ class NeighbourSelection {
         diverse_ = kept_.size();
     }
 
-    // Adds the nearest of the others until there are as many as the limit allows.
-    void fill_up();
+    // Adds the nearest of the others until there are so many, which the limit must allow.
+    void fill_up(std::size_t count);
 
     // Writes the kept members to the list whose count word is `words`, which is full. Ids that stay
     // keep their place, so that concurrent readers see as little change as possible and few cache

@@ -161,14 +161,16 @@ void NodeLinking<Lists>::link(NodeId id, Joining joining, Scratch &scratch) {
 //
 // Candidates that lie in different directions are often far fewer than M. The nearest of the others
 // fill the selection up to M, as Malkov & Yashunin's algorithm 4 allows. With the diverse ones
-// alone, hardly any links lead to some parts of the graph when data are clustered.
+// alone, hardly any links lead to some parts of the graph when data are clustered. Where they are
+// more than M, all that the list has room for are taken: few nodes have so many, and walks find
+// more for it.
 template <class Lists>
 NodeId NodeLinking<Lists>::find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch) {
     Selection &selection = scratch.selections[static_cast<std::size_t>(level)];
     selection.ids.clear();
     selection.diverse = 0;
     NeighbourSelection &choice = scratch.choice;
-    choice.begin(nodes_.layout().m);
+    choice.begin(lists_.limit(level));
     NodeId nearest = from;
     const Beam &found = scratch.search.run(LevelView{*this, id, level}, from, ef_construction_);
     for (std::size_t i = found.size(); i-- > 0;)
@@ -177,7 +179,7 @@ NodeId NodeLinking<Lists>::find_neighbours(NodeId from, NodeId id, int level, Sc
             nearest = candidate;
         }
     distances_.keep_diverse(id, choice);
-    choice.fill_up();
+    choice.fill_up(nodes_.layout().m);
     for (const auto &member : choice.kept())
         selection.ids.push_back(member.id);
     selection.diverse = choice.diverse();

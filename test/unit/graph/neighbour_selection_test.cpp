@@ -84,18 +84,26 @@ TEST_F(NeighbourSelectionTest, TheNearestOfTheOthersFillUp) {
     begin(5, {90, 80, 70, 101, 120, 150, 160});
     selection_.keep_diverse(between, no_advantage);
     ASSERT_EQ(kept(), (Ids{101, 90}));
-    selection_.fill_up();
+    selection_.fill_up(5);
     EXPECT_EQ(kept(), (Ids{101, 90, 80, 120, 70}));
     EXPECT_EQ(selection_.diverse(), 2u);
 
+    // None is given up for it, where the limit allows more.
+    begin(5, {90, 80, 70, 101, 120, 150, 160});
+    selection_.keep_diverse(between, no_advantage);
+    selection_.fill_up(1);
+    EXPECT_EQ(kept(), (Ids{101, 90}));
+    selection_.fill_up(3);
+    EXPECT_EQ(kept(), (Ids{101, 90, 80}));
+
     begin(9, {90, 80, 101});
     selection_.keep_diverse(between, no_advantage);
-    selection_.fill_up();
+    selection_.fill_up(9);
     EXPECT_EQ(kept(), (Ids{101, 90, 80}));
 
     begin(4, {});
     selection_.keep_diverse(between, no_advantage);
-    selection_.fill_up();
+    selection_.fill_up(4);
     EXPECT_TRUE(kept().empty());
     EXPECT_EQ(selection_.diverse(), 0u);
 }
