@@ -40,24 +40,24 @@ def nearest(connection, query, limit=10):
     return connection.execute("SELECT id, v <-> %s FROM t ORDER BY v <-> %s LIMIT %s", [text, text, limit]).fetchall()
 
 
-def recall(connection, rows):
-    """Of `rows`, a dict of vectors by id, the share of the ten nearest that is found. What is found is in order, with
+def recall(connection, rows, limit=10):
+    """Of `rows`, a dict of vectors by id, the share of the nearest that is found. What is found is in order, with
     the table's distances."""
     ids = np.array(list(rows))
     matrix = np.array(list(rows.values()))
     hits = 0
     for query in QUERIES:
         distances = vectors.distances("l2", matrix, query)
-        truth = np.sort(distances)[9] * (1 + 1e-6)
-        found = nearest(connection, query)
-        assert len(found) == 10 and {row for row, _ in found} <= set(ids.tolist())
+        truth = np.sort(distances)[limit - 1] * (1 + 1e-6)
+        found = nearest(connection, query, limit)
+        assert len(found) == limit and {row for row, _ in found} <= set(ids.tolist())
         given = [distance for _, distance in found]
         assert given == sorted(given)
         for row, distance in found:
             exact = vectors.distances("l2", rows[row][None], query)[0]
             assert abs(distance - exact) <= 1e-5 * (1 + exact)
             hits += exact <= truth
-    return hits / (10 * len(QUERIES))
+    return hits / (limit * len(QUERIES))
 
 
 def counts(connection, query):
@@ -100,6 +100,20 @@ def test_a_table_that_changes(make_cluster, bits):
     every = connection.execute("SELECT id FROM t ORDER BY v <-> %s", [vectors.text(QUERIES[0])]).fetchall()
     assert len(every) == len(rows) and {row for [row] in every} == set(rows)
     assert connection.execute("SELECT problem FROM dvec_check('t_v_idx')").fetchall() == []
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_more_rows_than_candidates(make_cluster, bits):
+    """Whatever hnsw.ef_search says, a search has several candidates for each row that is wanted. A cursor's rows, of which
+    nobody says how many are wanted, come in order as well, each once."""
+    connection = make(make_cluster(), bits)
+    connection.execute("SET hnsw.ef_search = 40")
+    assert recall(connection, numbered(ROWS), 100) > 0.9
+    with connection.transaction():
+        connection.execute("DECLARE c CURSOR FOR SELECT id, v <-> %s FROM t ORDER BY v <-> %s", [vectors.text(QUERIES[0])] * 2)
+        rows = connection.execute("FETCH 300 FROM c").fetchall()
+    given = [distance for _, distance in rows]
+    assert len({row for row, _ in rows}) == 300 and given == sorted(given)
 
 
 @pytest.mark.parametrize("bits", BITS)

@@ -20,7 +20,13 @@ bool OperatorOrder::may_return_nearest(graph::Search &search,
     const double nearest = waiting_.front().distance;
     return ended_ || !graph::comes_before(least_, nearest) ||
            !graph::comes_before(row_distance.least(search.least_next()), nearest) ||
-           !value_or_raise([&] { return search.next_is_at_hand(); });
+           (!waits_for_round(row_distance) &&
+            !value_or_raise([&] { return search.next_is_at_hand(); }));
+}
+
+bool OperatorOrder::waits_for_round(const RowDistance &row_distance) const {
+    const uint64 measured = row_distance.exactly_measured();
+    return measured > 0 && 2 * count_returned_ >= measured;
 }
 
 graph::Hit OperatorOrder::take_nearest() {
@@ -46,11 +52,11 @@ std::optional<graph::Hit> OperatorOrder::next(graph::Search &search, const graph
     for (;;) {
         if (!waiting_.empty() && may_return_nearest(search, row_distance)) {
             const graph::Hit nearest = take_nearest();
-            if (any_returned_ && graph::comes_before(nearest.distance, returned_)) {
+            if (count_returned_ > 0 && graph::comes_before(nearest.distance, returned_)) {
                 late_.push_back(nearest);
                 continue;
             }
-            any_returned_ = true;
+            ++count_returned_;
             returned_ = nearest.distance;
             return nearest;
         }

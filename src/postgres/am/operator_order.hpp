@@ -19,13 +19,16 @@ class OperatorOrder {
     // The search's next row with its row_distance, in the order of these distances. Rows
     // that turn out to be nearer than one already returned come at the very end, in order among
     // themselves, as rows that the walk has missed do. No row is held back for another round of the
-    // walk, which would cost callers who need no more rows than one round finds. May raise an
-    // error, after which the object must not be used.
+    // walk, which would cost callers who need no more rows than one round finds; but where the
+    // search guesses, only the nearer half of what was measured so far, since a later round finds
+    // many that are nearer than the farther half. May raise an error, after which the object must
+    // not be used.
     std::optional<graph::Hit> next(graph::Search &search, const graph::NodeStore &nodes,
                                    RowDistance &row_distance);
 
   private:
     bool may_return_nearest(graph::Search &search, const RowDistance &row_distance) const;
+    bool waits_for_round(const RowDistance &row_distance) const;
     graph::Hit take_nearest();
     std::optional<graph::Hit> next_late();
 
@@ -33,7 +36,7 @@ class OperatorOrder {
     std::vector<graph::Hit> late_;     // once the search has ended the nearest is the last
     double least_ = 0;                 // of all that the search has not returned yet
     double returned_ = 0;              // distance of the last one returned
-    bool any_returned_ = false;
+    uint64 count_returned_ = 0;
     bool ended_ = false;  // the search
     bool late_is_sorted_ = false;
 };

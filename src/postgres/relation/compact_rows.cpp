@@ -50,18 +50,9 @@ Element element_to_store(Relation index, const IndexSupport &support) {
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                  errmsg("index \"%s\" cannot have compact storage", RelationGetRelationName(index)),
                  errdetail("Vectors and half vectors can be stored compact.")));
-    switch (options.bits) {
-        case 8:
-            return Element::compact8;
-        case 4:
-            return Element::compact4;
-        case 1:
-            return Element::compact1;
-        default:
-            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("compact storage cannot have %d bits per element", options.bits),
-                            errhint("Set \"bits\" to 8, 4 or 1.")));
-    }
+    return options.bits == 8   ? Element::compact8
+           : options.bits == 4 ? Element::compact4
+                               : Element::compact1;
 }
 
 const void *make_compact(const IndexSupport &support, int dimensions, const void *encoded,

@@ -20,6 +20,13 @@ relopt_enum_elt_def storages[] = {
 relopt_kind hnsw_options;
 relopt_kind ivfflat_options;
 
+void check_bits(int bits) {
+    if (bits != 8 && bits != 4 && bits != 1)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("compact storage cannot have %d bits per element", bits),
+                        errhint("Set \"bits\" to 8, 4 or 1.")));
+}
+
 }  // namespace
 
 void options_init() {
@@ -70,8 +77,11 @@ bytea *parse_hnsw_options(Datum options, bool validate) {
         {"bits", RELOPT_TYPE_INT, offsetof(IndexOptions, bits)},
         {"nonzeros", RELOPT_TYPE_INT, offsetof(IndexOptions, nonzeros)},
     };
-    return static_cast<bytea *>(build_reloptions(
+    auto *parsed = static_cast<IndexOptions *>(build_reloptions(
         options, validate, hnsw_options, sizeof(IndexOptions), elements, lengthof(elements)));
+    if (validate && parsed != nullptr)
+        check_bits(parsed->bits);
+    return reinterpret_cast<bytea *>(parsed);
 }
 
 bytea *parse_ivfflat_options(Datum options, bool validate) {
