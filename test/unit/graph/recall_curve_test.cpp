@@ -107,10 +107,13 @@ class RecallMeasureTest : public GraphTest {
     void expect_targets_met(const std::vector<float> &queries) {
         const RecallCurve curve = measure();
         EXPECT_EQ(curve.rows, state_.linked.load());
-        // Where there is most to be missed.
-        for (const std::size_t ef : {std::size_t{0}, std::size_t{1}})
-            EXPECT_NEAR(curve.points[1][ef].recall, recall(queries, curve_efs[ef], 10), 0.025)
-                << curve_efs[ef];
+        // Where there is most to be missed. To say too little costs time, to say too much recall;
+        // and two threads link, so no two graphs are alike.
+        for (const std::size_t ef : {std::size_t{0}, std::size_t{1}}) {
+            const double found = recall(queries, curve_efs[ef], 10);
+            EXPECT_LT(curve.points[1][ef].recall, found + 0.025) << curve_efs[ef];
+            EXPECT_GT(curve.points[1][ef].recall, found - 0.05) << curve_efs[ef];
+        }
         for (const double target : {0.9, 0.95, 0.99}) {
             const std::uint32_t ef = curve.ef_for(target, 10);
             EXPECT_GE(recall(queries, ef, 10), target - 0.01) << target << " with ef " << ef;
