@@ -168,6 +168,7 @@ SELECT set_eq(
     ('ivfflat.iterative_scan', 'complete', '', '', '', 'user'),
     ('ivfflat.max_probes', '32768', '', '1', '32768', 'user'),
     ('ivfflat.probes', '1', '', '1', '32768', 'user'),
+    ('dvec.autoprewarm', 'on', '', '', '', 'sighup'),
     ('dvec.checkpoint_size', '262144', 'kB', '1024', '2097151', 'sighup'),
     ('dvec.checkpoint_timeout', '300', 's', '1', '86400', 'sighup'),
     ('dvec.compact_threshold', '25', '', '0', '100', 'sighup'),
