@@ -1,13 +1,15 @@
 // The kernels on compact vectors (compact.hpp), over registers that the file of an instruction set
 // describes by a type Steps:
 //
-//     Register                    `count` bytes, 64 or a part of that
-//     Sums                        of 32 bits, in as many lanes as the set likes
-//     bytes(a)                    a register of them
-//     nibbles(a, i)               of steps of four bits, from the one with number i on: bytes below
-//     16 bits(a)                     of steps of one bit: bytes of 0 and 1 no_sums() add(sums, a,
-//     b)             products of bytes add_small(sums, a, b)       the same where those of b are
-//     below 16 total(sums)
+//     Register                 `count` bytes, 64 or a part of that
+//     Sums                     of 32 bits, in as many lanes as the set likes
+//     bytes(a)                 a register of them
+//     nibbles(a, i)            steps of four bits, from number i on, as bytes below 16
+//     bits(a)                  steps of one bit, as bytes of 0 and 1
+//     no_sums()
+//     add(sums, a, b)          products of bytes
+//     add_small(sums, a, b)    the same where those of b are below 16
+//     total(sums)
 //
 // Sums of integers are exact, and what follows is in double, so that all sets agree but for the
 // last rounding.

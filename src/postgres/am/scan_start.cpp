@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "postgres/am/attempt.hpp"
 #include "postgres/am/cut_distance.hpp"
@@ -36,7 +37,7 @@ void check_can_search(IndexScanDesc descriptor) {
 
 struct Query {
     ScanKey key;
-    const IndexSupport &support;
+    const IndexSupport *support;
     int dimensions;
     IndexSupport::Encoded encoded;  // null bytes: no kernel can measure it
     bool compact;                   // as the rows of the index are
@@ -50,7 +51,7 @@ Query query_of(IndexScanDesc descriptor, const OpenIndex &open) {
     const store::Shape &shape = open.entry->shape;
     const auto dimensions = static_cast<int>(shape.dimensions);
     Query query{
-        key, support, dimensions, {}, stored_bits(shape) != 0, is_foreign_operator(key, support)};
+        key, &support, dimensions, {}, stored_bits(shape) != 0, is_foreign_operator(key, support)};
     if ((key->sk_flags & SK_ISNULL) != 0) {
         const distance::Kernel kernel = shape.kernel()->of_queries();
         query.encoded = {dimensions, palloc0(kernel.query_bytes(shape.dimensions))};
@@ -120,7 +121,7 @@ Attempt begin_rows(IndexScanDesc descriptor, const OpenIndex &open, const Query 
         scan->row_distance = CutDistance::of(descriptor, shape, query.encoded.bytes, *scan->search);
     } else if (measures || query.foreign) {
         scan->row_distance = scan->operator_distance =
-            OperatorDistance::of(query.key, query.support, query.dimensions);
+            OperatorDistance::of(query.key, *query.support, query.dimensions);
     }
     if (measures)
         return begin_measuring(scan, open);
@@ -131,16 +132,21 @@ Attempt begin_rows(IndexScanDesc descriptor, const OpenIndex &open, const Query 
 
 // In the scan's query context.
 SearchPlace find_place(IndexScanDesc descriptor) {
-    const SearchPlace place = RecoveryInProgress()
-                                  ? find_on_standby(descriptor)
-                                  : SearchPlace{open_relation(descriptor->indexRelation), nullptr};
-    // Where nothing may be missed, an index with less than the vectors tells nothing that the table
-    // does not tell.
-    if (place.open != nullptr && holds_less(place.open->entry->shape) &&
-        (scan_of(descriptor)->is_exact() ||
-         query_of(descriptor, *place.open).encoded.bytes == nullptr))
-        return {nullptr, HeapRows::read_all(descriptor)};
-    return place;
+    if (RecoveryInProgress())
+        return find_on_standby(descriptor);
+    return {open_relation(descriptor->indexRelation), nullptr};
+}
+
+// The query, unless the table is to be asked it. Where nothing may be missed, an index with less
+// than the vectors tells nothing that the table does not tell.
+std::optional<Query> query_for_index(IndexScanDesc descriptor, const OpenIndex &open) {
+    const bool less = holds_less(open.entry->shape);
+    if (less && scan_of(descriptor)->is_exact())
+        return std::nullopt;
+    const Query query = query_of(descriptor, open);
+    if (less && query.encoded.bytes == nullptr)
+        return std::nullopt;
+    return query;
 }
 
 void set_terms(IndexScanDesc descriptor, uint64 entries) {
@@ -157,7 +163,13 @@ Attempt start_in_files(IndexScanDesc descriptor) {
     scan->row_distance = nullptr;
     const MemoryContext caller = MemoryContextSwitchTo(scan->query_context);
     begin_filter(scan, descriptor);
-    const SearchPlace place = find_place(descriptor);
+    SearchPlace place = find_place(descriptor);
+    std::optional<Query> query;
+    if (place.open != nullptr) {
+        query = query_for_index(descriptor, *place.open);
+        if (!query)
+            place = {nullptr, HeapRows::read_all(descriptor)};
+    }
     scan->heap_rows = place.rows;
     scan->heap_row_count = place.rows == nullptr ? 0 : place.rows->count();
     OpenIndex *open = place.open;
@@ -168,8 +180,7 @@ Attempt start_in_files(IndexScanDesc descriptor) {
         return Attempt::done;
     }
     set_terms(descriptor, open->index->state().graph.allocated.load(std::memory_order_relaxed));
-    const Query query = query_of(descriptor, *open);
-    const Attempt begun = begin_rows(descriptor, *open, query);
+    const Attempt begun = begin_rows(descriptor, *open, *query);
     MemoryContextSwitchTo(caller);
     if (begun == Attempt::files_replaced)
         return begun;

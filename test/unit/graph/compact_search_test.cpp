@@ -61,18 +61,7 @@ class CompactSearchTest : public GraphTest {
         Search::Params params = search_params(ef);
         params.kernel = kernel_.of_queries();
         Search search;
-        const base::Status status =
-            search.start(*nodes_, Watermarks::load(state_), asked.data(), params);
-        EXPECT_TRUE(status.ok()) << status.message();
-        std::vector<Hit> hits;
-        while (hits.size() < count) {
-            auto hit = search.next();
-            EXPECT_TRUE(hit.ok()) << hit.status().message();
-            if (!hit.ok() || !hit.value())
-                break;
-            hits.push_back(*hit.value());
-        }
-        return hits;
+        return search_with(search, asked.data(), params, count);
     }
 
     // The share of the nearest rows, by the vectors, that are among the first of the searches.

@@ -113,7 +113,7 @@ class GraphTest : public ::testing::Test {
         return search_with(search, query, search_params(ef), count);
     }
 
-    std::vector<Hit> search_with(Search &search, const float *query, const Search::Params &params,
+    std::vector<Hit> search_with(Search &search, const void *query, const Search::Params &params,
                                  std::size_t count) {
         const base::Status status = search.start(*nodes_, Watermarks::load(state_), query, params);
         EXPECT_TRUE(status.ok()) << status.message();

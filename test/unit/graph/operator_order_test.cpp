@@ -263,7 +263,7 @@ class OperatorOrderTest : public GraphTest {
         auto params = search_params(20);
         params.exact_after = exact_after;
         // As floats only in name.
-        return search_with(search, reinterpret_cast<const float *>(query.data()), params, 10000);
+        return search_with(search, query.data(), params, 10000);
     }
 
     // Each row once, at the operator's distance.
