@@ -6,8 +6,6 @@
 #include "engine/distance/rounding.hpp"
 #include "engine/distance/sparse.hpp"
 #include "postgres/am/operator_distance.hpp"
-#include "postgres/am/scan_state.hpp"
-#include "postgres/am/values_ahead.hpp"
 #include "postgres/relation/opclass.hpp"
 
 namespace dvec::postgres {
@@ -22,10 +20,7 @@ double squared_length(const distance::SparseView &vector) {
 
 CutDistance *CutDistance::of(IndexScanDesc scan, const store::Shape &shape, const void *query,
                              const graph::Search &search) {
-    auto *distance = new (palloc(sizeof(CutDistance))) CutDistance;
-    distance->scan_ = scan;
-    distance->search_ = &search;
-    distance->context_ = CurrentMemoryContext;
+    auto *distance = new (palloc(sizeof(CutDistance))) CutDistance(TableReading(scan, search, 0));
     distance->kernel_ = shape.kernel();
     distance->query_ = query;
     distance->dimensions_ = shape.dimensions;
@@ -39,24 +34,13 @@ bool CutDistance::is_cut(const void *stored) const {
            distance::indexed_capacity(kernel_->element, dimensions_);
 }
 
-// Most rows that the search has at hand are read, where one is.
-void CutDistance::begin_reading(graph::Tid first) {
-    const MemoryContext caller = MemoryContextSwitchTo(context_);
-    reader_ = HeapRowReader::open(scan_);
-    MemoryContextSwitchTo(caller);
-    fetch_values_ahead(reader_, *search_, first, rows_of_last_scan());
-}
-
 // By our operator, a row that was not cut is as far as the search says.
 bool CutDistance::measure(const graph::Hit &hit, const void *stored, double *distance) {
     if (!foreign_ && !is_cut(stored)) {
         *distance = hit.distance;
         return true;
     }
-    if (reader_ == nullptr)
-        begin_reading(hit.tid);
-    ++rows_read_;
-    return reader_->measure(hit.tid, distance);
+    return table_.measure(hit.tid, distance);
 }
 
 double CutDistance::least(double distance, const void *stored) {

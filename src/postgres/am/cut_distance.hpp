@@ -3,8 +3,8 @@
 #pragma once
 
 #include "engine/store/description.hpp"
-#include "postgres/am/heap_row_reader.hpp"
 #include "postgres/am/row_distance.hpp"
+#include "postgres/am/table_reading.hpp"
 
 namespace dvec::postgres {
 
@@ -24,18 +24,13 @@ class CutDistance final : public RowDistance {
     double least(double distance, const void *stored) override;
     double least(double distance) const override;
 
-    uint64 exactly_measured() const override { return rows_read_; }
+    uint64 exactly_measured() const override { return table_.rows_read(); }
 
   private:
-    CutDistance() = default;
+    explicit CutDistance(const TableReading &table) : table_(table) {}
     bool is_cut(const void *stored) const;
-    void begin_reading(graph::Tid first);
 
-    IndexScanDesc scan_;
-    MemoryContext context_;
-    const graph::Search *search_;
-    HeapRowReader *reader_ = nullptr;  // once a row is to be read
-    uint64 rows_read_ = 0;
+    TableReading table_;
     const distance::Kernel *kernel_;
     const void *query_;
     std::size_t dimensions_;

@@ -4,8 +4,6 @@
 #include <cmath>
 
 #include "engine/distance/compact.hpp"
-#include "postgres/am/scan_state.hpp"
-#include "postgres/am/values_ahead.hpp"
 
 namespace dvec::postgres {
 
@@ -20,10 +18,9 @@ double square(double value) { return value * value; }
 
 TableDistance *TableDistance::of(IndexScanDesc scan, const store::Shape &shape, const void *query,
                                  const graph::Search &search) {
-    auto *distance = new (palloc(sizeof(TableDistance))) TableDistance;
+    auto *distance = new (palloc(sizeof(TableDistance)))
+        TableDistance(TableReading(scan, search, rows_in_addition));
     const distance::CompactHeader header = distance::compact_header(query);
-    distance->reader_ = HeapRowReader::open(scan);
-    distance->search_ = &search;
     distance->metric_ = shape.metric;
     distance->width_ = static_cast<double>(distance::compact_width(shape.dimensions));
     distance->query_length_ = std::sqrt(header.square);
@@ -32,11 +29,7 @@ TableDistance *TableDistance::of(IndexScanDesc scan, const store::Shape &shape, 
 }
 
 bool TableDistance::measure(const graph::Hit &hit, const void *, double *distance) {
-    // All rows that the search has at hand are probably read, and some more than are returned.
-    if (rows_read_ == 0)
-        fetch_values_ahead(reader_, *search_, hit.tid, rows_of_last_scan() + rows_in_addition);
-    ++rows_read_;
-    return reader_->measure(hit.tid, distance);
+    return table_.measure(hit.tid, distance);
 }
 
 // What was taken from either vector is perpendicular to it, so only the part of the other that is

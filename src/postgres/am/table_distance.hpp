@@ -2,8 +2,8 @@
 #pragma once
 
 #include "engine/store/description.hpp"
-#include "postgres/am/heap_row_reader.hpp"
 #include "postgres/am/row_distance.hpp"
+#include "postgres/am/table_reading.hpp"
 
 namespace dvec::postgres {
 
@@ -23,20 +23,18 @@ class TableDistance final : public RowDistance {
     double least(double distance, const void *stored) override;
     double least(double distance) const override;
 
-    uint64 exactly_measured() const override { return rows_read_; }
+    uint64 exactly_measured() const override { return table_.rows_read(); }
 
   private:
-    TableDistance() = default;
+    explicit TableDistance(const TableReading &table) : table_(table) {}
     double spread_of(double distance, const void *stored) const;
 
-    HeapRowReader *reader_;
-    const graph::Search *search_;
+    TableReading table_;
     distance::Metric metric_;
     double width_;  // elements of a compact vector
     double query_length_;
     double query_error_;
     double spread_ = 0;  // of products, cosines or sums; the greatest met
-    uint64 rows_read_ = 0;
 };
 
 }  // namespace dvec::postgres
