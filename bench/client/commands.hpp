@@ -5,7 +5,7 @@
 
 namespace dvec::bench {
 
-// A table (id integer, v vector) by COPY.
+// Fills a table (id integer, v vector) by COPY.
 void load(const Arguments &arguments);
 
 // Searches for a time by several sessions: recall, rate, latencies, processor time; while another

@@ -18,42 +18,35 @@ constexpr auto tail_pause = std::chrono::milliseconds(2);
 
 }  // namespace
 
+void append_tuple(std::string &buffer, std::size_t id, const float *vector,
+                  std::size_t dimensions) {
+    append_int16(buffer, 2);
+    append_int32(buffer, 4);
+    append_int32(buffer, static_cast<std::int32_t>(id));
+    append_int32(buffer, static_cast<std::int32_t>(4 + 4 * dimensions));
+    append_vector(buffer, vector, dimensions);
+}
+
 InsertPlan::InsertPlan(const Arguments &arguments)
-    : table_(arguments.text("table")),
-      by_(arguments.text("by", "values") == "copy" ? By::copy : By::values),
-      batch_(arguments.count("batch", 1)) {
+    : table_(arguments.text("table")), batch_(arguments.count("batch", 1)) {
     const RowFile<float> data(arguments.text("insert-data"));
     const std::size_t first = arguments.count("first-row", 0);
     const std::size_t first_id = arguments.count("first-id", 0);
     const std::size_t wanted = arguments.count("rows");
     rows_ = std::min(wanted, data.count() - std::min(first, data.count()));
     // A prepared statement has room for whole batches only.
-    if (by_ == By::values)
-        rows_ = rows_ / batch_ * batch_;
+    rows_ = rows_ / batch_ * batch_;
     if (rows_ == 0)
         fail("there are not enough vectors to insert");
-    const std::size_t vector_bytes = 4 + 4 * data.width();
-    tuple_bytes_ = 2 + 4 + 4 + 4 + vector_bytes;
+    tuple_bytes_ = 2 + 4 + 4 + 4 + 4 + 4 * data.width();
     tuples_.reserve(rows_ * tuple_bytes_);
-    for (std::size_t row = 0; row < rows_; ++row) {
-        append_int16(tuples_, 2);
-        append_int32(tuples_, 4);
-        append_int32(tuples_, static_cast<std::int32_t>(first_id + row));
-        append_int32(tuples_, static_cast<std::int32_t>(vector_bytes));
-        append_vector(tuples_, data[first + row], data.width());
-    }
-}
-
-Parameter InsertPlan::batch_tuples(std::size_t first) const {
-    const std::size_t count = std::min(batch_, rows_ - first);
-    return {tuple(first), static_cast<int>(count * tuple_bytes_)};
+    for (std::size_t row = 0; row < rows_; ++row)
+        append_tuple(tuples_, first_id + row, data[first + row], data.width());
 }
 
 std::size_t InsertPlan::take() { return std::min(next_.fetch_add(batch_), rows_); }
 
 std::string InsertPlan::statement() const {
-    if (by_ == By::copy)
-        return "COPY " + table_ + " (id, v) FROM STDIN (FORMAT binary)";
     std::string sql = "INSERT INTO " + table_ + " (id, v) VALUES ";
     for (std::size_t row = 0; row < batch_; ++row)
         sql += (row == 0 ? "($" : ", ($") + std::to_string(2 * row + 1) + ", $" +
@@ -63,15 +56,13 @@ std::string InsertPlan::statement() const {
 
 Inserter::Inserter(const Arguments &arguments, InsertPlan &plan)
     : plan_(plan), connection_(arguments.text("connect"), arguments.text("insert-setup", "")) {
-    if (plan.by() == InsertPlan::By::values) {
-        const Oid vector = connection_.type("vector");
-        const Oid integer = connection_.type("integer");
-        std::vector<Oid> types;
-        for (std::size_t row = 0; row < plan.batch(); ++row)
-            types.insert(types.end(), {integer, vector});
-        connection_.prepare(statement_name, plan.statement(), types);
-        plan_statement();
-    }
+    const Oid vector = connection_.type("vector");
+    const Oid integer = connection_.type("integer");
+    std::vector<Oid> types;
+    for (std::size_t row = 0; row < plan.batch(); ++row)
+        types.insert(types.end(), {integer, vector});
+    connection_.prepare(statement_name, plan.statement(), types);
+    plan_statement();
     latencies_.reserve(plan.rows() / plan.batch());
     parameters_.resize(2 * plan.batch());
 }
@@ -87,10 +78,6 @@ void Inserter::plan_statement() {
 }
 
 void Inserter::insert_batch(std::size_t first) {
-    if (plan_.by() == InsertPlan::By::copy) {
-        connection_.copy(plan_.statement(), plan_.batch_tuples(first));
-        return;
-    }
     for (std::size_t i = 0; i < plan_.batch(); ++i) {
         parameters_[2 * i] = plan_.id(first + i);
         parameters_[2 * i + 1] = plan_.vector(first + i);

@@ -13,14 +13,14 @@
 
 namespace dvec::bench {
 
+// A row (id, v) in the binary form of COPY.
+void append_tuple(std::string &buffer, std::size_t id, const float *vector, std::size_t dimensions);
+
 // Rows in their binary form, made before the clock starts, and who takes which. Shared by threads.
 class InsertPlan {
   public:
-    // Reads --insert-data (fvecs), --first-row and --rows in it, --first-id, --batch, --table and
-    // --by: `values` for one prepared INSERT of many VALUES, `copy` for a COPY of a batch.
+    // Reads --insert-data (fvecs), --first-row and --rows in it, --first-id, --batch and --table.
     explicit InsertPlan(const Arguments &arguments);
-
-    enum class By { values, copy };
 
     // First row of the next batch that nobody has taken; rows() when there is none.
     std::size_t take();
@@ -28,21 +28,18 @@ class InsertPlan {
 
     std::size_t rows() const { return rows_; }
     std::size_t batch() const { return batch_; }
-    By by() const { return by_; }
+    // One INSERT of many VALUES.
     std::string statement() const;
 
-    // The fields of a row, in a tuple of COPY.
-    const char *tuple(std::size_t row) const { return tuples_.data() + row * tuple_bytes_; }
-    // Those of the batch that begins there, as COPY takes them.
-    Parameter batch_tuples(std::size_t first) const;
     Parameter id(std::size_t row) const { return {tuple(row) + 6, 4}; }
     Parameter vector(std::size_t row) const {
         return {tuple(row) + 14, static_cast<int>(tuple_bytes_) - 14};
     }
 
   private:
+    const char *tuple(std::size_t row) const { return tuples_.data() + row * tuple_bytes_; }
+
     std::string table_;
-    By by_;
     std::size_t rows_;
     std::size_t batch_;
     std::string tuples_;

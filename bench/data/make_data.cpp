@@ -12,7 +12,6 @@
 //
 // "Unit" vectors are divided by their length: they stand for vectors compared by angle.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <fstream>
 #include <functional>
@@ -101,21 +100,54 @@ float rough_distance(const float *a, const float *b, std::size_t dimensions) {
 
 using Neighbour = std::pair<double, std::int32_t>;
 
-// Candidates by single precision, a few more than asked for, put in order by double precision.
-std::vector<Neighbour> nearest(const RowFile<float> &base, const float *query, std::size_t count) {
-    std::vector<Neighbour> all(base.count());
-    for (std::size_t row = 0; row < base.count(); ++row)
-        all[row] = {static_cast<double>(rough_distance(query, base[row], base.width())),
-                    static_cast<std::int32_t>(row)};
-    const std::size_t candidates = std::min(base.count(), count + 16);
-    std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(candidates),
-                      all.end());
-    all.resize(candidates);
-    for (auto &[distance, row] : all)
-        distance = squared_distance(query, base[static_cast<std::size_t>(row)], base.width());
-    std::sort(all.begin(), all.end());
-    all.resize(count);
-    return all;
+// The nearest of all rows that it was shown, by single precision; a few more than are asked for.
+class Candidates {
+  public:
+    explicit Candidates(std::size_t count) : most_(count + 16) {}
+
+    void offer(float distance, std::size_t row) {
+        const Neighbour offered{static_cast<double>(distance), static_cast<std::int32_t>(row)};
+        if (farthest_first_.size() == most_) {
+            if (offered >= farthest_first_.front())
+                return;
+            std::pop_heap(farthest_first_.begin(), farthest_first_.end());
+            farthest_first_.pop_back();
+        }
+        farthest_first_.push_back(offered);
+        std::push_heap(farthest_first_.begin(), farthest_first_.end());
+    }
+
+    // `count` of them in the order of double precision, which takes all there are.
+    std::vector<Neighbour> nearest(const RowFile<float> &base, const float *query,
+                                   std::size_t count) {
+        for (auto &[distance, row] : farthest_first_)
+            distance = squared_distance(query, base[static_cast<std::size_t>(row)], base.width());
+        std::sort(farthest_first_.begin(), farthest_first_.end());
+        farthest_first_.resize(count);
+        return std::move(farthest_first_);
+    }
+
+  private:
+    std::size_t most_;
+    std::vector<Neighbour> farthest_first_;
+};
+
+// So many rows stay in the processor's cache while one query after another is measured with them.
+constexpr std::size_t rows_at_once = 1024;
+
+// Answers the queries from `first` to before `last`.
+void answer(const RowFile<float> &base, const RowFile<float> &queries, std::size_t first,
+            std::size_t last, std::vector<std::vector<Neighbour>> &answers, std::size_t count) {
+    std::vector<Candidates> candidates(last - first, Candidates(count));
+    for (std::size_t begin = 0; begin < base.count(); begin += rows_at_once) {
+        const std::size_t end = std::min(begin + rows_at_once, base.count());
+        for (std::size_t query = first; query < last; ++query)
+            for (std::size_t row = begin; row < end; ++row)
+                candidates[query - first].offer(
+                    rough_distance(queries[query], base[row], base.width()), row);
+    }
+    for (std::size_t query = first; query < last; ++query)
+        answers[query] = candidates[query - first].nearest(base, queries[query], count);
 }
 
 // Maximum-likelihood estimate of the local intrinsic dimension (Levina and Bickel, 2004): from the
@@ -140,12 +172,12 @@ void truth(const Arguments &arguments) {
         fail("base and queries have different dimensions");
     const std::size_t count = std::min(base.count(), arguments.count("neighbours"));
     std::vector<std::vector<Neighbour>> answers(queries.count());
-    std::atomic<std::size_t> next{0};
+    const std::size_t parts = arguments.count("threads");
     std::vector<std::thread> threads;
-    for (std::size_t t = 0; t < arguments.count("threads"); ++t)
-        threads.emplace_back([&] {
-            for (std::size_t query; (query = next++) < queries.count();)
-                answers[query] = nearest(base, queries[query], count);
+    for (std::size_t part = 0; part < parts; ++part)
+        threads.emplace_back([&, first = part * queries.count() / parts,
+                              last = (part + 1) * queries.count() / parts] {
+            answer(base, queries, first, last, answers, count);
         });
     for (std::thread &thread : threads)
         thread.join();
