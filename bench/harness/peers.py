@@ -15,6 +15,7 @@ import time
 
 from harness import data
 from harness.plan import EF_CONSTRUCTION, K, M
+from harness.processes import PeakMemory
 from harness.server import OWN_BIN, Server
 
 LOAD_BATCH = 10_000
@@ -47,16 +48,17 @@ class ServerPeer:
 
     # ---- tables ----
 
-    def load(self, dataset, files, purpose="search"):
-        """A table (id, v), with a primary key if it is to be searched, and no other index."""
+    def load(self, dataset, files, purpose="search", rows=None):
+        """A table (id, v), with a primary key if it is to be searched, and no other index; of the first `rows`
+        vectors, or of all."""
         table = dataset.name.replace("-", "_") + ("" if purpose == "search" else f"_{purpose}")
         if table in self.loaded:
             return table
         facts = files.described()
         self.server.sql(f"DROP TABLE IF EXISTS {table}")
         self.server.sql(f"CREATE TABLE {table} (id integer NOT NULL, v vector({facts['dimensions']:.0f}))")
-        data.run("bench_client", "load", connect=self.server.address, table=table, by="copy",
-                 insert_data=files.base, rows=int(facts["base"]), batch=LOAD_BATCH)
+        data.run("bench_client", "load", connect=self.server.address, table=table, insert_data=files.base,
+                 rows=rows or int(facts["base"]), batch=LOAD_BATCH)
         if purpose == "search":
             self.server.sql(f"ALTER TABLE {table} ADD PRIMARY KEY (id)")
         self.server.sql(f"VACUUM (ANALYZE) {table}")
@@ -77,13 +79,15 @@ class ServerPeer:
         return built | {"index_bytes": self.index_bytes(dataset, table)}
 
     def build(self, statement):
-        """What it takes."""
+        """What it takes. The memory is that of the session, without its parallel workers."""
         self.server.sql("CHECKPOINT")
-        cpu = self.server.cpu_seconds()
-        start = time.monotonic()
-        self.server.sql(statement)
-        seconds = time.monotonic() - start
-        return {"build_seconds": seconds, "build_cpu_seconds": self.server.cpu_seconds() - cpu}
+        with self.server.connect() as session, PeakMemory(session.info.backend_pid) as peak:
+            before, cpu = peak.bytes, self.server.cpu_seconds()
+            start = time.monotonic()
+            session.execute(statement)
+            seconds = time.monotonic() - start
+        return {"build_seconds": seconds, "build_cpu_seconds": self.server.cpu_seconds() - cpu,
+                "build_peak_bytes": float(peak.bytes - before)}
 
     def index_bytes(self, dataset, table):
         name = f"{table}_hnsw"

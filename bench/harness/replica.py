@@ -15,7 +15,6 @@ count, and processor times more than latencies.
 
 import array
 import contextlib
-import pathlib
 import signal
 import statistics
 import subprocess
@@ -26,8 +25,8 @@ import psycopg
 
 from harness import data, plan
 from harness.limits import vectors
-from harness.machine import processes
 from harness.peers import ServerPeer
+from harness.processes import anonymous_bytes, find_processes, seconds_of
 from harness.sections import in_rounds
 from harness.server import Standby
 
@@ -246,49 +245,20 @@ LOADS = {VECTOR_LOAD: VectorLoad, OTHER_LOAD: OtherLoad}
 
 # ---- What processes use ---------------------------------------------------------------------------
 
-
-def title(pid):
-    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-
-
-def find_processes(server):
-    """Of a standby: name -> process ids."""
-    found = {"startup": [], "dvec follower": [], "dvec worker": [], "walreceiver": []}
-    for pid, (parent, _) in processes().items():
-        if parent == server.process.pid:
-            with contextlib.suppress(OSError):
-                words = title(pid)
-                for name, pids in found.items():
-                    if name in words:
-                        pids.append(pid)
-    return found
-
-
-def seconds_of(pids):
-    """Processor time of all their threads."""
-    total = 0
-    for pid in pids:
-        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
-
-
-def private_bytes(pid):
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(int(line.split()[1]) * 1024 for line in text.splitlines()
-               if line.startswith("Anonymous:"))
+# Parts of their titles.
+FOLLOWING = ("startup", "dvec follower", "dvec worker", "walreceiver")
 
 
 def follow(pair, load):
     """Over some seconds of a load: shares of the replay's processor time, and memory."""
-    pids = find_processes(pair.standby)
+    pids = find_processes(pair.standby, FOLLOWING)
     before = {name: seconds_of(each) for name, each in pids.items()}
     memory = []
     position = pair.primary.value("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn")
     with load:
         end = time.monotonic() + 3 * pair.seconds
         while time.monotonic() < end:
-            memory.append(max(map(private_bytes, pids["dvec follower"]), default=0))
+            memory.append(max(map(anonymous_bytes, pids["dvec follower"]), default=0))
             time.sleep(0.2)
     pair.wait_until_replayed()
     time.sleep(1)
