@@ -1,5 +1,6 @@
 """Sets of vectors with their queries and exact answers, made once and kept under build/bench/data."""
 
+import copy
 import hashlib
 import json
 import os
@@ -8,7 +9,7 @@ import shlex
 import struct
 import subprocess
 
-from harness.plan import BUILD, PACKAGES, ROOT
+from harness.plan import BUILD, K, PACKAGES, ROOT
 
 NEIGHBOURS = 100
 HOLD_OUT = 27  # every so many-th vector of a set without queries becomes one
@@ -51,6 +52,28 @@ class Files:
 
     def described(self):
         return json.loads(self.facts.read_text())
+
+    def of_rows(self, name, there):
+        """The same files with the exact answers of those rows only for whose numbers `there` is true. They keep
+        their numbers, so the base is still all of them."""
+        answers = [list(filter(there, row)) for row in read_rows(self.truth, "i")]
+        width = min(map(len, answers))
+        if width < K:
+            raise SystemExit(f"{self.truth} has too few of the neighbours that are left: {width}")
+        files = copy.copy(self)
+        files.truth = self.truth.with_name(f"truth-{name}.ivecs")
+        with open(files.truth, "wb") as file:
+            for row in answers:
+                file.write(struct.pack(f"<i{width}i", width, *row[:width]))
+        return files
+
+
+def read_rows(path, kind):
+    """Of an fvecs ("f") or ivecs ("i") file."""
+    with open(path, "rb") as file:
+        while head := file.read(4):
+            [width] = struct.unpack("<i", head)
+            yield struct.unpack(f"<{width}{kind}", file.read(4 * width))
 
 
 def make_clustered(dataset, files, extra):

@@ -47,6 +47,10 @@ def forget_pages(folder):
     """Writes what is in these files and drops them from memory, so that the next reader pays for them."""
     for path in pathlib.Path(folder).rglob("*"):
         if path.is_file():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            forget_file(path)
+
+
+def forget_file(path):
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

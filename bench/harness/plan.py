@@ -14,7 +14,7 @@ M = 16
 EF_CONSTRUCTION = 64
 
 SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall",
-            "limits", "filter", "filter-plans", "replica", "shards", "targets", "memory", "libraries"]
+            "limits", "filter", "filter-plans", "replica", "shards", "targets", "memory", "libraries", "growth"]
 
 # Where recall of real data is measured.
 RECALL_EFS = (40, 100, 200)
@@ -49,6 +49,10 @@ class Scale:
     limits: tuple  # what queries are measured on that ask too much of an index
     large: Dataset  # and those for a server with a quarter of the memory
     widest: Dataset  # what the memory of indexes is measured on besides `datasets`
+    growth_rows: tuple  # numbers of rows that costs are compared at
+    growth_ways: tuple  # how an index keeps them, by names in harness/growth.py
+    growth_queries: int
+    growth_rest: float  # seconds without work of the worker, until it counts as done
     filters: tuple  # what conditions that an index checks are measured on
     replicas: tuple  # what a standby searches beside its primary
     replica_seconds: float  # of one point there
@@ -124,6 +128,7 @@ SCALES = {
                   DEMO),
         big=clustered("clustered-128-big", "l2", 20_000, 128, 200), words=words(50_000),
         limits=LIMITS, large=LARGE, widest=clustered("unit-1536", "cosine", 2_000, 1536, 200),
+        growth_rows=(10_000, 40_000), growth_ways=("full", "compact"), growth_queries=200, growth_rest=1,
         filters=FILTERS, replicas=REPLICAS, replica_seconds=3,
         shards=SHARDS, shard_rounds=5,
         plans=of_plans(PLANS),
@@ -138,6 +143,8 @@ SCALES = {
                   DEMO),
         big=clustered("clustered-128-big", "l2", 1_000_000, 128, 1_000), words=words(400_000),
         limits=LIMITS, large=LARGE, widest=clustered("unit-1536", "cosine", 50_000, 1536, 1_000),
+        growth_rows=(100_000, 1_000_000), growth_ways=("full", "compact"), growth_queries=1_000,
+        growth_rest=45,
         filters=FILTERS, replicas=REPLICAS, replica_seconds=5,
         shards=SHARDS, shard_rounds=9,
         plans=of_plans(PLANS + [(200_000, 32), (200_000, 128)]),

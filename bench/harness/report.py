@@ -5,10 +5,12 @@ import os
 from harness.filter_plans import WITHIN
 from harness import machine, plan, plots
 from harness.curves import RECALLS, at_recall
+from harness.growth_report import growth_table
 from harness.markdown import megabytes, number, table
 from harness.memory_report import memory_table
 from harness.results import Results
-from harness.targets import all_targets, limits_targets, memory_targets, ratio, replica_targets, shards_targets
+from harness.targets import (all_targets, growth_targets, limits_targets, memory_targets, ratio, replica_targets,
+                             shards_targets)
 
 INTRODUCTION = """\
 # Benchmarks
@@ -464,6 +466,7 @@ TABLES = {"build": ("Building", build_table), "search": ("Searching", search_tab
           "shards": ("Shards and partitions", shards_table),
           "filter-plans": ("Which plan is chosen for a condition", filter_plans_table),
           "memory": ("Memory", memory_table),
+          "growth": ("Growth", growth_table),
           "libraries": ("The best libraries in memory", libraries_table)}
 
 
@@ -528,6 +531,7 @@ def parts(results, figures=()):
     yield from part_of_own(results, "replica", "Replicas", replica_table, replica_targets)
     yield from part_of_own(results, "shards", "Shards and partitions", shards_table, shards_targets)
     yield from part_of_own(results, "memory", "Memory", memory_table, memory_targets)
+    yield from part_of_own(results, "growth", "Growth", growth_table, growth_targets)
     yield from part_of_own(results, "filter-plans", "Which plan is chosen for a condition", filter_plans_table)
 
 

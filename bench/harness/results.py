@@ -26,8 +26,10 @@ class Results:
             writer.writerows(self.rows.values())
         new.rename(self.path)
 
-    def forget(self, section):
-        self.rows = {key: row for key, row in self.rows.items() if key[0] != section}
+    def forget(self, **keys):
+        """All of a section, or less."""
+        gone = [id(row) for row in self.select(**keys)]
+        self.rows = {key: row for key, row in self.rows.items() if id(row) not in gone}
 
     def note(self, section, name, text, variant=""):
         """A fact in words."""

@@ -3,7 +3,7 @@
 import dataclasses
 
 from harness import sections
-from harness.curves import RECALLS, at_recall
+from harness.curves import RECALLS, at_recall, points
 
 # Recall of two graphs at one ef counts as equal within this.
 EQUAL_RECALL = 0.005
@@ -186,7 +186,7 @@ def limits_targets(results):
 
 def all_targets(results):
     for each in (search_targets, crowd_targets, build_targets, insert_targets, mixed_targets,
-                 connection_targets, limits_targets, memory_targets):
+                 connection_targets, limits_targets, memory_targets, growth_targets):
         yield from each(results)
 
 
@@ -247,3 +247,36 @@ def compact_targets(results, dataset, peer, row_bytes):
         ours, whole = (results.value("qps", section="memory", dataset=dataset, peer=each, variant=f"limited, {recall:g}")
                        for each in (peer, "pgvector, vector"))
         yield at_least(f"{what}: the same in a quarter of pgvector's memory", ratio(ours, whole), 20)
+
+
+def growth_lives(results):
+    """(data set, peer) of what was measured to its end, by the number of rows."""
+    rows = results.select(section="growth", variant="run", metric="rows")
+    return [(row["dataset"], row["peer"]) for row in sorted(rows, key=lambda row: float(row["value"]))]
+
+
+def search_itself(results, dataset, peer, recall):
+    """Processor time of a query of the section `growth`, less the SQL floor."""
+    whole = at_recall(results, dataset, peer, 1, "backend_cpu_us", recall, "growth")
+    floor = results.value("backend_cpu_us", section="growth", dataset=dataset, peer=peer, variant="floor")
+    return None if None in (whole, floor) else whole - floor
+
+
+# Of one size, the size that it is compared with.
+TENFOLD = {"growth-1000000": "growth-100000"}
+MANY_ROWS = 10_000_000
+
+
+def growth_targets(results):
+    for dataset, peer in growth_lives(results):
+        rows = results.value("rows", section="growth", dataset=dataset, peer=peer, variant="run")
+        name = f"{rows:,.0f} rows, {peer.removeprefix('dvec, ')}"
+        for recall in RECALLS if dataset in TENFOLD else ():
+            many, few = (search_itself(results, each, peer, recall) for each in (dataset, TENFOLD[dataset]))
+            yield at_most(f"{name}: CPU of the search itself at recall {recall:g}, against a tenth of the rows",
+                          ratio(many, few), 1.5)
+        if rows >= MANY_ROWS:
+            yield at_least(f"{name}: recall reached", max((recall for recall, _, _ in points(
+                results, dataset, peer, 1, "backend_cpu_us", "growth")), default=None), RECALLS[0], "")
+            yield at_most(f"{name}: memory of the worker", results.value(
+                "worker_row_bytes", section="growth", dataset=dataset, peer=peer, variant="insert"), 16, " bytes a row")
