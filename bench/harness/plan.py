@@ -13,7 +13,7 @@ K = 10
 M = 16
 EF_CONSTRUCTION = 64
 
-SECTIONS = ["build", "search", "insert", "mixed", "connect", "kernels", "restart", "recall",
+SECTIONS = ["build", "search", "clients", "insert", "mixed", "connect", "kernels", "restart", "recall",
             "limits", "filter", "filter-plans", "replica", "shards", "targets", "memory", "libraries", "growth"]
 
 # Where recall of real data is measured.
@@ -63,6 +63,7 @@ class Scale:
     rounds: int  # each point is measured so often; the median counts
     efs: tuple
     clients: tuple
+    crowds: tuple  # numbers of clients beyond those, at one ef; the first is what the others are compared with
     exact_queries: int
     batches: tuple
     insert_clients: tuple
@@ -107,7 +108,7 @@ PLANS = [(1_000, 32), (1_000, 128), (1_000, 768), (20_000, 32), (20_000, 128), (
 # The same for every server. A search is one process; a build has as many as there are cores.
 SETTINGS = {
     "listen_addresses": "",
-    "max_connections": "40",
+    "max_connections": "150",
     "autovacuum": "off",
     "jit": "off",
     "fsync": "on",
@@ -132,7 +133,7 @@ SCALES = {
         filters=FILTERS, replicas=REPLICAS, replica_seconds=3,
         shards=SHARDS, shard_rounds=5,
         plans=of_plans(PLANS),
-        seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), exact_queries=20,
+        seconds=0.3, rounds=1, efs=(10, 20, 40, 80, 160), clients=(1, 2, 8), crowds=(2, 8, 128), exact_queries=20,
         batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2), insert_rows=2_000,
         insert_seconds=3, mixed_seconds=1, mixed_rows=30_000,
         connections=5, logged_rows=2_000, settings=SETTINGS),
@@ -149,7 +150,7 @@ SCALES = {
         shards=SHARDS, shard_rounds=9,
         plans=of_plans(PLANS + [(200_000, 32), (200_000, 128)]),
         seconds=2, rounds=3, efs=(10, 16, 25, 40, 64, 100, 160, 250, 400), clients=(1, 2, 8),
-        exact_queries=50, batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2),
+        crowds=(2, 8, 32, 64, 128), exact_queries=50, batches=(1, 10, 100, 500, 1000), insert_clients=(1, 2),
         insert_rows=6_000, insert_seconds=8, mixed_seconds=5, mixed_rows=250_000,
         connections=20,
         logged_rows=20_000,

@@ -9,6 +9,7 @@ from harness.growth_report import growth_table
 from harness.markdown import megabytes, number, table
 from harness.memory_report import memory_table
 from harness.results import Results
+from harness.sections import EF
 from harness.targets import (all_targets, growth_targets, limits_targets, memory_targets, ratio, replica_targets,
                              shards_targets)
 
@@ -93,6 +94,22 @@ def search_table(results):
 
 def search_order(row):
     return row[0], row[1], int(row[3]), int(row[2] or 0)
+
+
+def clients_table(results):
+    rows = []
+    for group in Section(results, "clients").groups("dataset", "peer", "variant", "clients", "ef"):
+        def value(metric, **more):
+            return results.value(metric, section="clients", **(group | more))
+
+        rows.append([group["dataset"], group["peer"] + (", floor" if group["variant"] else ""), group["clients"],
+                     number(value("qps")), number(ratio(value("qps"), value("qps", clients=2))), number(value("p50_us")),
+                     number(value("p99_us")), number(ratio(value("p99_us"), value("p50_us"))), number(value("max_us")),
+                     number(value("backend_cpu_us"))])
+    return (f"Searches with ef {EF}. The clients are threads of one process on the same cores, each of which asks as soon as it "
+            "has its answer.\n\n" +
+            table(["vectors", "peer", "clients", "QPS", "of 2 clients' QPS", "p50 µs", "p99 µs", "p99 / p50", "longest, µs", "CPU µs"],
+                  sorted(rows, key=lambda row: (row[0], row[1], int(row[2])))))
 
 
 def build_table(results):
@@ -457,6 +474,7 @@ def libraries_table(results):
 
 
 TABLES = {"build": ("Building", build_table), "search": ("Searching", search_table),
+          "clients": ("More clients than cores", clients_table),
           "insert": ("Inserting", insert_table), "mixed": ("Searching while inserting", mixed_table),
           "connect": ("Connections and memory", connect_table), "kernels": ("Kernels", kernels_table),
           "restart": ("Restarts", restart_table), "recall": ("Recall of word vectors", recall_table),

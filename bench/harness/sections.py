@@ -59,7 +59,7 @@ def search(bench):
     """Recall, rate, latencies and processor time over ef. Peers take turns at each point, so that a
     slow minute of the machine meets them all; what SQL costs by itself is measured at every point
     for the same reason."""
-    for dataset in bench.datasets:
+    for dataset in with_more(bench):
         files = data.ensure(dataset)
         note_dataset(bench, dataset, files)
         tables = {peer.name: peer.load(dataset, files) for peer in bench.peers.all_servers()}
@@ -76,6 +76,16 @@ def search(bench):
                                   variant="floor", clients=clients)
             search_exactly(bench, dataset, files, clients)
         bench.peers.forget_hnswlib(dataset)
+
+
+def with_more(bench):
+    """Unless sets were asked for by name, the widest vectors and those of words too, if they were fetched."""
+    if bench.datasets != list(bench.scale.datasets):
+        return bench.datasets
+    words = [bench.scale.words] if data.WORDS.exists() else []
+    if not words:
+        bench.say(f"{bench.scale.words.name} is left out: make bench-data")
+    return [*bench.datasets, bench.scale.widest, *words]
 
 
 def search_point(bench, dataset, files, tables, ef, clients, floors, recalls):
@@ -97,6 +107,30 @@ def search_point(bench, dataset, files, tables, ef, clients, floors, recalls):
     for name, each in rounds.items():
         bench.results.add(each, section="search", dataset=dataset.name, peer=name, ef=ef,
                           clients=clients)
+
+
+def clients(bench):
+    """More sessions than cores, at one ef: what that makes of rate and latencies. The peers and what SQL costs by itself
+    take turns."""
+    scale = bench.scale
+    for dataset in bench.datasets:
+        files = data.ensure(dataset)
+        note_dataset(bench, dataset, files)
+        peers = bench.peers.indexed()
+        for peer in peers:
+            peer.ensure_index(dataset, peer.load(dataset, files))
+        for count in scale.crowds:
+            bench.say(f"clients {dataset.name} {count}")
+            rounds, floors = collections.defaultdict(list), collections.defaultdict(list)
+            for _ in range(scale.rounds):
+                for peer in peers:
+                    table = peer.load(dataset, files)
+                    rounds[peer.name].append(peer.search(dataset, files, table, EF, count, 2 * scale.seconds, False))
+                    floors[peer.name].append(search_floor(peer, files, table, count, scale.seconds))
+            for peer in peers:
+                keys = dict(section="clients", dataset=dataset.name, peer=peer.name, clients=count)
+                bench.results.add(rounds[peer.name], ef=EF, **keys)
+                bench.results.add(floors[peer.name], variant="floor", **keys)
 
 
 def keep_recall(recalls, key, result):
