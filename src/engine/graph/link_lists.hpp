@@ -1,8 +1,10 @@
 // The level, the link lists and the lock of each node, for the linker, which alone changes links.
 //
 // The lists themselves lie in the mapped files: that of level 0 in the node's slot, those of the
-// levels above in its *tower*, consecutive blocks of `upper`. What is kept in memory here is how to
-// find them, and what the files do not say. hnswlib's class has the members for that.
+// levels above in its *tower*, consecutive blocks of `upper`, which the slot refers to. What is
+// kept in memory here is what the files do not say. hnswlib's class knows where in a slot the
+// vector is, and has the locks; its arrays of levels and of pointers to towers would take twelve
+// bytes for each row of an index, where one is enough.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +30,7 @@ class LinkLists final : private MappedGraph<Graph> {
     // linked yet.
     static constexpr int no_node = -1;
 
-    // Memory: 13 bytes for each slot that is mapped, and 40 kB. `nodes` must outlive it.
+    // Memory: 2 bytes for each slot that is mapped, and 40 kB. `nodes` must outlive it.
     explicit LinkLists(NodeStore &nodes);
 
     // Makes the mapping, and what is kept here, cover the capacity that the files have now.
@@ -50,19 +52,27 @@ class LinkLists final : private MappedGraph<Graph> {
     void begin_batch(NodeId end);
     NodeId batch_end() const noexcept { return end_; }
 
-    int level(NodeId id) const noexcept { return element_levels_[id]; }
+    int level(NodeId id) const noexcept { return levels_[id]; }
     // The caller gives it a tower (empty_lists), or the level is 0 or no_node.
-    void set_level(NodeId id, int level) noexcept { element_levels_[id] = level; }
+    void set_level(NodeId id, int level) noexcept { levels_[id] = static_cast<std::int8_t>(level); }
     // Makes a row that is linked, and was a twin, a node without links on level 0 only.
     void make_node(NodeId id) noexcept;
     // Makes a node of the batch, which nothing links to, an id without links.
     void make_twin(NodeId id) noexcept;
 
-    // The count word of a node's list on one level; the ids follow it. A node has a list on every
-    // level up to its own; for any other id below the capacity the list is empty.
-    LinkWord *list(NodeId id, int level) const noexcept {
-        return level == 0 ? &nodes_.slot(id)->link_count
-                          : reinterpret_cast<LinkWord *>(this->get_linklist(id, level));
+    // The count word of a node's list on one level, which must not be above its own; the ids follow
+    // it. Any id below the capacity has a list on level 0, if only an empty one.
+    LinkWord *list(NodeId id, int level) noexcept {
+        if (level == 0)
+            return &nodes_.slot(id)->link_count;
+        const std::uint64_t block =
+            std::uint64_t{nodes_.slot(id)->upper.load(std::memory_order_relaxed)} +
+            static_cast<std::uint32_t>(level);
+        // The reference is one more than the first block, which is the list of level 1. It leads
+        // beyond the mapping only when somebody else has written into the files.
+        return block < 2 || block - 2 >= nodes_.mapped_upper_blocks()
+                   ? no_list_.data()
+                   : nodes_.upper_block(static_cast<std::uint32_t>(block - 2));
     }
     std::uint32_t limit(int level) const noexcept {
         return level == 0 ? nodes_.layout().level0_links() : nodes_.layout().m;
@@ -78,7 +88,7 @@ class LinkLists final : private MappedGraph<Graph> {
     // Whether `id`, met in a list of `level`, is a node that `self` may be linked to. Links that
     // are out of date lead to ids that are not linked yet, are no nodes, or lie beyond the batch.
     bool linkable(NodeId id, NodeId self, int level) const noexcept {
-        return id < end_ && id != self && element_levels_[id] >= level;
+        return id < end_ && id != self && levels_[id] >= level;
     }
     // The same for a node that is about to get a new link. Of the nodes linked earlier, those that
     // have become holes are known only by their state word. That is a cache line more, which the
@@ -87,17 +97,13 @@ class LinkLists final : private MappedGraph<Graph> {
         return linkable(id, self, level) && has_payload(id);
     }
     // Whether the id is a node with links whose vector is there.
-    bool is_sound_node(NodeId id) const noexcept {
-        return element_levels_[id] >= 0 && has_payload(id);
-    }
+    bool is_sound_node(NodeId id) const noexcept { return levels_[id] >= 0 && has_payload(id); }
 
     // What measuring the node reads first.
     const char *measured(NodeId id) const noexcept { return this->getDataByInternalId(id); }
 
   private:
-    using Graph::element_levels_;
     using Graph::link_list_locks_;
-    using Graph::linkLists_;
 
     // So many that two threads seldom meet at one by chance.
     static constexpr std::size_t locks = 1024;
@@ -106,20 +112,18 @@ class LinkLists final : private MappedGraph<Graph> {
         return (state_flags(nodes_.state(id)) & (slot_ready | slot_hole)) == slot_ready;
     }
     void give_tower(NodeId id, std::uint32_t block) noexcept;
-    char *no_tower() noexcept { return empty_tower_.data(); }
 
     NodeStore &nodes_;
-    // What linkLists_ points to for ids without a tower: an empty list on any level.
-    std::vector<char> empty_tower_;
-    std::vector<char *> towers_;  // linkLists_: of each id, its first block
+    // In place of a list that is nowhere.
+    std::vector<LinkWord> no_list_;
+    std::vector<std::int8_t> levels_;
     std::vector<std::uint8_t> settled_;
     NodeId end_ = 0;        // of the batch
     NodeId tried_end_ = 0;  // ids below may have links from a batch that was stopped
 };
 
 template <class Graph>
-LinkLists<Graph>::LinkLists(NodeStore &nodes)
-    : nodes_(nodes), empty_tower_(std::size_t{max_level} * nodes.layout().upper_block_bytes) {
+LinkLists<Graph>::LinkLists(NodeStore &nodes) : nodes_(nodes), no_list_(nodes.layout().m + 1) {
     const Layout &layout = nodes.layout();
     this->M_ = this->maxM_ = layout.m;
     this->maxM0_ = layout.level0_links();
@@ -133,36 +137,20 @@ LinkLists<Graph>::LinkLists(NodeStore &nodes)
 
 template <class Graph>
 base::Status LinkLists<Graph>::follow_capacity() {
-    const char *blocks_before = reinterpret_cast<char *>(nodes_.upper_block(0));
     DVEC_TRY(nodes_.refresh());
     this->data_level0_memory_ = reinterpret_cast<char *>(nodes_.slot(0));
-    if (const auto moved = reinterpret_cast<char *>(nodes_.upper_block(0)) - blocks_before;
-        moved != 0)
-        for (char *&tower : towers_)
-            if (tower != no_tower())
-                tower += moved;
-
     const std::size_t capacity = nodes_.mapped_slots();
-    if (capacity > this->max_elements_ || towers_.empty()) {
-        element_levels_.resize(capacity, no_node);
-        towers_.resize(capacity, no_tower());
+    if (capacity > levels_.size()) {
+        levels_.resize(capacity, no_node);
         settled_.resize(capacity, 0);
-        this->max_elements_ = capacity;
     }
-    linkLists_ = towers_.data();
     return {};
 }
 
 template <class Graph>
 void LinkLists<Graph>::adopt(NodeId id, std::uint32_t blocks) {
-    int level = node_level(id, nodes_.layout().m);
-    if (level > 0) {
-        if (const auto block = nodes_.owned_upper_blocks(id, blocks))
-            towers_[id] = reinterpret_cast<char *>(nodes_.upper_block(*block));
-        else
-            level = 0;
-    }
-    element_levels_[id] = level;
+    const int level = node_level(id, nodes_.layout().m);
+    set_level(id, level > 0 && !nodes_.owned_upper_blocks(id, blocks) ? 0 : level);
 }
 
 template <class Graph>
@@ -171,8 +159,8 @@ base::Status LinkLists<Graph>::reserve_towers(NodeId first, NodeId end) {
     const std::uint32_t reusable = std::min(allocated, nodes_.mapped_upper_blocks());
     std::uint32_t fresh = 0;
     for (NodeId id = first; id < end; ++id)
-        if (element_levels_[id] > 0 && !nodes_.owned_upper_blocks(id, reusable))
-            fresh += static_cast<std::uint32_t>(element_levels_[id]);
+        if (levels_[id] > 0 && !nodes_.owned_upper_blocks(id, reusable))
+            fresh += static_cast<std::uint32_t>(levels_[id]);
     return fresh > 0 ? nodes_.reserve_upper_blocks(fresh) : base::Status();
 }
 
@@ -185,7 +173,7 @@ void LinkLists<Graph>::empty_lists(NodeId first, NodeId end) {
         nodes_.slot(id)->link_count.store(0, std::memory_order_relaxed);
         nodes_.slot(id)->twin.store(0, std::memory_order_relaxed);
         settled_[id] = 0;
-        if (element_levels_[id] <= 0) {
+        if (levels_[id] <= 0) {
             // The blocks that it had before a crash may be given to another node.
             if (auto &upper = nodes_.slot(id)->upper; upper.load(std::memory_order_relaxed) != 0)
                 upper.store(0, std::memory_order_relaxed);
@@ -195,7 +183,7 @@ void LinkLists<Graph>::empty_lists(NodeId first, NodeId end) {
             give_tower(id, *block);
         } else {
             give_tower(id, allocated);
-            allocated += static_cast<std::uint32_t>(element_levels_[id]);
+            allocated += static_cast<std::uint32_t>(levels_[id]);
         }
     }
     shared.upper_allocated.store(allocated, std::memory_order_release);
@@ -203,22 +191,20 @@ void LinkLists<Graph>::empty_lists(NodeId first, NodeId end) {
 
 template <class Graph>
 void LinkLists<Graph>::give_tower(NodeId id, std::uint32_t block) noexcept {
-    const auto blocks = static_cast<std::uint32_t>(element_levels_[id]);
+    const auto blocks = static_cast<std::uint32_t>(levels_[id]);
     for (std::uint32_t index = block; index < block + blocks; ++index) {
         LinkWord *words = nodes_.upper_block(index);
         words[0].store(0, std::memory_order_relaxed);
         words[nodes_.layout().owner_word()].store(id + 1, std::memory_order_relaxed);
     }
     nodes_.slot(id)->upper.store(block + 1, std::memory_order_release);
-    towers_[id] = reinterpret_cast<char *>(nodes_.upper_block(block));
 }
 
 template <class Graph>
 void LinkLists<Graph>::begin_batch(NodeId end) {
     for (NodeId id = end; id < tried_end_; ++id) {
         nodes_.slot(id)->link_count.store(0, std::memory_order_relaxed);
-        element_levels_[id] = no_node;
-        towers_[id] = no_tower();
+        set_level(id, no_node);
     }
     tried_end_ = end_ = end;
 }
@@ -226,13 +212,12 @@ void LinkLists<Graph>::begin_batch(NodeId end) {
 template <class Graph>
 void LinkLists<Graph>::make_node(NodeId id) noexcept {
     settled_[id] = 0;
-    element_levels_[id] = 0;
+    set_level(id, 0);
 }
 
 template <class Graph>
 void LinkLists<Graph>::make_twin(NodeId id) noexcept {
-    element_levels_[id] = no_node;
-    towers_[id] = no_tower();
+    set_level(id, no_node);
     nodes_.slot(id)->upper.store(0, std::memory_order_relaxed);
 }
 

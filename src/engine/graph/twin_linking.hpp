@@ -27,8 +27,8 @@ class TwinLinking {
         std::vector<NodeId> overcrowded;  // nodes whose near twins are to get places of their own
     };
 
-    // Memory: up to 26 bytes per node that has links. `copies` must outlive it. `most_near` as
-    // Linker::Params has it.
+    // Memory: up to 11.25 bytes per node that has links, and some 60 for each that has twins.
+    // `copies` must outlive it. `most_near` as Linker::Params has it.
     TwinLinking(NodeStore &nodes, const NearCopies &copies, std::uint32_t most_near)
         : nodes_(nodes),
           copies_(copies),

@@ -111,6 +111,7 @@ Status Builder::link_all() {
 }
 
 Status Builder::connect_all() {
+    linker_.reset();  // both need memory for each row
     auto report = graph::connect_unreachable(*linker_nodes_,
                                              reachability_params(description_, kernel_), stop_);
     DVEC_TRY(report);
@@ -124,7 +125,6 @@ Status Builder::complete(WalFlusher &wal, const Origin &origin) {
         state_.generation.store(first_generation);
         state_.server_start.store(origin.server_start);
         state_.reconcile_lsn.store(origin.reconcile_lsn);
-        linker_.reset();
         auto file = CheckpointFile::create(file_system_, description_.directory);
         DVEC_TRY(file);
         DVEC_TRY(linker_nodes_->refresh());

@@ -179,6 +179,8 @@ Status Maintainer::connect(const std::atomic<bool> &stop) {
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
         DVEC_TRY(sanitize_links(stop));
         DVEC_TRY(nodes_->refresh());
+        // Both need some memory for each row. It takes less time to make a linker than to connect.
+        relax();
         auto report =
             graph::connect_unreachable(*nodes_, reachability_params(description_, kernel_), stop);
         DVEC_TRY(report);

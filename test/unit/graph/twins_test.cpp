@@ -167,6 +167,18 @@ TEST_F(TwinsTest, TheTableKnowsEveryVector) {
               20001u);
 }
 
+TEST_F(TwinsTest, TheTableTakesLittleMoreThanItsEntries) {
+    TwinTable table;
+    std::mt19937 random(4);
+    for (NodeId id = 0; id < 300000; ++id) {
+        ASSERT_EQ(table.find_or_enter(
+                      random(), id, [](NodeId) { return false; }, [](NodeId) { return true; }),
+                  id);
+        if (id >= 100000)
+            ASSERT_LE(table.bytes(), std::size_t{id} * 23 / 2);
+    }
+}
+
 TEST_F(TwinsTest, CopiesShareAPlaceAndAllAreFound) {
     create(dimensions);
     add(make({50, 20}));
