@@ -42,6 +42,7 @@ def recall_of_index(loaded, way, options=""):
         if way == "built":
             connection.execute(index)
         answers.force_index(connection, ef_search=LIMIT)
+        connection.execute("SET hnsw.iterative_scan = off")  # else it would keep more than the LIMIT
         answers.nearest(connection, "items", rows[0], 1)  # opens the index, so that its state is shown
         wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "all linked")
         found = 0

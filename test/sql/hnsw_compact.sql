@@ -89,5 +89,12 @@ SELECT problem FROM dvec_check('compact_idx');
 SELECT v <-> NULL AS d FROM t ORDER BY v <-> NULL LIMIT 1;
 SELECT pg_temp.failure($$SELECT id FROM t ORDER BY v <-> '[1,2]' LIMIT 1$$);
 
+-- A scan that ends after its candidates ends after as many as are set, however many it keeps.
+SET hnsw.iterative_scan = off;
+SET hnsw.ef_search = 12;
+SELECT dvec_ef_search('compact_idx', 100) > 12 AS keeps_more, count(*) FROM (SELECT id FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = 10) LIMIT 100) AS n;
+RESET hnsw.iterative_scan;
+RESET hnsw.ef_search;
+
 DROP FUNCTION answers;
 DROP TABLE t, bits;

@@ -15,7 +15,7 @@ FROM (VALUES ('hnsw (v vector_l2_ops) WITH (ef_search = 0)'), ('hnsw (v vector_l
     ('ivfflat (v vector_l2_ops) WITH (ef_search = 50)'), ('hnsw (v vector_l2_ops) WITH (ef_search = 1)'),
     ('dvec (v vector_l2_ops) WITH (m = 8, ef_construction = 20, ef_search = 10000)')
 ) AS t(option);
-SELECT indexrelid::regclass AS index, dvec_ef_search(indexrelid) FROM pg_index WHERE indrelid = 't'::regclass
+SELECT indexrelid::regclass AS index, dvec_ef_search(indexrelid, 1) FROM pg_index WHERE indrelid = 't'::regclass
 ORDER BY indexrelid;
 DROP INDEX t_v_idx, t_v_idx1;
 ANALYZE t;
@@ -128,8 +128,30 @@ RESET hnsw.ef_search;
 SELECT pg_temp.cost() = :cost_10 AS same_cost, pg_temp.work() = :work_10 AS same_work,
     :cost_10 < :cost_31 AS less_cost, :work_10 < :work_31 AS less_work;
 
+-- A large LIMIT makes a search wider, to half as many candidates again as rows are wanted, with their
+-- offset; where a scan is to end with its candidates it does not.
+CREATE FUNCTION pg_temp.kept(rest text) RETURNS TABLE (rows bigint, kept integer, rounds bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> ''[0,0,0,0,0,0,0,0]'' ' || rest || ') AS found' INTO rows;
+    SELECT last.ef_search, last.rounds FROM dvec_last_searches() AS last INTO kept, rounds;
+    RETURN NEXT;
+END
+$$;
+SELECT format('SELECT %1$L AS rest, * FROM pg_temp.kept(%1$L)', rest) FROM unnest(ARRAY['LIMIT 6', 'LIMIT 8', 'LIMIT 100',
+    'LIMIT 50 OFFSET 30', 'LIMIT (SELECT 60)']) AS rest \gexec
+SET hnsw.iterative_scan = off;
+SELECT * FROM pg_temp.kept('LIMIT 100');
+SET hnsw.iterative_scan = relaxed_order;
+SELECT * FROM pg_temp.kept('LIMIT 100');
+RESET hnsw.iterative_scan;
+SELECT dvec_ef_search('t_v', 6), dvec_ef_search('t_v', 100), dvec_ef_search('t_v', 1000), dvec_ef_search('t_v', 2000);
+SET hnsw.ef_search = 170;
+SELECT * FROM pg_temp.kept('LIMIT 100');
+SELECT dvec_ef_search('t_v', 100);
+RESET hnsw.ef_search;
+
 -- dvec_recall() measures the number in force among others, and says which it is.
-SELECT ef_search FROM dvec_recall('t_v', 5) WHERE in_force;
+SELECT ef_search FROM dvec_recall('t_v', 5, 5) WHERE in_force;
 SET hnsw.ef_search = 33;
 SELECT ef_search FROM dvec_recall('t_v', 5) WHERE in_force;
 SET dvec.ef_search = 10000;
@@ -147,6 +169,14 @@ CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2);
 ALTER INDEX parts_2_v_idx SET (ef_search = 321);
 SELECT pg_temp.failure('ALTER INDEX parts_v SET (ef_search = 5)') ~ '^42809' AS refused;
 SELECT index, dvec_ef_search(index) FROM unnest('{parts_v,parts_1_v_idx,parts_2_v_idx}'::regclass[]) AS index;
+
+-- Of a LIMIT each partition is to find its share.
+INSERT INTO parts SELECT 1 + i % 2, ARRAY[random(), random()]::vector FROM generate_series(1, 4000) AS i;
+ANALYZE parts;
+SET hnsw.ef_search = 20;
+SELECT count(*) FROM (SELECT FROM parts ORDER BY v <-> '[0.5,0.5]' LIMIT 60) AS found;
+SELECT index, ef_search FROM dvec_last_searches() ORDER BY index;
+RESET hnsw.ef_search;
 
 -- Of what has none nothing is said.
 CREATE INDEX t_id ON t (id);

@@ -16,73 +16,89 @@ constexpr double most_for_filters = 1000;
 
 struct Wanted {
     IndexScanDesc scan;
-    double rows;
+    RowsWanted rows;
 };
 
-bool leads_to(PlanState *node, IndexScanDesc scan, double *passing);
+// From a LIMIT to the scan.
+struct Way {
+    double passing = get_float8_infinity();  // rows of the scan's table pass the filters, if any
+    double scans = 1;                        // of which the rows are merged
+};
 
-bool one_leads_to(PlanState **nodes, int count, IndexScanDesc scan, double *passing) {
+bool leads_to(PlanState *node, IndexScanDesc scan, Way *way);
+
+bool one_leads_to(PlanState **nodes, int count, IndexScanDesc scan, Way *way) {
+    way->scans *= count;
     return std::any_of(nodes, nodes + count,
-                       [=](PlanState *node) { return leads_to(node, scan, passing); });
+                       [=](PlanState *node) { return leads_to(node, scan, way); });
 }
 
-bool child_leads_to(PlanState *node, IndexScanDesc scan, double *passing) {
+// Of our own nodes: that which merges partitions has a scan of each below it.
+bool one_of_ours_leads_to(const List *nodes, IndexScanDesc scan, Way *way) {
+    int scans = 0;
+    bool found = false;
+    const ListCell *cell;
+    foreach (cell, nodes) {
+        auto *node = static_cast<PlanState *>(lfirst(cell));
+        scans += IsA(node, IndexScanState) ? 1 : 0;
+        found = found || leads_to(node, scan, way);
+    }
+    way->scans *= std::max(scans, 1);
+    return found;
+}
+
+bool child_leads_to(PlanState *node, IndexScanDesc scan, Way *way) {
     switch (nodeTag(node)) {
         case T_IndexScanState:
             return reinterpret_cast<IndexScanState *>(node)->iss_ScanDesc == scan;
         case T_ResultState:
         case T_LockRowsState:
         case T_IncrementalSortState:
-            return leads_to(outerPlanState(node), scan, passing);
+            return leads_to(outerPlanState(node), scan, way);
         case T_SubqueryScanState:
-            return leads_to(reinterpret_cast<SubqueryScanState *>(node)->subplan, scan, passing);
+            return leads_to(reinterpret_cast<SubqueryScanState *>(node)->subplan, scan, way);
         case T_AppendState: {
             const auto *append = reinterpret_cast<AppendState *>(node);
-            return one_leads_to(append->appendplans, append->as_nplans, scan, passing);
+            return one_leads_to(append->appendplans, append->as_nplans, scan, way);
         }
         case T_MergeAppendState: {
             const auto *merge = reinterpret_cast<MergeAppendState *>(node);
-            return one_leads_to(merge->mergeplans, merge->ms_nplans, scan, passing);
+            return one_leads_to(merge->mergeplans, merge->ms_nplans, scan, way);
         }
-        case T_CustomScanState: {
-            const ListCell *cell;
-            foreach (cell, reinterpret_cast<CustomScanState *>(node)->custom_ps)
-                if (leads_to(static_cast<PlanState *>(lfirst(cell)), scan, passing))
-                    return true;
-            return false;
-        }
+        case T_CustomScanState:
+            return one_of_ours_leads_to(reinterpret_cast<CustomScanState *>(node)->custom_ps, scan,
+                                        way);
         default:
             return false;
     }
 }
 
-// `passing` gets how many rows of the scan's table pass the filters on the way, where there are
-// any.
-bool leads_to(PlanState *node, IndexScanDesc scan, double *passing) {
-    if (node == nullptr || !child_leads_to(node, scan, passing))
+bool leads_to(PlanState *node, IndexScanDesc scan, Way *way) {
+    if (node == nullptr || !child_leads_to(node, scan, way))
         return false;
     if (node->qual != nullptr)
-        *passing = std::min(*passing, std::max(1.0, node->plan->plan_rows));
+        way->passing = std::min(way->passing, std::max(1.0, node->plan->plan_rows));
     return true;
 }
 
-double rows_of(const LimitState &limit, IndexScanDesc scan, double passing) {
+RowsWanted rows_of(const LimitState &limit, IndexScanDesc scan, const Way &way) {
     const double rows =
         std::max(1.0, static_cast<double>(limit.offset) + static_cast<double>(limit.count));
+    const double share = rows / way.scans;
     const double all = scan->indexRelation->rd_rel->reltuples;
-    if (!(all > passing))
-        return rows;
-    return std::max(rows, std::min(most_for_filters, rows * all / passing));
+    if (!(all > way.passing))
+        return {share, rows};
+    return {share, std::max(rows, std::min(most_for_filters, rows * all / way.passing))};
 }
 
 bool find_limit(PlanState *node, void *argument) {
     auto *wanted = static_cast<Wanted *>(argument);
     if (IsA(node, LimitState)) {
         const auto *limit = reinterpret_cast<const LimitState *>(node);
-        double passing = get_float8_infinity();
+        Way way;
         if (limit->lstate != LIMIT_INITIAL && !limit->noCount &&
-            leads_to(outerPlanState(node), wanted->scan, &passing)) {
-            wanted->rows = rows_of(*limit, wanted->scan, passing);
+            leads_to(outerPlanState(node), wanted->scan, &way)) {
+            wanted->rows = rows_of(*limit, wanted->scan, way);
             return true;
         }
     }
@@ -91,8 +107,8 @@ bool find_limit(PlanState *node, void *argument) {
 
 }  // namespace
 
-double rows_wanted(IndexScanDesc scan) {
-    Wanted wanted{scan, unknown_rows};
+RowsWanted rows_wanted(IndexScanDesc scan) {
+    Wanted wanted{scan, {}};
     if (PlanState *plan = running_plan())
         find_limit(plan, &wanted);
     return wanted.rows;

@@ -9,9 +9,16 @@ namespace dvec::postgres {
 // suffices for fewer, too.
 inline constexpr double unknown_rows = 100;
 
-// As the LIMIT says that is above the scan in the running query, with its OFFSET, and with what
-// the planner thinks that filters between the two take away. To be called when the first row is
-// asked for.
-double rows_wanted(IndexScanDesc scan);
+struct RowsWanted {
+    // As the query's LIMIT says, with its OFFSET; 0 where there is none.
+    double by_limit = 0;
+    // So many the scan will be asked for: more than the LIMIT, where filters take some of them
+    // away.
+    double of_scan = unknown_rows;
+};
+
+// As the LIMIT says that is above the scan in the running query, and with what the planner thinks
+// that filters between the two take away. To be called when the first row is asked for.
+RowsWanted rows_wanted(IndexScanDesc scan);
 
 }  // namespace dvec::postgres

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "postgres/am/rows_wanted.hpp"
 #include "postgres/am/scan_settings.hpp"
 #include "postgres/am/target_recall.hpp"
 #include "postgres/bridge/catalog.hpp"
@@ -91,48 +90,62 @@ int enough_for_probes(Relation index, int ef) {
     return std::max(ef, std::min(probes(), most_probes) * candidates_per_probe);
 }
 
-// Among how many candidates, by compact vectors, the nearest row by the table's distances is
-// looked for. With the demo's 27,000 vectors of 384 dimensions recall by rows is then as with whole
-// vectors.
-double candidates_per_row(int bits) { return bits == 8 ? 1.25 : bits == 4 ? 2.5 : 6; }
-// Beyond this, further rounds of the walk find them.
-constexpr double most_for_compact = 1000;
-
-int enough_for_compact(Relation index, int ef, double rows) {
-    const IndexOptions options = index_options(index);
+// A walk finds the farther ones of what it keeps less well, and to keep more from the beginning is
+// cheaper than further rounds: among so many candidates each row that is wanted is looked for, up
+// to this number. Of whole vectors so many give any LIMIT about the recall that ten rows have with
+// 40 candidates. Of compact vectors, whose distances are not the table's, it takes more.
+struct Widening {
+    double per_row;
+    double most;  // beyond which further rounds of the walk find them
+};
+Widening widening_of(const IndexOptions &options) {
     if (options.storage != Storage::compact)
-        return ef;
-    return std::max(
-        ef, static_cast<int>(std::min(most_for_compact, candidates_per_row(options.bits) * rows)));
+        return {1.5, 1500};
+    return {options.bits == 8 ? 1.25 : options.bits == 4 ? 2.5 : 6, 1000};
 }
 
-// How many rows are wanted is looked for only where that matters.
-int candidates_of_scan(IndexScanDesc scan) {
-    Relation index = scan->indexRelation;
-    const IndexOptions options = index_options(index);
-    const SearchWidth width = search_width(options);
-    if (width.ef > 0 && options.storage != Storage::compact)
-        return enough_for_probes(index, width.ef);
-    return candidates(index, rows_wanted(scan));
+// The candidates that settings and options ask for.
+int candidates_asked_for(Relation index, const RowsWanted &wanted) {
+    const SearchWidth width = search_width(index_options(index));
+    const int ef = width.ef > 0 ? width.ef : ef_for_target(index, width.recall, wanted.of_scan);
+    return enough_for_probes(index, ef);
+}
+
+// A scan that ends after the candidates asked for walks among these and no more, as pgvector's
+// does; and a target knows what whole vectors take for so many rows. What filters take away counts
+// for compact vectors only: the planner may be far off, and a walk that is ten times as wide for
+// nothing costs more than rounds do.
+double rows_to_find(Relation index, int asked, const RowsWanted &wanted) {
+    const bool is_compact = index_options(index).storage == Storage::compact;
+    const bool ends_early =
+        method_of(index) == Method::hnsw && hnsw_iterative_scan() == IterativeScan::off;
+    if (is_compact)
+        return ends_early ? std::min(wanted.of_scan, static_cast<double>(asked)) : wanted.of_scan;
+    const bool has_target = search_width(index_options(index)).ef == 0;
+    return ends_early || has_target ? 0 : wanted.by_limit;
+}
+
+int enough_for_rows(Relation index, int asked, const RowsWanted &wanted) {
+    const Widening widening = widening_of(index_options(index));
+    const double enough = widening.per_row * rows_to_find(index, asked, wanted);
+    return std::max(asked, static_cast<int>(std::min(widening.most, enough)));
 }
 
 // By link codes the farther half of what a search keeps is found badly
 // (GraphStream::results_to_take), and a caller that comes to it pays for both ways. Wide searches
 // expand too many nodes by them.
-store::Index::SearchParams::LinkCodes link_codes(IndexScanDesc scan, int ef) {
+store::Index::SearchParams::LinkCodes link_codes(Relation index, int ef, double rows) {
     using LinkCodes = store::Index::SearchParams::LinkCodes;
-    if (!index_options(scan->indexRelation).link_codes)
+    if (!index_options(index).link_codes)
         return LinkCodes::none;
-    const bool pays = ef <= widest_by_link_codes && 2 * rows_wanted(scan) < ef;
+    const bool pays = ef <= widest_by_link_codes && 2 * rows < ef;
     return pays ? LinkCodes::used : LinkCodes::kept;
 }
 
 }  // namespace
 
-int candidates(Relation index, double rows) {
-    const SearchWidth width = search_width(index_options(index));
-    const int ef = width.ef > 0 ? width.ef : ef_for_target(index, width.recall, rows);
-    return enough_for_compact(index, enough_for_probes(index, ef), rows);
+int candidates(Relation index, const RowsWanted &wanted) {
+    return enough_for_rows(index, candidates_asked_for(index, wanted), wanted);
 }
 
 bool searches_exactly(Relation index) {
@@ -144,18 +157,20 @@ ScanTerms scan_terms(IndexScanDesc scan, uint64 entries, const ScanGuide *guide)
     const Method method = method_of(index);
     const IterativeScan mode =
         method == Method::hnsw ? hnsw_iterative_scan() : ivfflat_iterative_scan();
+    const RowsWanted wanted = rows_wanted(scan);
+    const int asked = candidates_asked_for(index, wanted);
     ScanTerms terms;
-    terms.ef = candidates_of_scan(scan);
+    terms.ef = enough_for_rows(index, asked, wanted);
     const bool walks = !searches_exactly(index) &&
                        entries > measured_per_candidate * static_cast<uint64>(terms.ef);
     terms.exact_after = walks ? static_cast<uint64>(max_scan_tuples()) : 0;
     terms.most_rows = method == Method::hnsw
-                          ? bound_of_hnsw(mode, terms.ef)
+                          ? bound_of_hnsw(mode, asked)
                           : bound_of_ivfflat(mode, index_options(index).lists, entries);
     terms.rest = graph::Search::Params::Rest::exact;
     terms.late =
         mode == IterativeScan::strict_order ? ScanTerms::Late::left_out : ScanTerms::Late::returned;
-    terms.link_codes = link_codes(scan, terms.ef);
+    terms.link_codes = link_codes(index, terms.ef, wanted.of_scan);
     if (guide != nullptr)
         follow(*guide, entries, &terms);
     return terms;
@@ -173,7 +188,8 @@ DVEC_COMMON_FUNCTION(ef_search) {
         PG_RETURN_NULL();
     const bool is_own = relation->rd_rel->relkind == RELKIND_INDEX &&
                         is_own_method(relation->rd_indam->amcostestimate);
-    const int ef = is_own ? candidates(relation, rows) : 0;
+    const int ef =
+        is_own ? candidates(relation, {static_cast<double>(rows), static_cast<double>(rows)}) : 0;
     relation_close(relation, AccessShareLock);
     if (!is_own)
         PG_RETURN_NULL();

@@ -5,6 +5,7 @@
 
 #include "engine/graph/search.hpp"
 #include "engine/store/index.hpp"
+#include "postgres/am/rows_wanted.hpp"
 #include "postgres/am/scan_guide.hpp"
 #include "postgres/relation/options.hpp"
 
@@ -27,7 +28,7 @@ struct ScanTerms {
 };
 
 // Candidates a search for so many rows keeps.
-int candidates(Relation index, double rows);
+int candidates(Relation index, const RowsWanted &wanted);
 // Whether a search measures every row: an ivfflat index of which all lists are to be read.
 bool searches_exactly(Relation index);
 

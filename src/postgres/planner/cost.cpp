@@ -149,15 +149,16 @@ double vector_bytes(Relation index) {
     return static_cast<double>(kernel->vector_bytes(static_cast<std::size_t>(dimensions)));
 }
 
-// How many rows a query wants, as far as its LIMIT says.
-double rows_wanted_by(const PlannerInfo *root) {
-    return root->limit_tuples > 0 ? root->limit_tuples : unknown_rows;
+// As far as the query's LIMIT says.
+RowsWanted rows_wanted_by(const PlannerInfo *root) {
+    return root->limit_tuples > 0 ? RowsWanted{root->limit_tuples, root->limit_tuples}
+                                  : RowsWanted{};
 }
 
-// The planner holds a lock on the index. `rows` are wanted.
-Facts facts_of(Oid index_oid, double rows = unknown_rows) {
+// The planner holds a lock on the index.
+Facts facts_of(Oid index_oid, const RowsWanted &wanted = {}) {
     Relation index = index_open(index_oid, NoLock);
-    const Facts facts{index_options(index).m, candidates(index, rows), searches_exactly(index),
+    const Facts facts{index_options(index).m, candidates(index, wanted), searches_exactly(index),
                       vector_bytes(index), can_be_searched(index)};
     index_close(index, NoLock);
     return facts;
