@@ -31,8 +31,6 @@ INSERTED = 100  # for so many rows one more is inserted
 LEAST_INSERTED = 5_000
 INSERT_BATCH = 100
 DELETED = 20  # of so many rows one is deleted
-FEW_QUERIES = 200  # where there are many rows, since each query's exact answer is a scan
-MANY_ROWS = 2_000_000
 PATIENCE = 3600
 RIGHT = 0.9  # of the ten nearest in the first answer; before the end there were all
 
@@ -42,8 +40,7 @@ def inserted(rows):
 
 
 def dataset_of(rows, queries):
-    return clustered(f"growth-{rows}", "l2", rows + inserted(rows), DIMENSIONS,
-                     queries if rows <= MANY_ROWS else FEW_QUERIES)
+    return clustered(f"growth-{rows}", "l2", rows + inserted(rows), DIMENSIONS, queries)
 
 
 class Life:
@@ -104,22 +101,28 @@ class Life:
 
     def insert(self):
         self.say("insert")
-        tail = f"SELECT tail FROM dvec_indexes WHERE index = '{self.index.name}'::regclass"
         worker = self.worker()
         with PeakMemory(worker) as peak:
-            numbers = data.run(
-                "bench_client", "insert", connect=self.server.address, table=self.index.table,
-                insert_data=self.all_files.base, first_row=self.rows, first_id=self.rows,
-                rows=inserted(self.rows), batch=INSERT_BATCH, clients=1, seconds=PATIENCE,
-                postmaster=self.server.process.pid, tail_sql=tail)
+            # The worker gets to know the index with the first of them.
+            first = self.insert_rows(self.rows, INSERT_BATCH)
+            numbers = self.insert_rows(self.rows + INSERT_BATCH, inserted(self.rows) - INSERT_BATCH)
             while_linking = peak.bytes
             self.wait_until_rests(worker)
         rows = self.rows + inserted(self.rows)
         self.add("insert", numbers | {
+            "first_linked_seconds": INSERT_BATCH / first["sustained_rate"],
             "recall": self.recall(self.all_files),
             "worker_row_bytes_linking": (while_linking - self.worker_bytes) / rows,
             "worker_row_bytes": (peak.bytes - self.worker_bytes) / rows,
             "worker_row_bytes_after": (anonymous_bytes(worker) - self.worker_bytes) / rows})
+
+    def insert_rows(self, first, rows):
+        """Until they are linked."""
+        return data.run(
+            "bench_client", "insert", connect=self.server.address, table=self.index.table,
+            insert_data=self.all_files.base, first_row=first, first_id=first, rows=rows, batch=INSERT_BATCH, clients=1,
+            seconds=PATIENCE, postmaster=self.server.process.pid,
+            tail_sql=f"SELECT tail FROM dvec_indexes WHERE index = '{self.index.name}'::regclass")
 
     def wait_until_rests(self, worker):
         used, since = seconds_of([worker]), time.monotonic()
@@ -175,8 +178,9 @@ def share_of(session, query, nearest):
 
 def growth(bench):
     for rows in bench.scale.growth_rows:
-        note_dataset(bench, dataset_of(rows, bench.scale.growth_queries),
-                     data.ensure(dataset_of(rows, bench.scale.growth_queries)))
+        dataset = dataset_of(rows, bench.scale.growth_queries)
+        bench.say(f"growth {rows:,}: data")
+        note_dataset(bench, dataset, data.ensure(dataset))
         for name in bench.scale.growth_ways:
             measure(bench, rows, WAYS[name])
 
