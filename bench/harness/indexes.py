@@ -18,20 +18,46 @@ MORE_EFS = (640, 1000)
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """How vectors are kept in an index."""
-    peer: str
+    """How vectors are kept in an index, here by an access method named hnsw, dvec's or pgvector's: how it is made and asked,
+    and what its curve of recall against time goes over. Others are in harness/ways.py."""
+    peer: str  # the server that has it
     name: str
     keeps: str = "vector"  # vector, halfvec, or bits: an index on signs, whose candidates the table puts in order
     options: str = ""
 
+    method = "hnsw"
+    maker = ""  # of the access method, unless it is the peer itself
+    extension = ""  # that the server needs beyond the peer's own
+    preload = ""  # the library of it that a server has to start with
+
     @property
     def label(self):
-        return f"{self.peer}, {self.name}"
+        return f"{self.maker or self.peer}, {self.name}"
+
+    # ---- making ----
 
     def key(self, dataset, dimensions):
         return {"vector": f"v {dataset.operator_class}",
                 "halfvec": f"(v::halfvec({dimensions})) {dataset.operator_class.replace('vector', 'halfvec')}",
                 "bits": f"(binary_quantize(v)::bit({dimensions})) bit_hamming_ops"}[self.keeps]
+
+    def storage(self, _dataset, _rows, _threads):
+        """What stands in WITH (...)."""
+        return f"m = {M}, ef_construction = {EF_CONSTRUCTION}" + (f", {self.options}" if self.options else "")
+
+    def build_setup(self, _rows, _threads):
+        """Statements before CREATE INDEX, in its session."""
+        return ""
+
+    # ---- asking ----
+
+    def curve(self, efs, _rows):
+        """The setting that the curve goes over, and its values, from the fastest search to the best."""
+        return "hnsw.ef_search", tuple(dict.fromkeys((*efs, *MORE_EFS)))
+
+    def setup(self, setting, value):
+        """What a session runs before it searches."""
+        return f"SET {setting} = '{value}'; SET enable_seqscan = off"
 
     def query(self, dataset, table, dimensions, ef):
         if self.keeps == "vector":
@@ -59,29 +85,24 @@ class Index:
         self.table = peer.load(dataset, self.files, rows=rows)
         self.name = f"{self.table}_index"
         self.keys = dict(section=section, dataset=dataset.name, peer=way.label)
+        self.setting, self.values = way.curve(bench.scale.efs, self.rows)
 
     @property
     def dimensions(self):
         return int(self.facts["dimensions"])
 
-    def query(self, ef):
-        return self.way.query(self.dataset, self.table, self.dimensions, ef)
-
     def build(self):
         """False when the server does not know this way."""
-        self.peer.server.sql(f"ALTER TABLE {self.table} SET (parallel_workers = {self.peer.threads - 1})")
-        options = f"m = {M}, ef_construction = {EF_CONSTRUCTION}"
-        if self.way.options:
-            options += f", {self.way.options}"
-        statement = (f"CREATE INDEX {self.name} ON {self.table} USING hnsw "
-                     f"({self.way.key(self.dataset, self.dimensions)}) WITH ({options})")
+        threads = self.peer.threads
+        self.peer.server.sql(f"ALTER TABLE {self.table} SET (parallel_workers = {threads - 1})")
+        self.made = (f"USING {self.way.method} ({self.way.key(self.dataset, self.dimensions)}) "
+                     f"WITH ({self.way.storage(self.dataset, self.rows, threads)})")
         try:
-            self.numbers = self.peer.build(statement)
+            self.numbers = self.peer.build(self.way.build_setup(self.rows, threads) +
+                                           f"CREATE INDEX {self.name} ON {self.table} {self.made}")
         except (psycopg.errors.InvalidParameterValue, psycopg.errors.FeatureNotSupported,
                 psycopg.errors.ProgramLimitExceeded) as error:
-            section = self.keys["section"]
-            self.bench.say(f"{section} {self.dataset.name} {self.way.label} is left out: {error}")
-            self.bench.results.note(section, "refused", str(error).splitlines()[0], f"{self.dataset.name}: {self.way.label}")
+            refused(self.bench, self.keys, error)
             return False
         return True
 
@@ -108,8 +129,9 @@ class Index:
 
     # ---- searching ----
 
-    def search(self, ef, seconds, **more):
-        query, setup = self.query(ef), self.peer.setup(ef)
+    def search(self, value, seconds, **more):
+        query = self.way.query(self.dataset, self.table, self.dimensions, value)
+        setup = self.way.setup(self.setting, value)
         self.peer.must_use(f"Index Scan using {self.name}", query, setup, self.table)
         found = self.peer.client(self.files, query, setup, 1, seconds, True, **more)
         if found["rows"] != K:
@@ -117,17 +139,25 @@ class Index:
         return found
 
     def curve(self):
-        """Over ef, as far as the highest recall that is asked for; the least ef that reaches each."""
+        """As far as the highest recall that is asked for; the first value that reaches each. In the results a value stands as
+        ef, whatever the setting."""
         reached = {}
-        for ef in dict.fromkeys((*self.bench.scale.efs, *MORE_EFS)):
-            found = self.search(ef, self.bench.scale.seconds)
-            self.bench.results.add([found], ef=ef, clients=1, **self.keys)
+        for value in self.values:
+            found = self.search(value, self.bench.scale.seconds)
+            self.bench.results.add([found], ef=value, clients=1, **self.keys)
             for recall in RECALLS:
                 if found["recall"] >= recall:
-                    reached.setdefault(recall, ef)
+                    reached.setdefault(recall, value)
             if len(reached) == len(RECALLS):
                 break
         return reached
+
+
+def refused(bench, keys, why):
+    """Notes a way that a server does not know."""
+    section, dataset, label = (keys[name] for name in ("section", "dataset", "peer"))
+    bench.say(f"{section} {dataset} {label} is left out: {why}")
+    bench.results.note(section, "refused", str(why).splitlines()[0], f"{dataset}: {label}")
 
 
 def cached_bytes(files):
