@@ -53,7 +53,8 @@ leaves the rest of the results; `bench/run --help` has more, such as a set of ve
   `make bench-data` puts under `build/`. Recall is against a scan of everything.
 
 A pgvector to compare with is built outside of this tree: copy `build/prefix`, compile pgvector with
-`make OPTFLAGS=-march=native`, and put its library and extension files beside dvec's in the copy.
+`make OPTFLAGS=-march=native`, and put its library and extension files beside dvec's in the copy. The section `memory`
+measures VectorChord and pgvectorscale as well where that copy has them.
 """
 
 DISTURBED = ("**Others used {others:.1f} cores while this was measured: wall times and rates below are not "
