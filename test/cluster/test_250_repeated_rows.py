@@ -84,6 +84,33 @@ def test_single_rows_among_copies(make_cluster, kinds, copies, when):
     assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
 
 
+@pytest.mark.parametrize("when", ["built", "inserted"])
+def test_far_copies_beside_a_dense_line(make_cluster, when):
+    """All rows of the line are nearer to a far one than the other far ones are. The usual width is enough."""
+    connection = make_cluster().connect()
+    source = np.random.default_rng(4)
+    far = np.repeat(100 * source.normal(size=(40, DIMENSIONS)), 30, axis=0)
+    line = np.zeros((300, DIMENSIONS))
+    line[:, 0] = np.arange(300) / 10
+    rows = np.concatenate([far, line]).astype(np.float32)
+    vectors.make_table(connection, rows if when == "built" else rows[:1])
+    if when == "inserted":
+        vectors.copy_in(connection, "items", 1, rows[1:])
+        wait_until_linked(connection)
+    answers.force_index(connection, ef_search=40)
+
+    def missed():
+        return [row for row in range(0, len(far), 30)
+                if connection.execute("SELECT id FROM items ORDER BY v <-> %s LIMIT 1", [vectors.text(rows[row])]).fetchone()[0]
+                // 30 != row // 30]
+    if when == "built":
+        assert missed() == []
+    wait_until(lambda: missed() == [], "the worker has looked for them", 60)
+    for row in range(0, len(far), 30):
+        check_copies(connection, row)
+    check_own(connection, range(len(far), len(far) + 300, 10))
+
+
 def test_every_type_and_metric(make_cluster):
     connection = make_cluster().connect()
     connection.execute("SELECT setseed(0.5)")

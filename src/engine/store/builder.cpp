@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "engine/base/signals.hpp"
+#include "engine/graph/hidden_nodes.hpp"
 #include "engine/graph/reachability.hpp"
 #include "engine/store/index.hpp"
 
@@ -112,9 +113,11 @@ Status Builder::link_all() {
 
 Status Builder::connect_all() {
     linker_.reset();  // both need memory for each row
-    auto report = graph::connect_unreachable(*linker_nodes_,
-                                             reachability_params(description_, kernel_), stop_);
-    DVEC_TRY(report);
+    const auto params = reachability_params(description_, kernel_);
+    auto shown = graph::show_hidden(*linker_nodes_, params, 0, stop_);
+    DVEC_TRY(shown);
+    auto connected = graph::connect_unreachable(*linker_nodes_, params, stop_);
+    DVEC_TRY(connected);
     state_.connected.store(state_.graph.linked.load());
     return {};
 }

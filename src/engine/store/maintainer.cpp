@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "engine/graph/hidden_nodes.hpp"
 #include "engine/graph/reachability.hpp"
 #include "engine/graph/sanitize.hpp"
 #include "engine/graph/twins.hpp"
@@ -181,9 +182,12 @@ Status Maintainer::connect(const std::atomic<bool> &stop) {
         DVEC_TRY(nodes_->refresh());
         // Both need some memory for each row. It takes less time to make a linker than to connect.
         relax();
-        auto report =
-            graph::connect_unreachable(*nodes_, reachability_params(description_, kernel_), stop);
-        DVEC_TRY(report);
+        const auto params = reachability_params(description_, kernel_);
+        const auto before = static_cast<graph::NodeId>(state_.connected.load());
+        auto shown = graph::show_hidden(*nodes_, params, before, stop);
+        DVEC_TRY(shown);
+        auto connected = graph::connect_unreachable(*nodes_, params, stop);
+        DVEC_TRY(connected);
         state_.connected.store(state_.graph.linked.load());
         return {};
     });
