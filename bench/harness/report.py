@@ -41,8 +41,7 @@ leaves the rest of the results; `bench/run --help` has more, such as a set of ve
 - Every server has its own cluster and the same settings. Peers take turns at each point of a curve;
   numbers are the median of the rounds.
 - The bare peer is hnswlib in one process, compiled for this machine, with the same M, ef_construction and
-  number of threads. dvec's CREATE INDEX considers three eighths more candidates than ef_construction asks
-  for; recall stands beside each time. The heap peer is a table without an index.
+  number of threads; recall stands beside each time. The heap peer is a table without an index.
 - Inserts are prepared INSERTs of many VALUES, one transaction for each batch. With "asynchronous commit" they
   do not wait for the disk, whose latency hides work. *Burst* is what the inserting sessions see;
   *sustained* ends when every vector is linked. WAL is the movement of the insert position. The tables

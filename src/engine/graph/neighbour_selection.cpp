@@ -4,39 +4,38 @@
 namespace dvec::graph {
 
 void NeighbourSelection::fill_up(std::size_t count) {
-    // members_ and the diverse members in kept_ are both sorted, and the latter are a subset.
-    std::size_t next = 0;
-    for (const Member &member : members_) {
+    for (Member &member : members_) {
         if (kept_.size() >= count)
             break;
-        if (next < diverse_ && kept_[next].id == member.id)
-            ++next;
-        else
-            kept_.push_back(member);
+        if (member.crowding == Crowding::none)
+            continue;
+        member.crowding = Crowding::none;
+        kept_.push_back(member);
     }
 }
 
-std::uint32_t NeighbourSelection::store(std::atomic<std::uint32_t> *words) {
-    missing_.clear();
-    for (const Member &member : kept_)
-        missing_.push_back(member.id);
-    auto count = static_cast<std::uint32_t>(limit_);
-    for (std::uint32_t i = 1; i <= count;) {
-        const NodeId other = words[i].load(std::memory_order_relaxed);
-        const auto found = std::find(missing_.begin(), missing_.end(), other);
-        if (found != missing_.end()) {
-            *found = missing_.back();
-            missing_.pop_back();
-            ++i;
-        } else {
-            words[i].store(words[count].load(std::memory_order_relaxed), std::memory_order_relaxed);
-            --count;
+void NeighbourSelection::store(std::atomic<std::uint32_t> *words) {
+    const auto store_part = [&](std::size_t first, std::size_t end) {
+        missing_.clear();
+        free_.clear();
+        for (std::size_t i = first; i < end; ++i)
+            missing_.push_back(kept_[i].id);
+        for (std::size_t i = first; i < end; ++i) {
+            const NodeId other = words[i + 1].load(std::memory_order_relaxed);
+            const auto found = std::find(missing_.begin(), missing_.end(), other);
+            if (found == missing_.end()) {
+                free_.push_back(static_cast<std::uint32_t>(i + 1));
+            } else {
+                *found = missing_.back();
+                missing_.pop_back();
+            }
         }
-    }
-    for (const NodeId other : missing_)
-        words[++count].store(other, std::memory_order_relaxed);
-    words[0].store(count, std::memory_order_release);
-    return count;
+        for (std::size_t i = 0; i < free_.size(); ++i)
+            words[free_[i]].store(missing_[i], std::memory_order_relaxed);
+    };
+    store_part(0, diverse_);
+    store_part(diverse_, kept_.size());
+    words[0].store(static_cast<std::uint32_t>(kept_.size()), std::memory_order_release);
 }
 
 }  // namespace dvec::graph

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -15,10 +16,17 @@ namespace dvec::graph {
 // One selection at a time; memory is kept from one to the next.
 class NeighbourSelection {
   public:
+    // How much nearer a kept member is to another member than the list's node is.
+    enum class Crowding : std::uint8_t {
+        none,    // not at all
+        slight,  // so little that a link to the other member may still lead elsewhere
+        full     // so much that what the other member leads to is reached by the kept one
+    };
     struct Member {
         float distance;  // to the list's node
         NodeId id;
-        bool settled;  // kept by an earlier selection, together with all others that are settled
+        bool settled;  // among the diverse of an earlier selection, as all others that are settled
+        Crowding crowding = Crowding::full;  // by the kept ones; of a kept member: none
 
         bool operator<(const Member &other) const {
             return distance < other.distance || (distance == other.distance && id < other.id);
@@ -37,39 +45,63 @@ class NeighbourSelection {
     // Malkov & Yashunin 2018, algorithm 4: beginning with the nearest member, keep each that is
     // nearer to the node than to every member kept so far. Two settled members need no comparison;
     // most members of a full list are settled, so that saves most distances. `between` gives the
-    // distance of two ids.
-    //
-    // `advantage` gives by how much a kept id is nearer to every other vector than the list's node
-    // is, for a reason that is not its direction (at least 0). That much is added to its distance
-    // before it can crowd out another member. It is 0 wherever distances are a metric. It is asked
-    // for only when it decides.
-    template <class Between, class Advantage>
-    void keep_diverse(Between between, Advantage advantage) {
+    // distance of two ids, and `crowds(near, kept, member)` tells how a kept id crowds a member
+    // that is `near` to it.
+    template <class Between, class Crowds>
+    void keep_diverse(Between between, Crowds crowds) {
         std::sort(members_.begin(), members_.end());
-        for (const Member &member : members_) {
+        for (Member &member : members_) {
             if (kept_.size() == limit_)
                 break;
-            const bool crowded = std::any_of(kept_.begin(), kept_.end(), [&](const Member &other) {
+            member.crowding = Crowding::none;
+            for (const Member &other : kept_) {
                 if (member.settled && other.settled)
-                    return false;
-                const float near = between(other.id, member.id);
-                return near < member.distance && near + advantage(other.id) < member.distance;
-            });
-            if (!crowded)
+                    continue;
+                const Crowding crowding = crowds(between(other.id, member.id), other.id, member);
+                member.crowding = std::max(member.crowding, crowding);
+                if (crowding == Crowding::full)
+                    break;
+            }
+            if (member.crowding == Crowding::none)
                 kept_.push_back(member);
         }
         diverse_ = kept_.size();
     }
 
+    // Then keeps slightly crowded members, the nearest first, until there are `count`, which the
+    // limit must allow: those that the others of them which are kept do not crowd fully (the slack,
+    // or alpha, of Subramanya et al. 2019). All diverse ones come before them. Were the two chosen
+    // in one go, the near ones would fill the list, and the far ones, which lead from cluster to
+    // cluster, be lost.
+    template <class Between, class Crowds>
+    void keep_slightly_crowded(std::size_t count, Between between, Crowds crowds) {
+        for (Member &member : members_) {
+            if (kept_.size() >= count)
+                break;
+            if (member.crowding != Crowding::slight)
+                continue;
+            const bool crowded = std::any_of(kept_.begin() + static_cast<std::ptrdiff_t>(diverse_),
+                                             kept_.end(), [&](const Member &other) {
+                                                 return crowds(between(other.id, member.id),
+                                                               other.id, member) == Crowding::full;
+                                             });
+            if (crowded)
+                continue;
+            member.crowding = Crowding::none;
+            kept_.push_back(member);
+        }
+    }
+
     // Adds the nearest of the others until there are so many, which the limit must allow.
     void fill_up(std::size_t count);
 
-    // Writes the kept members to the list whose count word is `words`, which is full. Ids that stay
-    // keep their place, so that concurrent readers see as little change as possible and few cache
-    // lines are written. Returns the new count.
-    std::uint32_t store(std::atomic<std::uint32_t> *words);
+    // Writes the kept members to the list whose count word is `words`, which is full: the diverse
+    // ones, then the others. Within these two parts ids that stay keep their place, so that
+    // concurrent readers see as little change as possible and few cache lines are written.
+    void store(std::atomic<std::uint32_t> *words);
 
-    // The diverse members, nearest first, then those added by fill_up(), nearest first.
+    // The diverse members, then the slightly crowded, then those added by fill_up(), in each part
+    // the nearest first.
     const std::vector<Member> &kept() const noexcept { return kept_; }
     std::size_t diverse() const noexcept { return diverse_; }
 
@@ -79,6 +111,7 @@ class NeighbourSelection {
     std::vector<Member> members_;
     std::vector<Member> kept_;
     std::vector<NodeId> missing_;
+    std::vector<std::uint32_t> free_;
 };
 
 }  // namespace dvec::graph

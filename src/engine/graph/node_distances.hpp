@@ -21,6 +21,7 @@ class NodeDistances {
           measure_(LinkMeasure::of(kernel, dimensions, nodes.layout())),
           measured_offset_(nodes.layout().measured_offset()),
           length_matters_(kernel.metric == distance::Metric::inner_product),
+          slack_(slack_of(kernel.metric)),
           copies_(kernel, dimensions, nodes.layout().vector_bytes) {}
 
     void resize(std::size_t nodes) {
@@ -35,30 +36,48 @@ class NodeDistances {
                         reinterpret_cast<const std::byte *>(nodes_.slot(b)) + measured_offset_);
     }
 
-    // NeighbourSelection::keep_diverse among the candidates of a node.
+    // Chooses among the candidates of a node: all diverse ones, and slightly crowded ones until
+    // there are `count`.
     //
     // A long vector has a larger inner product with everyone than a short one in the same
     // direction. By that measure alone the longest vectors would crowd out all others: every list
     // would hold a few long vectors, and no link would lead to what is nearest to a query in
-    // another direction. So a kept neighbour crowds out a candidate only if it is nearer to the
+    // another direction. So a kept neighbour crowds a candidate only if it is nearer to the
     // candidate than the node is in Euclidean distance as well:
     //
     //     |k - c|^2 < |n - c|^2  <=>  (|k|^2 - |n|^2) / 2 - k.c < -n.c
     //
     // for a node n, a kept neighbour k and a candidate c. Among vectors of one length nothing
-    // changes.
-    void keep_diverse(NodeId node, NeighbourSelection &choice) {
+    // changes. How much nearer it is, is told by these distances, too.
+    void choose(NodeId node, std::size_t count, NeighbourSelection &choice) {
         const auto distance = [this](NodeId a, NodeId b) { return between(a, b); };
         if (!length_matters_) {
-            choice.keep_diverse(distance, [](NodeId) { return 0.0f; });
+            const auto crowds = [slack = slack_](float near, NodeId, const Member &member) {
+                if (!(near < member.distance))
+                    return Crowding::none;
+                return near * slack < member.distance ? Crowding::full : Crowding::slight;
+            };
+            choice.keep_diverse(distance, crowds);
+            choice.keep_slightly_crowded(count, distance, crowds);
             return;
         }
         const float own = from_itself(node);
-        choice.keep_diverse(distance, [&](NodeId kept) {
+        const auto crowds = [&](float near, NodeId kept, const Member &member) {
+            if (!(near < member.distance))
+                return Crowding::none;
+            const float kept_self = from_itself(kept);
             // The order of the arguments matters: lengths that overflow give NaN, for which this
-            // returns 0.
-            return std::max(0.0f, (own - from_itself(kept)) / 2);
-        });
+            // is 0.
+            if (!(near + std::max(0.0f, (own - kept_self) / 2) < member.distance))
+                return Crowding::none;
+            const float member_self = from_itself(member.id);
+            return (2 * near - kept_self - member_self) * slack_ <
+                           2 * member.distance - own - member_self
+                       ? Crowding::full
+                       : Crowding::slight;
+        };
+        choice.keep_diverse(distance, crowds);
+        choice.keep_slightly_crowded(count, distance, crowds);
     }
 
     // Of the nodes that a walk for `node` found and for which `usable` is true, those that are
@@ -74,6 +93,22 @@ class NodeDistances {
     const NearCopies &copies() const { return copies_; }
 
   private:
+    using Member = NeighbourSelection::Member;
+    using Crowding = NeighbourSelection::Crowding;
+
+    // A kept neighbour that is nearer to a candidate by a factor of less than this crowds it only
+    // slightly. Some distances are squares, or in proportion to squares.
+    static float slack_of(distance::Metric metric) {
+        switch (metric) {
+            case distance::Metric::l1:
+            case distance::Metric::hamming:
+            case distance::Metric::jaccard:
+                return 1.1f;
+            default:
+                return 1.2f;
+        }
+    }
+
     double apart(NodeId node, Candidate candidate) {
         const double distance = candidate_distance(candidate);
         if (!length_matters_)
@@ -87,7 +122,8 @@ class NodeDistances {
     const LinkMeasure measure_;
     const std::size_t measured_offset_;  // in a slot
     const bool length_matters_;          // distances are inner products
-    SelfDistances from_itself_;          // for inner products only
+    const float slack_;
+    SelfDistances from_itself_;  // for inner products only
     const NearCopies copies_;
 };
 

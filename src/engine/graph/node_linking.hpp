@@ -55,6 +55,11 @@ class NodeLinking {
     // What a walk on one level sees of the graph.
     struct LevelView;
 
+    // So many places of a list are filled with neighbours that are diverse or slightly crowded,
+    // where there are as many. The rest is for links from nodes to come: a full list has to be
+    // chosen anew for each of them.
+    static constexpr std::uint32_t filled_places(std::uint32_t limit) { return limit - limit / 4; }
+
     NodeId find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch);
     void store_own_links(NodeId id, int level, const Selection &selection, Scratch &scratch);
     void link_back(NodeId neighbour, NodeId id, int level, Scratch &scratch);
@@ -159,11 +164,11 @@ void NodeLinking<Lists>::link(NodeId id, Joining joining, Scratch &scratch) {
 
 // Fills scratch.selections[level] and returns where the walk on the next level begins.
 //
-// Candidates that lie in different directions are often far fewer than M. The nearest of the others
-// fill the selection up to M, as Malkov & Yashunin's algorithm 4 allows. With the diverse ones
-// alone, hardly any links lead to some parts of the graph when data are clustered. Where they are
-// more than M, all that the list has room for are taken: few nodes have so many, and walks find
-// more for it.
+// Candidates that lie in different directions are often far fewer than M. With these alone, hardly
+// any links lead to some parts of the graph when data are clustered. So slightly crowded ones take
+// the next places, as far as a list is to be filled; where there are too few of them, the nearest
+// of the others fill the selection up to M, as Malkov & Yashunin's algorithm 4 allows. Where more
+// than that are diverse, all that the list has room for are taken.
 template <class Lists>
 NodeId NodeLinking<Lists>::find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch) {
     Selection &selection = scratch.selections[static_cast<std::size_t>(level)];
@@ -178,7 +183,7 @@ NodeId NodeLinking<Lists>::find_neighbours(NodeId from, NodeId id, int level, Sc
             choice.add({candidate_distance(found[i]), candidate, false});
             nearest = candidate;
         }
-    distances_.keep_diverse(id, choice);
+    distances_.choose(id, filled_places(lists_.limit(level)), choice);
     choice.fill_up(nodes_.layout().m);
     for (const auto &member : choice.kept())
         selection.ids.push_back(member.id);
@@ -254,10 +259,10 @@ void NodeLinking<Lists>::reselect(NodeId node, NodeId added, int level, Scratch 
         if (lists_.linkable(other, node, level))
             choice.add({distances_.between(node, other), other, i <= settled});
     }
-    distances_.keep_diverse(node, choice);
-    const std::uint32_t count = choice.store(words);
+    distances_.choose(node, filled_places(limit), choice);
+    choice.store(words);
     if (level == 0)
-        lists_.settled(node) = static_cast<std::uint8_t>(count);
+        lists_.settled(node) = static_cast<std::uint8_t>(choice.diverse());
 }
 
 }  // namespace dvec::graph

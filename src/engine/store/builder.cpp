@@ -56,7 +56,7 @@ Status Builder::make_files(unsigned threads) {
         *store = std::move(opened).value();
     }
     auto linker =
-        graph::Linker::create(*linker_nodes_, build_params(description_, kernel_, threads));
+        graph::Linker::create(*linker_nodes_, linker_params(description_, kernel_, threads));
     DVEC_TRY(linker);
     linker_ = std::move(linker).value();
     return {};

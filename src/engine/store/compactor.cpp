@@ -77,7 +77,7 @@ Status Compactor::open(const distance::Kernel &kernel, unsigned threads) {
     auto nodes = graph::NodeStore::open(file_system_, new_params_, graph_);
     DVEC_TRY(nodes);
     nodes_ = std::move(nodes).value();
-    auto linker = graph::Linker::create(*nodes_, build_params(description_, kernel, threads));
+    auto linker = graph::Linker::create(*nodes_, linker_params(description_, kernel, threads));
     DVEC_TRY(linker);
     linker_ = std::move(linker).value();
     note_progress(0);

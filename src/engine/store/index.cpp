@@ -44,17 +44,6 @@ graph::Linker::Params linker_params(const Description &description, const distan
     return params;
 }
 
-// Three eighths more candidates for a new node than asked for. Lists are not filled up with
-// whatever is near, as other implementations do: that makes a step of a search cheaper, but at the
-// same ef recall would be lower than theirs. Choosing neighbours among more candidates makes up for
-// it.
-graph::Linker::Params build_params(const Description &description, const distance::Kernel &kernel,
-                                   unsigned threads) {
-    graph::Linker::Params params = linker_params(description, kernel, threads);
-    params.ef_construction += params.ef_construction * 3 / 8;
-    return params;
-}
-
 graph::ReachabilityParams reachability_params(const Description &description,
                                               const distance::Kernel &kernel) {
     return {kernel, description.dimensions, description.ef_construction};

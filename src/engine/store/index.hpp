@@ -135,10 +135,6 @@ graph::ReachabilityParams reachability_params(const Description &description,
                                               const distance::Kernel &);
 graph::Linker::Params linker_params(const Description &description, const distance::Kernel &,
                                     unsigned threads);
-// The same for linking a whole graph at once: that is done seldom, and the graph is searched for a
-// long time.
-graph::Linker::Params build_params(const Description &description, const distance::Kernel &,
-                                   unsigned threads);
 log::Geometry log_geometry(const Description &description);
 base::Result<distance::Kernel> known_kernel(const Description &description);
 
