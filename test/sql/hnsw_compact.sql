@@ -16,6 +16,22 @@ SELECT class, pg_temp.failure(format('CREATE INDEX ON bits USING hnsw (%s) WITH 
 FROM (VALUES ('b bit_hamming_ops'), ('s sparsevec_l2_ops')) AS t(class);
 SELECT pg_temp.failure('CREATE INDEX ON t USING ivfflat (v vector_l2_ops) WITH (storage = compact)');
 
+-- Options that have no effect beside the others are told of, when an index is made and when they are set; who
+-- rebuilds one knows.
+CREATE INDEX of_options ON bits USING hnsw (b bit_hamming_ops) WITH (bits = 4);
+DROP INDEX of_options;
+CREATE INDEX of_options ON t USING hnsw (v vector_l2_ops) WITH (bits = 8, storage = full);
+REINDEX INDEX of_options;
+ALTER INDEX of_options SET (storage = compact);
+ALTER INDEX of_options SET (link_codes = on);
+ALTER INDEX of_options SET (link_codes = off);
+ALTER INDEX of_options RESET (storage);
+ALTER INDEX of_options RESET (bits);
+DROP INDEX of_options;
+CREATE INDEX of_options ON t USING hnsw (v vector_l2_ops) WITH (storage = compact, link_codes = on);
+REINDEX INDEX of_options;
+DROP INDEX of_options;
+
 -- Whether nearly all of the ten nearest rows of some queries come, and whether what comes is in order, with the operator's
 -- distances.
 CREATE FUNCTION answers(operator text, type text, OUT near boolean, OUT ordered boolean) LANGUAGE plpgsql AS $$

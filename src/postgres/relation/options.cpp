@@ -27,6 +27,30 @@ void check_bits(int bits) {
                         errhint("Set \"bits\" to 8, 4 or 1.")));
 }
 
+// Whether somebody wrote it down, if only to set what is the default anyway.
+bool is_given(Datum options, const char *name) {
+    ListCell *cell;
+    foreach (cell, untransformRelOptions(options)) {
+        if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Whoever sets such an option expects something of it: a small index, or a fast one. It is no
+// error, since options are set one after the other, and one that is kept may get its meaning by the
+// next.
+void tell_what_has_no_effect(Datum options, const IndexOptions &parsed) {
+    if (parsed.storage != Storage::compact && is_given(options, "bits"))
+        ereport(NOTICE, (errmsg("option \"bits\" has no effect without compact storage"),
+                         errdetail("Whole vectors are not rounded."),
+                         errhint("Set \"storage\" to \"compact\" too, or do without \"bits\".")));
+    if (parsed.storage == Storage::compact && parsed.link_codes)
+        ereport(NOTICE, (errmsg("option \"link_codes\" has no effect with compact storage"),
+                         errdetail("Link codes are for indexes that hold whole vectors."),
+                         errhint("Set \"storage\" to \"full\", or do without \"link_codes\".")));
+}
+
 }  // namespace
 
 void options_init() {
@@ -79,8 +103,10 @@ bytea *parse_hnsw_options(Datum options, bool validate) {
     };
     auto *parsed = static_cast<IndexOptions *>(build_reloptions(
         options, validate, hnsw_options, sizeof(IndexOptions), elements, lengthof(elements)));
-    if (validate && parsed != nullptr)
+    if (validate && parsed != nullptr) {
         check_bits(parsed->bits);
+        tell_what_has_no_effect(options, *parsed);
+    }
     return reinterpret_cast<bytea *>(parsed);
 }
 
