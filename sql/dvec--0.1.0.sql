@@ -1467,10 +1467,17 @@ BEGIN
     JOIN pg_am AS method ON method.oid = relation.relam AND method.amname IN ('dvec', 'hnsw', 'ivfflat')
     WHERE definition.indexrelid = indexes[1];
     IF NOT FOUND THEN
-        RAISE wrong_object_type USING
-            MESSAGE = format('"%s" is not an index of vectors',
-                (SELECT relname FROM pg_class WHERE oid = indexes[1])),
-            HINT = 'Of a partitioned index, name that of a partition.';
+        SELECT relation.relname AS name,
+            relation.relkind = 'I' AND method.amname IN ('dvec', 'hnsw', 'ivfflat') AS partitioned
+        INTO shape
+        FROM pg_class AS relation LEFT JOIN pg_am AS method ON method.oid = relation.relam
+        WHERE relation.oid = indexes[1];
+        IF shape.partitioned THEN
+            RAISE wrong_object_type USING
+                MESSAGE = format('"%s" is a partitioned index', shape.name),
+                HINT = 'Each of its partitions has an index of its own: measure those.';
+        END IF;
+        RAISE wrong_object_type USING MESSAGE = format('"%s" is not an index of vectors', shape.name);
     END IF;
 
     nearest := format('SELECT ctid AS t, %1$s %2$s $1::%3$s AS d FROM %4$s WHERE %5$s ORDER BY %1$s %2$s $1::%3$s'
