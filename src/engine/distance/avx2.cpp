@@ -3,6 +3,7 @@
 // Compiled with flags that only this file gets; kernel_table.hpp says what follows from that.
 #include "engine/distance/bit_kernels.hpp"
 #include "engine/distance/compact_kernels.hpp"
+#include "engine/distance/compact_l1_kernels.hpp"
 #include "engine/distance/dense_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
@@ -121,7 +122,7 @@ struct Floats {
         }
     };
 
-  private:
+  protected:
     static __m256 numbers(__m128i bytes) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)); }
 };
 
@@ -272,6 +273,19 @@ struct Steps {
     }
 };
 
+struct StepNumbers : Floats {
+    static __m256 nibbles(const unsigned char *a, bool upper) {
+        const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(a));
+        return numbers(_mm_and_si128(upper ? _mm_srli_epi16(both, 4) : both, _mm_set1_epi8(0xF)));
+    }
+    static __m256 bits(const unsigned char *a, size_t) {
+        const __m256i own = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(*a), own), own);
+        return _mm256_and_ps(_mm256_castsi256_ps(set), all(1));
+    }
+    static float sum_by_halves(__m256 a) { return sum(a); }
+};
+
 constexpr Kernel rows[] = {
     coded_row<SquaredDifference<Floats>>("float32 l2_squared avx2"),
     coded_row<Product<Floats>>("float32 inner_product avx2"),
@@ -286,12 +300,15 @@ constexpr Kernel rows[] = {
     compact_row<Steps, CompactL2Squared, 8>("compact8 l2_squared avx2"),
     compact_row<Steps, CompactProduct, 8>("compact8 inner_product avx2"),
     compact_row<Steps, CompactCosine, 8>("compact8 cosine avx2"),
+    compact_l1_row_of<StepNumbers, 8>("compact8 l1 avx2"),
     compact_row<Steps, CompactL2Squared, 4>("compact4 l2_squared avx2"),
     compact_row<Steps, CompactProduct, 4>("compact4 inner_product avx2"),
     compact_row<Steps, CompactCosine, 4>("compact4 cosine avx2"),
+    compact_l1_row_of<StepNumbers, 4>("compact4 l1 avx2"),
     compact_row<Steps, CompactL2Squared, 1>("compact1 l2_squared avx2"),
     compact_row<Steps, CompactProduct, 1>("compact1 inner_product avx2"),
     compact_row<Steps, CompactCosine, 1>("compact1 cosine avx2"),
+    compact_l1_row_of<StepNumbers, 1>("compact1 l1 avx2"),
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 //
 // Compiled with flags that only this file gets; kernel_table.hpp says what follows from that.
 #include "engine/distance/compact_kernels.hpp"
+#include "engine/distance/compact_l1_kernels.hpp"
 #include "engine/distance/dense_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
@@ -124,7 +125,7 @@ struct Floats {
         }
     };
 
-  private:
+  protected:
     // The mask of the first `count` lanes, for count below the width.
     static __mmask16 first_lanes(size_t count) { return static_cast<__mmask16>((1U << count) - 1); }
     static __m512 widen(__m256i halves) { return _mm512_maskz_cvtph_ps(0xffff, halves); }
@@ -224,6 +225,19 @@ struct Steps {
     static __m512i odd_bytes(__m512i a) { return _mm512_srli_epi16(a, 8); }
 };
 
+struct StepNumbers : Floats {
+    static __m512 nibbles(const unsigned char *a, bool upper) {
+        const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i *>(a));
+        return numbers(_mm_and_si128(upper ? _mm_srli_epi16(both, 4) : both, _mm_set1_epi8(0xF)));
+    }
+    static __m512 bits(const unsigned char *a, size_t) {
+        __mmask16 set;
+        __builtin_memcpy(&set, a, sizeof(set));
+        return _mm512_maskz_mov_ps(set, all(1));
+    }
+    static float sum_by_halves(__m512 a) { return sum(a); }
+};
+
 constexpr Kernel rows[] = {
     coded_row<SquaredDifference<Floats>>("float32 l2_squared avx512"),
     coded_row<Product<Floats>>("float32 inner_product avx512"),
@@ -236,12 +250,15 @@ constexpr Kernel rows[] = {
     compact_row<Steps, CompactL2Squared, 8>("compact8 l2_squared avx512"),
     compact_row<Steps, CompactProduct, 8>("compact8 inner_product avx512"),
     compact_row<Steps, CompactCosine, 8>("compact8 cosine avx512"),
+    compact_l1_row_of<StepNumbers, 8>("compact8 l1 avx512"),
     compact_row<Steps, CompactL2Squared, 4>("compact4 l2_squared avx512"),
     compact_row<Steps, CompactProduct, 4>("compact4 inner_product avx512"),
     compact_row<Steps, CompactCosine, 4>("compact4 cosine avx512"),
+    compact_l1_row_of<StepNumbers, 4>("compact4 l1 avx512"),
     compact_row<Steps, CompactL2Squared, 1>("compact1 l2_squared avx512"),
     compact_row<Steps, CompactProduct, 1>("compact1 inner_product avx512"),
     compact_row<Steps, CompactCosine, 1>("compact1 cosine avx512"),
+    compact_l1_row_of<StepNumbers, 1>("compact1 l1 avx512"),
 };
 
 }  // namespace

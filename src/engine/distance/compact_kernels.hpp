@@ -1,5 +1,5 @@
-// The kernels on compact vectors (compact.hpp), over registers that the file of an instruction set
-// describes by a type Steps:
+// The kernels on compact vectors (compact.hpp; L1 has its own, compact_l1_kernels.hpp), over
+// registers that the file of an instruction set describes by a type Steps:
 //
 //     Register                 `count` bytes, 64 or a part of that
 //     Sums                     of 32 bits, in as many lanes as the set likes
@@ -109,17 +109,21 @@ static constexpr Element compact_element = bits == 8   ? Element::compact8
                                            : bits == 4 ? Element::compact4
                                                        : Element::compact1;
 
-template <typename Steps, typename Measure, unsigned bits>
-static constexpr Kernel compact_row(const char *name) {
-    constexpr DistanceFunction alike = compact_distance<Steps, Measure, bits, bits>;
-    constexpr DistanceFunction of_query = compact_distance<Steps, Measure, bits_of_queries, bits>;
+template <unsigned bits, Metric metric, DistanceFunction alike, DistanceFunction of_query>
+static constexpr Kernel compact_row_of(const char *name) {
     return {.element = compact_element<bits>,
-            .metric = Measure::metric,
+            .metric = metric,
             .distance = alike,
             .four_distances = four_by_one<alike>,
             .name = name,
             .query_distance = of_query,
             .four_query_distances = four_by_one<of_query>};
+}
+
+template <typename Steps, typename Measure, unsigned bits>
+static constexpr Kernel compact_row(const char *name) {
+    return compact_row_of<bits, Measure::metric, compact_distance<Steps, Measure, bits, bits>,
+                          compact_distance<Steps, Measure, bits_of_queries, bits>>(name);
 }
 
 }  // namespace dvec::distance

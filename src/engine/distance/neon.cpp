@@ -3,6 +3,7 @@
 // An instruction set's file all the same, and bound by the rules in kernel_table.hpp.
 #include "engine/distance/bit_kernels.hpp"
 #include "engine/distance/compact_kernels.hpp"
+#include "engine/distance/compact_l1_kernels.hpp"
 #include "engine/distance/dense_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
@@ -104,7 +105,7 @@ struct Floats {
         }
     };
 
-  private:
+  protected:
     static float32x4_t widen(uint16x4_t halves) {
         return vcvt_f32_f16(vreinterpret_f16_u16(halves));
     }
@@ -202,6 +203,23 @@ struct Steps {
     static uint32_t total(uint32x4_t sums) { return vaddvq_u32(sums); }
 };
 
+struct StepNumbers : Floats {
+    static float32x4_t nibbles(const unsigned char *a, bool upper) {
+        uint32_t both;
+        __builtin_memcpy(&both, a, sizeof(both));
+        return numbers((upper ? both >> 4 : both) & 0x0F0F0F0FU);
+    }
+    static float32x4_t bits(const unsigned char *a, size_t i) {
+        static constexpr uint32_t own[width] = {1, 2, 4, 8};
+        const uint32x4_t set = vtstq_u32(vdupq_n_u32(uint32_t{*a} >> i), vld1q_u32(own));
+        return vreinterpretq_f32_u32(vandq_u32(set, vreinterpretq_u32_f32(all(1))));
+    }
+    static float sum_by_halves(float32x4_t a) {
+        const float32x2_t two = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+        return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+    }
+};
+
 constexpr Kernel rows[] = {
     coded_row<SquaredDifference<Floats>>("float32 l2_squared neon"),
     coded_row<Product<Floats>>("float32 inner_product neon"),
@@ -216,12 +234,15 @@ constexpr Kernel rows[] = {
     compact_row<Steps, CompactL2Squared, 8>("compact8 l2_squared neon"),
     compact_row<Steps, CompactProduct, 8>("compact8 inner_product neon"),
     compact_row<Steps, CompactCosine, 8>("compact8 cosine neon"),
+    compact_l1_row_of<StepNumbers, 8>("compact8 l1 neon"),
     compact_row<Steps, CompactL2Squared, 4>("compact4 l2_squared neon"),
     compact_row<Steps, CompactProduct, 4>("compact4 inner_product neon"),
     compact_row<Steps, CompactCosine, 4>("compact4 cosine neon"),
+    compact_l1_row_of<StepNumbers, 4>("compact4 l1 neon"),
     compact_row<Steps, CompactL2Squared, 1>("compact1 l2_squared neon"),
     compact_row<Steps, CompactProduct, 1>("compact1 inner_product neon"),
     compact_row<Steps, CompactCosine, 1>("compact1 cosine neon"),
+    compact_l1_row_of<StepNumbers, 1>("compact1 l1 neon"),
 };
 
 }  // namespace

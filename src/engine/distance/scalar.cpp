@@ -7,6 +7,7 @@
 #include "engine/distance/bit_kernels.hpp"
 #include "engine/distance/code_kernels.hpp"
 #include "engine/distance/compact_kernels.hpp"
+#include "engine/distance/compact_l1_kernels.hpp"
 #include "engine/distance/cosine_kernels.hpp"
 #include "engine/distance/kernel_table.hpp"
 #include "engine/distance/key_kernels.hpp"
@@ -118,48 +119,44 @@ struct Bits {
     static uint64_t total(uint64_t sum) { return sum; }
 };
 
-// In the place of a pointer to the elements of a compact vector for L1 (compact.hpp).
 template <unsigned bits>
-struct CompactElements {
-    CompactHeader header;
-    const unsigned char *steps;
-
-    explicit CompactElements(const void *vector)
-        : header(compact_header(vector)),
-          steps(static_cast<const unsigned char *>(vector) + sizeof(CompactHeader)) {}
-
-    float operator[](size_t i) const {
-        const unsigned step = bits == 8   ? steps[i]
-                              : bits == 4 ? steps[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 0xFU
-                                          : steps[i / 8] >> i % 8 & 1U;
-        constexpr float middle = ((1U << bits) - 1) / 2.0F;
-        return static_cast<float>(header.mean) +
-               static_cast<float>(header.step) * (static_cast<float>(step) - middle);
+unsigned compact_step(const unsigned char *steps, size_t i) {
+    if constexpr (bits == 8) {
+        return steps[i];
+    } else if constexpr (bits == 4) {
+        const unsigned both = steps[i / 64 * 32 + i % 32];
+        return i % 64 < 32 ? both % 16 : both / 16;
+    } else {
+        return steps[i / 8] >> i % 8 & 1U;
     }
-};
-
-template <unsigned a_bits, unsigned b_bits>
-float compact_l1(const void *a_bytes, const void *b_bytes, size_t dimensions) {
-    const CompactElements<a_bits> a(a_bytes);
-    const CompactElements<b_bits> b(b_bytes);
-    float sums[lanes] = {};
-    for (size_t i = 0; i < dimensions; ++i) {
-        sums[i % lanes] += __builtin_fabsf(a[i] - b[i]);
-    }
-    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) +
-           ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-// Under every instruction set: few indexes are compact and by L1.
+// The same bits as compact_l1_kernels.hpp has, with and without fused multiply-adds.
+template <unsigned a_bits, unsigned b_bits>
+float compact_l1(const void *a_bytes, const void *b_bytes, size_t dimensions) {
+    const CompactDifference one =
+        compact_difference<a_bits, b_bits>(compact_header(a_bytes), compact_header(b_bytes));
+    const unsigned char *a = static_cast<const unsigned char *>(a_bytes) + sizeof(CompactHeader);
+    const unsigned char *b = static_cast<const unsigned char *>(b_bytes) + sizeof(CompactHeader);
+    float sums[compact_l1_lanes] = {};
+    for (size_t i = 0; i < dimensions; ++i) {
+        const float of_a = one.a_step * static_cast<float>(compact_step<a_bits>(a, i));
+        const float of_b = one.b_step * static_cast<float>(compact_step<b_bits>(b, i));
+        const float difference = of_a - of_b;
+        sums[i % compact_l1_lanes] += __builtin_fabsf(difference + one.apart);
+    }
+    for (size_t half = compact_l1_lanes / 2; half != 0; half /= 2) {
+        for (size_t lane = 0; lane < half; ++lane) {
+            sums[lane] += sums[lane + half];
+        }
+    }
+    return static_cast<float>(double{sums[0]} * one.unit);
+}
+
 template <unsigned bits>
 constexpr Kernel compact_l1_row(const char *name) {
-    return {.element = compact_element<bits>,
-            .metric = Metric::l1,
-            .distance = compact_l1<bits, bits>,
-            .four_distances = four_by_one<compact_l1<bits, bits>>,
-            .name = name,
-            .query_distance = compact_l1<bits_of_queries, bits>,
-            .four_query_distances = four_by_one<compact_l1<bits_of_queries, bits>>};
+    return compact_row_of<bits, Metric::l1, compact_l1<bits, bits>,
+                          compact_l1<bits_of_queries, bits>>(name);
 }
 
 void link_code_sums(const unsigned char *codes, const unsigned char *tables, size_t bytes,
