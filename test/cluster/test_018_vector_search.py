@@ -95,6 +95,32 @@ def test_work_in_vain_is_bounded(table):
     assert int(handed_out) < ROWS / 10, plan
 
 
+def counts(connection, statement):
+    """Rows that the index has handed out, and changes to the exact search."""
+    plan = "\n".join(row[0] for row in connection.execute(
+        "EXPLAIN (ANALYZE, COSTS off, TIMING off) " + statement))
+    return [int(re.search(name + r": (\d+)", plan)[1])
+            for name in ("Index Rows", "Changes to Exact Search")]
+
+
+def test_rows_at_hand_are_used(table):
+    """A LIMIT widens the first round, which then costs more than may be spent in vain. Its rows are the
+    answer all the same, if enough of them pass; if not, the exact search gives it."""
+    connection, points = table
+    connection.execute("SET enable_seqscan = off")
+    enough = query_of(points, 3, "150", "kind % 1000 < 800")
+    handed_out, changes = counts(connection, enough)
+    assert changes == 0 and 150 <= handed_out <= 225
+    found = answer(connection, enough, "enable_seqscan")
+    assert len(set(found) & set(answer(connection, enough, "enable_indexscan"))) >= 140
+    too_few = query_of(points, 3, "150", "kind % 1000 < 100")
+    connection.execute("SET enable_seqscan = off")
+    handed_out, changes = counts(connection, too_few)
+    assert changes == 1 and handed_out <= 225
+    assert answer(connection, too_few, "enable_seqscan") == \
+        answer(connection, too_few, "enable_indexscan")
+
+
 def test_more_than_the_planner_thinks(table):
     """Most of the table has been deleted since the planner learned its size."""
     connection, points = table

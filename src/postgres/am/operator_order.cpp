@@ -29,6 +29,11 @@ bool OperatorOrder::waits_for_round(const RowDistance &row_distance) const {
     return measured > 0 && 2 * count_returned_ >= measured;
 }
 
+bool OperatorOrder::is_at_hand(graph::Search &search, const RowDistance &row_distance) const {
+    return !waits_for_round(row_distance) &&
+           (!waiting_.empty() || value_or_raise([&] { return search.next_is_at_hand(); }));
+}
+
 graph::Hit OperatorOrder::take_nearest() {
     std::pop_heap(waiting_.begin(), waiting_.end(), is_farther);
     const graph::Hit nearest = waiting_.back();

@@ -26,6 +26,10 @@ class OperatorOrder {
     std::optional<graph::Hit> next(graph::Search &search, const graph::NodeStore &nodes,
                                    RowDistance &row_distance);
 
+    // Whether next() can answer without another round of the walk, and without rows that wait for
+    // one.
+    bool is_at_hand(graph::Search &search, const RowDistance &row_distance) const;
+
   private:
     bool may_return_nearest(graph::Search &search, const RowDistance &row_distance) const;
     bool waits_for_round(const RowDistance &row_distance) const;

@@ -39,6 +39,10 @@ struct ScanGuide {
     // the numbers below up to date, unless the settings end the scan anyway. Must not raise or
     // jump. Null: any number.
     uint64 (*affordable)(ScanGuide &) = nullptr;
+    // As found: asked where that is none, and the next row is known without another round of the
+    // walk: whether it is wanted all the same. The walk goes no further then. Must not raise or
+    // jump.
+    bool (*takes_rows_at_hand)(ScanGuide &) = nullptr;
 
     // Since the scan began, or began again.
     uint64 rows = 0;       // handed out

@@ -12,8 +12,24 @@ bool is_beyond(const ScanGuide &guide, double distance) {
     return !std::isnan(guide.farthest) && float8_gt(distance, guide.farthest);
 }
 
-// Notes in the guide how far the scan has come and, unless it goes on, why.
-bool may_go_on(OpenScan *scan) {
+// Whether the row that `scan` would return next is known without another round of the walk.
+bool is_at_hand(OpenScan *scan) {
+    if (scan->search == nullptr)
+        return false;
+    if (scan->order)
+        return scan->order->is_at_hand(*scan->search, *scan->row_distance);
+    return value_or_raise([&] { return scan->search->next_is_at_hand(); });
+}
+
+bool takes_next(OpenScan *scan, bool has_next) {
+    ScanGuide *guide = scan->guide;
+    return guide->order == ScanGuide::Order::as_found && guide->takes_rows_at_hand != nullptr &&
+           (has_next || is_at_hand(scan)) && guide->takes_rows_at_hand(*guide);
+}
+
+// Notes in the guide how far the scan has come and, unless it goes on, why. `has_next`: the next
+// row has been taken already.
+bool may_go_on(OpenScan *scan, bool has_next) {
     ScanGuide *guide = scan->guide;
     const bool at_bound = scan->returned >= scan->terms.most_rows;
     if (guide == nullptr)
@@ -27,7 +43,7 @@ bool may_go_on(OpenScan *scan) {
         guide->end = ScanGuide::End::setting;
     } else if (scan->terms.most_rows == PG_UINT64_MAX && guide->affordable != nullptr) {
         const uint64 distances = guide->affordable(*guide);
-        if (distances == 0)
+        if (distances == 0 && !takes_next(scan, has_next))
             guide->end = ScanGuide::End::spent;
         else if (scan->search)
             scan->search->limit_distances(guide->distances + distances);
@@ -97,10 +113,10 @@ std::optional<graph::Hit> take_hit(OpenScan *scan) {
 }  // namespace
 
 std::optional<graph::Hit> next_hit(OpenScan *scan) {
-    while (may_go_on(scan)) {
+    while (may_go_on(scan, false)) {
         const std::optional<graph::Hit> hit = take_hit(scan);
         // With the first hit it is known how many there are within the bound.
-        if (!is_wanted(scan, hit) || (scan->returned == 0 && !may_go_on(scan)))
+        if (!is_wanted(scan, hit) || (scan->returned == 0 && !may_go_on(scan, true)))
             break;
         if (is_passed_over(scan, *hit))
             continue;

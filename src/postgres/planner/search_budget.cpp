@@ -60,6 +60,7 @@ constexpr uint64 rows_that_tell = 32;       // by the pages they took what the o
 
 void SearchBudget::begin_scan(const ExactWork *exact) {
     affordable = exact == nullptr ? nullptr : affordable_distances;
+    takes_rows_at_hand = may_take_rows_at_hand;
     if (exact != nullptr)
         exact_ = *exact;
     passed_ = 0;
@@ -120,6 +121,14 @@ uint64 SearchBudget::affordable_distances(ScanGuide &guide) {
     return left > 0 ? static_cast<uint64>(left / budget.price_of_walking()) + 1 : 0;
 }
 
+// The first round is as wide as the LIMIT asks for, and may have spent the budget before its first
+// row. What counts then is what it costs to go on, and that is little while rows are at hand.
+bool SearchBudget::may_take_rows_at_hand(ScanGuide &guide) {
+    const auto &budget = static_cast<const SearchBudget &>(guide);
+    const double in_vain = guide.rows == 0 ? 0 : 1 - budget.share_passed();
+    return in_vain * budget.work_of_rows() < wasted_share_at_hand * budget.work_of_exact_search();
+}
+
 // The price of a distance on a walk from node to node; below, that of one in a pass over all nodes,
 // which reads whole vectors.
 double SearchBudget::price_of_walking() const {
@@ -154,21 +163,27 @@ double SearchBudget::price_of_row_within() const {
     return row_in_exact_order + waited / static_cast<double>(rows);
 }
 
+double SearchBudget::work_of_rows() const {
+    return static_cast<double>(rows) * price_of_handing_out() +
+           blocks_read() * page_fetched_scattered();
+}
+
 double SearchBudget::work_done() const {
     return static_cast<double>(distances - scanned) * price_of_walking() +
-           static_cast<double>(scanned) * price_of_scanning() +
-           static_cast<double>(rows) * price_of_handing_out() +
-           blocks_read() * page_fetched_scattered() +
+           static_cast<double>(scanned) * price_of_scanning() + work_of_rows() +
            // Page faults of a pass in order are not counted: the system reads ahead.
            (scanned == 0 ? static_cast<double>(faulted_) * page_faulted : 0);
+}
+
+double SearchBudget::share_passed() const {
+    return std::min(1.0, static_cast<double>(passed_) / std::max(1.0, static_cast<double>(rows)));
 }
 
 // The least that the exact search costs, assuming the share of passing rows and of pages missing
 // from the buffer pool that was observed so far.
 double SearchBudget::work_of_exact_search() const {
     const double handed_out = std::max(1.0, static_cast<double>(rows));
-    const double passing =
-        std::max(exact_.passing, std::min(1.0, static_cast<double>(passed_) / handed_out));
+    const double passing = std::max(exact_.passing, share_passed());
     const double missing = std::min(1.0, std::max(missing_, blocks_read() / handed_out));
     const double kept = exact_.sorts_all ? std::log2(std::max(2.0, exact_.rows * passing)) : 0;
     return work_of(exact_, passing, missing, kept);

@@ -3,8 +3,10 @@
 // An index scan whose rows do not pass the query's conditions may go on through the whole table, at
 // a higher price for a row than reading the table has. So the work of the scan is counted, and
 // compared with the least work that the exact search would have; when it reaches wasted_share of
-// that, the scan ends. A query then costs at most 1 + wasted_share times the exact search, whatever
-// the planner estimated. As the prices are only approximate, the bound to rely on is 1.5 times.
+// that, the scan ends; but rows that it has at hand are handed out first, as long as those that do
+// not pass cost little. A query then costs at most 1 + wasted_share times the exact search, or 1
+// and what the first round of the walk takes, whatever the planner estimated. As the prices are
+// only approximate, the bound to rely on is 1.5 times.
 // Nothing is timed: the same data and plan end a scan at the same row, as long as they are in
 // memory.
 #pragma once
@@ -18,6 +20,9 @@ inline constexpr double wasted_share = 0.35;
 // The same where all rows pass: the exact search is then sure to measure every row, so its work is
 // known more exactly.
 inline constexpr double wasted_share_if_all_pass = 0.5;
+// So much more may rows cost that a finished round of the walk has found and that do not pass: the
+// walk has been paid for, and these rows may be all that the query wants.
+inline constexpr double wasted_share_at_hand = 0.15;
 
 // What the exact search would have to do.
 struct ExactWork {
@@ -64,10 +69,13 @@ class SearchBudget : public ScanGuide {
 
   private:
     static uint64 affordable_distances(ScanGuide &guide);
+    static bool may_take_rows_at_hand(ScanGuide &guide);
     double share_in_vain() const;
     double price_of_walking() const;
     double price_of_handing_out() const;
     double price_of_scanning() const;
+    double work_of_rows() const;
+    double share_passed() const;
     double work_done() const;
     double price_of_row_within() const;
     double work_of_rest_within() const;
