@@ -26,13 +26,18 @@ constexpr std::uint32_t width_of_walk = 40;
 constexpr NodeId sampled = 512;
 // New ones are all looked for where they are so few.
 constexpr NodeId looked_for_whole = 2048;
-// Of the sample, if one in so many is hidden, all nodes are looked for.
+// Of the sample, if one in so many is hidden, all new nodes are looked for, as long as that takes
+// some seconds: nothing is linked meanwhile. Among millions of rows a walk of this width does not
+// find many a node that has nothing peculiar, and a wider search finds them all.
 constexpr std::uint32_t many_hidden = 16;
+constexpr NodeId most_looked_for_whole = 200'000;
 // As many nodes as these parts of the new ones, and not fewer than this number, are looked for
 // because few links lead to them, and because their neighbours are far away.
 constexpr NodeId one_in_few_links = 64;
 constexpr NodeId one_in_far = 128;
 constexpr NodeId least_looked_for = 64;
+constexpr NodeId most_of_few_links = 100'000;
+constexpr NodeId most_of_far = most_of_few_links / 2;
 // More links than this are not few.
 constexpr std::uint8_t few_links = 5;
 // Links are counted up to this number.
@@ -61,7 +66,7 @@ class HiddenNodes {
         const NodeId fresh = linked_ - first_new;
         if (fresh > looked_for_whole) {
             DVEC_TRY(look_for_each(linked_ / sampled / 2, linked_ / sampled));
-            if (report_.hidden * many_hidden <= report_.looked_for)
+            if (report_.hidden * many_hidden <= report_.looked_for || fresh > most_looked_for_whole)
                 first_new = linked_;
         }
         DVEC_TRY(look_for_each(first_new, 1));
@@ -86,8 +91,9 @@ class HiddenNodes {
         if (end == 0)
             return {};
         measure_links();
-        const std::uint8_t few = few_for(std::max(fresh / one_in_few_links, least_looked_for));
-        const float far = far_for(std::max(fresh / one_in_far, least_looked_for));
+        const std::uint8_t few =
+            few_for(std::clamp(fresh / one_in_few_links, least_looked_for, most_of_few_links));
+        const float far = far_for(std::clamp(fresh / one_in_far, least_looked_for, most_of_far));
         for (NodeId id = 0; id < end; ++id)
             if (links_to_[id] <= few || length_[id] > far)
                 DVEC_TRY(look_for(id));

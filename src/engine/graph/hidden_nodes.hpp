@@ -22,11 +22,12 @@ struct HiddenReport {
 };
 
 // Looks for live nodes below SharedState::linked by walks for their own vectors: for all from
-// `first_new` on, if they are few or many of a sample are hidden; and of all nodes for those that
-// fewest links lead to and those whose neighbours are farthest away, in number one for forty of the
-// new ones, and some in any case. One that is hidden gets a link from the nearest node that its
-// walk has found and that has room for it, or else in the place of a link to a node that many lead
-// to. So a pass that connects what cannot be reached (reachability.hpp) has to follow.
+// `first_new` on, if they are few, or up to 200,000 and many of a sample are hidden; and of all
+// nodes for those that fewest links lead to and those whose neighbours are farthest away, in number
+// one for forty of the new ones, but some in any case and 150,000 at most. One that is hidden gets
+// a link from the nearest node that its walk has found and that has room for it, or else in the
+// place of a link to a node that many lead to. So a pass that connects what cannot be reached
+// (reachability.hpp) has to follow.
 //
 // Must run alone among those that write links, with the mapping refreshed and the links sound
 // (sanitize.hpp); searches may go on. Memory: five bytes per linked node. Code::interrupted when
