@@ -30,7 +30,7 @@ class LinkLists final : private MappedGraph<Graph> {
     // linked yet.
     static constexpr int no_node = -1;
 
-    // Memory: 2 bytes for each slot that is mapped, and 40 kB. `nodes` must outlive it.
+    // Memory: 3 bytes for each slot that is mapped, and 40 kB. `nodes` must outlive it.
     explicit LinkLists(NodeStore &nodes);
 
     // Makes the mapping, and what is kept here, cover the capacity that the files have now.
@@ -80,10 +80,14 @@ class LinkLists final : private MappedGraph<Graph> {
     // Nodes share locks, since a mutex for each would take more memory than all the rest together.
     // So who holds one must not ask for another: it may be the same.
     std::mutex &lock(NodeId id) noexcept { return link_list_locks_[id % locks]; }
-    // How many entries at the head of the level-0 list were kept together by an earlier selection,
-    // so that no two of them need to be compared again. Under the node's lock. 0 is always right,
-    // so the counts need not survive.
-    std::uint8_t &settled(NodeId id) noexcept { return settled_[id]; }
+    // What an earlier selection has kept at the head of a level-0 list: so many diverse entries,
+    // and behind them so many slightly crowded ones (NeighbourSelection::Before). Under the node's
+    // lock. 0 is always right, so the counts need not survive.
+    struct Settled {
+        std::uint8_t diverse = 0;
+        std::uint8_t slightly_crowded = 0;
+    };
+    Settled &settled(NodeId id) noexcept { return settled_[id]; }
 
     // Whether `id`, met in a list of `level`, is a node that `self` may be linked to. Links that
     // are out of date lead to ids that are not linked yet, are no nodes, or lie beyond the batch.
@@ -117,7 +121,7 @@ class LinkLists final : private MappedGraph<Graph> {
     // In place of a list that is nowhere.
     std::vector<LinkWord> no_list_;
     std::vector<std::int8_t> levels_;
-    std::vector<std::uint8_t> settled_;
+    std::vector<Settled> settled_;
     NodeId end_ = 0;        // of the batch
     NodeId tried_end_ = 0;  // ids below may have links from a batch that was stopped
 };
@@ -142,7 +146,7 @@ base::Status LinkLists<Graph>::follow_capacity() {
     const std::size_t capacity = nodes_.mapped_slots();
     if (capacity > levels_.size()) {
         levels_.resize(capacity, no_node);
-        settled_.resize(capacity, 0);
+        settled_.resize(capacity);
     }
     return {};
 }
@@ -172,7 +176,7 @@ void LinkLists<Graph>::empty_lists(NodeId first, NodeId end) {
     for (NodeId id = first; id < end; ++id) {
         nodes_.slot(id)->link_count.store(0, std::memory_order_relaxed);
         nodes_.slot(id)->twin.store(0, std::memory_order_relaxed);
-        settled_[id] = 0;
+        settled_[id] = {};
         if (levels_[id] <= 0) {
             // The blocks that it had before a crash may be given to another node.
             if (auto &upper = nodes_.slot(id)->upper; upper.load(std::memory_order_relaxed) != 0)
@@ -211,7 +215,7 @@ void LinkLists<Graph>::begin_batch(NodeId end) {
 
 template <class Graph>
 void LinkLists<Graph>::make_node(NodeId id) noexcept {
-    settled_[id] = 0;
+    settled_[id] = {};
     set_level(id, 0);
 }
 

@@ -37,7 +37,7 @@ class Linker {
     };
 
     // `nodes` is used by this linker alone (its mapping is refreshed here) and must outlive it.
-    // Memory: 2 bytes for each slot there is space for (6 by inner product), and 10 to 11.25 for
+    // Memory: 3 bytes for each slot there is space for (7 by inner product), and 10 to 11.25 for
     // each node, by which twins are found; some 60 for a node that has twins. Reads every slot's
     // first line.
     //

@@ -22,10 +22,12 @@ class NeighbourSelection {
         slight,  // so little that a link to the other member may still lead elsewhere
         full     // so much that what the other member leads to is reached by the kept one
     };
+    // As what an earlier selection has kept a member, with all others that it kept as the same.
+    enum class Before : std::uint8_t { nothing, slightly_crowded, diverse };
     struct Member {
         float distance;  // to the list's node
         NodeId id;
-        bool settled;  // among the diverse of an earlier selection, as all others that are settled
+        Before before = Before::nothing;
         Crowding crowding = Crowding::full;  // by the kept ones; of a kept member: none
 
         bool operator<(const Member &other) const {
@@ -39,23 +41,27 @@ class NeighbourSelection {
         members_.clear();
         kept_.clear();
         diverse_ = 0;
+        slightly_crowded_ = 0;
     }
     void add(const Member &member) { members_.push_back(member); }
 
     // Malkov & Yashunin 2018, algorithm 4: beginning with the nearest member, keep each that is
-    // nearer to the node than to every member kept so far. Two settled members need no comparison;
-    // most members of a full list are settled, so that saves most distances. `between` gives the
-    // distance of two ids, and `crowds(near, kept, member)` tells how a kept id crowds a member
-    // that is `near` to it.
+    // nearer to the node than to every member kept so far. `between` gives the distance of two ids,
+    // and `crowds(near, kept, member)` tells how a kept id crowds a member that is `near` to it.
+    //
+    // What an earlier selection has found out is not asked again, and most members of a full list
+    // come from one, so that saves most distances: two that were diverse do not crowd each other,
+    // and what was slightly crowded is so still, by whichever of those it was.
     template <class Between, class Crowds>
     void keep_diverse(Between between, Crowds crowds) {
         std::sort(members_.begin(), members_.end());
         for (Member &member : members_) {
             if (kept_.size() == limit_)
                 break;
-            member.crowding = Crowding::none;
+            member.crowding =
+                member.before == Before::slightly_crowded ? Crowding::slight : Crowding::none;
             for (const Member &other : kept_) {
-                if (member.settled && other.settled)
+                if (member.before != Before::nothing && other.before == Before::diverse)
                     continue;
                 const Crowding crowding = crowds(between(other.id, member.id), other.id, member);
                 member.crowding = std::max(member.crowding, crowding);
@@ -82,6 +88,9 @@ class NeighbourSelection {
                 continue;
             const bool crowded = std::any_of(kept_.begin() + static_cast<std::ptrdiff_t>(diverse_),
                                              kept_.end(), [&](const Member &other) {
+                                                 if (member.before == Before::slightly_crowded &&
+                                                     other.before == Before::slightly_crowded)
+                                                     return false;
                                                  return crowds(between(other.id, member.id),
                                                                other.id, member) == Crowding::full;
                                              });
@@ -90,6 +99,7 @@ class NeighbourSelection {
             member.crowding = Crowding::none;
             kept_.push_back(member);
         }
+        slightly_crowded_ = kept_.size() - diverse_;
     }
 
     // Adds the nearest of the others until there are so many, which the limit must allow.
@@ -104,10 +114,12 @@ class NeighbourSelection {
     // the nearest first.
     const std::vector<Member> &kept() const noexcept { return kept_; }
     std::size_t diverse() const noexcept { return diverse_; }
+    std::size_t slightly_crowded() const noexcept { return slightly_crowded_; }
 
   private:
     std::size_t limit_ = 0;
     std::size_t diverse_ = 0;
+    std::size_t slightly_crowded_ = 0;
     std::vector<Member> members_;
     std::vector<Member> kept_;
     std::vector<NodeId> missing_;

@@ -26,7 +26,8 @@ class NodeLinking {
     // The neighbours that were chosen for a new node on one level, in each part the nearest first.
     struct Selection {
         std::vector<NodeId> ids;
-        std::size_t diverse = 0;  // the first so many lie in different directions
+        std::size_t diverse = 0;           // the first so many lie in different directions
+        std::size_t slightly_crowded = 0;  // and so many behind them are crowded by those slightly
     };
     // What one thread needs. Its memory is kept from node to node.
     struct Scratch {
@@ -52,6 +53,8 @@ class NodeLinking {
     void link(NodeId id, Joining joining, Scratch &scratch);
 
   private:
+    using Before = NeighbourSelection::Before;
+
     // What a walk on one level sees of the graph.
     struct LevelView;
 
@@ -173,14 +176,14 @@ template <class Lists>
 NodeId NodeLinking<Lists>::find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch) {
     Selection &selection = scratch.selections[static_cast<std::size_t>(level)];
     selection.ids.clear();
-    selection.diverse = 0;
+    selection.diverse = selection.slightly_crowded = 0;
     NeighbourSelection &choice = scratch.choice;
     choice.begin(lists_.limit(level));
     NodeId nearest = from;
     const Beam &found = scratch.search.run(LevelView{*this, id, level}, from, ef_construction_);
     for (std::size_t i = found.size(); i-- > 0;)
         if (const NodeId candidate = candidate_id(found[i]); lists_.usable(candidate, id, level)) {
-            choice.add({candidate_distance(found[i]), candidate, false});
+            choice.add({candidate_distance(found[i]), candidate});
             nearest = candidate;
         }
     distances_.choose(id, filled_places(lists_.limit(level)), choice);
@@ -188,6 +191,7 @@ NodeId NodeLinking<Lists>::find_neighbours(NodeId from, NodeId id, int level, Sc
     for (const auto &member : choice.kept())
         selection.ids.push_back(member.id);
     selection.diverse = choice.diverse();
+    selection.slightly_crowded = choice.slightly_crowded();
     // None of what is near can be linked to. A link to the node where the walk began leads on, at
     // least; without any the new node would be lost.
     if (selection.ids.empty() && lists_.usable(from, id, level))
@@ -216,7 +220,8 @@ void NodeLinking<Lists>::store_own_links(NodeId id, int level, const Selection &
     words[0].store(static_cast<std::uint32_t>(links.size()), std::memory_order_release);
     if (level == 0) {
         nodes_.note_links_changed(id);
-        lists_.settled(id) = static_cast<std::uint8_t>(selection.diverse);
+        lists_.settled(id) = {static_cast<std::uint8_t>(selection.diverse),
+                              static_cast<std::uint8_t>(selection.slightly_crowded)};
         // A row that was a twin until now is a node to readers from here on, so the list comes
         // first.
         nodes_.slot(id)->twin.store(0, std::memory_order_release);
@@ -248,21 +253,29 @@ template <class Lists>
 void NodeLinking<Lists>::reselect(NodeId node, NodeId added, int level, Scratch &scratch) {
     LinkWord *words = lists_.list(node, level);
     const std::uint32_t limit = lists_.limit(level);
-    const std::uint32_t settled = level == 0 ? lists_.settled(node) : 0;
+    const auto settled = level == 0 ? lists_.settled(node) : typename Lists::Settled{};
+    const auto before = [settled](std::uint32_t place) {
+        if (place <= settled.diverse)
+            return Before::diverse;
+        return place <= std::uint32_t{settled.diverse} + settled.slightly_crowded
+                   ? Before::slightly_crowded
+                   : Before::nothing;
+    };
     for (std::uint32_t i = 1; i <= limit; ++i)
         __builtin_prefetch(lists_.measured(words[i].load(std::memory_order_relaxed)));
     NeighbourSelection &choice = scratch.choice;
     choice.begin(limit);
-    choice.add({distances_.between(node, added), added, false});
+    choice.add({distances_.between(node, added), added});
     for (std::uint32_t i = 1; i <= limit; ++i) {
         const NodeId other = words[i].load(std::memory_order_relaxed);
         if (lists_.linkable(other, node, level))
-            choice.add({distances_.between(node, other), other, i <= settled});
+            choice.add({distances_.between(node, other), other, before(i)});
     }
     distances_.choose(node, filled_places(limit), choice);
     choice.store(words);
     if (level == 0)
-        lists_.settled(node) = static_cast<std::uint8_t>(choice.diverse());
+        lists_.settled(node) = {static_cast<std::uint8_t>(choice.diverse()),
+                                static_cast<std::uint8_t>(choice.slightly_crowded())};
 }
 
 }  // namespace dvec::graph

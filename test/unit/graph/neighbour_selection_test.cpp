@@ -14,6 +14,7 @@ class NeighbourSelectionTest : public ::testing::Test {
   protected:
     using Member = NeighbourSelection::Member;
     using Crowding = NeighbourSelection::Crowding;
+    using Before = NeighbourSelection::Before;
 
     // Node `id` stands at position `id`; the list belongs to the node at 100.
     static float between(NodeId a, NodeId b) {
@@ -26,10 +27,13 @@ class NeighbourSelectionTest : public ::testing::Test {
         return near * 1.25f < member.distance ? Crowding::full : Crowding::slight;
     }
     void begin(std::size_t limit, const std::vector<NodeId> &ids,
-               const std::set<NodeId> &settled = {}) {
+               const std::set<NodeId> &diverse = {}, const std::set<NodeId> &slight = {}) {
         selection_.begin(limit);
         for (const NodeId id : ids)
-            selection_.add({between(100, id), id, settled.count(id) > 0});
+            selection_.add({between(100, id), id,
+                            diverse.contains(id)  ? Before::diverse
+                            : slight.contains(id) ? Before::slightly_crowded
+                                                  : Before::nothing});
     }
     std::vector<NodeId> kept() const {
         std::vector<NodeId> ids;
@@ -83,6 +87,29 @@ TEST_F(NeighbourSelectionTest, SlightlyCrowdedOnesComeAfterAllDiverseOnes) {
     EXPECT_EQ(selection_.diverse(), 2u);
     selection_.fill_up(6);
     EXPECT_EQ(kept(), (Ids{101, 60, 105, 130, 103}));
+}
+
+TEST_F(NeighbourSelectionTest, WhatIsKnownOfSlightlyCrowdedOnesIsNotAskedAgain) {
+    std::vector<std::pair<NodeId, NodeId>> compared;
+    const auto counted = [&](NodeId a, NodeId b) {
+        compared.emplace_back(a, b);
+        return between(a, b);
+    };
+    begin(6, {101, 105, 103, 60, 130}, {101, 60}, {105, 130});
+    selection_.keep_diverse(counted, crowds);
+    selection_.keep_slightly_crowded(6, counted, crowds);
+    EXPECT_EQ(kept(), (Ids{101, 60, 105, 130}));
+    EXPECT_EQ(selection_.diverse(), 2u);
+    EXPECT_EQ(selection_.slightly_crowded(), 2u);
+    EXPECT_EQ(compared, (std::vector<std::pair<NodeId, NodeId>>{{101, 103}}));
+
+    // A new one may crowd it fully, whether that becomes a diverse one or not.
+    begin(6, {101, 105, 104, 60}, {101, 60}, {105});
+    selection_.keep_diverse(between, [](float near, NodeId, const Member &member) {
+        return member.id == 104 ? Crowding::none : crowds(near, 0, member);
+    });
+    selection_.keep_slightly_crowded(6, between, crowds);
+    EXPECT_EQ(kept(), (Ids{101, 104, 60}));
 }
 
 TEST_F(NeighbourSelectionTest, OfTheSlightlyCrowdedNoneCrowdsAnother) {
