@@ -138,12 +138,21 @@ float compact_l1(const void *a_bytes, const void *b_bytes, size_t dimensions) {
         compact_difference<a_bits, b_bits>(compact_header(a_bytes), compact_header(b_bytes));
     const unsigned char *a = static_cast<const unsigned char *>(a_bytes) + sizeof(CompactHeader);
     const unsigned char *b = static_cast<const unsigned char *>(b_bytes) + sizeof(CompactHeader);
-    float sums[compact_l1_lanes] = {};
-    for (size_t i = 0; i < dimensions; ++i) {
+    const auto term = [=](size_t i) {
         const float of_a = one.a_step * static_cast<float>(compact_step<a_bits>(a, i));
         const float of_b = one.b_step * static_cast<float>(compact_step<b_bits>(b, i));
         const float difference = of_a - of_b;
-        sums[i % compact_l1_lanes] += __builtin_fabsf(difference + one.apart);
+        return __builtin_fabsf(difference + one.apart);
+    };
+    float sums[compact_l1_lanes] = {};
+    size_t i = 0;
+    for (; i + compact_l1_lanes <= dimensions; i += compact_l1_lanes) {
+        for (size_t lane = 0; lane < compact_l1_lanes; ++lane) {
+            sums[lane] += term(i + lane);
+        }
+    }
+    for (size_t lane = 0; i + lane < dimensions; ++lane) {
+        sums[lane] += term(i + lane);
     }
     for (size_t half = compact_l1_lanes / 2; half != 0; half /= 2) {
         for (size_t lane = 0; lane < half; ++lane) {
