@@ -112,5 +112,14 @@ SELECT dvec_ef_search('compact_idx', 100) > 12 AS keeps_more, count(*) FROM (SEL
 RESET hnsw.iterative_scan;
 RESET hnsw.ef_search;
 
+-- Each row of a LIMIT is looked for among a number of candidates that goes by the bits, up to 1,000 rows.
+SELECT array_agg(dvec_ef_search('compact_idx', rows) ORDER BY rows) AS of_one_bit FROM unnest(ARRAY[5, 100, 1000, 2000]) AS rows;
+DROP INDEX compact_idx;
+CREATE INDEX compact_idx ON t USING hnsw (v vector_l2_ops) WITH (storage = compact, bits = 4);
+SELECT array_agg(dvec_ef_search('compact_idx', rows) ORDER BY rows) AS of_four FROM unnest(ARRAY[5, 100, 1000, 2000]) AS rows;
+DROP INDEX compact_idx;
+CREATE INDEX compact_idx ON t USING hnsw (v vector_l2_ops) WITH (storage = compact, bits = 8);
+SELECT array_agg(dvec_ef_search('compact_idx', rows) ORDER BY rows) AS of_eight FROM unnest(ARRAY[5, 100, 1000, 2000]) AS rows;
+
 DROP FUNCTION answers;
 DROP TABLE t, bits;

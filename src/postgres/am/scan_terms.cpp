@@ -91,18 +91,16 @@ int enough_for_probes(Relation index, int ef) {
 }
 
 // A walk finds the farther ones of what it keeps less well, and to keep more from the beginning is
-// cheaper than further rounds: among so many candidates each row that is wanted is looked for, up
-// to this number. Of whole vectors so many give any LIMIT about the recall that ten rows have with
-// 40 candidates. Of compact vectors, whose distances are not the table's, it takes more.
-struct Widening {
-    double per_row;
-    double most;  // beyond which further rounds of the walk find them
-};
-Widening widening_of(const IndexOptions &options) {
+// cheaper than further rounds: among so many candidates each row that is wanted is looked for. Of
+// whole vectors so many give any LIMIT about the recall that ten rows have with 40 candidates. Of
+// compact vectors, whose distances are not the table's, it takes more.
+double candidates_per_row(const IndexOptions &options) {
     if (options.storage != Storage::compact)
-        return {1.5, 1500};
-    return {options.bits == 8 ? 1.25 : options.bits == 4 ? 2.5 : 6, 1000};
+        return 1.5;
+    return options.bits == 8 ? 1.25 : options.bits == 4 ? 2.5 : 6;
 }
+// More rows than these are found by further rounds of the walk.
+constexpr double most_rows_at_once = 1000;
 
 // The candidates that settings and options ask for.
 int candidates_asked_for(Relation index, const RowsWanted &wanted) {
@@ -126,9 +124,8 @@ double rows_to_find(Relation index, int asked, const RowsWanted &wanted) {
 }
 
 int enough_for_rows(Relation index, int asked, const RowsWanted &wanted) {
-    const Widening widening = widening_of(index_options(index));
-    const double enough = widening.per_row * rows_to_find(index, asked, wanted);
-    return std::max(asked, static_cast<int>(std::min(widening.most, enough)));
+    const double rows = std::min(most_rows_at_once, rows_to_find(index, asked, wanted));
+    return std::max(asked, static_cast<int>(candidates_per_row(index_options(index)) * rows));
 }
 
 // By link codes the farther half of what a search keeps is found badly
