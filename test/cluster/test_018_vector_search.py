@@ -121,6 +121,23 @@ def test_rows_at_hand_are_used(table):
         answer(connection, too_few, "enable_indexscan")
 
 
+def test_minimum(table):
+    """MIN() asks for distances that are not NULL, which all rows of an index have. Where other conditions
+    are checked on the rows as well, the planner knows that the node would only sort them."""
+    connection, points = table
+    distance = f"v <-> '{vectors.text(points[3])}'"
+    least = f"SELECT min({distance}) FROM items"
+    connection.execute("SET enable_seqscan = off")
+    assert counts(connection, least) == [1, 0]
+    assert connection.execute(least).fetchall() == [(0,)]
+    assert connection.execute("SELECT min(v <-> (SELECT v FROM items WHERE false)) FROM items").fetchall() == [(None,)]
+    connection.execute("RESET enable_seqscan")
+    for statement in (least + " WHERE kind % 1000 < 500",
+                      f"SELECT id, rank() OVER (ORDER BY {distance}) FROM items WHERE kind % 1000 < 500"):
+        plan = "\n".join(row[0] for row in connection.execute("EXPLAIN (COSTS off) " + statement))
+        assert "VectorSearch" not in plan, plan
+
+
 def test_more_than_the_planner_thinks(table):
     """Most of the table has been deleted since the planner learned its size."""
     connection, points = table

@@ -49,6 +49,10 @@ constexpr double no_limit = std::numeric_limits<double>::quiet_NaN();
 
 bool index_has_all_rows(const SearchRangeState *state) { return has_only_usual_rows(state->index); }
 
+bool query_is_null(const SearchRangeState *state, ExprContext *context) {
+    return query_vector(state, context).is_null;
+}
+
 SearchRange search_range(SearchRangeState *state, ExprContext *context) {
     using Rows = SearchRange::Rows;
     const QueryVector query = query_vector(state, context);

@@ -29,6 +29,9 @@ SearchRangeState *init_search_range(const CustomScan *scan, PlanState *parent, R
 // are none that an index leaves out for want of a distance.
 bool index_has_all_rows(const SearchRangeState *state);
 
+// Whether the query's vector is NULL, for the present values of parameters.
+bool query_is_null(const SearchRangeState *state, ExprContext *context);
+
 // For the present values of parameters. Raises what evaluating them raises.
 SearchRange search_range(SearchRangeState *state, ExprContext *context);
 

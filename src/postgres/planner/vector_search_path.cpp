@@ -260,6 +260,52 @@ bool is_filtered(const VectorSearchRequest &request) {
     return false;
 }
 
+// MIN() adds such a condition on what it is the least of.
+bool is_not_null(const VectorSearchRequest &request, const RestrictInfo *condition) {
+    if (!IsA(condition->clause, NullTest))
+        return false;
+    const auto *test = reinterpret_cast<const NullTest *>(condition->clause);
+    auto *tested = reinterpret_cast<Node *>(test->arg);
+    return test->nulltesttype == IS_NOT_NULL && !test->argisrow &&
+           (equal(tested, request.distance) ||
+            equal(tested, linitial(request.index_path->indexorderbys)) ||
+            match_index_to_operand(tested, 0, request.index_path->indexinfo));
+}
+
+// Conditions on the distance are no filters: the exact search measures all rows for them.
+Filters filters_of(const VectorSearchRequest &request) {
+    const IndexPath &index = *request.index_path;
+    List *conditions = list_copy(index.indexinfo->indrestrictinfo);
+    if (index.path.param_info != nullptr)
+        conditions = list_concat(conditions, index.path.param_info->ppi_clauses);
+    const int bounds = list_length(request.bounds.conditions);
+    const int all = list_length(conditions);
+    if (all <= bounds)
+        return Filters::none;
+    int not_null = 0;
+    const ListCell *cell;
+    foreach (cell, conditions)
+        not_null += is_not_null(request, lfirst_node(RestrictInfo, cell)) ? 1 : 0;
+    if (all - not_null <= bounds)
+        return Filters::not_null;
+    return bounds == 0 && checks_all(&index, conditions) ? Filters::of_index : Filters::of_rows;
+}
+
+// Whether the node, when it begins, is going to leave all to the exact search
+// (vector_search_start): where the order is exact and conditions are checked on the rows, the exact
+// search may have little to measure.
+bool leaves_all(const RelOptInfo *rel, const VectorSearchRequest &request,
+                const ExactSearch &exact) {
+    if (request.order != SearchOrder::exact || request.level.order == QueryLevel::Order::nearest ||
+        filters_of(request) != Filters::of_rows)
+        return false;
+    ExactWork work = exact_work(rel, exact, measured_bytes(request.index_path->indexinfo));
+    work.sorts_all = request.level.limit < 0;
+    SearchBudget budget;
+    budget.begin_scan(&work);
+    return !budget.is_worth_measuring_all(request.level.limit);
+}
+
 // There are no statistics on how many rows are within a threshold. The planner's default for an
 // inequality is a third, but applications choose thresholds that few rows pass. The cost of a wrong
 // guess is bounded, since the node changes to the exact search.
@@ -281,26 +327,19 @@ Costs costs_of(PlannerInfo *root, const VectorSearchRequest &request, const Exac
         return exact_costs(exact.path);
     if (request.pathkeys == NIL)
         return range_costs(request, second);
-    return is_filtered(request) ? filtered_costs(root, request, exact)
-                                : node_costs(root, request, second);
+    if (is_filtered(request))
+        return filtered_costs(root, request, exact);
+    if (second != nullptr && leaves_all(request.index_path->path.parent, request, exact)) {
+        const Costs costs = exact_costs(exact.path);
+        return {costs.startup, costs.total + cpu_tuple_cost * exact.path->rows};
+    }
+    return node_costs(root, request, second);
 }
 
 // Only some kinds of queries can do without the exact search: see paths.cpp.
 bool needs_exact_child(const VectorSearchRequest &request, const Path *exact) {
     return request.level.order == QueryLevel::Order::strict || !compat::is_disabled(exact) ||
            request.order == SearchOrder::as_found || request.unusual == UnusualRows::anywhere;
-}
-
-// Conditions on the distance are no filters: the exact search measures all rows for them.
-Filters filters_of(const VectorSearchRequest &request) {
-    const IndexPath &index = *request.index_path;
-    List *conditions = list_copy(index.indexinfo->indrestrictinfo);
-    if (index.path.param_info != nullptr)
-        conditions = list_concat(conditions, index.path.param_info->ppi_clauses);
-    const int bounds = list_length(request.bounds.conditions);
-    if (list_length(conditions) <= bounds)
-        return Filters::none;
-    return bounds == 0 && checks_all(&index, conditions) ? Filters::of_index : Filters::of_rows;
 }
 
 List *expressions_of(const VectorSearchRequest &request) {

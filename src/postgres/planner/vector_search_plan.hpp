@@ -15,6 +15,7 @@ enum VectorSearchChild : int { index_child, exact_child };
 // Who checks the conditions that say nothing about the distance.
 enum class Filters : unsigned char {
     none,      // there are none
+    not_null,  // a vector, or a distance: all rows of the index have them, unless the query is NULL
     of_index,  // the index, all of them: every row that it hands out is of use. Not with a bound
     of_rows    // at least one is checked on the rows that the index hands out, perhaps in vain
 };

@@ -54,13 +54,20 @@ ExactWork exact_work(const VectorSearchState *state) {
     work.scattered = plan.scattered;
     work.pages =
         plan.scattered ? std::min(work.rows, pages_of_table(state)) : pages_of_table(state);
-    work.passing = plan.filters == Filters::none ? 1 : 0;
+    work.passing = state->filters == Filters::none ? 1 : 0;
     work.vector_bytes = plan.vector_bytes;
     work.out_of_line = plan.out_of_line;
     work.sorts_all = state->limit < 0;
     work.walked_bytes = plan.walked_bytes;
     work.compact = plan.compact;
     return work;
+}
+
+Filters present_filters(const VectorSearchState *state) {
+    if (state->plan.filters != Filters::not_null)
+        return state->plan.filters;
+    return query_is_null(state->range, state->custom.ss.ps.ps_ExprContext) ? Filters::of_rows
+                                                                           : Filters::none;
 }
 
 // A LIMIT whose value becomes known only now may be large, or NULL.
@@ -121,6 +128,7 @@ void begin_index_scan(VectorSearchState *state) {
 
 void start_vector_search(VectorSearchState *state) {
     state->limit = evaluate_limit(state);
+    state->filters = present_filters(state);
     prepare_budget(state);
     if (!apply_range(state))
         return;
@@ -131,11 +139,11 @@ void start_vector_search(VectorSearchState *state) {
         if (!can_gather(state))
             return change_to_exact(state, ExactPart::all);
         budget->order = ScanGuide::Order::as_found;
-    } else if (exact && state->plan.filters == Filters::none && state->limit >= 0) {
+    } else if (exact && state->filters == Filters::none && state->limit >= 0) {
         budget->lift();
     }
     // The search itself weighs the walk against measuring what its conditions admit.
-    if (budget->order == ScanGuide::Order::as_found && state->plan.filters == Filters::of_index &&
+    if (budget->order == ScanGuide::Order::as_found && state->filters == Filters::of_index &&
         state->limit >= 0)
         budget->lift();
     begin_index_scan(state);

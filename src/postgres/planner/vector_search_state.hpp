@@ -32,8 +32,9 @@ struct VectorSearchState {
 
     MemoryContext memory = nullptr;  // of one scan: gathered rows, TIDs
     SearchRangeState *range = nullptr;
-    bool complete_at_end = false;    // the exact search has no rows that the index has not
-    SearchBudget *budget = nullptr;  // for the whole query: the index scan has its address
+    Filters filters = Filters::none;  // for the present values of parameters: never not_null
+    bool complete_at_end = false;     // the exact search has no rows that the index has not
+    SearchBudget *budget = nullptr;   // for the whole query: the index scan has its address
     SearchSource source = SearchSource::none;
     int64 limit = -1;     // rows that are wanted; -1: not known
     int64 presented = 0;  // of them
