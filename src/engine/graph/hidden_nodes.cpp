@@ -26,11 +26,8 @@ constexpr std::uint32_t width_of_walk = 40;
 constexpr NodeId sampled = 512;
 // New ones are all looked for where they are so few.
 constexpr NodeId looked_for_whole = 2048;
-// Of the sample, if one in so many is hidden, all new nodes are looked for, as long as that takes
-// some seconds: nothing is linked meanwhile. Among millions of rows a walk of this width does not
-// find many a node that has nothing peculiar, and a wider search finds them all.
+// Of the sample, if one in so many is hidden, all new nodes are looked for.
 constexpr std::uint32_t many_hidden = 16;
-constexpr NodeId most_looked_for_whole = 200'000;
 // As many nodes as these parts of the new ones, and not fewer than this number, are looked for
 // because few links lead to them, and because their neighbours are far away.
 constexpr NodeId one_in_few_links = 64;
@@ -55,7 +52,7 @@ class HiddenNodes {
           entry_(EntryPoint::unpack(nodes.shared().entry_point.load(std::memory_order_acquire))),
           limit_(nodes.layout().level0_links()) {}
 
-    Result<HiddenReport> show(NodeId first_new) {
+    Result<HiddenReport> show(NodeId first_new, NodeId most_whole) {
         if (linked_ > nodes_.mapped_slots())
             return Status(Code::corrupt, "more nodes are linked than there are slots");
         if (entry_.level < 0 || entry_.id >= linked_)
@@ -66,7 +63,7 @@ class HiddenNodes {
         const NodeId fresh = linked_ - first_new;
         if (fresh > looked_for_whole) {
             DVEC_TRY(look_for_each(linked_ / sampled / 2, linked_ / sampled));
-            if (report_.hidden * many_hidden <= report_.looked_for || fresh > most_looked_for_whole)
+            if (report_.hidden * many_hidden <= report_.looked_for || fresh > most_whole)
                 first_new = linked_;
         }
         DVEC_TRY(look_for_each(first_new, 1));
@@ -261,8 +258,10 @@ class HiddenNodes {
 }  // namespace
 
 Result<HiddenReport> show_hidden(NodeStore &nodes, const ReachabilityParams &params,
-                                 NodeId first_new, const std::atomic<bool> &stop) {
-    return base::guarded([&] { return HiddenNodes(nodes, params, stop).show(first_new); });
+                                 NodeId first_new, const std::atomic<bool> &stop,
+                                 NodeId most_whole) {
+    return base::guarded(
+        [&] { return HiddenNodes(nodes, params, stop).show(first_new, most_whole); });
 }
 
 }  // namespace dvec::graph

@@ -21,18 +21,22 @@ struct HiddenReport {
     bool operator==(const HiddenReport &) const = default;
 };
 
+// So many are looked for in some seconds: the worker links nothing meanwhile.
+inline constexpr NodeId looked_for_between_batches = 200'000;
+
 // Looks for live nodes below SharedState::linked by walks for their own vectors: for all from
-// `first_new` on, if they are few, or up to 200,000 and many of a sample are hidden; and of all
-// nodes for those that fewest links lead to and those whose neighbours are farthest away, in number
-// one for forty of the new ones, but some in any case and 150,000 at most. One that is hidden gets
-// a link from the nearest node that its walk has found and that has room for it, or else in the
-// place of a link to a node that many lead to. So a pass that connects what cannot be reached
-// (reachability.hpp) has to follow.
+// `first_new` on, if they are few, or not more than `most_whole` and many of a sample are hidden;
+// and of all nodes for those that fewest links lead to and those whose neighbours are farthest
+// away, in number one for forty of the new ones, but some in any case and 150,000 at most. One that
+// is hidden gets a link from the nearest node that its walk has found and that has room for it, or
+// else in the place of a link to a node that many lead to. So a pass that connects what cannot be
+// reached (reachability.hpp) has to follow.
 //
 // Must run alone among those that write links, with the mapping refreshed and the links sound
 // (sanitize.hpp); searches may go on. Memory: five bytes per linked node. Code::interrupted when
 // `stop` becomes true (what got links keeps them); Code::corrupt when `linked` exceeds the mapping.
 base::Result<HiddenReport> show_hidden(NodeStore &nodes, const ReachabilityParams &params,
-                                       NodeId first_new, const std::atomic<bool> &stop);
+                                       NodeId first_new, const std::atomic<bool> &stop,
+                                       NodeId most_whole = looked_for_between_batches);
 
 }  // namespace dvec::graph

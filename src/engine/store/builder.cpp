@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "engine/base/signals.hpp"
 #include "engine/graph/hidden_nodes.hpp"
@@ -114,7 +115,9 @@ Status Builder::link_all() {
 Status Builder::connect_all() {
     linker_.reset();  // both need memory for each row
     const auto params = reachability_params(description_, kernel_);
-    auto shown = graph::show_hidden(*linker_nodes_, params, 0, stop_);
+    // However many: a graph is built once, and searched for a long time.
+    auto shown =
+        graph::show_hidden(*linker_nodes_, params, 0, stop_, std::numeric_limits<NodeId>::max());
     DVEC_TRY(shown);
     auto connected = graph::connect_unreachable(*linker_nodes_, params, stop_);
     DVEC_TRY(connected);
