@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -133,7 +134,7 @@ class HiddenNodes {
     std::uint8_t few_for(NodeId most) const {
         std::array<NodeId, many_links + 1> with{};
         for (NodeId id = 0; id < linked_; ++id)
-            if (length_[id] == length_[id])
+            if (!std::isnan(length_[id]))
                 ++with[links_to_[id]];
         NodeId sum = with[0];
         std::uint8_t few = 0;
@@ -147,7 +148,7 @@ class HiddenNodes {
         std::vector<float> some;
         const NodeId step = std::max<NodeId>(1, linked_ / (16 * sampled));
         for (NodeId id = step / 2; id < linked_; id += step)
-            if (length_[id] == length_[id])
+            if (!std::isnan(length_[id]))
                 some.push_back(length_[id]);
         const std::size_t longer = most / step;
         if (longer >= some.size())

@@ -50,19 +50,20 @@ class NodeDistances {
     // for a node n, a kept neighbour k and a candidate c. Among vectors of one length nothing
     // changes. How much nearer it is, is told by these distances, too.
     void choose(NodeId node, std::size_t count, NeighbourSelection &choice) {
-        const auto distance = [this](NodeId a, NodeId b) { return between(a, b); };
+        const auto choose_by = [&](auto crowds) {
+            const auto distance = [this](NodeId a, NodeId b) { return between(a, b); };
+            choice.keep_diverse(distance, crowds);
+            choice.keep_slightly_crowded(count, distance, crowds);
+        };
         if (!length_matters_) {
-            const auto crowds = [slack = slack_](float near, NodeId, const Member &member) {
+            choose_by([slack = slack_](float near, NodeId, const Member &member) {
                 if (!(near < member.distance))
                     return Crowding::none;
                 return near * slack < member.distance ? Crowding::full : Crowding::slight;
-            };
-            choice.keep_diverse(distance, crowds);
-            choice.keep_slightly_crowded(count, distance, crowds);
+            });
             return;
         }
-        const float own = from_itself(node);
-        const auto crowds = [&](float near, NodeId kept, const Member &member) {
+        choose_by([&, own = from_itself(node)](float near, NodeId kept, const Member &member) {
             if (!(near < member.distance))
                 return Crowding::none;
             const float kept_self = from_itself(kept);
@@ -75,9 +76,7 @@ class NodeDistances {
                            2 * member.distance - own - member_self
                        ? Crowding::full
                        : Crowding::slight;
-        };
-        choice.keep_diverse(distance, crowds);
-        choice.keep_slightly_crowded(count, distance, crowds);
+        });
     }
 
     // Of the nodes that a walk for `node` found and for which `usable` is true, those that are

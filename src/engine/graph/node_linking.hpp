@@ -26,8 +26,7 @@ class NodeLinking {
     // The neighbours that were chosen for a new node on one level, in each part the nearest first.
     struct Selection {
         std::vector<NodeId> ids;
-        std::size_t diverse = 0;           // the first so many lie in different directions
-        std::size_t slightly_crowded = 0;  // and so many behind them are crowded by those slightly
+        typename Lists::Settled settled;  // the first of them
     };
     // What one thread needs. Its memory is kept from node to node.
     struct Scratch {
@@ -62,6 +61,11 @@ class NodeLinking {
     // where there are as many. The rest is for links from nodes to come: a full list has to be
     // chosen anew for each of them.
     static constexpr std::uint32_t filled_places(std::uint32_t limit) { return limit - limit / 4; }
+
+    static typename Lists::Settled settled_by(const NeighbourSelection &choice) {
+        return {static_cast<std::uint8_t>(choice.diverse()),
+                static_cast<std::uint8_t>(choice.slightly_crowded())};
+    }
 
     NodeId find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch);
     void store_own_links(NodeId id, int level, const Selection &selection, Scratch &scratch);
@@ -176,7 +180,6 @@ template <class Lists>
 NodeId NodeLinking<Lists>::find_neighbours(NodeId from, NodeId id, int level, Scratch &scratch) {
     Selection &selection = scratch.selections[static_cast<std::size_t>(level)];
     selection.ids.clear();
-    selection.diverse = selection.slightly_crowded = 0;
     NeighbourSelection &choice = scratch.choice;
     choice.begin(lists_.limit(level));
     NodeId nearest = from;
@@ -190,8 +193,7 @@ NodeId NodeLinking<Lists>::find_neighbours(NodeId from, NodeId id, int level, Sc
     choice.fill_up(nodes_.layout().m);
     for (const auto &member : choice.kept())
         selection.ids.push_back(member.id);
-    selection.diverse = choice.diverse();
-    selection.slightly_crowded = choice.slightly_crowded();
+    selection.settled = settled_by(choice);
     // None of what is near can be linked to. A link to the node where the walk began leads on, at
     // least; without any the new node would be lost.
     if (selection.ids.empty() && lists_.usable(from, id, level))
@@ -220,8 +222,7 @@ void NodeLinking<Lists>::store_own_links(NodeId id, int level, const Selection &
     words[0].store(static_cast<std::uint32_t>(links.size()), std::memory_order_release);
     if (level == 0) {
         nodes_.note_links_changed(id);
-        lists_.settled(id) = {static_cast<std::uint8_t>(selection.diverse),
-                              static_cast<std::uint8_t>(selection.slightly_crowded)};
+        lists_.settled(id) = selection.settled;
         // A row that was a twin until now is a node to readers from here on, so the list comes
         // first.
         nodes_.slot(id)->twin.store(0, std::memory_order_release);
@@ -274,8 +275,7 @@ void NodeLinking<Lists>::reselect(NodeId node, NodeId added, int level, Scratch 
     distances_.choose(node, filled_places(limit), choice);
     choice.store(words);
     if (level == 0)
-        lists_.settled(node) = {static_cast<std::uint8_t>(choice.diverse()),
-                                static_cast<std::uint8_t>(choice.slightly_crowded())};
+        lists_.settled(node) = settled_by(choice);
 }
 
 }  // namespace dvec::graph
