@@ -110,10 +110,20 @@ def check_rows(connection, table, query, operator, type_name):
     return len(from_heap)
 
 
+def missed_in_the_end(missed, allowed):
+    """What `missed` returns as soon as it is no more than is allowed, or after ten seconds: the worker connects what
+    linking has cut off when it comes to rest."""
+    deadline = time.monotonic() + 10
+    while True:
+        rows = missed()
+        if len(rows) <= allowed or time.monotonic() > deadline:
+            return rows
+        time.sleep(0.1)
+
+
 def check_own_neighbours(connection, table):
     """Every row is the first answer to its own vector, but for the few that a graph search may miss
-    by its nature; in the end, since the worker connects what linking has cut off when it comes to rest.
-    Vectors must be distinct, ids too."""
+    by its nature. Vectors must be distinct, ids too."""
     force_index(connection)
     statement = f"""
         SELECT a.id, n.id, n.d FROM {table} a CROSS JOIN LATERAL
@@ -121,12 +131,7 @@ def check_own_neighbours(connection, table):
         WHERE n.id IS DISTINCT FROM a.id"""
     check_plan(connection, statement)
     [[rows]] = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
-    deadline = time.monotonic() + 10
-    while True:
-        wrong = connection.execute(statement).fetchall()
-        if len(wrong) <= rows / 500 or time.monotonic() > deadline:
-            break
-        time.sleep(0.1)
+    wrong = missed_in_the_end(lambda: connection.execute(statement).fetchall(), rows / 500)
     assert len(wrong) <= rows / 500, (
         f"{table}: {len(wrong)} of {rows} rows not found as their own neighbour: {wrong[:10]}")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import threading
 
 import answers
 import vectors
@@ -61,6 +62,19 @@ def closed_gate(cluster):
 def wait_for_state(connection, index, state, seconds=30):
     return wait_until(lambda: answers.index_state(connection, index)["state"] == state,
                       f"{index} is {state}", seconds, 0.005)
+
+
+def begin_during_repair(cluster, connection, index, *works):
+    """Each of these, in a thread, needs the index, whose repair is under way before any of them goes on. They are over
+    on return."""
+    threads = [threading.Thread(target=work) for work in works]
+    with closed_gate(cluster):
+        for thread in threads:
+            thread.start()
+        wait_for_state(connection, index, "repairing")
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive(), "a session hangs"
 
 
 def path_of(cluster, connection, index):

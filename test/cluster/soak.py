@@ -11,6 +11,7 @@ import numpy as np
 import psycopg
 
 import answers
+import smaps
 import vectors
 
 DIMENSIONS = 64
@@ -21,11 +22,12 @@ LIMIT = 10
 
 
 def memory_of_its_own(pid):
-    """In kB: without the mapped files and shared memory, which are counted as files."""
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1])
-    raise ValueError(f"process {pid} has ended")
+    """In kB: without the mapped files and shared memory, which are counted as files, and without the files that a
+    compaction makes in memory."""
+    total = smaps.kilobytes(pid, "Anonymous", built=False)
+    if total == 0:
+        raise ValueError(f"process {pid} has ended")
+    return total
 
 
 def open_files(pid):

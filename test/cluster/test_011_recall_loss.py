@@ -7,7 +7,8 @@ import pytest
 
 import answers
 import vectors
-from cluster import Cluster, wait_until
+from cluster import Cluster
+from worker import wait_until_linked
 
 ROWS = 4000
 DIMENSIONS = 16
@@ -44,7 +45,7 @@ def recall_of_index(loaded, way, options=""):
         answers.force_index(connection, ef_search=LIMIT)
         connection.execute("SET hnsw.iterative_scan = off")  # else it would keep more than the LIMIT
         answers.nearest(connection, "items", rows[0], 1)  # opens the index, so that its state is shown
-        wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "all linked")
+        wait_until_linked(connection)
         found = 0
         for query in queries:
             exact = vectors.distances("l2", rows, query)

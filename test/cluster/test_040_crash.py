@@ -13,6 +13,7 @@ import pytest
 import answers
 import vectors
 from cluster import children, wait_until
+from worker import wait_until_linked
 
 DIMENSIONS = 16
 
@@ -89,8 +90,7 @@ def check_survivors(connection, inserters):
 
 def check_index(connection):
     answers.check_complete(connection, "items", [0.0] * DIMENSIONS)
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0,
-               "the tail is linked")
+    wait_until_linked(connection)
     answers.check_complete(connection, "items", [0.0] * DIMENSIONS)
     answers.check_own_neighbours(connection, "items")
 
@@ -133,7 +133,8 @@ def test_kill_of_a_backend(cluster):
     make_items(cluster, 11)
 
     def blow():
-        [[pid]] = cluster.sql("SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT%' LIMIT 1")
+        [[pid]] = wait_until(
+            lambda: cluster.sql("SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT%' LIMIT 1"), "a session inserts")
         os.kill(pid, signal.SIGKILL)
 
     inserters = insert_until(cluster, 40, 0, blow)

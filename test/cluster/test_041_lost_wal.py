@@ -2,8 +2,6 @@
 too: their TIDs are used again by other rows, and their LSNs by other records."""
 
 import contextlib
-import os
-import signal
 import threading
 
 import psycopg
@@ -12,6 +10,7 @@ import pytest
 import answers
 import vectors
 from cluster import wait_until
+from worker import stop_in_its_sleep
 
 DIMENSIONS = 8
 OPTIONS = {"synchronous_commit": "off", "bgwriter_lru_maxpages": "0"}
@@ -19,7 +18,7 @@ OPTIONS = {"synchronous_commit": "off", "bgwriter_lru_maxpages": "0"}
 
 def hold_wal_back(cluster):
     """From now on WAL stays in shared memory unless somebody flushes it on purpose."""
-    os.kill(cluster.child("walwriter"), signal.SIGSTOP)
+    stop_in_its_sleep(cluster.child("walwriter"))
 
 
 def lose_rows(cluster, rows):
@@ -94,8 +93,9 @@ def test_deletions_lost_with_their_wal(prepared):
     So before vacuum takes it out of the index, the WAL must be durable."""
     cluster, rows = prepared
     connection = cluster.connect()
-    # The second index holds vacuum up between the hnsw index and everything that follows.
-    connection.execute("CREATE INDEX slow ON items (id)")
+    # The second index holds vacuum up between the hnsw index and everything that follows: for a tenth of a second, at
+    # least, at each of its pages.
+    connection.execute("CREATE INDEX slow ON items (id) WITH (fillfactor = 10)")
     cluster.sql("CHECKPOINT")
     hold_wal_back(cluster)
     connection.execute("DELETE FROM items WHERE id < 50")

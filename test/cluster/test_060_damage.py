@@ -10,7 +10,7 @@ import pytest
 
 import answers
 import vectors
-from cluster import wait_until
+from worker import wait_until_linked
 
 ROWS = 400
 
@@ -256,7 +256,7 @@ def test_rows_of_waiting_inserts_during_a_rebuild(cluster):
     connection = cluster.connect()
     assert answers.check_complete(connection, "items", rows[0]) == 4200
     assert cluster.log_text().count("rebuilding the files of index") == 1
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "linked")
+    wait_until_linked(connection)
     answers.check_own_neighbours(connection, "items")
 
 

@@ -1,9 +1,7 @@
 """An index that has to be read from its table again: a process of its own does that, and nobody waits
 who need not."""
 
-import os
 import shutil
-import signal
 import threading
 import time
 
@@ -14,6 +12,7 @@ import answers
 import repairs
 import vectors
 from cluster import wait_until
+from worker import stop_in_its_sleep, stopped, wait_until_linked
 
 SEARCH = "SELECT id FROM items WHERE gate(id) ORDER BY v <-> '{}' LIMIT 1"
 
@@ -66,7 +65,7 @@ def test_queries_do_not_wait(lost):
     repairs.wait_for_state(connection, "items_v_idx", "ready")
     connection.execute("SET enable_seqscan = off")
     plan = wait_until(lambda: "Index Scan" in answers.plan_of(connection, "EXECUTE nearest"),
-                      "the cached plan is made anew", 5)
+                      "the cached plan is made anew")
     assert plan and connection.execute("EXECUTE nearest").fetchall() == [(3,)]
     state = answers.index_state(connection, "items_v_idx")
     assert (state["repair"], state["repair_reason"], state["repaired"]) == (None, None, 1), state
@@ -85,7 +84,7 @@ def test_a_cached_plan_comes_back_by_itself(lost):
         assert "Index Scan" not in answers.plan_of(connection, "EXECUTE nearest")
     repairs.wait_for_state(cluster.connect(), "items_v_idx", "ready")
     wait_until(lambda: "Index Scan" in answers.plan_of(connection, "EXECUTE nearest"),
-               "the cached plan is made anew", 5)
+               "the cached plan is made anew")
 
 
 def test_other_queries_leave_the_index_alone(lost):
@@ -220,7 +219,7 @@ def test_no_free_background_worker_and_nobody_who_writes(make_cluster):
     assert cluster.log_text().count("WARNING:  dvec: no background worker is free") == 1
     # It is there again, and links.
     vectors.copy_in(connection, "t0", 1000, rows[:100] + 9)
-    wait_until(lambda: answers.index_state(connection, "t0_v_idx")["tail"] == 0, "linked", 30)
+    wait_until_linked(connection, "t0_v_idx")
 
 
 def test_temporary_table(cluster):
@@ -254,29 +253,39 @@ def test_terminated_repair_is_done_again(lost, afterwards):
         repairs.wait_for_state(connection, "items_v_idx", "needs_repair")
     if afterwards == "insert":
         # Without the worker, so that it is the session that begins it.
-        worker = cluster.worker_pid()
-        os.kill(worker, signal.SIGSTOP)
-        vectors.copy_in(connection, "items", 200, rows[200:])
-        os.kill(worker, signal.SIGCONT)
+        with stopped(cluster.worker_pid(), stop_in_its_sleep):
+            vectors.copy_in(connection, "items", 200, rows[200:])
         check_all(connection, rows, 400)
     else:
-        repairs.wait_for_state(connection, "items_v_idx", "ready", 15)
+        repairs.wait_for_state(connection, "items_v_idx", "ready")
         check_all(connection, rows, 200)
 
 
 def test_cancelled_session_leaves_the_repair_to_others(lost):
     """A session that repairs in the foreground is cancelled in the middle."""
     cluster, rows = lost
-    connection, observer = cluster.connect(), cluster.connect()
+    session, observer = cluster.connect_for_thread(), cluster.connect()
+    failures = []
+
+    def insert():
+        try:
+            with session.transaction():
+                session.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+                vectors.copy_in(session, "items", 1000, rows[200:])
+        except psycopg.Error as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=insert)
     with repairs.closed_gate(cluster):
-        with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
-            with connection.transaction():
-                connection.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
-                connection.execute("SET LOCAL statement_timeout = '1s'")
-                vectors.copy_in(connection, "items", 1000, rows[200:])
+        thread.start()
+        # Nobody else can read the table.
+        wait_until(lambda: "rebuilding the files" in cluster.log_text(), "the session repairs the index")
+        observer.execute("SELECT pg_cancel_backend(%s)", [session.info.backend_pid])
+        thread.join(20)
+        assert [type(failure) for failure in failures] == [psycopg.errors.QueryCanceled], failures
         state = answers.index_state(observer, "items_v_idx")
         assert state["state"] == "needs_repair" and state["repair"] == "rebuild", state
-    assert "rebuilding the files" in cluster.log_text(), "the session repaired nothing"
+    session.close()
     vectors.copy_in(observer, "items", 200, rows[200:])
     check_all(observer, rows, 400)
 
@@ -298,14 +307,8 @@ def test_rows_of_transactions_in_progress(lost):
     def insert(session, first):
         vectors.copy_in(session, "items", first, rows[200:230])
 
-    threads = [threading.Thread(target=insert, args=[early, 1000]),
-               threading.Thread(target=insert, args=[aborting, 2000])]
-    with repairs.closed_gate(cluster):
-        for thread in threads:
-            thread.start()
-        repairs.wait_for_state(connection, "items_v_idx", "repairing")
-    for thread in threads:
-        thread.join(20)
+    repairs.begin_during_repair(cluster, connection, "items_v_idx",
+                                lambda: insert(early, 1000), lambda: insert(aborting, 2000))
     repairs.wait_for_state(connection, "items_v_idx", "ready")
     insert(early, 1100)
     insert(aborting, 2100)

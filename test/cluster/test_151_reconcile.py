@@ -3,7 +3,6 @@ are like; one whose files are gone is built anew from the same rows."""
 
 import re
 import shutil
-import threading
 
 import pytest
 
@@ -189,14 +188,8 @@ def test_transactions_in_progress(cluster):
     def insert(session, first):
         vectors.copy_in(session, "items", first, rows[200:230])
 
-    threads = [threading.Thread(target=insert, args=[early, 1000]),
-               threading.Thread(target=insert, args=[aborting, 2000])]
-    with repairs.closed_gate(cluster):
-        for thread in threads:
-            thread.start()
-        repairs.wait_for_state(connection, "items_v_idx", "repairing")
-    for thread in threads:
-        thread.join(20)
+    repairs.begin_during_repair(cluster, connection, "items_v_idx",
+                                lambda: insert(early, 1000), lambda: insert(aborting, 2000))
     insert(early, 1100)
     aborting.rollback()
     early.commit()

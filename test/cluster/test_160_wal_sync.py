@@ -3,8 +3,6 @@
 The worker would sync the log sooner or later; here its thresholds are far away, so that only the
 sessions do."""
 
-import os
-import signal
 import threading
 
 import psycopg
@@ -12,6 +10,7 @@ import pytest
 
 import answers
 import vectors
+from worker import stop_in_its_sleep, stopped
 
 LAZY_WORKER = {"dvec__log_flush_interval": "60s", "dvec__log_flush_threshold": "512MB",
                "dvec__log_buffer_limit": "512MB", "dvec__checkpoint_timeout": "1h"}
@@ -224,7 +223,7 @@ def test_failed_sync_fails_the_transaction(lazy):
 
 def test_stopped_worker_is_not_needed(lazy):
     connection = lazy.connect()
-    os.kill(lazy.worker_pid(), signal.SIGSTOP)
-    connection.execute("SET dvec.wal_sync = commit")
-    insert(connection, 10)
-    assert unsynced(connection) == 0
+    with stopped(lazy.worker_pid(), stop_in_its_sleep):
+        connection.execute("SET dvec.wal_sync = commit")
+        insert(connection, 10)
+        assert unsynced(connection) == 0

@@ -1,8 +1,6 @@
 """The sidecar log is bounded whatever the worker does: what a restart would have to read of it stays
 below dvec.log_max_size, and nothing is lost for it."""
 
-import os
-import signal
 import threading
 
 import psycopg
@@ -10,7 +8,8 @@ import pytest
 
 import answers
 import vectors
-from cluster import state_of, wait_until
+from cluster import wait_until
+from worker import cancelled_in_its_wait, stop_in_its_sleep, stopped
 
 MB = 1 << 20
 DIMENSIONS = 64
@@ -57,8 +56,8 @@ def bounded(make_cluster):
     return cluster
 
 
-def stop_idle_worker(cluster):
-    """In its sleep, where it holds no lock."""
+def idle_worker_stopped(cluster):
+    """For a `with`: it had nothing left to do before."""
     connection = cluster.connect()
 
     def idle():
@@ -66,10 +65,7 @@ def stop_idle_worker(cluster):
         return state["tail"] == 0 and state["unsynced_log_bytes"] == 0
 
     wait_until(idle, "the worker is idle")
-    worker = cluster.worker_pid()
-    wait_until(lambda: state_of(worker) == "S", "the worker sleeps")
-    os.kill(worker, signal.SIGSTOP)
-    return worker
+    return stopped(cluster.worker_pid(), stop_in_its_sleep)
 
 
 def checkpoint_waits(connection):
@@ -104,7 +100,6 @@ def test_with_a_working_worker(bounded):
 
 
 def test_with_a_stopped_worker(bounded):
-    worker = stop_idle_worker(bounded)
     watch = Watch(bounded)
     watch.start()
     errors = []
@@ -117,37 +112,27 @@ def test_with_a_stopped_worker(bounded):
             errors.append(error)
 
     threads = [threading.Thread(target=insert, args=[lane]) for lane in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors, errors
-    # A session waits in vain once, not at each row or each checkpoint.
-    waits, seconds = checkpoint_waits(bounded.connect())
-    assert waits > 2 and seconds < PATIENCE * waits, (waits, seconds)
-    assert 0 < watch.stop() <= MOST_BYTES
-    state = answers.index_state(bounded.connect(), "items_v_idx")
-    assert state["checkpoints"] >= 2, state
-    os.kill(worker, signal.SIGCONT)
+    with idle_worker_stopped(bounded):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors, errors
+        # A session waits in vain once, not at each row or each checkpoint.
+        waits, seconds = checkpoint_waits(bounded.connect())
+        assert waits > 2 and seconds < PATIENCE * waits, (waits, seconds)
+        assert 0 < watch.stop() <= MOST_BYTES
+        state = answers.index_state(bounded.connect(), "items_v_idx")
+        assert state["checkpoints"] >= 2, state
     check_nothing_lost(bounded, 19900)
 
 
 def test_waiting_can_be_cancelled(bounded):
-    stop_idle_worker(bounded)
-    connection, observer = bounded.connect(), bounded.connect()
-
-    def cancel_when_it_waits():
-        wait_until(lambda: answers.index_state(observer, "items_v_idx")["waiting"], "the session waits")
-        connection.cancel()
-
-    canceller = threading.Thread(target=cancel_when_it_waits)
-    canceller.start()
-    with pytest.raises(psycopg.errors.QueryCanceled):
-        vectors.copy_in(connection, "items", 100, ROWS[100:])
-    canceller.join()
-    # It was the wait that was cancelled, not what comes after it.
-    waits, seconds = checkpoint_waits(observer)
-    assert waits == 1 and seconds < PATIENCE, (waits, seconds)
+    with idle_worker_stopped(bounded):
+        cancelled_in_its_wait(bounded, "items_v_idx", lambda session: vectors.copy_in(session, "items", 100, ROWS[100:]))
+        # It was the wait that was cancelled, not what comes after it.
+        waits, seconds = checkpoint_waits(bounded.connect())
+        assert waits == 1 and seconds < PATIENCE, (waits, seconds)
 
 
 def test_vacuum_of_many_rows_with_a_stopped_worker(make_cluster):
@@ -158,14 +143,14 @@ def test_vacuum_of_many_rows_with_a_stopped_worker(make_cluster):
     vectors.make_table(connection, rows)
     vectors.copy_in(connection, "items", 70000, rows[:1])
     connection.execute("DELETE FROM items WHERE id >= 100")
-    stop_idle_worker(cluster)
     watch = Watch(cluster)
     watch.start()
-    connection.execute("VACUUM items")
-    assert 0 < watch.stop() <= MOST_BYTES - MB
-    state = answers.index_state(connection, "items_v_idx")
-    assert state["deleted"] == 69901 and state["checkpoints"] >= 1, state
-    cluster.kill()
+    with idle_worker_stopped(cluster):
+        connection.execute("VACUUM items")
+        assert 0 < watch.stop() <= MOST_BYTES - MB
+        state = answers.index_state(connection, "items_v_idx")
+        assert state["deleted"] == 69901 and state["checkpoints"] >= 1, state
+        cluster.kill()
     cluster.start()
     connection = cluster.connect()
     vectors.copy_in(connection, "items", 80000, rows[100:200])

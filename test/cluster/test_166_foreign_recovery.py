@@ -5,37 +5,24 @@ import pytest
 
 import answers
 import vectors
-from cluster import Cluster, wait_until
+from cluster import Cluster
+from replicas import PRIMARY, follow, wait_until_replayed
 from test_165_server_starts import promoted
 
 DIMENSIONS = 8
 ROWS = vectors.clustered(600, DIMENSIONS, seed=166)
-SETTINGS = {"wal_level": "replica", "max_wal_senders": "4", "hot_standby": "on",
-            "dvec__checkpoint_timeout": "1s"}
 
 
 @pytest.fixture
 def pair(make_cluster):
     """Two servers with the same past; the first is down. Its index was used, so that it has a log."""
-    first = make_cluster(**SETTINGS)
+    first = make_cluster(**PRIMARY)
     vectors.make_table(first.connect(), ROWS[:100])
     vectors.copy_in(first.connect(), "items", 100, ROWS[100:200])
     first.stop()
-    second = Cluster(first.data, **SETTINGS)
+    second = Cluster(first.data, **PRIMARY)
     yield first, second.start()
     second.destroy()
-
-
-def follow(standby, primary):
-    standby.configure(primary_conninfo=f"host={primary.home} port=5432 user=postgres")
-    (standby.data / "standby.signal").touch()
-    standby.start()
-
-
-def wait_until_equal(standby, primary):
-    [[position]] = primary.sql("SELECT pg_current_wal_flush_lsn()")
-    wait_until(lambda: standby.sql("SELECT pg_last_wal_replay_lsn() >= %s", [position]) == [(True,)],
-               "the standby has caught up")
 
 
 @pytest.mark.parametrize("restarts", [0, 2])
@@ -47,7 +34,8 @@ def test_rows_that_came_from_another_server(pair, restarts):
     connection.execute("VACUUM items")
     vectors.copy_in(connection, "items", 400, ROWS[400:500])  # takes TIDs of deleted rows
     follow(first, second)
-    wait_until_equal(first, second)
+    first.start()
+    wait_until_replayed(first, second)
     for _ in range(restarts):
         first.restart()
     expected = sorted(answers.ids_in_table(second.connect(), "items"))

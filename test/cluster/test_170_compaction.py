@@ -9,6 +9,7 @@ import psycopg
 import answers
 import vectors
 from cluster import wait_until
+from worker import vacuum_and_compact, wait_until_linked
 
 DIMENSIONS = 16
 
@@ -48,13 +49,13 @@ def test_every_row_updated_ten_times_over(make_cluster):
         connection.execute("UPDATE items SET v = fresh.v FROM fresh WHERE fresh.id = items.id")
         connection.execute("DROP TABLE fresh")
         before = answers.index_state(connection, "items_v_idx")["compactions"]
-        connection.execute("VACUUM items")
+        vacuum_and_compact(cluster, connection, "items")
         wait_for_compactions(connection, before)
         assert folder_bytes(folder) <= 3 * first + (4 << 20), again
     state = answers.index_state(connection, "items_v_idx")
     assert state["nodes"] == 3000 and state["deleted"] == 0, state
     assert answers.check_complete(connection, "items", rows[0]) == 3000
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "no tail")
+    wait_until_linked(connection)
     answers.force_index(connection, ef_search=40)
     share = recall(connection, rows, range(3000), vectors.clustered(40, DIMENSIONS, seed=90))
     assert share >= 0.95, share
@@ -149,6 +150,6 @@ def test_zero_turns_it_off(make_cluster):
     connection.execute("VACUUM items")
     # What follows keeps the worker busy for more than a round.
     vectors.copy_in(connection, "items", 2000, vectors.clustered(3000, DIMENSIONS, seed=121))
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "no tail")
+    wait_until_linked(connection)
     state = answers.index_state(connection, "items_v_idx")
     assert state["compactions"] == 0 and state["deleted"] == 500, state

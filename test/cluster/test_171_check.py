@@ -6,6 +6,8 @@ import pytest
 import answers
 import vectors
 from cluster import wait_until
+from test_060_damage import flip
+from worker import wait_until_linked
 
 ROWS = 500
 DIMENSIONS = 16
@@ -16,20 +18,12 @@ def items(cluster):
     connection = cluster.connect()
     vectors.make_table(connection, vectors.clustered(ROWS, DIMENSIONS, seed=130))
     vectors.copy_in(connection, "items", ROWS, vectors.clustered(100, DIMENSIONS, seed=131))
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "no tail")
+    wait_until_linked(connection)
     return connection
 
 
 def check(connection, arguments="'items_v_idx'"):
     return connection.execute(f"SELECT * FROM dvec_check({arguments})").fetchall()
-
-
-def flip(path, offset):
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        byte = file.read(1)[0]
-        file.seek(offset)
-        file.write(bytes([byte ^ 0x11]))
 
 
 def test_a_sound_index_has_no_findings(items):

@@ -8,6 +8,7 @@ import pytest
 import answers
 import vectors
 from cluster import children, wait_until
+from worker import wait_until_linked
 
 DIMENSIONS = 64
 
@@ -53,7 +54,7 @@ def test_insert_into_a_full_disk(prepared, files):
     assert before <= set(children(cluster.server.pid)), "a process of the server ended"
     vectors.copy_in(writer, "items", 50000, rows[5000:8000])
     assert answers.check_complete(writer, "items", rows[0]) == 3400 + inserted
-    wait_until(lambda: answers.index_state(writer, "items_v_idx")["tail"] == 0, "linked", 60)
+    wait_until_linked(writer)
     cluster.kill()
     cluster.start()
     assert answers.check_complete(cluster.connect(), "items", rows[0]) == 3400 + inserted
@@ -71,7 +72,7 @@ def test_linking_into_a_full_disk(cluster_with_faults):
                    "the worker meets the full disk", 30)
         assert answers.check_complete(connection, "items", rows[0]) == 3000
         assert answers.index_state(connection, "items_v_idx")["tail"] > 0
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "linked", 60)
+    wait_until_linked(connection)
     assert answers.check_complete(connection, "items", rows[0]) == 3000
     answers.check_own_neighbours(connection, "items")
 

@@ -10,8 +10,8 @@ import pytest
 
 import answers
 import vectors
-from cluster import wait_until
 from torture import is_crash
+from worker import wait_until_linked
 
 DIMENSIONS = 16
 EVERYTHING_LOST = 0.0
@@ -35,7 +35,7 @@ def start(make_cluster):
 def check(cluster, expected):
     connection = cluster.connect()
     assert answers.check_complete(connection, "items", cluster.rows[0]) == expected
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "linked")
+    wait_until_linked(connection)
     assert answers.check_complete(connection, "items", cluster.rows[0]) == expected
     answers.check_own_neighbours(connection, "items")
     return answers.index_state(connection, "items_v_idx")

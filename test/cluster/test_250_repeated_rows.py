@@ -9,6 +9,8 @@ import pytest
 import answers
 import vectors
 from cluster import wait_until
+from test_170_compaction import folder_bytes
+from worker import wait_until_linked
 
 DIMENSIONS = 16
 SINGLES = 1500
@@ -24,20 +26,16 @@ def repeated(kinds, copies, seed):
     return np.concatenate([singles, copied])[order], order < SINGLES
 
 
-def wait_until_linked(connection, index="items_v_idx"):
-    wait_until(lambda: answers.index_state(connection, index)["tail"] == 0, "no tail", 60)
-
-
 def check_own(connection, ids, operator="<->", table="items"):
     """Each of these rows is found by its own vector, which no other row has."""
-    missed = []
-    for row in ids:
+    def found_by(row):
         value = connection.execute(f"SELECT v::text FROM {table} WHERE id = %s", [int(row)]).fetchone()[0]
-        found = connection.execute(
-            f"SELECT id FROM {table} ORDER BY v {operator} %s LIMIT 1", [value]).fetchone()[0]
-        if found != row:
-            missed.append((int(row), found))
-    assert len(missed) * 1000 <= len(ids), f"not found by their own vector: {missed}"
+        return connection.execute(f"SELECT id FROM {table} ORDER BY v {operator} %s LIMIT 1", [value]).fetchone()[0]
+
+    allowed = len(ids) / 1000
+    missed = answers.missed_in_the_end(
+        lambda: [(int(row), found) for row in ids if (found := found_by(row)) != row], allowed)
+    assert len(missed) <= allowed, f"not found by their own vector: {missed}"
 
 
 def check_copies(connection, row, operator="<->", table="items"):
@@ -165,11 +163,6 @@ def test_copies_that_are_deleted_leave_nothing_behind(make_cluster):
     wait_until_linked(connection)
     check_copies(connection, 100000)
     assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
-
-
-def folder_bytes(folder):
-    return sum(path.stat().st_blocks * 512 for path in folder.iterdir()
-               if path.name.startswith(("nodes", "upper")))
 
 
 def test_four_updates_of_another_column(make_cluster):

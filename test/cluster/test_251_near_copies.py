@@ -9,7 +9,8 @@ import pytest
 import answers
 import vectors
 from cluster import wait_until
-from test_250_repeated_rows import check_own, indexed_in_every_way, wait_until_linked
+from test_250_repeated_rows import check_own, indexed_in_every_way
+from worker import wait_until_linked
 
 DIMENSIONS = 16
 OTHERS = 2000

@@ -11,6 +11,7 @@ import replicas
 import vectors
 from cluster import wait_until
 from replicas import check_same, wait_until_followed, wait_until_replayed, wait_until_taken_in
+from worker import stop_in_its_sleep, stopped
 
 DIMENSIONS = 8
 ROWS = vectors.clustered(4000, DIMENSIONS, seed=260)
@@ -218,14 +219,10 @@ def test_stopped_follower(primary, standbys):
     """What it does not read, searches read themselves."""
     standby = standbys.make(primary)
     wait_until_followed(standby)
-    follower = standby.child("dvec follower")
-    os.kill(follower, signal.SIGSTOP)
-    try:
+    with stopped(standby.child("dvec follower"), stop_in_its_sleep):
         churn(primary.connect(), 1000)
         wait_until_replayed(standby, primary)
         assert follows(standby) == len(answers.ids_in_table(primary.connect(), "items"))
-    finally:
-        os.kill(follower, signal.SIGCONT)
 
 
 def test_dropped(primary, standbys):

@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 import replicas
-import vectors
 from cluster import wait_until
 from replicas import check_same, wait_until_followed, wait_until_replayed
 

@@ -1,11 +1,10 @@
 """What a follower, and searches in its place, make of WAL: which records concern an index, and where they are."""
 
-import os
 import re
-import signal
 
 import replicas
 from replicas import check_same, wait_until_followed, wait_until_replayed, wait_until_taken_in
+from worker import stop_in_its_sleep, stopped
 
 # One row on each page, and more pages than may be behind.
 PAGES = 4400
@@ -46,9 +45,7 @@ def test_changes_that_concern_no_index(make_cluster, standbys):
     session = standby.connect()
     session.execute("SET enable_seqscan = off")
     buffers_of_search(session)
-    follower = standby.child("dvec follower")
-    os.kill(follower, signal.SIGSTOP)
-    try:
+    with stopped(standby.child("dvec follower"), stop_in_its_sleep):
         connection.execute("DELETE FROM items WHERE id % 3 = 0")
         connection.execute("VACUUM (FREEZE, INDEX_CLEANUP ON, TRUNCATE OFF) items")
         connection.execute("BEGIN; SELECT count(*) FROM (SELECT FROM items FOR UPDATE) each; COMMIT")
@@ -61,8 +58,6 @@ def test_changes_that_concern_no_index(make_cluster, standbys):
         wait_until_replayed(standby, primary)
         rows, by_index = check_same(session, "items", [1, 2, 3])
         assert by_index and rows == PAGES - PAGES // 3 + 300
-    finally:
-        os.kill(follower, signal.SIGCONT)
     wait_until_taken_in(standby, primary)
     assert check_same(session, "items", [1, 2, 3]) == (PAGES - PAGES // 3 + 300, True)
 
@@ -79,9 +74,7 @@ def test_hot_updates_concern_no_index(make_cluster, standbys):
     session = standby.connect()
     session.execute("SET enable_seqscan = off")
     before = buffers_of_search(session)
-    follower = standby.child("dvec follower")
-    os.kill(follower, signal.SIGSTOP)
-    try:
+    with stopped(standby.child("dvec follower"), stop_in_its_sleep):
         for _ in range(3):
             connection.execute("UPDATE items SET note = note + 1 WHERE id % 10 = 1")
         wait_until_replayed(standby, primary)
@@ -89,8 +82,6 @@ def test_hot_updates_concern_no_index(make_cluster, standbys):
         assert buffers_of_search(session) <= before + 5
         assert check_same(session, "items", [1, 2, 3]) == (2000, True)
         assert session.execute("SELECT sum(note) FROM items").fetchone() == (600,)
-    finally:
-        os.kill(follower, signal.SIGCONT)
 
 
 def test_records_wherever_they_are(make_cluster, standbys):

@@ -14,7 +14,7 @@ import pytest
 
 import answers
 import soak
-from cluster import wait_until
+from worker import wait_until_linked
 
 MINUTES = float(os.environ.get("DVEC_SOAK_MINUTES", "0.1"))
 RATE = float(os.environ.get("DVEC_SOAK_RATE", "100"))
@@ -44,7 +44,7 @@ def test_soak(make_cluster):
     connection = cluster.connect()
     [[rows]] = connection.execute("SELECT count(*) FROM items").fetchall()
     assert abs(rows - soak.ROWS) <= 5 * RATE + soak.WRITTEN_AT_ONCE, "inserts and deletes do not keep step"
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "all is linked")
+    wait_until_linked(connection)
     assert answers.check_complete(connection, "items", load.rows[0]) == rows
     assert connection.execute("SELECT * FROM dvec_check('items_v_idx')").fetchall() == []
     assert len(samples) == SAMPLES

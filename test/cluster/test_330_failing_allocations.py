@@ -14,6 +14,7 @@ import answers
 import repairs
 import vectors
 from cluster import children, wait_until
+from worker import wait_until_linked
 
 DIMENSIONS = 8
 ROWS = 300
@@ -148,10 +149,10 @@ def test_worker(prepared):
             connection.execute("DELETE FROM items WHERE id >= 1000")
             vectors.copy_in(connection, "items", 1000, rows[1000:1100])
             with contextlib.suppress(AssertionError):
-                wait_until(has_struck, "the worker's allocation fails", 3)
+                wait_until(has_struck, "the worker's allocation fails", 5)
             struck += has_struck()
     assert struck >= 4
     assert "was terminated by signal" not in cluster.log_text()
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "linked", 60)
+    wait_until_linked(connection)
     assert answers.check_complete(connection, "items", rows[0]) == ROWS + 100
     answers.check_own_neighbours(connection, "items")

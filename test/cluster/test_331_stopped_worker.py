@@ -4,7 +4,6 @@ is given to others meanwhile is written to when it goes on."""
 import contextlib
 import os
 import shutil
-import signal
 import threading
 
 import psycopg
@@ -13,7 +12,8 @@ import pytest
 import answers
 import repairs
 import vectors
-from cluster import state_of, wait_until
+from cluster import wait_until
+from worker import stopped, wait_until_linked
 
 DIMENSIONS = 64
 # Whoever cannot be interrupted stays for good.
@@ -40,16 +40,6 @@ def worker_stopped_while_linking(cluster, connection, rows):
     with stopped(cluster.worker_pid()):
         assert answers.index_state(connection, "items_v_idx")["tail"] > 0
         yield
-
-
-@contextlib.contextmanager
-def stopped(pid):
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        wait_until(lambda: state_of(pid) == "T", "the worker stands still")
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def in_thread(connection, statement):
@@ -102,7 +92,7 @@ def test_wait_for_the_end_of_linking(prepared):
         check_interruptible(cluster, "VACUUM (INDEX_CLEANUP on) items")
     connection.execute("VACUUM (INDEX_CLEANUP on) items")
     assert answers.index_state(connection, "items_v_idx")["deleted"] >= 100
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "linked", 60)
+    wait_until_linked(connection)
     answers.check_complete(connection, "items", rows[0])
 
 
@@ -151,7 +141,7 @@ def test_swept_by_another(prepared):
         vectors.make_table(connection, rows[:1400], "other")
         assert answers.check_complete(connection, "other", rows[0]) == 1400
     vectors.copy_in(connection, "other", 5000, rows[2000:2100])
-    wait_until(lambda: answers.index_state(connection, "other_v_idx")["tail"] == 0, "linked", 60)
+    wait_until_linked(connection, "other_v_idx")
     state = answers.index_state(connection, "other_v_idx")
     assert state["nodes"] == 1500 and state["state"] == "ready", state
     assert answers.check_complete(connection, "other", rows[0]) == 1500

@@ -8,6 +8,7 @@ import pytest
 import answers
 import vectors
 from cluster import wait_until
+from worker import wait_until_linked
 
 DIMENSIONS = 16
 
@@ -29,7 +30,7 @@ def test_snapshot_on_the_same_boot(make_cluster, seed):
     for step in range(2):
         connection = cluster.connect()
         vectors.copy_in(connection, "items", 2000 + 100 * step, rows[1000 + 100 * step:][:100])
-        wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "linked")
+        wait_until_linked(connection)
         vectors.copy_in(connection, "items", 5000 + 10 * step, rows[1500 + 10 * step:][:10])
         lost = cluster.lost_volume(10 * seed + step, 101 + step)
         cluster.start()

@@ -5,9 +5,9 @@ import stat
 import psycopg
 import pytest
 
-import answers
 import vectors
 from cluster import wait_until
+from worker import wait_until_linked
 
 
 def modes(cluster):
@@ -29,7 +29,7 @@ def test_follows_the_data_directory(make_cluster, group):
     rows = vectors.clustered(300, 8, seed=336)
     vectors.make_table(connection, rows)
     vectors.copy_in(connection, "items", 1000, rows)
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "linked")
+    wait_until_linked(connection)
     assert modes(cluster) == (({0o750}, {0o640}) if group else ({0o700}, {0o600}))
 
 

@@ -2,8 +2,6 @@
 compaction, and it can be seen that he does."""
 
 import contextlib
-import os
-import signal
 import threading
 
 import psycopg
@@ -12,6 +10,7 @@ import pytest
 import answers
 import vectors
 from cluster import wait_until
+from worker import cancelled_in_its_wait, compact_at, compact_no_more, stop_in_its_sleep, stopped
 
 DIMENSIONS = 16
 
@@ -20,8 +19,14 @@ def index_state(connection):
     return answers.index_state(connection, "items_v_idx")
 
 
-def test_waits_for_compaction(make_cluster):
-    cluster = make_cluster(faults=True, dvec__checkpoint_timeout="1d")
+@pytest.fixture
+def cluster(make_cluster):
+    """A compaction that begins before VACUUM has marked all entries keeps those that are marked later: none begins before
+    a test lets it."""
+    return make_cluster(faults=True, dvec__checkpoint_timeout="1d", dvec__compact_threshold="0")
+
+
+def test_waits_for_compaction(cluster):
     connection = cluster.connect()
     rows = vectors.clustered(2500, DIMENSIONS, seed=336)
     vectors.make_table(connection, rows[:2000])
@@ -34,9 +39,10 @@ def test_waits_for_compaction(make_cluster):
             errors.append(error)
 
     # Where little is left to be done, it is synced, and there this compaction stands still.
+    connection.execute("DELETE FROM items WHERE id < 1500")
+    connection.execute("VACUUM items")
     with cluster.faults.in_force("stall_sync", "nodes.2"):
-        connection.execute("DELETE FROM items WHERE id < 1500")
-        connection.execute("VACUUM items")
+        compact_at(connection, 25)
         wait_until(lambda: index_state(connection)["compact_total"] is not None, "the compaction is under way")
         state = index_state(connection)
         assert (state["deleted"], state["compactions"]) == (1500, 0), state
@@ -55,19 +61,16 @@ def test_waits_for_compaction(make_cluster):
     assert answers.check_complete(connection, "items", rows[0]) == 1000
 
 
-def test_a_wait_that_is_broken_off_is_over(make_cluster):
-    cluster = make_cluster(faults=True, dvec__checkpoint_timeout="1d")
+def test_a_wait_that_is_broken_off_is_over(cluster):
     connection = cluster.connect()
     rows = vectors.clustered(4000, DIMENSIONS, seed=337)
     vectors.make_table(connection, rows[:2000])
+    connection.execute("DELETE FROM items WHERE id < 1500")
+    connection.execute("VACUUM items")
     with cluster.faults.in_force("stall_sync", "nodes.2"):
-        connection.execute("DELETE FROM items WHERE id < 1500")
-        connection.execute("VACUUM items")
+        compact_at(connection, 25)
         wait_until(lambda: index_state(connection)["compact_total"] is not None, "the compaction is under way")
-        impatient = cluster.connect()
-        impatient.execute("SET statement_timeout = '1s'")
-        with pytest.raises(psycopg.errors.QueryCanceled):
-            vectors.copy_in(impatient, "items", 2000, rows[2000:2500])
+        cancelled_in_its_wait(cluster, "items_v_idx", lambda session: vectors.copy_in(session, "items", 2000, rows[2000:2500]))
         state = index_state(connection)
         assert state["waits"] > 0 and state["waiting"] == 0, state
 
@@ -88,23 +91,20 @@ def test_a_wait_that_is_broken_off_is_over(make_cluster):
         "SELECT count(*) FROM items").fetchone()[0]
 
 
-def test_vacuum_waits_for_compaction(make_cluster):
-    cluster = make_cluster(faults=True, dvec__checkpoint_timeout="1d", autovacuum="off")
+def test_vacuum_waits_for_compaction(cluster):
     connection = cluster.connect()
     rows = vectors.clustered(2000, DIMENSIONS, seed=338)
     vectors.make_table(connection, rows)
     vacuuming = cluster.connect()
+    connection.execute("UPDATE items SET id = id + 2000")
+    vacuuming.execute("VACUUM items")
+    state = index_state(connection)
+    assert (state["waiting"], state["deleted"], state["compactions"]) == (0, 2000, 0), state
     with cluster.faults.in_force("stall_sync", "nodes.2"):
-        connection.execute("UPDATE items SET id = id + 2000")
+        compact_at(connection, 25)
         vacuuming.execute("SET statement_timeout = '1s'")
-        # A compaction that begins before all rows are marked keeps those that are marked later.
-        worker = cluster.worker_pid()
-        os.kill(worker, signal.SIGSTOP)
-        try:
-            with pytest.raises(psycopg.errors.QueryCanceled):
-                vacuuming.execute("VACUUM items")
-        finally:
-            os.kill(worker, signal.SIGCONT)
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            vacuuming.execute("VACUUM items")
         state = index_state(connection)
         assert (state["waiting"], state["deleted"], state["compactions"]) == (0, 2000, 0), state
         # It returns when the worker is seen not to get on.
@@ -118,13 +118,16 @@ def test_vacuum_waits_for_compaction(make_cluster):
     assert index_state(connection)["nodes"] == 2000
     waits = index_state(connection)["waits"]
     # Nothing is to be waited for where less is deleted, or nobody compacts.
+    compact_no_more(cluster, connection)
     connection.execute("DELETE FROM items WHERE id < 2700")
     connection.execute("VACUUM items")
-    assert index_state(connection)["waits"] == waits
+    with stopped(cluster.worker_pid(), stop_in_its_sleep):
+        compact_at(connection, 25)
+        connection.execute("VACUUM items")
+        state = index_state(connection)
+        assert (state["deleted"], state["waits"]) == (700, waits), state
     wait_until(lambda: index_state(connection)["compactions"] == 2, "the smaller compaction ends")
-    connection.execute("ALTER SYSTEM SET dvec.compact_threshold = 0")
-    connection.execute("SELECT pg_reload_conf()")
-    wait_until(lambda: connection.execute("SHOW dvec.compact_threshold").fetchone()[0] == "0", "nobody compacts")
+    compact_no_more(cluster, connection)
     connection.execute("DELETE FROM items WHERE id < 3900")
     connection.execute("VACUUM items")
     state = index_state(connection)

@@ -5,6 +5,7 @@ import os
 import answers
 import vectors
 from cluster import wait_until
+from worker import vacuum_and_compact
 
 
 def disk_bytes(cluster, index):
@@ -65,7 +66,7 @@ def test_an_index_of_500_rows_takes_half_more_than_its_vectors(make_cluster):
     # Every row anew, and the old ones gone: more log than index, until a checkpoint.
     for vector in ("v", "v + v"):
         connection.execute(f"UPDATE small SET v = {vector}")
-        connection.execute("VACUUM small")
+        vacuum_and_compact(cluster, connection, "small")
         wait_until(lambda: disk_bytes(cluster, "small_v_idx") <= most, "checkpoint and compaction", 60)
     assert answers.check_complete(connection, "small", rows[0]) == 501
 

@@ -1,8 +1,6 @@
 """dvec_stat_indexes counts what was done with an index: as much as was done, and from zero after a reset."""
 
 import contextlib
-import os
-import signal
 import threading
 
 import psycopg
@@ -10,6 +8,7 @@ import pytest
 
 import vectors
 from cluster import wait_until
+from worker import stop_in_its_sleep, stopped
 
 ROWS = vectors.clustered(3000, 32, seed=346)
 
@@ -81,15 +80,13 @@ def test_waits_for_linking(make_cluster):
     cluster = make_cluster(dvec__tail_limit="64kB")
     connection = cluster.connect()
     vectors.make_table(connection, ROWS[:0])
-    worker = cluster.worker_pid()
     writer = cluster.connect_for_thread()
 
     def write():
         with contextlib.suppress(psycopg.errors.QueryCanceled):
             vectors.copy_in(writer, "items", 0, ROWS)
 
-    os.kill(worker, signal.SIGSTOP)
-    try:
+    with stopped(cluster.worker_pid(), stop_in_its_sleep):
         thread = threading.Thread(target=write)
         thread.start()
         wait_until(lambda: connection.execute(
@@ -97,8 +94,6 @@ def test_waits_for_linking(make_cluster):
         # A wait that is cancelled counts too, at its end.
         connection.execute("SELECT pg_cancel_backend(%s)", [writer.info.backend_pid])
         thread.join()
-    finally:
-        os.kill(worker, signal.SIGCONT)
     counted = counters(connection)
     assert counted["linking_waits"] > 0 and counted["linking_wait_time"] > 0 and counted["inserts"] > 0
 

@@ -7,6 +7,7 @@ import answers
 import replicas
 import vectors
 from cluster import wait_until
+from worker import vacuum_and_compact
 
 ROWS = vectors.clustered(1000, 128, seed=347)
 
@@ -100,7 +101,7 @@ def test_columns_lengths_and_compaction(make_cluster):
     assert size["codes"] == 0 and size["vectors"] == 3000 * (4 * 16 + 4)
     assert check_total(cluster, connection, "halves")["vectors"] == 3000 * 2 * 16
     connection.execute("DELETE FROM t WHERE id % 3 > 0")
-    connection.execute("VACUUM (INDEX_CLEANUP ON) t")
+    vacuum_and_compact(cluster, connection, "t")
     wait_until(lambda: answers.index_state(connection, "t_v_idx")["compactions"] == 1, "it is compacted", 60)
     wait_until(lambda: parts(connection)["compaction"] == 0, "the old files are gone")
     assert check_total(cluster, connection)["vectors"] == 1000 * (4 * 16 + 4)

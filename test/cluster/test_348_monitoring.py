@@ -15,7 +15,8 @@ import vectors
 from cluster import wait_until
 from promql import Evaluation, seconds
 from test_210_failed_sync import insert_until_it_fails
-from test_331_stopped_worker import in_thread, stopped
+from test_331_stopped_worker import in_thread
+from worker import stop_in_its_sleep, stopped, wait_until_linked
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "monitoring"
@@ -73,7 +74,7 @@ def items(make_cluster):
         connection = cluster.connect()
         vectors.make_table(connection, cluster.rows[:490])
         vectors.copy_in(connection, "items", 490, cluster.rows[490:500])
-        wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0, "all is linked")
+        wait_until_linked(connection)
         return cluster, connection
     return make
 
@@ -92,7 +93,7 @@ def test_stopped_worker(items):
     search(connection)
     healthy = lasting(before, 0) + lasting(samples(connection), 20 * MINUTE)
     check_fires(healthy)
-    with stopped(cluster.worker_pid()):
+    with stopped(cluster.worker_pid(), stop_in_its_sleep):
         first = 500
 
         def log_share():
@@ -115,7 +116,7 @@ def test_waiting_sessions(items):
     before = samples(connection)
     writer = cluster.connect_for_thread()
     [[pid]] = writer.execute("SELECT pg_backend_pid()").fetchall()
-    with stopped(cluster.worker_pid()):
+    with stopped(cluster.worker_pid(), stop_in_its_sleep):
         thread, _ = in_thread(writer, "INSERT INTO items SELECT id + 1000, v FROM items CROSS JOIN generate_series(1, 4)")
         wait_until(lambda: answers.index_state(connection, "items_v_idx")["waits"] > 0, "the session waits")
         # It may have lost its patience by then, and the wait is over.
@@ -157,6 +158,9 @@ def test_failed_sync(items):
                                 dvec__log_flush_interval="20ms")
     before = samples(connection)
     insert_until_it_fails(cluster, "log", 1000)
+    # The session that hears of it first raises its error before the failure is counted.
+    wait_until(lambda: connection.execute("SELECT failed_syncs > 0 FROM dvec_stat_indexes "
+                                          "WHERE index = 'items_v_idx'::regclass").fetchone()[0], "it is counted")
     wait_until(lambda: is_at_rest(connection), "it is built anew, and linked", 60)
     check_fires(lasting(before, 0) + lasting(samples(connection), 20 * MINUTE), "DvecSyncFailed")
 
@@ -195,7 +199,7 @@ def test_standby_whose_follower_stands(make_cluster, standbys):
     replicas.wait_until_taken_in(standby, primary)
     connection = standby.connect()
     check_fires(lasting(samples(connection), 0))
-    with stopped(standby.child("dvec follower")):
+    with stopped(standby.child("dvec follower"), stop_in_its_sleep):
         primary.sql("SELECT pg_logical_emit_message(false, 'monitoring', repeat('x', 1000000)) FROM generate_series(1, 18)")
         replicas.wait_until_replayed(standby, primary)
         check_fires(lasting(samples(connection), 0), "DvecStandbyBehind")

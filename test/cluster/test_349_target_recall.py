@@ -146,7 +146,8 @@ def test_it_follows_growth_and_compaction(cluster, measured):
     before = curve(measured)
     measured.execute("DELETE FROM items WHERE id % 2 = 0")
     measured.execute("VACUUM (INDEX_CLEANUP on) items")
-    wait_for_curve(measured, lambda found: found[0][-1] == 2500)
+    # A compaction may leave up to 1024 rows to be linked afterwards.
+    wait_for_curve(measured, lambda found: 2500 - 1024 <= found[0][-1] <= 2500)
     assert curve(measured) != before
     measured.execute("REINDEX INDEX items_v_idx")
     assert curve(measured) == []

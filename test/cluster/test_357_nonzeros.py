@@ -8,6 +8,7 @@ import pytest
 import answers
 import replicas
 from cluster import wait_until
+from worker import wait_until_linked
 
 WORDS = 4_000
 COUNT = 1_200
@@ -109,10 +110,10 @@ def test_a_table_that_changes(make_cluster):
     more = texts_about(300, seed=3)
     load(connection, COUNT, more)
     assert recall(connection, "ip") >= 0.95
-    wait_until(lambda: answers.index_state(connection, "t_v_idx")["tail"] == 0, "all is linked", 60)
+    wait_until_linked(connection, "t_v_idx")
     connection.execute("DELETE FROM t WHERE id % 2 = 0")
     connection.execute("VACUUM (INDEX_CLEANUP ON) t")
-    wait_until(lambda: answers.index_state(connection, "t_v_idx")["compactions"] == 1, "it is compacted", 60)
+    wait_until(lambda: answers.index_state(connection, "t_v_idx")["compactions"] >= 1, "it is compacted", 60)
     assert recall(connection, "ip") >= 0.95
     cluster.kill_postmaster()
     cluster.start()

@@ -2,7 +2,6 @@
 server is changed, dumped, killed."""
 
 import os
-import signal
 import threading
 
 import numpy as np

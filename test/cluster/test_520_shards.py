@@ -297,12 +297,13 @@ def test_errors_and_cancels_while_shards_search(sharded, servers):
     for _ in range(3):
         with pytest.raises(psycopg.errors.QueryCanceled):
             connection.execute(NEAREST, [query])
+    connection.execute("RESET statement_timeout")
     with connection.transaction():
         assert ids(connection, NEAREST.replace("ORDER", f"WHERE id >= {PER_SHARD} ORDER"), [query]) != []
         with pytest.raises(psycopg.errors.QueryCanceled), connection.transaction():
+            connection.execute("SET LOCAL statement_timeout = '300ms'")
             connection.execute(NEAREST, [query])
         assert ids(connection, NEAREST.replace("ORDER", f"WHERE id >= {PER_SHARD} ORDER"), [query]) != []
-    connection.execute("RESET statement_timeout")
     servers[0].sql("CREATE OR REPLACE VIEW items_0 AS SELECT * FROM moved WHERE 1 / (id - id) < 2")
     with pytest.raises(psycopg.errors.DivisionByZero, match="division by zero"):
         connection.execute(NEAREST, [query])
