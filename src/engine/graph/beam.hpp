@@ -60,12 +60,13 @@ class Beam {
     Candidate insert(Candidate candidate) noexcept {
         assert(accepts(candidate));
         Candidate *data = entries_.data();
-        // Branch-free lower bound: where it goes is not predictable.
+        // Lower bound without a branch, since where it goes is not predictable: by a mask, of which
+        // no compiler makes one.
         std::size_t position = 0;
         for (std::size_t length = size_; length > 0;) {
             const std::size_t half = length / 2;
-            const bool right = data[position + half] < candidate;
-            position += right ? length - half : 0;
+            const auto right = static_cast<std::size_t>(data[position + half] < candidate);
+            position += (length - half) & (0 - right);
             length = half;
         }
         const Candidate last = size_ == capacity_ ? data[--size_] : none;
@@ -90,6 +91,13 @@ class Beam {
                      (size_ - cursor_ - 1) * sizeof(Candidate));
         --size_;
         skip_expanded();
+    }
+
+    // All are to be expanded once more.
+    void forget_expanded() noexcept {
+        for (std::size_t i = 0; i < size_; ++i)
+            entries_[i] &= ~expanded_bit;
+        cursor_ = 0;
     }
 
     std::size_t memory_bytes() const noexcept { return entries_.capacity() * sizeof(Candidate); }

@@ -30,6 +30,14 @@ constexpr std::uint64_t lists_per_sample = 4;
 // a stream of the processor's own begins late.
 constexpr std::size_t most_block_lines_ahead = 32;
 
+// A descent keeps one node for so many candidates of the beam, but at least two: the nearest alone
+// leads into a wrong cluster now and then, and what is found there fills the beam. More than eight
+// cost more than they find.
+constexpr std::size_t beam_per_descent = 12;
+constexpr std::size_t narrowest_descent = 2, widest_descent = 8;
+// A descent hardly ever meets half as many nodes.
+constexpr std::size_t descent_places = 512;
+
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 }  // namespace
@@ -57,7 +65,7 @@ void GraphWalk::start(SearchContext &context, std::uint32_t ef, NodeId without) 
         context.link_codes.reset();
 }
 
-Status GraphWalk::run_round(std::size_t taken) {
+Status GraphWalk::run_round(std::size_t taken, NodeId until) {
     if (!in_round_) {
         fill_beam(taken);
         in_round_ = true;
@@ -65,6 +73,8 @@ Status GraphWalk::run_round(std::size_t taken) {
     for (Candidate nearest; (nearest = next()) != Beam::none;) {
         if (context_->stop_requested())
             return Status(Code::interrupted, "search was interrupted");
+        if (until != nobody && met(until))
+            break;
         const NodeId id = candidate_id(nearest);
         ++context_->statistics.expanded;
         if (is_twin(*context_->nodes, id)) {
@@ -113,10 +123,7 @@ void GraphWalk::fill_beam(std::size_t taken) {
     if (!started_) {
         started_ = true;
         wanted_ = width_;
-        const Candidate entry = context_->estimate(descend());
-        visited_.reserve(1);
-        visited_.insert(candidate_id(entry));
-        beam_.insert(entry);
+        descend();
         return;
     }
     stop_guessing();
@@ -467,64 +474,77 @@ Candidate GraphWalk::take_set_aside() {
     return set_aside_.take_nearest();
 }
 
-// Goes from the entry point down the upper levels; returns the node at which the walk on level 0
+// Goes from the entry point down the upper levels; its nearest nodes are where the walk on level 0
 // begins.
-NodeId GraphWalk::descend() noexcept {
-    NodeId at = context_->marks.entry_point.id;
-    for (int level = std::min(context_->marks.entry_point.level, max_level); level > 0; --level)
-        at = descend_level(at, level);
-    return at;
+void GraphWalk::descend() {
+    above_.reset(std::clamp(width_ / beam_per_descent, narrowest_descent, widest_descent));
+    seen_above_.reset(descent_places);
+    const EntryPoint entry = context_->marks.entry_point;
+    seen_above_.reserve(1);
+    seen_above_.insert(entry.id);
+    above_.insert(context_->estimate(entry.id));
+    for (int level = std::min(entry.level, max_level); level > 0; --level)
+        descend_level(level);
+    visited_.reserve(above_.size());
+    for (std::size_t i = 0; i < above_.size(); ++i)
+        if (const Candidate candidate = unexpanded(above_[i]); guesses())
+            offer_guess(candidate);
+        else if (visited_.insert(candidate_id(candidate)))
+            offer(candidate);
 }
 
-// The node as a candidate, if it may be nearer than this one; none otherwise. A descent goes on
-// from one node, so nobody will want those that it passes by: they are not deferred.
-Candidate GraphWalk::measure_if_nearer(NodeId id, Candidate than) noexcept {
+// The node as a candidate, if it may have a place among the nearest; none otherwise. Nobody will
+// want those that the descent passes by: they are not deferred.
+Candidate GraphWalk::measure_above(NodeId id) noexcept {
+    if (!look_.useful())
+        return context_->estimate(id);
     const FirstLook::Seen seen = look_.look(context_->nodes->code(id));
-    if (look_.least(seen) > candidate_distance(than))
+    if (above_.full() && look_.least(seen) > candidate_distance(above_[above_.size() - 1]))
         return Beam::none;
     return look_.learning() ? measure_and_learn(id, seen) : context_->estimate(id);
 }
 
-// Goes to a nearer neighbour until there is none. The distance falls at every step, so this ends
-// even on lists that change meanwhile.
-NodeId GraphWalk::descend_level(NodeId from, int level) noexcept {
+// Expands the nearest nodes until all that are left are expanded on this level. No node is measured
+// twice, so this ends even on lists that change meanwhile.
+void GraphWalk::descend_level(int level) {
     const NodeStore &nodes = *context_->nodes;
     const Layout &layout = nodes.layout();
-    Candidate nearest = context_->estimate(from);
-    for (bool moved = true; moved;) {
-        moved = false;
+    above_.forget_expanded();
+    for (Candidate nearest; (nearest = above_.next()) != Beam::none;) {
+        above_.mark_next_expanded();
         const NodeId at = candidate_id(nearest);
         const std::uint32_t reference = nodes.slot(at)->upper.load(std::memory_order_acquire);
         const std::uint64_t block = std::uint64_t{reference} + static_cast<unsigned>(level) - 2;
         if (reference == 0 || block >= nodes.mapped_upper_blocks() ||
             node_level(at, layout.m) < level)
-            break;
+            continue;
         const auto *words = nodes.upper_block(static_cast<std::uint32_t>(block));
         const std::uint32_t count = std::min(words[0].load(std::memory_order_acquire), layout.m);
+        NodeId *unseen = unseen_.data();
+        std::size_t unseen_count = 0;
+        seen_above_.reserve(count);
         for (std::uint32_t i = 1; i <= count; ++i) {
             const NodeId id = words[i].load(std::memory_order_relaxed);
-            if (id < context_->marks.linked)
-                context_->prefetch(id, look_.useful() ? look_.lines() : context_->lines);
-        }
-        for (std::uint32_t i = 1; i <= count; ++i) {
-            const NodeId id = words[i].load(std::memory_order_relaxed);
-            if (id >= context_->marks.linked)
+            if (id >= context_->marks.linked || !seen_above_.insert(id))
                 continue;
-            const Candidate candidate =
-                look_.useful() ? measure_if_nearer(id, nearest) : context_->estimate(id);
-            if (candidate < nearest) {
-                nearest = candidate;
-                moved = true;
-            }
+            unseen[unseen_count++] = id;
+            context_->prefetch(id, look_.useful() ? look_.lines() : context_->lines);
+        }
+        for (std::size_t i = 0; i < unseen_count; ++i) {
+            const Candidate candidate = measure_above(unseen[i]);
+            if (candidate == Beam::none || !above_.accepts(candidate))
+                continue;
+            above_.insert(candidate);
+            // It tells where the node's lists are.
+            prefetch_lines(nodes.slot(unseen[i]), 1);
         }
     }
-    return candidate_id(nearest);
 }
 
 std::size_t GraphWalk::memory_bytes() const noexcept {
-    return beam_.memory_bytes() + visited_.memory_bytes() + set_aside_.memory_bytes() +
-           deferred_.memory_bytes() + unseen_.capacity() * sizeof(NodeId) +
-           followed_.capacity() * sizeof(followed_[0]);
+    return beam_.memory_bytes() + visited_.memory_bytes() + above_.memory_bytes() +
+           seen_above_.memory_bytes() + set_aside_.memory_bytes() + deferred_.memory_bytes() +
+           unseen_.capacity() * sizeof(NodeId) + followed_.capacity() * sizeof(followed_[0]);
 }
 
 }  // namespace dvec::graph

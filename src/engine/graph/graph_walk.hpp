@@ -33,8 +33,12 @@ class GraphWalk {
 
     // Runs the next round to its end. The first `taken` results of the last round are removed from
     // the beam; the others stay in it. Code::interrupted leaves the walk where it is: calling again
-    // goes on. Must not be called when exhausted().
-    base::Status run_round(std::size_t taken);
+    // goes on. Must not be called when exhausted(). Ends early once the walk has met `until`; then
+    // it is of no further use.
+    base::Status run_round(std::size_t taken, NodeId until = nobody);
+    // Whether the walk came by the node on level 0. Such a node is among the results, unless they
+    // are as many as there is room for and all nearer. Not while guesses().
+    bool met(NodeId id) const noexcept { return visited_.contains(id); }
     // Whether the round ended early because a pass over the keys (filter_plan.hpp) is better than
     // walking on. Then there are no results, and there must be no further round.
     bool left() const noexcept { return left_; }
@@ -65,9 +69,9 @@ class GraphWalk {
     std::size_t memory_bytes() const noexcept;
 
   private:
-    NodeId descend() noexcept;
-    NodeId descend_level(NodeId from, int level) noexcept;
-    Candidate measure_if_nearer(NodeId id, Candidate than) noexcept;
+    void descend();
+    void descend_level(int level);
+    Candidate measure_above(NodeId id) noexcept;
     void fill_beam(std::size_t taken);
     void expand(NodeId id);
     NodeId stand_in_for(NodeId of) const noexcept;
@@ -101,6 +105,9 @@ class GraphWalk {
     SearchContext *context_ = nullptr;
     Beam beam_;
     VisitedSet visited_;
+    // Of the descent. A node that was too far away on one level is so on all below.
+    Beam above_;
+    VisitedSet seen_above_;
     NodeId without_ = nobody;  // visited from the beginning
     CandidateHeap set_aside_;
     FirstLook look_;

@@ -106,5 +106,15 @@ TEST_F(RecallTest, CosineOfClusters) {
     EXPECT_GE(recall(clustered_queries, 200, 20), 0.99);
 }
 
+// The nearest node on an upper level may belong to another cluster, which then fills the beam. A
+// descent that kept one node let a query in five hundred find nothing that is near.
+TEST_F(RecallTest, NoQueryEndsInAnotherCluster) {
+    constexpr ClusteredShape flat{64, 100, 4, 0.05f};
+    create(64);
+    add(ClusteredData(1, flat).make(2 * many));
+    link_all();
+    EXPECT_GE(recall(ClusteredData(2, flat).make(5 * few), 20, 10), 0.9995);
+}
+
 }  // namespace
 }  // namespace dvec::graph
