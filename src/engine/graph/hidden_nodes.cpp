@@ -6,11 +6,15 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <vector>
 
 #include "engine/graph/graph_walk.hpp"
+#include "engine/graph/node_links.hpp"
 #include "engine/graph/prefetch.hpp"
 #include "engine/graph/search_context.hpp"
+#include "engine/graph/share_ids.hpp"
+#include "engine/graph/thread_pool.hpp"
 #include "engine/graph/twins.hpp"
 
 namespace dvec::graph {
@@ -27,8 +31,8 @@ constexpr std::uint32_t width_of_walk = 40;
 constexpr NodeId sampled = 512;
 // New ones are all looked for where they are so few.
 constexpr NodeId looked_for_whole = 2048;
-// Of the sample, if one in so many is hidden, all new nodes are looked for.
-constexpr std::uint32_t many_hidden = 16;
+// If more than one in so many of the sample is hidden, all new nodes are looked for.
+constexpr std::uint32_t many_hidden = 128;
 // As many nodes as these parts of the new ones, and not fewer than this number, are looked for
 // because few links lead to them, and because their neighbours are far away.
 constexpr NodeId one_in_few_links = 64;
@@ -43,44 +47,104 @@ constexpr std::uint8_t many_links = 255;
 constexpr NodeId nodes_per_poll = 4096;
 constexpr NodeId nodes_ahead = 8;
 
-class HiddenNodes {
+// A bit for each id, which several threads may set.
+class IdMarks {
   public:
-    HiddenNodes(NodeStore &nodes, const ReachabilityParams &params, const std::atomic<bool> &stop)
-        : nodes_(nodes),
-          params_(params),
-          stop_(stop),
-          linked_(nodes.shared().linked.load(std::memory_order_acquire)),
-          entry_(EntryPoint::unpack(nodes.shared().entry_point.load(std::memory_order_acquire))),
-          limit_(nodes.layout().level0_links()) {}
-
-    Result<HiddenReport> show(NodeId first_new, NodeId most_whole) {
-        if (linked_ > nodes_.mapped_slots())
-            return Status(Code::corrupt, "more nodes are linked than there are slots");
-        if (entry_.level < 0 || entry_.id >= linked_)
-            return report_;
-        if (first_new > linked_)
-            first_new = 0;
-        DVEC_TRY(count_links());
-        const NodeId fresh = linked_ - first_new;
-        if (fresh > looked_for_whole) {
-            DVEC_TRY(look_for_each(linked_ / sampled / 2, linked_ / sampled));
-            if (report_.hidden * many_hidden <= report_.looked_for || fresh > most_whole)
-                first_new = linked_;
-        }
-        DVEC_TRY(look_for_each(first_new, 1));
-        DVEC_TRY(look_for_likely(first_new, fresh));
-        return report_;
+    explicit IdMarks(NodeId ids) : words_(ids / 64 + 1) {}
+    bool has(NodeId id) const noexcept {
+        return (words_[id / 64].load(std::memory_order_relaxed) & bit(id)) != 0;
+    }
+    // Whether it was this call that has set it.
+    bool set(NodeId id) noexcept {
+        return (words_[id / 64].fetch_or(bit(id), std::memory_order_relaxed) & bit(id)) == 0;
     }
 
   private:
-    const std::atomic<std::uint32_t> *list(NodeId id) const { return &nodes_.slot(id)->link_count; }
-    std::uint32_t count(const std::atomic<std::uint32_t> *words) const {
-        return std::min(words[0].load(std::memory_order_relaxed), limit_);
+    static std::uint64_t bit(NodeId id) noexcept { return std::uint64_t{1} << id % 64; }
+
+    std::vector<std::atomic<std::uint64_t>> words_;
+};
+
+class HiddenNodes {
+  public:
+    HiddenNodes(NodeStore &nodes, const ReachabilityParams &params, const HiddenSearch &search,
+                const std::atomic<bool> &stop)
+        : nodes_(nodes),
+          params_(params),
+          search_(search),
+          stop_(stop),
+          linked_(nodes.shared().linked.load(std::memory_order_acquire)),
+          entry_(EntryPoint::unpack(nodes.shared().entry_point.load(std::memory_order_acquire))),
+          pool_(std::max(search.threads, 1u) - 1),
+          parts_(pool_.helpers() + 1) {}
+
+    Result<HiddenReport> show() {
+        if (linked_ > nodes_.mapped_slots())
+            return Status(Code::corrupt, "more nodes are linked than there are slots");
+        if (entry_.level < 0 || entry_.id >= linked_)
+            return HiddenReport();
+        looked_for_ = IdMarks(linked_);
+        DVEC_TRY(count_links());
+        NodeId first = search_.first_new <= linked_ ? search_.first_new : 0;
+        const NodeId fresh = linked_ - first;
+        if (fresh > looked_for_whole) {
+            DVEC_TRY(look_for_sample());
+            const HiddenReport sample = report();
+            if (sample.hidden * many_hidden <= sample.looked_for || fresh > search_.most_whole)
+                first = linked_;
+        }
+        DVEC_TRY(look_for_all_from(first));
+        DVEC_TRY(look_for_likely(first, fresh));
+        return report();
     }
 
-    Status look_for_each(NodeId first, NodeId step) {
-        for (NodeId id = first; id < linked_; id += step)
-            DVEC_TRY(look_for(id));
+  private:
+    NodeLinks links(NodeId id) const noexcept { return NodeLinks(nodes_, id); }
+
+    // What one thread needs and has done.
+    struct Part {
+        SearchContext context;
+        GraphWalk walk;
+        HiddenReport report;
+    };
+    HiddenReport report() const {
+        HiddenReport sum;
+        for (const Part &part : parts_) {
+            sum.looked_for += part.report.looked_for;
+            sum.hidden += part.report.hidden;
+            sum.shown += part.report.shown;
+        }
+        return sum;
+    }
+
+    Status look_for_sample() {
+        const NodeId step = linked_ / sampled;
+        return share_ids(pool_, 0, sampled, stop_, [this, step](NodeId number, unsigned worker) {
+            return look_for(number * step + step / 2, parts_[worker]);
+        });
+    }
+
+    Status look_for_all_from(NodeId first) {
+        return share_ids(pool_, first, linked_, stop_, [this, first](NodeId id, unsigned worker) {
+            return look_around(id, first, parts_[worker]);
+        });
+    }
+
+    // Looks for the node, for those that it has links to, for those that the last of these has
+    // links to, and so on: walks for nodes that are near to each other read the same slots.
+    Status look_around(NodeId id, NodeId first, Part &part) {
+        DVEC_TRY(look_for(id, part));
+        for (NodeId at = id; at != nobody;) {
+            const NodeLinks from = links(at);
+            at = nobody;
+            for (std::uint32_t place = 1; place <= from.count(); ++place) {
+                const NodeId to = from.at(place);
+                if (to < first || to >= linked_ || looked_for_.has(to))
+                    continue;
+                DVEC_TRY(look_for(to, part));
+                at = to;
+            }
+        }
         return {};
     }
 
@@ -92,10 +156,13 @@ class HiddenNodes {
         const std::uint8_t few =
             few_for(std::clamp(fresh / one_in_few_links, least_looked_for, most_of_few_links));
         const float far = far_for(std::clamp(fresh / one_in_far, least_looked_for, most_of_far));
+        std::vector<NodeId> likely;
         for (NodeId id = 0; id < end; ++id)
             if (links_to_[id] <= few || length_[id] > far)
-                DVEC_TRY(look_for(id));
-        return {};
+                likely.push_back(id);
+        return share_ids(
+            pool_, 0, static_cast<NodeId>(likely.size()), stop_,
+            [&](NodeId place, unsigned worker) { return look_for(likely[place], parts_[worker]); });
     }
 
     Status count_links() {
@@ -107,10 +174,9 @@ class HiddenNodes {
                 prefetch_lines(nodes_.slot(id + nodes_ahead), nodes_.layout().link_lines());
             if (is_twin(nodes_, id))
                 continue;
-            const auto *words = list(id);
-            for (std::uint32_t i = 1; i <= count(words); ++i)
-                if (const NodeId to = words[i].load(std::memory_order_relaxed);
-                    to < linked_ && links_to_[to] < many_links)
+            const NodeLinks from = links(id);
+            for (std::uint32_t place = 1; place <= from.count(); ++place)
+                if (const NodeId to = from.at(place); to < linked_ && links_to_[to] < many_links)
                     ++links_to_[to];
         }
         return {};
@@ -121,10 +187,10 @@ class HiddenNodes {
     void measure_links() {
         length_.assign(linked_, std::numeric_limits<float>::quiet_NaN());
         for (NodeId id = 0; id < linked_; ++id) {
-            const auto *words = list(id);
-            if (is_twin(nodes_, id) || count(words) == 0)
+            const NodeLinks from = links(id);
+            if (is_twin(nodes_, id) || from.count() == 0)
                 continue;
-            if (const NodeId to = words[1].load(std::memory_order_relaxed); to < linked_)
+            if (const NodeId to = from.at(1); to < linked_)
                 length_[id] = params_.kernel.link_distance()(nodes_.vector(id), nodes_.vector(to),
                                                              params_.dimensions);
         }
@@ -158,40 +224,44 @@ class HiddenNodes {
         return *at;
     }
 
-    Status look_for(NodeId id) {
-        if (is_twin(nodes_, id) || count(list(id)) == 0 || !is_live(nodes_.state(id)))
+    // Does nothing where the node was looked for before.
+    Status look_for(NodeId id, Part &part) {
+        if (!looked_for_.set(id) || is_twin(nodes_, id) || links(id).count() == 0 ||
+            !is_live(nodes_.state(id)))
             return {};
         if (stop_.load(std::memory_order_relaxed))
             return stopped();
-        context_.begin(nodes_, {linked_, linked_, entry_}, params_.kernel, params_.dimensions,
-                       nodes_.vector(id));
-        walk_.start(context_, width_of_walk);
-        DVEC_TRY(walk_.run_round(0));
-        ++report_.looked_for;
-        if (is_among(id, walk_.results()))
+        part.context.begin(nodes_, {linked_, linked_, entry_}, params_.kernel, params_.dimensions,
+                           nodes_.vector(id));
+        part.walk.start(part.context, width_of_walk);
+        DVEC_TRY(part.walk.run_round(0, id));
+        ++part.report.looked_for;
+        if (is_found(id, part))
             return {};
-        ++report_.hidden;
-        report_.shown += give_link(id, walk_.results()) ? 1 : 0;
+        ++part.report.hidden;
+        part.report.shown += give_link(id, part.walk.results()) ? 1 : 0;
         return {};
     }
 
     // By inner product others may be nearer to a vector than it is itself. Where they are so many
     // that it has no place in the beam, it is not hidden.
-    bool is_among(NodeId id, const Beam &found) {
-        for (std::size_t i = 0; i < found.size(); ++i)
-            if (candidate_id(found[i]) == id)
-                return true;
-        return found.full() && context_.estimate(id) > found[found.size() - 1];
+    static bool is_found(NodeId id, Part &part) {
+        if (part.walk.met(id))
+            return true;
+        const Beam &found = part.walk.results();
+        return found.full() && part.context.estimate(id) > found[found.size() - 1];
     }
 
-    // Room is left as long as there is any: links that lead elsewhere are what walks live on.
+    // Room is left as long as there is any: links that lead elsewhere are what walks live on. Few
+    // get a link, and a walk takes far longer than this, so threads hardly ever wait for the lock.
     bool give_link(NodeId to, const Beam &found) {
-        return give_link(to, found,
-                         [this](NodeId from) {
-                             const std::uint32_t links = count(list(from));
-                             return links < limit_ ? links + 1 : 0;
-                         }) ||
-               give_link(to, found, [this](NodeId from) { return farthest_of_many(from); });
+        const std::lock_guard hold(giving_);
+        return give_link(to, found, [](const NodeLinks &list) { return list.place_left(); }) ||
+               give_link(to, found, [this](const NodeLinks &list) {
+                   return list.place_to_spare(
+                       params_.kernel, params_.dimensions, linked_,
+                       [this](NodeId other) { return links_to_[other] > few_links; });
+               });
     }
 
     // `place_in` tells at which place of a list a link may be stored; 0 at none.
@@ -199,41 +269,20 @@ class HiddenNodes {
     bool give_link(NodeId to, const Beam &found, PlaceIn place_in) {
         for (std::size_t i = 0; i < found.size(); ++i) {
             const NodeId from = candidate_id(found[i]);
-            auto *words = &nodes_.slot(from)->link_count;
-            const std::uint32_t place = is_twin(nodes_, from) ? 0 : place_in(from);
+            if (is_twin(nodes_, from))
+                continue;
+            NodeLinks list = links(from);
+            const std::uint32_t place = place_in(list);
             if (place == 0)
                 continue;
-            if (place <= count(words))
-                forget_link_to(words[place].load(std::memory_order_relaxed));
-            words[place].store(to, std::memory_order_relaxed);
-            words[0].store(std::max(place, count(words)), std::memory_order_release);
+            if (place <= list.count())
+                forget_link_to(list.at(place));
+            list.put(place, to);
             if (links_to_[to] < many_links)
                 ++links_to_[to];
-            nodes_.note_links_changed(from);
             return true;
         }
         return false;
-    }
-
-    // The place of the farthest link to a node that many lead to.
-    std::uint32_t farthest_of_many(NodeId from) const {
-        const auto *words = list(from);
-        std::uint32_t place = 0;
-        float farthest = -std::numeric_limits<float>::infinity();
-        for (std::uint32_t i = 1; i <= count(words); ++i) {
-            const NodeId to = words[i].load(std::memory_order_relaxed);
-            if (to >= linked_)
-                return i;
-            if (links_to_[to] <= few_links)
-                continue;
-            const float length = params_.kernel.link_distance()(
-                nodes_.vector(from), nodes_.vector(to), params_.dimensions);
-            if (length > farthest) {
-                farthest = length;
-                place = i;
-            }
-        }
-        return place;
     }
 
     void forget_link_to(NodeId id) {
@@ -245,24 +294,30 @@ class HiddenNodes {
 
     NodeStore &nodes_;
     const ReachabilityParams &params_;
+    const HiddenSearch &search_;
     const std::atomic<bool> &stop_;
     const NodeId linked_;
     const EntryPoint entry_;
-    const std::uint32_t limit_;
+    ThreadPool pool_;
+    std::vector<Part> parts_;  // of each thread
+    IdMarks looked_for_{0};
+    std::vector<float> length_;  // of the first link of each id; NaN: it has none
+    std::mutex giving_;  // held to change links, and what follows, by threads that share ids
     std::vector<std::uint8_t> links_to_;  // how many lead to each id
-    std::vector<float> length_;           // of the first link of each id; NaN: it has none
-    SearchContext context_;
-    GraphWalk walk_;
-    HiddenReport report_;
 };
 
 }  // namespace
 
 Result<HiddenReport> show_hidden(NodeStore &nodes, const ReachabilityParams &params,
-                                 NodeId first_new, const std::atomic<bool> &stop,
-                                 NodeId most_whole) {
-    return base::guarded(
-        [&] { return HiddenNodes(nodes, params, stop).show(first_new, most_whole); });
+                                 const HiddenSearch &search, const std::atomic<bool> &stop) {
+    return base::guarded([&] { return HiddenNodes(nodes, params, search, stop).show(); });
+}
+
+Status make_findable(NodeStore &nodes, const ReachabilityParams &params, const HiddenSearch &search,
+                     const std::atomic<bool> &stop) {
+    DVEC_TRY(show_hidden(nodes, params, search, stop));
+    DVEC_TRY(connect_unreachable(nodes, params, stop));
+    return {};
 }
 
 }  // namespace dvec::graph

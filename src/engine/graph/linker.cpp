@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <limits>
-#include <mutex>
 #include <vector>
 
 #include "engine/graph/await_payload.hpp"
 #include "engine/graph/link_lists.hpp"
 #include "engine/graph/node_distances.hpp"
 #include "engine/graph/node_linking.hpp"
+#include "engine/graph/share_ids.hpp"
 #include "engine/graph/thread_pool.hpp"
 #include "engine/graph/twin_linking.hpp"
 
@@ -51,9 +51,6 @@ namespace {
 using Lists = LinkLists<hnswlib::HierarchicalNSW<Distance>>;
 using Linking = NodeLinking<Lists>;
 
-// Below this many nodes per thread, waking a thread costs more than it brings.
-constexpr std::uint32_t nodes_per_thread = 4;
-
 constexpr NodeId slots_ahead = 16;
 
 }  // namespace
@@ -81,7 +78,6 @@ class Linker::Batches {
     NodeId enter_vector(NodeId id);
     Status prepare_lists(NodeId first, NodeId end);
     Status link_nodes(NodeId first, NodeId end, const std::atomic<bool> &stop);
-    void work(Linking::Scratch &scratch, const std::atomic<bool> &stop);
     void attach_twins(const std::atomic<bool> &stop);
     void place_apart(NodeId id);
     void publish(NodeId end);
@@ -95,10 +91,6 @@ class Linker::Batches {
     std::vector<Linking::Scratch> scratch_;  // of each thread
 
     NodeId known_end_ = 0;  // ids below are linked, as far as this linker knows
-    std::atomic<std::uint32_t> next_{0};
-    std::mutex failure_mutex_;
-    Status failure_;
-    std::atomic<bool> failed_{false};
 };
 
 // Takes over the graph that is there.
@@ -218,38 +210,15 @@ Status Linker::Batches::prepare_lists(NodeId first, NodeId end) {
     return {};
 }
 
+// The batch is complete when all its ids were taken.
 Status Linker::Batches::link_nodes(NodeId first, NodeId end, const std::atomic<bool> &stop) {
-    next_.store(first, std::memory_order_relaxed);
-    failed_.store(false, std::memory_order_relaxed);
-    failure_ = Status();
     for (Linking::Scratch &scratch : scratch_)
         scratch.twins = {};
-    pool_.run((end - first) / nodes_per_thread,
-              [&](unsigned worker) { work(scratch_[worker], stop); });
-    DVEC_TRY(failure_);
-    if (next_.load(std::memory_order_relaxed) < end)
-        return Status(Code::interrupted, "linking was stopped");
-    return {};
-}
-
-// What one thread does. An id that was taken is linked to the end, so the batch is complete when
-// all its ids were taken.
-void Linker::Batches::work(Linking::Scratch &scratch, const std::atomic<bool> &stop) {
-    Status status = base::guarded([&]() -> Status {
-        while (!stop.load(std::memory_order_relaxed) && !failed_.load(std::memory_order_relaxed)) {
-            const NodeId id = next_.fetch_add(1, std::memory_order_relaxed);
-            if (id >= lists_.batch_end())
-                break;
-            if (lists_.level(id) >= 0)
-                linking_.link(id, Linking::Joining::allowed, scratch);
-        }
+    return share_ids(pool_, first, end, stop, [this](NodeId id, unsigned worker) -> Status {
+        if (lists_.level(id) >= 0)
+            linking_.link(id, Linking::Joining::allowed, scratch_[worker]);
         return {};
     });
-    if (status.ok())
-        return;
-    failed_.store(true, std::memory_order_relaxed);
-    const std::lock_guard hold(failure_mutex_);
-    failure_ = std::move(status);
 }
 
 // When all nodes of the batch are linked, and before readers learn of it: hangs its twins into

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/graph/graph_walk.hpp"
+#include "engine/graph/node_links.hpp"
 #include "engine/graph/search_context.hpp"
 #include "engine/graph/twins.hpp"
 
@@ -43,7 +44,6 @@ class Reachability {
           stop_(stop),
           linked_(nodes.shared().linked.load(std::memory_order_acquire)),
           entry_(EntryPoint::unpack(nodes.shared().entry_point.load(std::memory_order_acquire))),
-          limit_(nodes.layout().level0_links()),
           list_lines_(nodes.layout().link_lines()) {}
 
     // The nodes with live rows that were not met on a walk from the entry point. Twins that no
@@ -96,7 +96,7 @@ class Reachability {
     }
 
   private:
-    std::atomic<std::uint32_t> *list(NodeId id) const { return &nodes_.slot(id)->link_count; }
+    NodeLinks links(NodeId id) const noexcept { return NodeLinks(nodes_, id); }
 
     // Meets every node that links lead to from `root` and that was not met before.
     Status spread(NodeId root, NodeId parent) {
@@ -119,10 +119,10 @@ class Reachability {
                 continue;
             }
             mark_chain(id);
-            const std::atomic<std::uint32_t> *words = list(id);
-            const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
-            for (std::uint32_t i = 1; i <= count; ++i) {
-                const NodeId target = words[i].load(std::memory_order_relaxed);
+            const NodeLinks from = links(id);
+            const std::uint32_t count = from.count();
+            for (std::uint32_t place = 1; place <= count; ++place) {
+                const NodeId target = from.at(place);
                 if (target < linked_ && parents_[target] == nobody) {
                     parents_[target] = id;
                     met_.push_back(target);
@@ -164,19 +164,16 @@ class Reachability {
     // the short vectors: they are the answer to hardly any query, and links to them would crowd out
     // the links that searches follow.
     bool outshone(NodeId id) const {
-        const std::atomic<std::uint32_t> *words = list(id);
-        const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
+        const NodeLinks from = links(id);
         const auto from_it = [&](NodeId other) {
             return params_.kernel.link_distance()(nodes_.vector(id), nodes_.vector(other),
                                                   params_.dimensions);
         };
         const float own = from_it(id);
         const float bound = own - rounding * std::abs(own);
-        for (std::uint32_t i = 1; i <= count; ++i)
-            if (const NodeId other = words[i].load(std::memory_order_relaxed);
-                other >= linked_ || !(from_it(other) < bound))
-                return false;
-        return count >= nodes_.layout().m / 2;
+        return from.count() >= nodes_.layout().m / 2 && !from.any([&](NodeId other) {
+            return other >= linked_ || !(from_it(other) < bound);
+        });
     }
 
     // Gives links even to a node that the walk has met meanwhile by way of others of its group: a
@@ -251,13 +248,7 @@ class Reachability {
     }
 
     bool leads_to_any(NodeId id, const std::vector<bool> &wanted) const {
-        const std::atomic<std::uint32_t> *words = list(id);
-        const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
-        for (std::uint32_t i = 1; i <= count; ++i)
-            if (const NodeId target = words[i].load(std::memory_order_relaxed);
-                target < linked_ && wanted[target])
-                return true;
-        return false;
+        return links(id).any([&](NodeId target) { return target < linked_ && wanted[target]; });
     }
 
     bool give_way_back(NodeId id, const std::vector<bool> &leads_back) {
@@ -292,44 +283,17 @@ class Reachability {
 
     // False when the list is full of branches.
     bool add_link(NodeId from, NodeId to) {
-        std::atomic<std::uint32_t> *words = list(from);
-        const auto count = std::min(words[0].load(std::memory_order_relaxed), limit_);
-        for (std::uint32_t i = 1; i <= count; ++i)
-            if (words[i].load(std::memory_order_relaxed) == to)
-                return true;
-        if (count < limit_) {
-            words[count + 1].store(to, std::memory_order_relaxed);
-            words[0].store(count + 1, std::memory_order_release);
-            nodes_.note_links_changed(from);
+        NodeLinks list = links(from);
+        if (list.any([to](NodeId target) { return target == to; }))
             return true;
-        }
-        const std::uint32_t place = farthest_spare(from, words);
-        if (place != 0) {
-            words[place].store(to, std::memory_order_release);
-            nodes_.note_links_changed(from);
-        }
+        std::uint32_t place = list.place_left();
+        if (place == 0)
+            place = list.place_to_spare(
+                params_.kernel, params_.dimensions, linked_,
+                [this, from](NodeId target) { return parents_[target] != from; });
+        if (place != 0)
+            list.put(place, to);
         return place != 0;
-    }
-
-    // The place in a full list of the farthest link that is no branch; 0 when all links are
-    // branches.
-    std::uint32_t farthest_spare(NodeId node, const std::atomic<std::uint32_t> *words) const {
-        std::uint32_t place = 0;
-        float farthest = 0;
-        for (std::uint32_t i = 1; i <= limit_; ++i) {
-            const NodeId target = words[i].load(std::memory_order_relaxed);
-            if (target >= linked_ || is_twin(nodes_, target))
-                return i;  // leads nowhere
-            if (parents_[target] == node)
-                continue;
-            const float distance = params_.kernel.link_distance()(
-                nodes_.vector(node), nodes_.vector(target), params_.dimensions);
-            if (place == 0 || distance > farthest) {
-                place = i;
-                farthest = distance;
-            }
-        }
-        return place;
     }
 
     NodeStore &nodes_;
@@ -337,7 +301,6 @@ class Reachability {
     const std::function<bool()> &stop_;
     const NodeId linked_;
     const EntryPoint entry_;
-    const std::uint32_t limit_;
     const std::size_t list_lines_;
     std::vector<NodeId> parents_;  // in the walk's tree, of every node met; of twins: chained
     std::vector<NodeId> met_;      // in the order in which they were

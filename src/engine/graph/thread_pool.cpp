@@ -1,4 +1,4 @@
-// The linker's threads: started with all signals blocked, woken per batch, joined at the end.
+// Started with all signals blocked, woken for each run, joined at the end.
 #include "engine/graph/thread_pool.hpp"
 
 #include <algorithm>

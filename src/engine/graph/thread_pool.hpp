@@ -1,6 +1,6 @@
-// Threads that stay for the life of a linker and sleep between batches. The engine runs inside a
-// server that delivers signals to the process, so these threads block every signal: handlers run on
-// the server's own thread only.
+// Threads that stay for as long as work comes, and sleep between its parts. The engine runs inside
+// a server that delivers signals to the process, so these threads block every signal: handlers run
+// on the server's own thread only.
 #pragma once
 
 #include <condition_variable>

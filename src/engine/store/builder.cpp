@@ -8,7 +8,6 @@
 
 #include "engine/base/signals.hpp"
 #include "engine/graph/hidden_nodes.hpp"
-#include "engine/graph/reachability.hpp"
 #include "engine/store/index.hpp"
 
 namespace dvec::store {
@@ -47,6 +46,7 @@ Result<std::unique_ptr<Builder>> Builder::create(base::FileSystem &file_system,
 }
 
 Status Builder::make_files(unsigned threads) {
+    threads_ = threads;
     const graph::NodeStore::Params params =
         node_store_params(description_, kernel_, first_generation);
     DVEC_TRY(file_system_.make_directory(description_.directory));
@@ -114,13 +114,10 @@ Status Builder::link_all() {
 
 Status Builder::connect_all() {
     linker_.reset();  // both need memory for each row
-    const auto params = reachability_params(description_, kernel_);
-    // However many: a graph is built once, and searched for a long time.
-    auto shown =
-        graph::show_hidden(*linker_nodes_, params, 0, stop_, std::numeric_limits<NodeId>::max());
-    DVEC_TRY(shown);
-    auto connected = graph::connect_unreachable(*linker_nodes_, params, stop_);
-    DVEC_TRY(connected);
+    // All are looked for, however many: a graph is built once, and searched for a long time.
+    const graph::HiddenSearch all{0, std::numeric_limits<NodeId>::max(), threads_};
+    DVEC_TRY(graph::make_findable(*linker_nodes_, reachability_params(description_, kernel_), all,
+                                  stop_));
     state_.connected.store(state_.graph.linked.load());
     return {};
 }

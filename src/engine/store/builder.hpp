@@ -67,6 +67,7 @@ class Builder {
     base::FileSystem &file_system_;
     Description description_;
     distance::Kernel kernel_{};
+    unsigned threads_ = 1;  // that link
     SharedState state_{};
     ThreadMutex append_;
     ThreadMutex grow_;

@@ -5,7 +5,6 @@
 #include <mutex>
 
 #include "engine/graph/hidden_nodes.hpp"
-#include "engine/graph/reachability.hpp"
 #include "engine/graph/sanitize.hpp"
 #include "engine/graph/twins.hpp"
 #include "engine/store/index.hpp"
@@ -180,14 +179,14 @@ Status Maintainer::connect(const std::atomic<bool> &stop) {
         DVEC_TRY(leave_clean_state(file_system_, description_, state_, locks_));
         DVEC_TRY(sanitize_links(stop));
         DVEC_TRY(nodes_->refresh());
-        // Both need some memory for each row. It takes less time to make a linker than to connect.
+        // It needs memory for each row, and remembers of each list what a selection has kept, which
+        // will not be true of lists that change here. To make it takes far less time than this.
         relax();
-        const auto params = reachability_params(description_, kernel_);
-        const auto before = static_cast<graph::NodeId>(state_.connected.load());
-        auto shown = graph::show_hidden(*nodes_, params, before, stop);
-        DVEC_TRY(shown);
-        auto connected = graph::connect_unreachable(*nodes_, params, stop);
-        DVEC_TRY(connected);
+        graph::HiddenSearch search;
+        search.first_new = static_cast<graph::NodeId>(state_.connected.load());
+        search.threads = threads_;
+        DVEC_TRY(graph::make_findable(*nodes_, reachability_params(description_, kernel_), search,
+                                      stop));
         state_.connected.store(state_.graph.linked.load());
         return {};
     });

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <random>
+#include <thread>
 
 #include "test/unit/graph/graph_fixture.hpp"
 #include "test/unit/support/sanitized.hpp"
@@ -18,8 +19,9 @@ class HiddenNodesTest : public GraphTest {
   protected:
     ReachabilityParams params() const { return {kernel_, dimensions_, 64}; }
 
-    HiddenReport show(NodeId first_new = 0) {
-        const auto shown = show_hidden(*nodes_, params(), first_new, never_stop);
+    HiddenReport show(NodeId first_new = 0, unsigned threads = 1) {
+        const auto shown = show_hidden(
+            *nodes_, params(), {first_new, looked_for_between_batches, threads}, never_stop);
         EXPECT_TRUE(shown.ok()) << shown.status().message();
         EXPECT_TRUE(connect_unreachable(*nodes_, params(), never_stop).ok());
         expect_sound_links();
@@ -92,20 +94,58 @@ TEST_F(HiddenNodesTest, CopiesOfFarOnes) {
     EXPECT_EQ(missed(0, 1500), 0u);
 }
 
+// Threads that give links at the same time, in lists that others walk along.
+TEST_F(HiddenNodesTest, SharedAmongThreadsBesideASearch) {
+    create(16);
+    add_drawn(200, 100);
+    add_line(1500);
+    link_all(1);
+    const std::size_t before = missed(0, 200);
+    ASSERT_GT(before, 20u);
+    std::atomic<bool> done{false};
+    std::thread searching([&] {
+        const std::vector<float> query(16, 1.0f);
+        do
+            EXPECT_EQ(search(query.data(), usual_ef, 5).size(), 5u);
+        while (!done.load());
+    });
+    const HiddenReport report = show(0, 4);
+    done.store(true);
+    searching.join();
+    EXPECT_EQ(report.looked_for, 1700u);
+    EXPECT_EQ(report.shown, report.hidden);
+    EXPECT_LE(missed(0, 1700), before / 10);
+    EXPECT_EQ(reachable(), 1700u);
+}
+
 // Among many others not every node is looked for, but those of which one can think.
 TEST_F(HiddenNodesTest, OutliersAmongMany) {
-    const std::size_t many = test::sanitized ? 3000 : 10000;
+    const std::size_t many = test::sanitized ? 6000 : 10000;
     create(32);
-    add_drawn(60, 30);
+    add_drawn(40, 30);
     add_drawn(many, 1);
     link_all(1);
-    const auto end = static_cast<NodeId>(60 + many);
-    const std::size_t before = missed(0, 60);
+    const auto end = static_cast<NodeId>(40 + many);
+    const std::size_t before = missed(0, 40);
     ASSERT_GT(before, 5u);
     const HiddenReport report = show();
     EXPECT_LT(report.looked_for, many / 4);
-    EXPECT_LE(missed(0, 60), 1u);
-    EXPECT_LE(missed(60, end, 7), 1u);
+    EXPECT_LE(missed(0, 40), 1u);
+    EXPECT_LE(missed(40, end, 7), 1u);
+}
+
+// Where one in some dozens is hidden, all are looked for: those of which one cannot think, too.
+TEST_F(HiddenNodesTest, SomeAmongMany) {
+    create(32);
+    add_drawn(200, 30);
+    add_drawn(3000, 1);
+    link_all(1);
+    const std::size_t before = missed(0, 200);
+    ASSERT_GT(before, 3200u / 128);
+    ASSERT_LT(before, 3200u / 16);
+    const HiddenReport report = show();
+    EXPECT_EQ(report.looked_for, 3200u);
+    EXPECT_LE(missed(0, 3200), 2u);
 }
 
 // Where many are hidden, all are looked for.
@@ -193,9 +233,9 @@ TEST_F(HiddenNodesTest, StopsAndRefuses) {
     add_line(100);
     link_all();
     const std::atomic<bool> stop{true};
-    EXPECT_EQ(show_hidden(*nodes_, params(), 0, stop).status().code(), Code::interrupted);
+    EXPECT_EQ(show_hidden(*nodes_, params(), {}, stop).status().code(), Code::interrupted);
     state_.linked.store(nodes_->mapped_slots() + 1);
-    EXPECT_EQ(show_hidden(*nodes_, params(), 0, never_stop).status().code(), Code::corrupt);
+    EXPECT_EQ(show_hidden(*nodes_, params(), {}, never_stop).status().code(), Code::corrupt);
 }
 
 }  // namespace
