@@ -56,8 +56,10 @@ class NearCopies {
     }
 
     // How far a near copy is apart from `node` at most: a small part of the node's length, or of
-    // the greatest possible distance. 0 where the length is too near to the limits of floats to
-    // tell; less than any distance where distances are rounded by more than this.
+    // the greatest possible distance. But short vectors are near copies of each other, whatever
+    // their directions: to vectors of a length near 1 they are at one distance, to the last bit.
+    // 0 where the length is too near to the limits of floats to tell. Less than any distance where
+    // distances are rounded by more than this.
     double reach(const void *node) const {
         if (too_coarse_)
             return -1;
@@ -65,12 +67,16 @@ class NearCopies {
             case Metric::l2_squared:
             case Metric::inner_product: {
                 const double square = squared_length(node);
+                if (square < shortest * shortest)
+                    return apart_if_short;
                 return measurable(square) ? std::sqrt(square) * share : 0;
             }
             case Metric::cosine:
                 return measurable(squared_length(node)) ? share : 0;
             case Metric::l1: {
                 const double length = kernel_.distance(node, zeros_.data(), dimensions_);
+                if (length < shortest)
+                    return apart_if_short;
                 return std::isfinite(length) ? length * share : 0;
             }
             case Metric::hamming:
@@ -112,6 +118,10 @@ class NearCopies {
   private:
     using Metric = distance::Metric;
     static constexpr double share = 1.0 / 16;
+    // Where all vectors are of such lengths, those share a place that lie together and apart from
+    // all others (clump.hpp), as elsewhere.
+    static constexpr double shortest = 1e-8;
+    static constexpr double apart_if_short = 2.5 * shortest;
 
     static double square(double root) { return root > 0 ? root * root : 0; }
     static bool measurable(double squared) { return squared > 1e-30 && squared < 1e30; }

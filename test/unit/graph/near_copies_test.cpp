@@ -2,10 +2,13 @@
 // off, whenever they come, and each comes at its own distance.
 #include "engine/graph/near_copies.hpp"
 
+#include <array>
+#include <cmath>
 #include <span>
 #include <string>
 #include <thread>
 
+#include "engine/graph/hidden_nodes.hpp"
 #include "engine/graph/reachability.hpp"
 #include "engine/graph/sanitize.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
@@ -189,6 +192,73 @@ TEST_F(NearCopiesTest, EachComesAtItsOwnDistance) {
         Search search;
         expect_complete(search_with(search, vector(clumps_[9]), params, 100000), vector(clumps_[9]),
                         100);
+    }
+}
+
+// Vectors around the origin, up to those whose squares floats do not hold: to all others they are
+// one, more of them than a beam holds. The exact scan tells them apart, as far as floats do.
+TEST_F(NearCopiesTest, ThoseTooShortForOthersToTell) {
+    using distance::Metric;
+    constexpr std::uint32_t width = 128;
+    constexpr std::size_t short_ones = 50;
+    const std::size_t others = test::sanitized ? 600 : 2500;
+    std::mt19937_64 random(13);
+    std::normal_distribution<double> number;
+    const auto drawn = [&](std::size_t count, double length) {
+        std::vector<float> values(count * width);
+        for (std::size_t at = 0; at < values.size(); at += width) {
+            std::array<double, width> row;
+            double square = 0;
+            for (double &x : row) {
+                x = number(random);
+                square += x * x;
+            }
+            for (std::size_t i = 0; i < width; ++i)
+                values[at + i] = static_cast<float>(row[i] * length / std::sqrt(square));
+        }
+        return values;
+    };
+    for (const auto &[metric, length] :
+         {std::pair(Metric::l2_squared, 1e-21), std::pair(Metric::l2_squared, 1e-10),
+          std::pair(Metric::l1, 1e-11)}) {
+        SCOPED_TRACE(length);
+        create(width, 16, Codes::as_usual, metric);
+        add(drawn(others, 1));
+        const NodeId first = state_.allocated.load();
+        add(drawn(short_ones, length));
+        const NodeId end = state_.allocated.load();
+        add(drawn(others, 1));
+        link_all(1);
+        ASSERT_TRUE(make_findable(*nodes_, {kernel_, width, 64}, {}, never_stop).ok());
+        for (NodeId id = first; id < end; ++id) {
+            const auto hits = search(vector(id), 40, 1);
+            ASSERT_EQ(hits.size(), 1u);
+            EXPECT_EQ(hits[0].distance, exact(vector(id), first, end)[0].first) << id;
+            EXPECT_EQ(hits[0].id, id);
+        }
+        // Nor do they hide the others.
+        const auto queries = drawn(30, 1);
+        EXPECT_GE(recall(queries, 100, 60), 0.8);
+        forget();
+    }
+}
+
+// Then they are all there is.
+TEST_F(NearCopiesTest, AllTooShortForFloats) {
+    create(dimensions);
+    std::mt19937_64 random(14);
+    std::normal_distribution<float> number(0, 1e-21f);
+    std::vector<float> values(500 * dimensions);
+    for (float &x : values)
+        x = number(random);
+    add(values);
+    link_all(1);
+    for (NodeId id = 0; id < 500; id += 7) {
+        const auto truth = exact(vector(id), 0, 500);
+        const auto hits = search(vector(id), 40, 20);
+        ASSERT_EQ(hits.size(), 20u);
+        for (std::size_t i = 0; i < hits.size(); ++i)
+            EXPECT_EQ(hits[i].distance, truth[i].first);
     }
 }
 
