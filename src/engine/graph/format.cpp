@@ -3,18 +3,15 @@
 
 #include "engine/distance/compact.hpp"
 #include "engine/distance/kernel.hpp"
+#include "engine/graph/mixed_bits.hpp"
 
 namespace dvec::graph {
 
 namespace {
 
-// The finaliser of splitmix64 (Steele, Lea, Flood 2014): consecutive ids become independent-looking
-// 64-bit words.
+// Consecutive ids become independent-looking 64-bit words.
 constexpr std::uint64_t scramble(std::uint64_t word) noexcept {
-    word += 0x9E3779B97F4A7C15u;
-    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9u;
-    word = (word ^ (word >> 27)) * 0x94D049BB133111EBu;
-    return word ^ (word >> 31);
+    return mixed_bits(word + mixed_bits_step);
 }
 
 }  // namespace

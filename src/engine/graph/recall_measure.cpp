@@ -4,6 +4,8 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "engine/distance/compact.hpp"
+#include "engine/graph/mixed_bits.hpp"
 #include "engine/graph/twins.hpp"
 
 namespace dvec::graph {
@@ -31,6 +33,18 @@ constexpr double highest_target = 0.999;
 
 constexpr std::size_t kept = curve_neighbours.back();
 
+// Drawn from about a normal distribution, the same for the same number; never farther than this
+// from 0.
+constexpr double farthest_draw = 3.5;
+double draw(std::uint64_t number) {
+    number = mixed_bits(number);
+    constexpr double middle = 65535 / 2.0;
+    double sum = 0;
+    for (int part = 0; part < 4; ++part, number >>= 16)
+        sum += static_cast<double>(number & 0xFFFF) - middle;
+    return sum * std::sqrt(3.0) / 65536;
+}
+
 // The numbers 0, 1, 2, ... spread evenly over [0, end), the same for all time.
 NodeId spread(std::uint32_t number, NodeId end) {
     constexpr std::uint32_t golden = 0x9E3779B9u;  // the multiples of 2^32 / phi fill 2^32 evenly
@@ -45,7 +59,10 @@ NodeId RecallMeasure::rows_to_measure(const SharedState &state) noexcept {
 }
 
 RecallMeasure::RecallMeasure(const NodeStore &nodes, const SharedState &state, const Params &params)
-    : nodes_(nodes), params_(params), marks_(Watermarks::load(state)) {
+    : nodes_(nodes),
+      params_(params),
+      moves_(distance::compact_bits(params.kernel.element) != 0),
+      marks_(Watermarks::load(state)) {
     marks_.linked = std::min(marks_.linked, nodes.mapped_slots());
     // Rows of the tail are found by every search, however narrow.
     marks_.allocated = marks_.linked;
@@ -68,8 +85,13 @@ void RecallMeasure::take_sample() {
          number < 4 * wanted && queries_.size() < std::min<std::size_t>(wanted, curve_.rows);
          ++number) {
         const NodeId row = spread(number, marks_.linked);
-        if (is_fit_to_ask(row) && places.insert(place_of(nodes_, row)).second)
-            queries_.push_back({row, place_of(nodes_, row), {}});
+        if (!is_fit_to_ask(row) || !places.insert(place_of(nodes_, row)).second)
+            continue;
+        queries_.push_back({row, place_of(nodes_, row), {}, {}});
+        // What asks is what the row's compact vector stands for.
+        if (moves_)
+            queries_.back().spread = {params_.kernel.metric, params_.dimensions, nodes_.vector(row),
+                                      0};
     }
     curve_.queries = static_cast<std::uint32_t>(queries_.size());
     phase_ = all ? Phase::measuring_all : Phase::walking_far;
@@ -139,20 +161,41 @@ void RecallMeasure::measure_rows(const NodeId *rows, std::size_t count, Query &q
 // `distance` is the whole distance rounded to float, so a row that is farther by it than the
 // farthest is no nearer.
 void RecallMeasure::offer(Query &query, NodeId row, float distance) {
+    if (std::isnan(distance) || place_of(nodes_, row) == query.place)
+        return;
+    if (moves_)
+        return offer_moved(query, row, distance);
+    if (query.nearest.size() < kept || distance <= static_cast<float>(query.nearest.front()))
+        keep(query, params_.kernel.whole_distance(nodes_.vector(query.row), nodes_.vector(row),
+                                                  params_.dimensions));
+}
+
+void RecallMeasure::offer_moved(Query &query, NodeId row, float distance) {
+    const double told = params_.kernel.operator_value(double{distance});
+    if (query.nearest.size() == kept &&
+        query.spread.moved(told, -farthest_draw * query.widest) > query.nearest.front())
+        return;
+    query.widest = std::max(query.widest, query.spread.to(told, nodes_.vector(row)));
+    keep(query, moved(query, row,
+                      params_.kernel.operator_value(params_.kernel.whole_distance(
+                          nodes_.vector(query.row), nodes_.vector(row), params_.dimensions))));
+}
+
+// The same for the same two rows, whenever it is asked for.
+double RecallMeasure::moved(const Query &query, NodeId row, double distance) const {
+    return query.spread.moved(distance, query.spread.to(distance, nodes_.vector(row)) *
+                                            draw(std::uint64_t{query.row} << 32 | row));
+}
+
+void RecallMeasure::keep(Query &query, double distance) const {
     std::vector<double> &nearest = query.nearest;
-    const bool full = nearest.size() == kept;
-    if (std::isnan(distance) || (full && distance > static_cast<float>(nearest.front())) ||
-        place_of(nodes_, row) == query.place)
-        return;
-    const double whole = params_.kernel.whole_distance(nodes_.vector(query.row), nodes_.vector(row),
-                                                       params_.dimensions);
-    if (full && whole >= nearest.front())
-        return;
-    if (full) {
+    if (nearest.size() == kept) {
+        if (distance >= nearest.front())
+            return;
         std::pop_heap(nearest.begin(), nearest.end());
-        nearest.back() = whole;
+        nearest.back() = distance;
     } else {
-        nearest.push_back(whole);
+        nearest.push_back(distance);
     }
     std::push_heap(nearest.begin(), nearest.end());
 }
@@ -172,7 +215,7 @@ Status RecallMeasure::walk_far() {
 // What is left undone is that which no search does, and what cannot miss anything.
 void RecallMeasure::begin_walking() {
     for (Query &query : queries_) {
-        if (phase_ == Phase::measuring_all)
+        if (phase_ == Phase::measuring_all && !moves_)
             for (double &distance : query.nearest)
                 distance = params_.kernel.operator_value(distance);
         std::sort(query.nearest.begin(), query.nearest.end());
@@ -200,7 +243,7 @@ Status RecallMeasure::walk() {
     return {};
 }
 
-// Leaves the distances of the first hits in found_.
+// Leaves the distances of the first hits in found_, in order.
 Status RecallMeasure::search(const Query &query, std::uint32_t ef) {
     Search::Params params;
     params.kernel = params_.kernel;
@@ -210,13 +253,20 @@ Status RecallMeasure::search(const Query &query, std::uint32_t ef) {
     params.without = query.place;
     found_.clear();
     DVEC_TRY(search_.start(nodes_, marks_, nodes_.vector(query.row), params));
-    for (const std::size_t wanted = std::min<std::size_t>(ef, kept); found_.size() < wanted;) {
+    // Of compact vectors all that was found is put in order.
+    for (const std::size_t wanted = moves_ ? ef : std::min<std::size_t>(ef, kept);
+         found_.size() < wanted;) {
         auto hit = search_.next();
         DVEC_TRY(hit);
         if (!hit.value())
             break;
-        found_.push_back(hit.value()->distance);
+        const double distance = hit.value()->distance;
+        found_.push_back(moves_ ? moved(query, hit.value()->id, distance) : distance);
     }
+    if (moves_)
+        std::sort(found_.begin(), found_.end());
+    if (found_.size() > kept)
+        found_.resize(kept);
     return {};
 }
 

@@ -3,6 +3,11 @@
 // and then by walks of growing width. The row that asks is taken for one that is not in the graph,
 // with all that share its place: a row finds its own neighbours by its links, which a query that
 // comes from outside does not have.
+//
+// Searches of compact vectors put what they find into the order of distances that the graph does
+// not know. As far apart as these and its own are on average (distance/compact_spread.hpp), as far
+// each distance is moved, at random: the nearest are looked for by moved distances among those that
+// a walk has found by its own.
 #pragma once
 
 #include <array>
@@ -11,6 +16,7 @@
 #include <vector>
 
 #include "engine/base/status.hpp"
+#include "engine/distance/compact_spread.hpp"
 #include "engine/distance/kernel.hpp"
 #include "engine/graph/node_store.hpp"
 #include "engine/graph/recall_curve.hpp"
@@ -49,6 +55,9 @@ class RecallMeasure {
         // The nearest distances found so far, a heap with the farthest first; sorted when all are
         // known.
         std::vector<double> nearest;
+        // Of compact vectors; and the greatest spread met.
+        distance::CompactSpread spread;
+        double widest = 0;
     };
 
     // Of one ef: what the queries found for each number of neighbours.
@@ -63,6 +72,9 @@ class RecallMeasure {
     void measure_block();
     void measure_rows(const NodeId *rows, std::size_t count, Query &query);
     void offer(Query &query, NodeId row, float distance);
+    void offer_moved(Query &query, NodeId row, float distance);
+    double moved(const Query &query, NodeId row, double distance) const;
+    void keep(Query &query, double distance) const;
     base::Status walk_far();
     base::Status walk();
     base::Status search(const Query &query, std::uint32_t ef);
@@ -74,6 +86,7 @@ class RecallMeasure {
 
     const NodeStore &nodes_;
     Params params_;
+    bool moves_;  // distances
     Watermarks marks_;
     std::vector<Query> queries_;
     Search search_;

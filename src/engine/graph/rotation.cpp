@@ -5,19 +5,16 @@
 #include <cmath>
 #include <cstdint>
 
+#include "engine/graph/mixed_bits.hpp"
+
 namespace dvec::graph {
 
 namespace {
 
 constexpr std::size_t bits_of_word = 64;
 
-// A fixed random word for each number (Steele, Lea, Flood: SplitMix, 2014).
-std::uint64_t scattered(std::uint64_t number) {
-    std::uint64_t word = (number + 1) * 0x9E3779B97F4A7C15;
-    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9;
-    word = (word ^ (word >> 27)) * 0x94D049BB133111EB;
-    return word ^ (word >> 31);
-}
+// A fixed random word for each number.
+std::uint64_t scattered(std::uint64_t number) { return mixed_bits((number + 1) * mixed_bits_step); }
 
 // Four numbers at once, which every processor that is served adds in one instruction.
 using Four = float __attribute__((vector_size(16), aligned(4), may_alias));

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <random>
 
+#include "engine/graph/recall_measure.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
+#include "test/unit/support/sanitized.hpp"
 
 namespace dvec::graph {
 namespace {
@@ -133,6 +135,32 @@ TEST_F(CompactSearchTest, ReturnsEveryRowInOrder) {
         }
         forget();
     }
+}
+
+// The curve must not promise what rounding takes away: searches put what they have found into the
+// order of the vectors' own distances, and what is not among it is missed.
+TEST_F(CompactSearchTest, ItsRecallCurveKnowsWhatRoundingLoses) {
+    const auto vectors = ClusteredData(1, shape).make(test::sanitized ? 1500 : 3000);
+    const auto queries = ClusteredData(2, shape).make(100);
+    for (const Kind &kind : kinds)
+        for (const Metric metric : {Metric::l2_squared, Metric::cosine, Metric::l1}) {
+            create_compact(kind, metric);
+            add_compact(vectors);
+            link_all(1);
+            RecallMeasure measure(*nodes_, state_, {kernel_, dimensions_, 1});
+            while (!measure.done())
+                ASSERT_TRUE(measure.step().ok());
+            for (const std::size_t at : {0, 2, 4, 6}) {
+                const std::uint32_t ef = curve_efs[at];
+                const double found = recall(vectors, queries, ef, ef);
+                const double told = measure.curve().points[1][at].recall;
+                EXPECT_LT(told, found + 0.06)
+                    << kind.bits << " bits, metric " << static_cast<int>(metric) << ", ef " << ef;
+                EXPECT_GT(told, found - 0.08)
+                    << kind.bits << " bits, metric " << static_cast<int>(metric) << ", ef " << ef;
+            }
+            forget();
+        }
 }
 
 // A slot has no more than what it needs: figures that users plan by.
