@@ -94,6 +94,18 @@ Result<Head> IntervalScan::nearest(SearchContext &context) {
     return Head(chunk_[position_]);
 }
 
+// How many rows the next pass keeps.
+std::size_t IntervalScan::size_of_pass(const SearchContext &context, bool counting) const {
+    // The rows that are counted will be asked for, and seldom any others.
+    if (counting)
+        return largest_chunk;
+    if (context.filter == nullptr)
+        return chunk_size_;
+    // Where a filter admits not too many rows, all of them are kept.
+    return std::clamp(static_cast<std::size_t>(1.25 * context.plan.admitted()), chunk_size_,
+                      largest_chunk);
+}
+
 Status IntervalScan::fill(SearchContext &context) {
     if (!chunk_.empty()) {
         after_ = chunk_.back();
@@ -102,14 +114,8 @@ Status IntervalScan::fill(SearchContext &context) {
     chunk_.clear();
     position_ = 0;
     const std::uint64_t before = context.statistics.distances;
-    // The rows that are counted will be asked for, and seldom any others.
     const bool counting = after_ == Ranked::first() && !std::isnan(context.count_within);
-    if (counting)
-        chunk_size_ = largest_chunk;
-    // Where a filter admits not too many rows, all of them are kept.
-    else if (context.filter != nullptr)
-        chunk_size_ = std::clamp(static_cast<std::size_t>(1.25 * context.plan.admitted()),
-                                 chunk_size_, largest_chunk);
+    chunk_size_ = size_of_pass(context, counting);
     if (!counting)
         // Twice as many rows are gathered as are kept, so that the cost of cutting back is spread
         // over as many additions.

@@ -44,6 +44,7 @@ class IntervalScan {
     std::size_t memory_bytes() const noexcept { return chunk_.capacity() * sizeof(Ranked); }
 
   private:
+    std::size_t size_of_pass(const SearchContext &context, bool counting) const;
     base::Status fill(SearchContext &context);
 
     std::vector<Ranked> chunk_;

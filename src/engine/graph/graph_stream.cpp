@@ -3,23 +3,37 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace dvec::graph {
 
 using base::Result;
 using base::Status;
 
+namespace {
+
+// To find the last row within a distance a walk gets up to eight times as wide.
+constexpr std::uint32_t most_rounds_within = 3;
+
+}  // namespace
+
 void GraphStream::start(SearchContext &context, const Search::Params &params) {
     context_ = &context;
     exact_after_ = params.exact_after;
     rest_ = params.rest;
     most_distances_ = UINT64_MAX;
+    wanted_within_ = params.wanted_within;
+    farthest_wanted_ = params.farthest_wanted;
+    found_within_ = 0;
     // A vector of zeros, however it is stored, has no direction.
     any_order_ = context.kernel.metric == distance::Metric::cosine &&
                  std::all_of(context.query, context.query + context.nodes->layout().vector_bytes,
                              [](std::byte byte) { return byte == std::byte{0}; });
     taken_ = 0;
     round_done_ = false;
+    found_all_ = false;
+    edge_ = Ranked::first();
+    edge_is_exact_ = false;
     farthest_returned_ = Ranked::first();
     last_ = nobody;
     returned_.clear();
@@ -34,11 +48,16 @@ Result<Head> GraphStream::head() {
     for (;;) {
         if (const Head head = head_at_hand())
             return head;
-        if (round_done_ && (walk_.exhausted() || walked_enough()))
+        found_all_ = round_done_ && walk_.exhausted();
+        if (found_all_ || (round_done_ && walked_enough()))
             return Head();
         DVEC_TRY(run_round());
         if (walk_.left() || walk_is_lost())
             return Head();
+        if (looks_further()) {
+            taken_ = 0;
+            continue;
+        }
         for (std::size_t i = 0; i < taken_; ++i)
             add_walked(unexpanded(walk_.results()[i]));
         // Every result that was not taken has an estimate beyond that of the last one taken.
@@ -173,6 +192,37 @@ bool GraphStream::walked_enough() const noexcept {
     return context_->statistics.distances + 2 * distances_of_round_ > most_distances_;
 }
 
+// Whether the next round is to be made before anything is returned. A walk finds the farther ones
+// of its results less well than the nearer ones: of those within a distance that it has passed it
+// may have missed some, and no later round would bring them in order. The beam keeps its results,
+// so that a round only adds to them; one that adds none is the last.
+bool GraphStream::looks_further() {
+    if (wanted_within_ == 0 || !returned_.empty() || walk_.exhausted() ||
+        context_->statistics.rounds >= most_rounds_within)
+        return false;
+    const std::uint64_t before = std::exchange(found_within_, rows_within(wanted_within_));
+    const bool adds = context_->statistics.rounds == 0 || found_within_ > before;
+    return adds && found_within_ < wanted_within_ &&
+           context_->statistics.distances + 2 * distances_of_round_ <= most_distances_;
+}
+
+// How many of the round's rows are not farther than what is wanted; at least `most` where all are.
+std::uint64_t GraphStream::rows_within(std::uint64_t most) const noexcept {
+    const SearchContext &context = *context_;
+    std::uint64_t rows = 0;
+    for (std::size_t i = 0; i < walk_.results().size() && rows < most; ++i) {
+        const Candidate candidate = unexpanded(walk_.results()[i]);
+        const double distance = candidate_distance(candidate);
+        if (!(context.kernel.operator_value(distance) <= farthest_wanted_))
+            return rows;
+        const NodeId node = candidate_id(candidate);
+        for (NodeId row = node; row != nobody && rows < most;
+             row = next_twin(*context.nodes, node, row, context.marks.linked))
+            rows += context.admits(row) ? 1 : 0;
+    }
+    return most;
+}
+
 // A link may lead to a twin, but a twin is returned only by way of its node.
 void GraphStream::add_walked(Candidate estimate) {
     const NodeId id = candidate_id(estimate);
@@ -252,11 +302,12 @@ void GraphStream::step_behind(Ranked row) {
 // Of a round that widened the beam, only the nearer half of the results is taken. The farther half
 // waits for the next round, so that what the next round finds near this edge still comes in its
 // place. All results of the first round are taken: that is what the caller asked for with `ef`, and
-// it should cost no more. Where that round went by guesses, it has missed too many of the farther
-// ones for that.
+// it should cost no more; so with rounds that have looked further before anything was returned.
+// Where the first round went by guesses, it has missed too many of the farther ones for that.
 std::size_t GraphStream::results_to_take() const noexcept {
     const std::size_t results = walk_.results().size();
-    const bool first = context_->statistics.rounds == 0 && !walk_.guesses();
+    const bool looked_further = wanted_within_ != 0 && returned_.empty();
+    const bool first = (context_->statistics.rounds == 0 || looked_further) && !walk_.guesses();
     const bool all = first || walk_.exhausted();
     return all ? results : (results + 1) / 2;
 }

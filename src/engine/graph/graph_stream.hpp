@@ -53,6 +53,9 @@ class GraphStream {
     // The farthest row that take() has taken; Ranked::first() before the first one. Where twins are
     // at one distance, it carries the id of their node. The exact completion goes on from here.
     Ranked farthest_returned() const noexcept { return farthest_returned_; }
+    // Of the ended stream: how far the walk has come. It would find rows behind this only. last()
+    // where it has found all that links lead to.
+    Ranked covered() const noexcept { return found_all_ ? Ranked::last() : edge_; }
     // All rows that take() has taken, sorted by id. The stream must have ended, or not begun.
     const std::vector<NodeId> &sort_returned();
 
@@ -67,6 +70,8 @@ class GraphStream {
     Head head_of_round();
     bool walk_is_lost() const noexcept;
     bool walked_enough() const noexcept;
+    bool looks_further();
+    std::uint64_t rows_within(std::uint64_t most) const noexcept;
     std::size_t results_to_take() const noexcept;
     void settle_edge();
     void add_walked(Candidate estimate);
@@ -95,11 +100,16 @@ class GraphStream {
     Search::Params::Rest rest_ = Search::Params::Rest::exact;
     std::uint64_t most_distances_ = 0;
     std::uint64_t distances_of_round_ = 0;  // of the walk's last one
-    bool any_order_ = false;                // is right: no distance from the query is a number
-    std::size_t taken_ = 0;                 // of the results of the walk's last round, into walked_
-    bool round_done_ = false;               // the walk has made one, to its end
+    // As Search::Params says, and how many the last round has found.
+    std::uint64_t wanted_within_ = 0;
+    double farthest_wanted_ = 0;
+    std::uint64_t found_within_ = 0;
+    bool any_order_ = false;   // is right: no distance from the query is a number
+    std::size_t taken_ = 0;    // of the results of the walk's last round, into walked_
+    bool round_done_ = false;  // the walk has made one, to its end
+    bool found_all_ = false;   // that links lead to
     // Up to this distance walked_ holds every node that the walk has met; nodes that are farther
-    // wait for a later round. Has no meaning before the first round.
+    // wait for a later round. Before the first round first().
     Ranked edge_;
     bool edge_is_exact_ = false;  // or a bound, which the distances in walked_ may replace
     Ranked farthest_returned_;

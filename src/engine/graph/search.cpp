@@ -72,6 +72,7 @@ class Search::Progress {
 
     void begin_filter(const RowFilter &filter, const Params &params);
     Result<Head> linked_head();
+    Head tail_head();
     void take_linked();
     void leave_graph();
 
@@ -83,11 +84,14 @@ class Search::Progress {
     Params::Rest rest_ = Params::Rest::exact;
     std::uint32_t ef_ = 0;
     Linked linked_ = Linked::none;
+    // No linked row that the walk would still have found is nearer; last() until it has ended.
+    Ranked covered_ = Ranked::last();
 };
 
 Status Search::Progress::start(const NodeStore &nodes, const Watermarks &marks, const void *query,
                                const Params &params) {
     linked_ = Linked::none;
+    covered_ = Ranked::last();
     if (marks.allocated > nodes.mapped_slots() || marks.linked > marks.allocated)
         return Status(Code::invalid_argument, "the mapping does not cover the ids to search");
     context_.begin(nodes, marks, params.kernel, params.dimensions,
@@ -148,7 +152,7 @@ Result<std::optional<Hit>> Search::Progress::next() {
         auto linked = linked_head();
         DVEC_TRY(linked);
         const Head head = linked.value();
-        const Head tail = tail_.head();
+        const Head tail = tail_head();
         if (!head && !tail) {
             // Begun only now that everything that comes in order has been returned.
             if (linked_ == Linked::completion && completion_.begin_missed())
@@ -179,6 +183,12 @@ Result<Head> Search::Progress::linked_head() {
     return Head();
 }
 
+// Behind what a walk has covered that ended too early there may be nearer linked rows.
+Head Search::Progress::tail_head() {
+    const Head head = tail_.head();
+    return head && *head > covered_ ? Head() : head;
+}
+
 void Search::Progress::take_linked() {
     if (linked_ == Linked::graph)
         graph_.take();
@@ -199,6 +209,8 @@ void Search::Progress::leave_graph() {
                                            : SearchStatistics::Filtered::by_walk_and_pass;
     if (rest_ == Params::Rest::left_out && !by_pass) {
         context_.statistics.left_out = true;
+        covered_ = graph_.covered();
+        context_.statistics.cut_short = covered_ < Ranked::last();
         linked_ = Linked::none;
         return;
     }

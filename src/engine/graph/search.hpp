@@ -53,6 +53,7 @@ struct SearchStatistics {
     double not_in_memory = 0;     // share of the vectors, by another sample, with that estimate
     bool exact = false;           // the exact completion was entered
     bool left_out = false;        // Rest::left_out ended the walk: there may be more
+    bool cut_short = false;       // and a further round would have found some of it
     // With a filter: how rows were found (filter_plan.hpp), and how many of those looked at it
     // refused. The walk counts one refusal for each place.
     enum class Filtered : std::uint8_t { not_at_all, by_walk, by_pass, by_walk_and_pass };
@@ -72,12 +73,20 @@ class Search {
         // What becomes of nodes that the walk over the graph did not find.
         enum class Rest : std::uint8_t {
             exact,    // an exact scan finds them
-            left_out  // the search ends with the walk, however far that goes, and with the tail
+            left_out  // the search ends with the walk, however far that goes, and with the tail:
+                      // where a further round was refused, with the part of it that is no farther
+                      // than what the walk has covered
         } rest = Rest::exact;
         // Where all rows are measured from the beginning: the rows that are not farther than this
         // are counted; it is a distance as the operator returns it. NaN: nothing is counted. The
         // caller is not expected to read much farther than this.
         double count_within = std::numeric_limits<double>::quiet_NaN();
+        // Where rows come from a walk: the caller wants so many, and none that is farther than
+        // this, a distance as the operator returns it. Where the first round has come farther and
+        // has found fewer, it may have missed some, and further rounds look for those before any
+        // row is returned. 0: how many is not known.
+        std::uint64_t wanted_within = 0;
+        double farthest_wanted = std::numeric_limits<double>::quiet_NaN();
         // The walk goes past this node with its twins, about as if it had never been there; it must
         // stand on level 0 only and not be the entry point. nobody: past none. So a row finds what
         // a query would find that is not in the graph.

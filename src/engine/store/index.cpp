@@ -246,6 +246,8 @@ Status Index::search(graph::Search &search, const void *query, const SearchParam
         search_params.exact_after = params.exact_after;
         search_params.rest = params.rest;
         search_params.count_within = params.count_within;
+        search_params.wanted_within = params.wanted_within;
+        search_params.farthest_wanted = params.farthest_wanted;
         search_params.filter = params.filter;
         search_params.memory = &memory_;
         search_params.memory_bytes = params.memory_bytes;

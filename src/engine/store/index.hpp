@@ -58,6 +58,8 @@ class Index {
         std::uint64_t exact_after = 20000;
         graph::Search::Params::Rest rest = graph::Search::Params::Rest::exact;
         double count_within = std::numeric_limits<double>::quiet_NaN();
+        std::uint64_t wanted_within = 0;
+        double farthest_wanted = std::numeric_limits<double>::quiet_NaN();
         const graph::RowFilter *filter = nullptr;
         // Link codes (graph/link_codes.hpp): whether the index is to have them, which searches tell
         // the worker, and whether this search goes by those that are there.

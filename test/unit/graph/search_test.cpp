@@ -129,6 +129,7 @@ TEST_F(SearchTest, ASearchThatLeavesOutEndsWithTheWalkAndKeepsItsOrder) {
     Search search;
     const auto hits = search_with(search, query.data(), params, 10000);
     EXPECT_TRUE(search.statistics().left_out);
+    EXPECT_FALSE(search.statistics().cut_short);
     EXPECT_FALSE(search.statistics().exact);
     EXPECT_GT(hits.size(), 3500u);
     for (std::size_t i = 1; i < hits.size(); ++i)
@@ -136,12 +137,20 @@ TEST_F(SearchTest, ASearchThatLeavesOutEndsWithTheWalkAndKeepsItsOrder) {
     // Rounds grow, and the one that would be too much is not begun.
     ASSERT_TRUE(search.start(*nodes_, Watermarks::load(state_), query.data(), params).ok());
     search.limit_distances(2000);
-    std::size_t limited = 0;
-    while (search.next().value())
-        ++limited;
+    std::vector<Hit> limited;
+    while (const auto hit = search.next().value())
+        limited.push_back(*hit);
     EXPECT_TRUE(search.statistics().left_out);
+    EXPECT_TRUE(search.statistics().cut_short);
     EXPECT_LT(search.statistics().distances, 2000u);
-    EXPECT_GE(limited, 1000u + 20u) << "the tail and a first round";
+    EXPECT_GE(limited.size(), 20u) << "a first round";
+    // Nor does the tail go on where that round ends, past nearer rows that it has not come to.
+    const auto truth = exact(query.data(), 0, 4000);
+    const auto nearer = std::count_if(truth.begin(), truth.end(), [&](const auto &row) {
+        return row.first <= limited.back().distance;
+    });
+    EXPECT_GE(static_cast<double>(limited.size()), 0.9 * static_cast<double>(nearer));
+    EXPECT_LT(limited.size(), 500u) << "of 1,000 in the tail";
     // What measures all from the beginning leaves nothing out.
     params.exact_after = 0;
     EXPECT_EQ(search_with(search, query.data(), params, 10000).size(), 4000u);
@@ -301,6 +310,52 @@ TEST_F(SearchTest, RoundsAfterTheFirstMissLittle) {
             found += near[hit.id];
     }
     EXPECT_GE(static_cast<double>(found) / (10 * wanted), 0.975);
+}
+
+TEST_F(SearchTest, LooksFurtherWhereItHasFoundTooFewWithinADistance) {
+    create(32);
+    std::mt19937 random(7);
+    std::uniform_real_distribution<float> uniform;
+    std::vector<float> rows(4000 * 32), queries(40 * 32);
+    for (std::vector<float> *drawn : {&rows, &queries})
+        for (float &x : *drawn)
+            x = uniform(random);
+    add(rows);
+    link_all();
+    constexpr std::size_t within = 10;
+    std::size_t missing = 0, missing_still = 0;
+    for (std::size_t q = 0; q < 40; ++q) {
+        const float *query = &queries[q * 32];
+        auto params = search_params(12);
+        params.rest = Search::Params::Rest::left_out;
+        const auto truth = exact(query, 0, 4000);
+        params.farthest_wanted = (truth[within - 1].first + truth[within].first) / 2;
+        const auto look = [&](std::uint64_t wanted, std::uint64_t most) {
+            params.wanted_within = wanted;
+            Search search;
+            EXPECT_TRUE(search.start(*nodes_, Watermarks::load(state_), query, params).ok());
+            search.limit_distances(most);
+            std::size_t found = 0;
+            for (double before = 0;; ++found) {
+                const auto hit = search.next();
+                EXPECT_TRUE(hit.ok());
+                if (!hit.ok() || !hit.value() || hit.value()->distance > params.farthest_wanted)
+                    break;
+                EXPECT_GE(hit.value()->distance, before);
+                before = hit.value()->distance;
+            }
+            return std::pair(found, search.statistics().distances);
+        };
+        const auto plain = look(0, UINT64_MAX);
+        const auto further = look(within + 1, UINT64_MAX);
+        EXPECT_GE(further.first, plain.first);
+        missing += within - plain.first;
+        missing_still += within - further.first;
+        EXPECT_EQ(look(plain.first, UINT64_MAX), plain) << "a full answer costs no more";
+        EXPECT_EQ(look(within + 1, plain.second), plain) << "nothing further is affordable";
+    }
+    EXPECT_GT(missing, 20u);
+    EXPECT_LT(missing_still, missing / 4);
 }
 
 TEST_F(SearchTest, UnreachableNodesAreFoundInTheEnd) {
