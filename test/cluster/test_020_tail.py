@@ -1,16 +1,17 @@
 """Rows that the worker has not linked yet are found all the same, by exact search."""
 
+import contextlib
 import os
-import signal
+import threading
 import time
 
 import numpy as np
-import psycopg
 import pytest
 
 import answers
 import vectors
 from cluster import wait_until
+from worker import cancelled_in_its_wait, stop_in_its_sleep, stopped, wait_until_linked
 
 
 def test_rows_in_the_tail_are_found_exactly(make_cluster):
@@ -19,9 +20,7 @@ def test_rows_in_the_tail_are_found_exactly(make_cluster):
     connection = cluster.connect()
     vectors.make_table(connection, rows[:1000])
     answers.force_index(connection, ef_search=100)
-    worker = cluster.worker_pid()
-    os.kill(worker, signal.SIGSTOP)
-    try:
+    with stopped(cluster.worker_pid(), stop_in_its_sleep):
         vectors.copy_in(connection, "items", 1000, rows[1000:])
         state = answers.index_state(connection, "items_v_idx")
         assert state["tail"] == 3000 and state["nodes"] == 4000, state
@@ -40,11 +39,8 @@ def test_rows_in_the_tail_are_found_exactly(make_cluster):
         connection.execute("DELETE FROM items WHERE id % 10 = 3")
         connection.execute("VACUUM items")
         assert answers.check_complete(connection, "items", rows[0]) == 3600
-    finally:
-        os.kill(worker, signal.SIGCONT)
 
-    wait_until(lambda: answers.index_state(connection, "items_v_idx")["tail"] == 0,
-               "the tail is linked")
+    wait_until_linked(connection)
     assert answers.check_complete(connection, "items", rows[0]) == 3600
     answers.check_own_neighbours(connection, "items")
 
@@ -54,17 +50,34 @@ def test_sessions_wait_for_a_long_tail_and_can_be_cancelled(make_cluster):
     rows = vectors.clustered(1000, 128, seed=5)
     connection = cluster.connect()
     vectors.make_table(connection, rows[:0])
-    worker = cluster.worker_pid()
-    connection.execute("SET statement_timeout = '500ms'")
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        with pytest.raises(psycopg.errors.QueryCanceled):
-            vectors.copy_in(connection, "items", 0, rows)
-    finally:
-        os.kill(worker, signal.SIGCONT)
-    connection.execute("SET statement_timeout = 0")
+    with stopped(cluster.worker_pid(), stop_in_its_sleep):
+        cancelled_in_its_wait(cluster, "items_v_idx", lambda session: vectors.copy_in(session, "items", 0, rows))
     vectors.copy_in(connection, "items", 1000, rows)
     assert answers.check_complete(connection, "items", rows[0]) == 1000
+
+
+@contextlib.contextmanager
+def searched(cluster, query):
+    """Somebody searches meanwhile, again and again."""
+    session, over = cluster.connect_for_thread(), threading.Event()
+    answers.force_index(session, ef_search=40)
+
+    def search():
+        answers.nearest(session, "items", query, 10)
+
+    def search_until_over():
+        while not over.wait(0.05):
+            search()
+
+    search()
+    thread = threading.Thread(target=search_until_over)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        session.close()
 
 
 def test_the_tail_stays_short_while_it_is_searched(make_cluster):
@@ -72,24 +85,21 @@ def test_the_tail_stays_short_while_it_is_searched(make_cluster):
     rows = vectors.clustered(900, 128, seed=6)
     connection = cluster.connect()
     vectors.make_table(connection, rows[:100])
-    answers.force_index(connection, ef_search=40)
-    worker = cluster.worker_pid()
-    connection.execute("SET statement_timeout = '300ms'")
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        answers.nearest(connection, "items", rows[0], 10)
-        # An eighth of the limit has room for 200 rows.
-        with pytest.raises(psycopg.errors.QueryCanceled):
-            vectors.copy_in(connection, "items", 100, rows[100:400])
-        tail = answers.index_state(connection, "items_v_idx")["tail"]
-        assert 190 <= tail <= 210, tail
+
+    def waits():
+        return answers.index_state(connection, "items_v_idx")["waits"]
+
+    with stopped(cluster.worker_pid(), stop_in_its_sleep):
+        with searched(cluster, rows[0]):
+            # An eighth of the limit has room for 200 rows.
+            state = cancelled_in_its_wait(cluster, "items_v_idx",
+                                          lambda session: vectors.copy_in(session, "items", 100, rows[100:400]))
+        assert 190 <= state["tail"] <= 210, state
         # A second after the last search the whole of it may be used.
         time.sleep(1.1)
-        connection.execute("SET statement_timeout = '10s'")
+        before = waits()
         vectors.copy_in(connection, "items", 400, rows[400:])
-    finally:
-        os.kill(worker, signal.SIGCONT)
-    connection.execute("SET statement_timeout = 0")
+        assert waits() == before
     assert answers.check_complete(connection, "items", rows[0]) == 600
 
 
@@ -103,3 +113,30 @@ def test_the_worker_runs_at_a_lower_priority(make_cluster):
 
     # The worker is there before it has come to that.
     wait_until(lambda: niceness(worker) == niceness(backend) + 5, "the worker yields")
+
+
+@pytest.mark.parametrize("options", ["", "WITH (storage = compact, bits = 4)",
+                                     "WITH (storage = compact, bits = 1)", "WITH (link_codes = on)"])
+def test_rows_in_the_tail_do_not_stand_in_for_nearer_ones(make_cluster, options):
+    """Where a condition takes away most of what the walk has found, the tail has enough rows that pass:
+    they are farther than linked rows that a further round, or the exact search, would find."""
+    cluster = make_cluster(dvec__log_buffer_limit="64MB")
+    connection = cluster.connect()
+    rows = np.random.default_rng(20).random((12600, 16), dtype=np.float32)
+    vectors.make_table(connection, rows[:12000], options=options)
+    connection.execute("ANALYZE items")
+    with stopped(cluster.worker_pid(), stop_in_its_sleep):
+        vectors.copy_in(connection, "items", 12000, rows[12000:])
+        assert answers.index_state(connection, "items_v_idx")["tail"] == 600
+        connection.execute("SET enable_seqscan = off")
+        found = wanted = 0
+        for query in np.random.default_rng(21).random((20, 16), dtype=np.float32):
+            passing = np.arange(len(rows)) % 20 == 3
+            nearest = np.argsort(np.where(passing, vectors.distances("l2", rows, query), np.inf), kind="stable")
+            statement = f"SELECT id FROM items WHERE id % 20 = 3 ORDER BY v <-> '{vectors.text(query)}' LIMIT 10"
+            assert "VectorSearch" in answers.plan_of(connection, statement)
+            ids = [row[0] for row in connection.execute(statement)]
+            assert len(ids) == 10
+            found += len(set(ids) & set(nearest[:10].tolist()))
+            wanted += 10
+        assert found >= 0.9 * wanted

@@ -1,15 +1,14 @@
 """What a search did, told by EXPLAIN, by dvec_last_searches() and in the server's log: the same numbers in all
 three, and those that the data demands."""
 
-import os
 import re
-import signal
 
 import psycopg
 import pytest
 
 import vectors
 from cluster import wait_until
+from worker import stop_in_its_sleep, stopped
 
 ROWS = vectors.clustered(3000, 16, seed=344)
 COUNTS = {"Index Rows": "rows", "Index Distances": "distances", "Index Estimates": "estimates",
@@ -70,6 +69,19 @@ def test_explain_shows_what_the_function_does(table):
             assert shown(scans[0]) == {name: counted[name] for name in COUNTS.values()}
         else:
             assert shown(scans[0]) == {}
+
+
+def test_a_limit_that_changes_from_scan_to_scan(table):
+    """It is looked for in the plan once, and read for each search."""
+    def distances(*limits):
+        table.execute(f"""SELECT count(n.id) FROM unnest(ARRAY{list(limits)}) wanted
+            CROSS JOIN LATERAL ({nearest("LIMIT wanted")}) n""")
+        counted = last_search(table)
+        assert (counted["searches"], counted["rows"]) == (len(limits), sum(limits))
+        return counted["distances"]
+
+    assert distances(80) > distances(5)
+    assert distances(5, 80, 5) == distances(80) + 2 * distances(5)
 
 
 def test_explain_of_vector_search(table):
@@ -146,15 +158,11 @@ def test_of_a_statement_that_failed(table):
 
 
 def test_tail_and_exact_search(cluster, table):
-    worker = cluster.worker_pid()
-    os.kill(worker, signal.SIGSTOP)
-    try:
+    with stopped(cluster.worker_pid(), stop_in_its_sleep):
         vectors.copy_in(table, "items", 10000, ROWS[:25])
         table.execute(nearest("LIMIT 7"))
         counted = last_search(table)
         assert (counted["tail"], counted["exact_searches"]) == (25, 0)
-    finally:
-        os.kill(worker, signal.SIGCONT)
     table.execute("SET hnsw.max_scan_tuples = 100")
     table.execute(nearest("LIMIT 300"))
     counted = last_search(table)

@@ -2,6 +2,8 @@
 \getenv sources PG_ABS_SRCDIR
 \set include :sources '/sql/include/failure.sql'
 \i :include
+\set include :sources '/sql/include/both_ways.sql'
+\i :include
 CREATE TABLE t (id integer PRIMARY KEY, kind integer, v vector(96));
 SELECT setseed(0.42);
 INSERT INTO t SELECT i, i % 10, array_agg(random() - 0.5 ORDER BY j)::vector(96)
@@ -28,6 +30,12 @@ ALTER INDEX of_options SET (link_codes = off);
 ALTER INDEX of_options RESET (storage);
 ALTER INDEX of_options RESET (bits);
 DROP INDEX of_options;
+-- So is a target that few bits may miss.
+CREATE INDEX of_options ON t USING hnsw (v vector_l1_ops) WITH (storage = compact, bits = 4, target_recall = 0.9);
+ALTER INDEX of_options SET (bits = 1);
+ALTER INDEX of_options RESET (target_recall);
+ALTER INDEX of_options SET (bits = 8, target_recall = 0.9);
+DROP INDEX of_options;
 CREATE INDEX of_options ON t USING hnsw (v vector_l2_ops) WITH (storage = compact, link_codes = on);
 REINDEX INDEX of_options;
 DROP INDEX of_options;
@@ -45,12 +53,7 @@ DECLARE
 BEGIN
     ordered := true;
     FOR q IN SELECT v::text FROM t WHERE id % 100 = 0 LOOP
-        SET LOCAL enable_seqscan = off;
-        SET LOCAL enable_indexscan = on;
-        EXECUTE query INTO given USING q;
-        SET LOCAL enable_seqscan = on;
-        SET LOCAL enable_indexscan = off;
-        EXECUTE query INTO wanted USING q;
+        SELECT * INTO given, wanted FROM pg_temp.both_ways(query, q);
         hits := hits + (SELECT count(*) FROM unnest(given) AS d WHERE d = ANY (wanted));
         ordered := ordered AND given = (SELECT array_agg(d ORDER BY d) FROM unnest(given) AS d);
     END LOOP;

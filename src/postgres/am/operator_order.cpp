@@ -20,18 +20,42 @@ bool OperatorOrder::may_return_nearest(graph::Search &search,
     const double nearest = waiting_.front().distance;
     return ended_ || !graph::comes_before(least_, nearest) ||
            !graph::comes_before(row_distance.least(search.least_next()), nearest) ||
-           (!waits_for_round(row_distance) &&
-            !value_or_raise([&] { return search.next_is_at_hand(); }));
+           ((row_distance.exactly_measured() >= row_distance.enough_measured() ||
+             !value_or_raise([&] { return search.next_is_at_hand(); })) &&
+            !waits_for_round(row_distance));
 }
 
 bool OperatorOrder::waits_for_round(const RowDistance &row_distance) const {
     const uint64 measured = row_distance.exactly_measured();
-    return measured > 0 && 2 * count_returned_ >= measured;
+    return measured > 0 &&
+           (2 * count_returned_ >= measured || row_distance.is_out_of_order() ||
+            row_distance.probably_misses(waiting_.front().distance, count_returned_ + 1));
 }
 
 bool OperatorOrder::is_at_hand(graph::Search &search, const RowDistance &row_distance) const {
-    return !waits_for_round(row_distance) &&
-           (!waiting_.empty() || value_or_raise([&] { return search.next_is_at_hand(); }));
+    return value_or_raise([&] { return search.next_is_at_hand(); }) ||
+           (!waiting_.empty() && may_return_nearest(search, row_distance));
+}
+
+void OperatorOrder::limit_distances(graph::Search &search, uint64 most, double per_row_read) {
+    most_distances_ = static_cast<double>(most);
+    per_row_read_ = per_row_read;
+    if (per_row_read > 0)
+        rows_left_to_read_ =
+            (most_distances_ - static_cast<double>(search.statistics().distances)) / per_row_read;
+    search.limit_distances(most);
+}
+
+bool OperatorOrder::measure(graph::Search &search, graph::Hit *hit, const void *row,
+                            RowDistance &row_distance) {
+    const uint64 before = row_distance.exactly_measured();
+    const bool counts = row_distance.measure(*hit, row, &hit->distance);
+    if (row_distance.exactly_measured() == before || !(per_row_read_ > 0))
+        return counts;
+    --rows_left_to_read_;
+    most_distances_ = std::max(0.0, most_distances_ - per_row_read_);
+    search.limit_distances(static_cast<uint64>(most_distances_));
+    return counts;
 }
 
 graph::Hit OperatorOrder::take_nearest() {
@@ -67,14 +91,21 @@ std::optional<graph::Hit> OperatorOrder::next(graph::Search &search, const graph
         }
         if (ended_)
             return next_late();
+        if (rows_left_to_read_ <= 0) {
+            is_spent_ = true;
+            return std::nullopt;
+        }
         std::optional<graph::Hit> hit = value_or_raise([&] { return search.next(); });
         if (!hit) {
             ended_ = true;
+            // The caller goes on where the walk has ended. What has no order is left to it.
+            if (search.statistics().left_out && row_distance.is_out_of_order())
+                waiting_.clear();
             continue;
         }
         const void *row = nodes.vector(hit->id);
         least_ = row_distance.least(hit->distance, row);
-        if (!row_distance.measure(*hit, row, &hit->distance))
+        if (!measure(search, &*hit, row, row_distance))
             continue;
         waiting_.push_back(*hit);
         std::push_heap(waiting_.begin(), waiting_.end(), is_farther);

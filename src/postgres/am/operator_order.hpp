@@ -5,6 +5,7 @@
 // follow, given the greatest difference that there can be.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -21,10 +22,17 @@ class OperatorOrder {
     // themselves, as rows that the walk has missed do. No row is held back for another round of the
     // walk, which would cost callers who need no more rows than one round finds; but where the
     // search guesses, only the nearer half of what was measured so far, since a later round finds
-    // many that are nearer than the farther half. May raise an error, after which the object must
+    // many that are nearer than the farther half, and none where the guesses are no better than
+    // chance (RowDistance::is_out_of_order). May raise an error, after which the object must
     // not be used.
     std::optional<graph::Hit> next(graph::Search &search, const graph::NodeStore &nodes,
                                    RowDistance &row_distance);
+
+    // As Search::limit_distances, until it is called again; a row that is read in the table counts
+    // as so many distances. More rows are not read than come to those that are left: next() ends
+    // there, and is_spent() is true.
+    void limit_distances(graph::Search &search, uint64 most, double per_row_read);
+    bool is_spent() const { return is_spent_; }
 
     // Whether next() can answer without another round of the walk, and without rows that wait for
     // one.
@@ -33,6 +41,8 @@ class OperatorOrder {
   private:
     bool may_return_nearest(graph::Search &search, const RowDistance &row_distance) const;
     bool waits_for_round(const RowDistance &row_distance) const;
+    bool measure(graph::Search &search, graph::Hit *hit, const void *row,
+                 RowDistance &row_distance);
     graph::Hit take_nearest();
     std::optional<graph::Hit> next_late();
 
@@ -41,6 +51,10 @@ class OperatorOrder {
     double least_ = 0;                 // of all that the search has not returned yet
     double returned_ = 0;              // distance of the last one returned
     uint64 count_returned_ = 0;
+    double most_distances_ = std::numeric_limits<double>::infinity();
+    double per_row_read_ = 0;
+    bool is_spent_ = false;
+    double rows_left_to_read_ = std::numeric_limits<double>::infinity();
     bool ended_ = false;  // the search
     bool late_is_sorted_ = false;
 };

@@ -23,6 +23,15 @@ class RowDistance {
 
     // How many rows were measured exactly, where what the search measured is a guess; 0 otherwise.
     virtual uint64 exactly_measured() const { return 0; }
+    // Once so many are, the nearest of them may be returned, though no bound says that none is
+    // nearer. For distances whose bounds say too little.
+    virtual uint64 enough_measured() const { return PG_UINT64_MAX; }
+    // Whether the rows measured so far tell that the search's order has nothing to do with theirs,
+    // so that the nearest may be any that it has not come to yet.
+    virtual bool is_out_of_order() const { return false; }
+    // Whether too many rows that the search has not come to yet are probably nearer than this, for
+    // so many rows to be returned.
+    virtual bool probably_misses(double /*distance*/, uint64 /*rows*/) const { return false; }
 
   protected:
     ~RowDistance() = default;

@@ -11,30 +11,16 @@ namespace dvec::postgres {
 
 namespace {
 
-// Filters are not taken to need more rows than this: a search goes on by itself where they do.
-constexpr double most_for_filters = 1000;
+bool leads_to(PlanState *node, IndexScanDesc scan, LimitAbove *way);
 
-struct Wanted {
-    IndexScanDesc scan;
-    RowsWanted rows;
-};
-
-// From a LIMIT to the scan.
-struct Way {
-    double passing = get_float8_infinity();  // rows of the scan's table pass the filters, if any
-    double scans = 1;                        // of which the rows are merged
-};
-
-bool leads_to(PlanState *node, IndexScanDesc scan, Way *way);
-
-bool one_leads_to(PlanState **nodes, int count, IndexScanDesc scan, Way *way) {
+bool one_leads_to(PlanState **nodes, int count, IndexScanDesc scan, LimitAbove *way) {
     way->scans *= count;
     return std::any_of(nodes, nodes + count,
                        [=](PlanState *node) { return leads_to(node, scan, way); });
 }
 
 // Of our own nodes: that which merges partitions has a scan of each below it.
-bool one_of_ours_leads_to(const List *nodes, IndexScanDesc scan, Way *way) {
+bool one_of_ours_leads_to(const List *nodes, IndexScanDesc scan, LimitAbove *way) {
     int scans = 0;
     bool found = false;
     const ListCell *cell;
@@ -47,7 +33,7 @@ bool one_of_ours_leads_to(const List *nodes, IndexScanDesc scan, Way *way) {
     return found;
 }
 
-bool child_leads_to(PlanState *node, IndexScanDesc scan, Way *way) {
+bool child_leads_to(PlanState *node, IndexScanDesc scan, LimitAbove *way) {
     switch (nodeTag(node)) {
         case T_IndexScanState:
             return reinterpret_cast<IndexScanState *>(node)->iss_ScanDesc == scan;
@@ -73,7 +59,7 @@ bool child_leads_to(PlanState *node, IndexScanDesc scan, Way *way) {
     }
 }
 
-bool leads_to(PlanState *node, IndexScanDesc scan, Way *way) {
+bool leads_to(PlanState *node, IndexScanDesc scan, LimitAbove *way) {
     if (node == nullptr || !child_leads_to(node, scan, way))
         return false;
     if (node->qual != nullptr)
@@ -81,37 +67,44 @@ bool leads_to(PlanState *node, IndexScanDesc scan, Way *way) {
     return true;
 }
 
-RowsWanted rows_of(const LimitState &limit, IndexScanDesc scan, const Way &way) {
-    const double rows =
-        std::max(1.0, static_cast<double>(limit.offset) + static_cast<double>(limit.count));
-    const double share = rows / way.scans;
-    const double all = scan->indexRelation->rd_rel->reltuples;
-    if (!(all > way.passing))
-        return {share, rows};
-    return {share, std::max(rows, std::min(most_for_filters, rows * all / way.passing))};
-}
+struct Sought {
+    IndexScanDesc scan;
+    LimitAbove found;
+};
 
 bool find_limit(PlanState *node, void *argument) {
-    auto *wanted = static_cast<Wanted *>(argument);
+    auto *sought = static_cast<Sought *>(argument);
     if (IsA(node, LimitState)) {
-        const auto *limit = reinterpret_cast<const LimitState *>(node);
-        Way way;
-        if (limit->lstate != LIMIT_INITIAL && !limit->noCount &&
-            leads_to(outerPlanState(node), wanted->scan, &way)) {
-            wanted->rows = rows_of(*limit, wanted->scan, way);
+        LimitAbove way;
+        if (leads_to(outerPlanState(node), sought->scan, &way)) {
+            way.limit = reinterpret_cast<const LimitState *>(node);
+            sought->found = way;
             return true;
         }
     }
-    return compat::walk_plan_states(node, find_limit, wanted);
+    return compat::walk_plan_states(node, find_limit, sought);
 }
 
 }  // namespace
 
-RowsWanted rows_wanted(IndexScanDesc scan) {
-    Wanted wanted{scan, {}};
+LimitAbove limit_above(IndexScanDesc scan) {
+    Sought sought{scan, {}};
     if (PlanState *plan = running_plan())
-        find_limit(plan, &wanted);
-    return wanted.rows;
+        find_limit(plan, &sought);
+    return sought.found;
+}
+
+RowsWanted rows_wanted(const LimitAbove &above, Relation index) {
+    const LimitState *limit = above.limit;
+    if (limit == nullptr || limit->lstate == LIMIT_INITIAL || limit->noCount)
+        return {};
+    const double rows =
+        std::max(1.0, static_cast<double>(limit->offset) + static_cast<double>(limit->count));
+    const double share = rows / above.scans;
+    const double all = index->rd_rel->reltuples;
+    if (!(all > above.passing))
+        return {share, rows};
+    return {share, with_filters(rows, above.passing / all)};
 }
 
 }  // namespace dvec::postgres

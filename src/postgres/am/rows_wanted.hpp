@@ -1,7 +1,10 @@
 // How many rows of an index scan the query wants.
 #pragma once
 
+#include <algorithm>
+
 #include "postgres/bridge/access_method.hpp"
+#include "postgres/bridge/executor.hpp"
 
 namespace dvec::postgres {
 
@@ -17,8 +20,25 @@ struct RowsWanted {
     double of_scan = unknown_rows;
 };
 
-// As the LIMIT says that is above the scan in the running query, and with what the planner thinks
-// that filters between the two take away. To be called when the first row is asked for.
-RowsWanted rows_wanted(IndexScanDesc scan);
+// Of so many rows that pass filters, as such a share does; filters are not taken to need more than
+// a thousand rows: a search goes on by itself where they do.
+inline double with_filters(double rows, double passing) {
+    constexpr double most_for_filters = 1000;
+    return std::max(rows, std::min(most_for_filters, rows / passing));
+}
+
+// The LIMIT that is above a scan in the running query; null where there is none. How many rows it
+// asks for may change from rescan to rescan, its place does not: it is looked for once.
+struct LimitAbove {
+    const LimitState *limit = nullptr;
+    double passing = get_float8_infinity();  // rows of the scan's table pass the filters between
+    double scans = 1;                        // of which the rows are merged
+};
+
+// To be called when the first row is asked for; holds for as long as the scan does.
+LimitAbove limit_above(IndexScanDesc scan);
+
+// As the LIMIT says, and with what the planner thinks that filters take away of the index's rows.
+RowsWanted rows_wanted(const LimitAbove &above, Relation index);
 
 }  // namespace dvec::postgres

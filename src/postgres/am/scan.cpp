@@ -22,12 +22,8 @@ void rescan(IndexScanDesc descriptor, ScanKey keys, int, ScanKey order_bys, int)
     guarded([=] {
         OpenScan *scan = scan_of(descriptor);
         scan->release();
-        if (scan->guide != nullptr) {
-            scan->guide->rows = scan->guide->distances = scan->guide->scanned =
-                scan->guide->within = 0;
-            scan->guide->not_in_memory = 0;
-            scan->guide->end = ScanGuide::End::none;
-        }
+        if (scan->guide != nullptr)
+            scan->guide->forget_scan();
         if (keys != nullptr && descriptor->numberOfKeys > 0)
             std::memmove(descriptor->keyData, keys,
                          sizeof(ScanKeyData) * static_cast<Size>(descriptor->numberOfKeys));

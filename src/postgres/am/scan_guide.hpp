@@ -43,16 +43,27 @@ struct ScanGuide {
     // walk: whether it is wanted all the same. The walk goes no further then. Must not raise or
     // jump.
     bool (*takes_rows_at_hand)(ScanGuide &) = nullptr;
+    // What it costs to read a row in the table, in distances; rows that a search reads before the
+    // next time that affordable() is asked count as so many.
+    double distances_per_row_read = 0;
 
     // Since the scan began, or began again.
     uint64 rows = 0;       // handed out
     uint64 distances = 0;  // measured
     uint64 scanned = 0;    // of them in passes over all slots, which cost a fraction each
+    uint64 rows_read = 0;  // in the table, since the index does not have all of their vectors
+    uint64 rounds = 0;     // of the walk, after the first
     uint64 within = 0;     // exact: how many are not farther, but for rows that are not linked yet;
                            // by a sample, until all are scanned
     double not_in_memory = 0;  // share of the vectors, by another sample, with that one
     double last = 0;           // distance of the last row handed out, in terms of the operator
     End end = End::none;
+
+    void forget_scan() {
+        rows = distances = scanned = rows_read = rounds = within = 0;
+        not_in_memory = 0;
+        end = End::none;
+    }
 };
 
 // To be called before the scan's first row is asked for; holds for all its rescans. `guide` must

@@ -21,6 +21,9 @@ bool is_at_hand(OpenScan *scan) {
     return value_or_raise([&] { return scan->search->next_is_at_hand(); });
 }
 
+// Whether the search would go on, but for what it would cost to read further rows.
+bool is_spent(const OpenScan *scan) { return scan->order && scan->order->is_spent(); }
+
 bool takes_next(OpenScan *scan, bool has_next) {
     ScanGuide *guide = scan->guide;
     return guide->order == ScanGuide::Order::as_found && guide->takes_rows_at_hand != nullptr &&
@@ -37,6 +40,8 @@ bool may_go_on(OpenScan *scan, bool has_next) {
     const graph::SearchStatistics statistics = scan->statistics();
     guide->distances = statistics.distances;
     guide->scanned = statistics.scanned;
+    guide->rows_read = scan->row_distance == nullptr ? 0 : scan->row_distance->exactly_measured();
+    guide->rounds = statistics.rounds;
     guide->within = statistics.within;
     guide->not_in_memory = statistics.not_in_memory;
     if (at_bound) {
@@ -45,6 +50,9 @@ bool may_go_on(OpenScan *scan, bool has_next) {
         const uint64 distances = guide->affordable(*guide);
         if (distances == 0 && !takes_next(scan, has_next))
             guide->end = ScanGuide::End::spent;
+        else if (scan->order)
+            scan->order->limit_distances(*scan->search, guide->distances + distances,
+                                         guide->distances_per_row_read);
         else if (scan->search)
             scan->search->limit_distances(guide->distances + distances);
     }
@@ -56,7 +64,9 @@ bool is_wanted(OpenScan *scan, const std::optional<graph::Hit> &hit) {
     ScanGuide *guide = scan->guide;
     if (guide == nullptr)
         return hit.has_value();
-    if (!hit)
+    if (!hit && is_spent(scan))
+        guide->end = ScanGuide::End::spent;
+    else if (!hit)
         guide->end = scan->statistics().left_out || scan->left_late_out ? ScanGuide::End::walk
                                                                         : ScanGuide::End::all;
     else if (is_beyond(*guide, hit->distance))
@@ -102,6 +112,9 @@ std::optional<graph::Hit> take_hit(OpenScan *scan) {
         return take_indexed(scan);
     const std::optional<graph::Hit> row = scan->heap_rows->head();
     const std::optional<graph::Hit> &entry = next_indexed(scan);
+    // Rows of the index that the walk has not come to may be nearer.
+    if (!entry && (scan->statistics().cut_short || is_spent(scan)))
+        return std::nullopt;
     if (row && (!entry || graph::comes_before(row->distance, entry->distance))) {
         scan->heap_rows->take();
         return row;

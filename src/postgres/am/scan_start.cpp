@@ -85,8 +85,12 @@ Attempt begin_search(OpenScan *scan, const OpenIndex &open, const void *query) {
     params.ef = static_cast<uint32>(scan->terms.ef);
     params.exact_after = scan->terms.exact_after;
     params.rest = scan->terms.rest;
-    if (scan->is_exact())
+    if (scan->is_exact()) {
         params.count_within = scan->guide->farthest;
+    } else if (scan->guide != nullptr) {
+        params.wanted_within = scan->terms.wanted_within;
+        params.farthest_wanted = scan->guide->farthest;
+    }
     params.filter = scan->filter.get();
     params.link_codes = scan->terms.link_codes;
     params.memory_bytes = std::size_t{1024} * static_cast<unsigned>(settings::filter_memory_kb);
@@ -108,21 +112,25 @@ Attempt begin_measuring(OpenScan *scan, const OpenIndex &open) {
 }
 
 // In the scan's query context.
-Attempt begin_rows(IndexScanDesc descriptor, const OpenIndex &open, const Query &query) {
+Attempt begin_rows(IndexScanDesc descriptor, const OpenIndex &open, const Query &query,
+                   uint64 entries) {
     OpenScan *scan = scan_of(descriptor);
     const bool measures = must_measure_rows(*scan, query);
     const store::Shape &shape = open.entry->shape;
     if (holds_less(shape) && !scan->search)
         scan->search = take_search();
     if (query.compact) {
-        scan->row_distance =
-            TableDistance::of(descriptor, shape, query.encoded.bytes, *scan->search);
+        scan->row_distance = TableDistance::of(descriptor, shape, query.encoded.bytes,
+                                               *scan->search, scan->terms, entries);
     } else if (holds_less(shape)) {
         scan->row_distance = CutDistance::of(descriptor, shape, query.encoded.bytes, *scan->search);
     } else if (measures || query.foreign) {
         scan->row_distance = scan->operator_distance =
             OperatorDistance::of(query.key, *query.support, query.dimensions);
     }
+    // A bound on its distances says nothing of ours.
+    if (query.foreign)
+        scan->terms.wanted_within = 0;
     if (measures)
         return begin_measuring(scan, open);
     if (scan->row_distance != nullptr)
@@ -151,7 +159,10 @@ std::optional<Query> query_for_index(IndexScanDesc descriptor, const OpenIndex &
 
 void set_terms(IndexScanDesc descriptor, uint64 entries) {
     OpenScan *scan = scan_of(descriptor);
-    scan->terms = scan_terms(descriptor, entries, scan->guide);
+    Relation index = descriptor->indexRelation;
+    if (!scan->limit)
+        scan->limit = limit_above(descriptor);
+    scan->terms = scan_terms(index, rows_wanted(*scan->limit, index), entries, scan->guide);
 }
 
 Attempt start_in_files(IndexScanDesc descriptor) {
@@ -179,8 +190,9 @@ Attempt start_in_files(IndexScanDesc descriptor) {
         scan->started = true;
         return Attempt::done;
     }
-    set_terms(descriptor, open->index->state().graph.allocated.load(std::memory_order_relaxed));
-    const Attempt begun = begin_rows(descriptor, *open, *query);
+    const uint64 entries = open->index->state().graph.allocated.load(std::memory_order_relaxed);
+    set_terms(descriptor, entries);
+    const Attempt begun = begin_rows(descriptor, *open, *query, entries);
     MemoryContextSwitchTo(caller);
     if (begun == Attempt::files_replaced)
         return begun;

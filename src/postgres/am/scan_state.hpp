@@ -33,6 +33,7 @@ struct OpenScan {
     uint64 exactly_measured = 0;        // likewise, of row_distance
     bool started = false;
     bool recheck = false;  // the filter may admit rows that do not satisfy the conditions
+    std::optional<LimitAbove> limit;  // looked for when the first search begins
     ScanTerms terms{};
     ScanGuide *guide = nullptr;  // the caller's, or none
     uint64 returned = 0;         // rows

@@ -24,10 +24,6 @@ constexpr int candidates_per_probe = 10;
 // More probes than this make no difference.
 constexpr int most_probes = 100;
 
-// A walk meets at least this many new neighbours for each candidate. If that adds up to the number
-// of nodes, the walk measures about as many as the exact scan does.
-constexpr uint64 measured_per_candidate = 16;
-
 // What a search may keep that goes by link codes.
 constexpr int widest_by_link_codes = 128;
 
@@ -84,8 +80,8 @@ void follow(const ScanGuide &guide, uint64 entries, ScanTerms *terms) {
     }
 }
 
-int enough_for_probes(Relation index, int ef) {
-    if (method_of(index) == Method::hnsw)
+int enough_for_probes(Method method, int ef) {
+    if (method == Method::hnsw)
         return ef;
     return std::max(ef, std::min(probes(), most_probes) * candidates_per_probe);
 }
@@ -102,74 +98,89 @@ double candidates_per_row(const IndexOptions &options) {
 // More rows than these are found by further rounds of the walk.
 constexpr double most_rows_at_once = 1000;
 
-// The candidates that settings and options ask for.
-int candidates_asked_for(Relation index, const RowsWanted &wanted) {
-    const SearchWidth width = search_width(index_options(index));
-    const int ef = width.ef > 0 ? width.ef : ef_for_target(index, width.recall, wanted.of_scan);
-    return enough_for_probes(index, ef);
-}
+// An index and what is asked of it.
+struct Asked {
+    Relation index;
+    Method method;
+    IndexOptions options;
+    SearchWidth width;
+    RowsWanted wanted;
+    int candidates;  // as settings and options say
+
+    Asked(Relation asked_index, const RowsWanted &rows)
+        : index(asked_index),
+          method(method_of(index)),
+          options(index_options(index)),
+          width(search_width(options)),
+          wanted(rows),
+          candidates(enough_for_probes(
+              method,
+              width.ef > 0 ? width.ef : ef_for_target(index, width.recall, wanted.of_scan))) {}
+};
 
 // A scan that ends after the candidates asked for walks among these and no more, as pgvector's
 // does; and a target knows what whole vectors take for so many rows. What filters take away counts
 // for compact vectors only: the planner may be far off, and a walk that is ten times as wide for
 // nothing costs more than rounds do.
-double rows_to_find(Relation index, int asked, const RowsWanted &wanted) {
-    const bool is_compact = index_options(index).storage == Storage::compact;
+double rows_to_find(const Asked &asked) {
     const bool ends_early =
-        method_of(index) == Method::hnsw && hnsw_iterative_scan() == IterativeScan::off;
-    if (is_compact)
-        return ends_early ? std::min(wanted.of_scan, static_cast<double>(asked)) : wanted.of_scan;
-    const bool has_target = search_width(index_options(index)).ef == 0;
-    return ends_early || has_target ? 0 : wanted.by_limit;
+        asked.method == Method::hnsw && hnsw_iterative_scan() == IterativeScan::off;
+    const double of_scan = asked.wanted.of_scan;
+    if (asked.options.storage == Storage::compact)
+        return ends_early ? std::min(of_scan, static_cast<double>(asked.candidates)) : of_scan;
+    const bool has_target = asked.width.ef == 0;
+    return ends_early || has_target ? 0 : asked.wanted.by_limit;
 }
 
-int enough_for_rows(Relation index, int asked, const RowsWanted &wanted) {
-    const double rows = std::min(most_rows_at_once, rows_to_find(index, asked, wanted));
-    return std::max(asked, static_cast<int>(candidates_per_row(index_options(index)) * rows));
+int enough_for_rows(const Asked &asked) {
+    const double rows = std::min(most_rows_at_once, rows_to_find(asked));
+    return std::max(asked.candidates, static_cast<int>(candidates_per_row(asked.options) * rows));
 }
 
 // By link codes the farther half of what a search keeps is found badly
 // (GraphStream::results_to_take), and a caller that comes to it pays for both ways. Wide searches
 // expand too many nodes by them.
-store::Index::SearchParams::LinkCodes link_codes(Relation index, int ef, double rows) {
+store::Index::SearchParams::LinkCodes link_codes(const Asked &asked, int ef) {
     using LinkCodes = store::Index::SearchParams::LinkCodes;
-    if (!index_options(index).link_codes)
+    if (!asked.options.link_codes)
         return LinkCodes::none;
-    const bool pays = ef <= widest_by_link_codes && 2 * rows < ef;
+    const bool pays = ef <= widest_by_link_codes && 2 * asked.wanted.of_scan < ef;
     return pays ? LinkCodes::used : LinkCodes::kept;
 }
 
 }  // namespace
 
 int candidates(Relation index, const RowsWanted &wanted) {
-    return enough_for_rows(index, candidates_asked_for(index, wanted), wanted);
+    return enough_for_rows({index, wanted});
 }
 
 bool searches_exactly(Relation index) {
     return method_of(index) == Method::ivfflat && probes() >= index_options(index).lists;
 }
 
-ScanTerms scan_terms(IndexScanDesc scan, uint64 entries, const ScanGuide *guide) {
-    Relation index = scan->indexRelation;
-    const Method method = method_of(index);
-    const IterativeScan mode =
-        method == Method::hnsw ? hnsw_iterative_scan() : ivfflat_iterative_scan();
-    const RowsWanted wanted = rows_wanted(scan);
-    const int asked = candidates_asked_for(index, wanted);
+ScanTerms scan_terms(Relation index, const RowsWanted &wanted, uint64 entries,
+                     const ScanGuide *guide) {
+    const Asked asked(index, wanted);
+    const bool is_hnsw = asked.method == Method::hnsw;
+    const IterativeScan mode = is_hnsw ? hnsw_iterative_scan() : ivfflat_iterative_scan();
     ScanTerms terms;
-    terms.ef = enough_for_rows(index, asked, wanted);
-    const bool walks = !searches_exactly(index) &&
-                       entries > measured_per_candidate * static_cast<uint64>(terms.ef);
+    terms.ef = enough_for_rows(asked);
+    const bool walks = !searches_exactly(index) && !measures_all(terms.ef, entries);
     terms.exact_after = walks ? static_cast<uint64>(max_scan_tuples()) : 0;
-    terms.most_rows = method == Method::hnsw
-                          ? bound_of_hnsw(mode, asked)
-                          : bound_of_ivfflat(mode, index_options(index).lists, entries);
+    terms.most_rows = is_hnsw ? bound_of_hnsw(mode, asked.candidates)
+                              : bound_of_ivfflat(mode, asked.options.lists, entries);
+    terms.wanted_within = 0;
     terms.rest = graph::Search::Params::Rest::exact;
     terms.late =
         mode == IterativeScan::strict_order ? ScanTerms::Late::left_out : ScanTerms::Late::returned;
-    terms.link_codes = link_codes(index, terms.ef, wanted.of_scan);
+    terms.link_codes = link_codes(asked, terms.ef);
     if (guide != nullptr)
         follow(*guide, entries, &terms);
+    // A scan that ends with its candidates looks no further than these.
+    if (guide != nullptr && !std::isnan(guide->farthest) &&
+        terms.most_rows > static_cast<uint64>(terms.ef))
+        terms.wanted_within =
+            static_cast<uint64>(std::ceil(std::min(wanted.by_limit, most_rows_at_once)));
     return terms;
 }
 

@@ -19,6 +19,9 @@ struct ScanTerms {
     uint64 exact_after;
     // After this many rows the scan ends, even if there are more.
     uint64 most_rows;
+    // How many rows the search looks for where those beyond a distance are not wanted; 0: it does
+    // not look further for them than for others.
+    uint64 wanted_within;
     // What happens to rows that the walk over the graph does not find.
     graph::Search::Params::Rest rest;
     // Whether a row that is found late, nearer than one already returned, is returned out of order
@@ -31,9 +34,16 @@ struct ScanTerms {
 int candidates(Relation index, const RowsWanted &wanted);
 // Whether a search measures every row: an ivfflat index of which all lists are to be read.
 bool searches_exactly(Relation index);
+// The same for one of so few entries that a walk would. It meets at least this many new neighbours
+// for each candidate.
+inline bool measures_all(int ef, uint64 entries) {
+    constexpr uint64 measured_per_candidate = 16;
+    return entries <= measured_per_candidate * static_cast<uint64>(ef);
+}
 
 // For a scan that begins now, of an index with so many entries. `guide` is null where the settings
 // are all there is.
-ScanTerms scan_terms(IndexScanDesc scan, uint64 entries, const ScanGuide *guide);
+ScanTerms scan_terms(Relation index, const RowsWanted &wanted, uint64 entries,
+                     const ScanGuide *guide);
 
 }  // namespace dvec::postgres
