@@ -1,19 +1,22 @@
 // What a scan costs, in the planner's currency.
 //
-// A search computes the distance to most neighbours of the nodes it expands, and it expands about
-// ef_search of them before the first row comes; after that about one more for every further row,
-// at a higher price; for filters that few rows pass this decides. Beyond hnsw.max_scan_tuples rows
-// it reads all nodes once and sorts.
+// What counts is the comparison with the exact search: a scan of the table, an operator call for
+// each row, and a sort. What the planner charges for that says little of the time that it takes: of
+// vectors stored out of line it does not see the reading, and dimensions cost nothing. So the work
+// of both is estimated by one set of prices (search_budget.hpp), and a scan is charged what the
+// planner charges for the exact search times their ratio.
 //
-// What counts is the comparison with the exact search. The planner takes that for a scan of the
-// table's own pages, one operator call each, so dimensions cost nothing here either; and of vectors
-// stored out of line it does not see the reading, for which this side is charged less.
+// A walk measures most of the neighbours of the nodes it expands, and expands about as many as it
+// keeps candidates before the first row comes. As many rows as these it hands out without another
+// distance; for more it goes on, at a higher price for each. Beyond hnsw.max_scan_tuples rows all
+// nodes are read once and sorted.
 //
 // An index that could not be searched at once is never worth it: it is hidden when that is known
 // (hidden_indexes), and the planner finds out here when the query is the first to want it.
 #include "postgres/planner/cost.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/distance/compact.hpp"
 #include "engine/distance/sparse.hpp"
@@ -26,6 +29,7 @@
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/planner.hpp"
 #include "postgres/planner/index_conditions.hpp"
+#include "postgres/planner/search_budget.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/own_method.hpp"
 #include "postgres/repair/open_relation.hpp"
@@ -34,18 +38,31 @@ namespace dvec::postgres {
 
 namespace {
 
-// Share of a node's 2M level-0 neighbours that a search has not met before, seen on clustered data.
-constexpr double new_neighbours = 0.6;
+// The work before the first row of a VectorSearch around a search.
+constexpr double start_of_node = 100;
 
-// A row beyond the first ones takes this many times what its distances are charged, since every
-// round of a resumed search expands more nodes than it gives rows and they lie farther apart.
-// Measured against the exact search with 3 to 768 dimensions, in tables of 5,000 to 60,000 rows
-// that were in memory, it was between two and seven.
-constexpr double resumption_factor = 5;
+// Nodes on the way from the entry point to the query; and in a table of so many rows the part of a
+// list's 2M links that leads to nodes that were not met before. In a smaller one it is less.
+constexpr double nodes_on_the_way = 50;
+constexpr double new_of_links = 0.28;
+constexpr double rows_of_these = 100'000;
+constexpr double growth = 0.2;
 
-// At least this share of a cost is charged where the exact search reads more than it is charged
-// for. Other plans than that one are compared with this cost as well.
-constexpr double least_charged = 1.0 / 4;
+// A row beyond the first ones takes so many times what a candidate does: every round of a walk that
+// goes on expands more nodes than it gives rows, and they lie farther apart.
+constexpr double resumption_factor = 2;
+
+// A search of an index without vectors measures so many rows in the table for each that it hands
+// out.
+double measured_in_table(const IndexOptions &options) {
+    return options.storage != Storage::compact || options.bits == 8 ? 1.1
+           : options.bits == 4                                      ? 1.5
+                                                                    : 5;
+}
+
+// With one bit, so many times as many where it passes over all compact vectors: a walk keeps only
+// some of those that may be near.
+constexpr double more_in_a_pass = 5;
 
 // What the index checks by itself of a query's conditions.
 struct Checked {
@@ -53,66 +70,16 @@ struct Checked {
     double share;  // of the rows, that satisfy them
 };
 
-// A search with conditions walks, or passes over the keys of all nodes and measures those that are
-// left, in order: it takes what costs less (engine/graph/filter_plan.hpp, where the proportions
-// were measured). By so much a key and a distance measured in order cost less than one of a walk.
-constexpr double keys_of_distance = 240;
-constexpr double ordered_of_distance = 2.5;
-
-struct Model {
-    double nodes;
-    int ef;
-    bool exact;
-    double distance_cost;
-    double distances_per_expansion;
-    Checked checked;
-
-    double rows() const { return std::max(1.0, nodes * checked.share); }
-
-    double sorted_nodes() const {
-        return nodes * distance_cost + nodes * std::log2(nodes) * cpu_operator_cost;
-    }
-
-    double pass() const {
-        return nodes * checked.conditions * distance_cost / keys_of_distance +
-               rows() * distance_cost / ordered_of_distance +
-               rows() * std::log2(std::max(2.0, rows())) * cpu_operator_cost;
-    }
-
-    double cheaper(double walk) const {
-        return checked.conditions == 0 ? walk : std::min(walk, pass());
-    }
-
-    double first_row() const {
-        if (exact)
-            return cheaper(sorted_nodes());
-        const double descent = std::log(nodes) * distances_per_expansion / 2;
-        // Nodes that do not satisfy the conditions are looked at as well.
-        const double seen = checked.conditions == 0 ? ef : ef * (1 + 0.25 / checked.share);
-        return cheaper(distance_cost * std::min(nodes, descent + seen * distances_per_expansion));
-    }
-
-    double further_rows() const {
-        if (exact)
-            return 0;
-        const double by_graph = std::min(rows(), static_cast<double>(max_scan_tuples()));
-        const double graph_cost =
-            resumption_factor * distance_cost * by_graph * distances_per_expansion / checked.share;
-        if (rows() <= max_scan_tuples())
-            return cheaper(graph_cost);
-        return cheaper(graph_cost + sorted_nodes());
-    }
-};
-
 struct Facts {
-    int m;
+    IndexOptions options;
     int ef;
     bool exact;
-    double vector_bytes;  // 0 when values differ in size
+    MeasuredBytes bytes;
     bool searchable;
 };
 
-MeasuredBytes sizes(Relation index) {
+// `out_of_line` is left to others.
+MeasuredBytes sizes(Relation index, const IndexOptions &options) {
     const IndexSupport *support = index_support(index);
     const distance::Kernel *kernel = distance::find_kernel(support->element, support->metric);
     const int declared = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
@@ -121,7 +88,6 @@ MeasuredBytes sizes(Relation index) {
     if (kernel == nullptr)
         return {0, 0, false, false};
     const auto vector = static_cast<double>(kernel->vector_bytes(dimensions));
-    const IndexOptions options = index_options(index);
     if (options.storage == Storage::compact)
         return {vector,
                 static_cast<double>(
@@ -139,7 +105,8 @@ MeasuredBytes sizes(Relation index) {
     return {vector, code > 0 ? code : vector, false, false};
 }
 
-double vector_bytes(Relation index) {
+// Of each row alike; 0 where they differ.
+double bytes_in_table(Relation index) {
     const IndexSupport *support = index_support(index);
     const int dimensions = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
     const distance::Kernel *kernel = distance::find_kernel(support->element, support->metric);
@@ -149,41 +116,20 @@ double vector_bytes(Relation index) {
     return static_cast<double>(kernel->vector_bytes(static_cast<std::size_t>(dimensions)));
 }
 
-// As far as the query's LIMIT says.
-RowsWanted rows_wanted_by(const PlannerInfo *root) {
-    return root->limit_tuples > 0 ? RowsWanted{root->limit_tuples, root->limit_tuples}
-                                  : RowsWanted{};
+bool are_out_of_line(const RelOptInfo *table, double vector_bytes) {
+    return vector_bytes > static_cast<double>(TOAST_TUPLE_THRESHOLD) &&
+           static_cast<double>(table->pages) * BLCKSZ < table->tuples * vector_bytes;
 }
 
 // The planner holds a lock on the index.
-Facts facts_of(Oid index_oid, const RowsWanted &wanted = {}) {
-    Relation index = index_open(index_oid, NoLock);
-    const Facts facts{index_options(index).m, candidates(index, wanted), searches_exactly(index),
-                      vector_bytes(index), can_be_searched(index)};
+Facts facts_of(const IndexOptInfo *info, const RowsWanted &wanted = {}) {
+    Relation index = index_open(info->indexoid, NoLock);
+    const IndexOptions options = index_options(index);
+    Facts facts{options, candidates(index, wanted), searches_exactly(index), sizes(index, options),
+                can_be_searched(index)};
+    facts.bytes.out_of_line = are_out_of_line(info->rel, bytes_in_table(index));
     index_close(index, NoLock);
     return facts;
-}
-
-bool are_out_of_line(const RelOptInfo *table, const Facts &facts) {
-    return facts.vector_bytes > static_cast<double>(TOAST_TUPLE_THRESHOLD) &&
-           static_cast<double>(table->pages) * BLCKSZ < table->tuples * facts.vector_bytes;
-}
-
-// What it costs to read the vectors that the exact search measures: of the rows that pass the
-// query's filters, in pieces that are looked up one by one. Nothing where vectors stand in the
-// table's own pages, whose reading the planner knows of; wider ones than a page's quarter never do.
-double unseen_reading(const RelOptInfo *table, const Facts &facts) {
-    if (!are_out_of_line(table, facts))
-        return 0;
-    return table->rows * facts.vector_bytes / BLCKSZ * random_page_cost;
-}
-
-// Between two costs only their ratio counts, so instead of raising the other one by what it lacks,
-// this one is lowered; start-up and total alike, since a LIMIT saves the exact search none of it.
-double share_charged(const RelOptInfo *table, const Facts &facts) {
-    const double unseen = unseen_reading(table, facts);
-    const double seen = table->pages * seq_page_cost + table->tuples * cpu_tuple_cost;
-    return unseen > 0 ? std::max(least_charged, seen / (seen + unseen)) : 1;
 }
 
 constexpr Selectivity least_share = 1e-9;
@@ -193,14 +139,134 @@ Checked checked_by(PlannerInfo *root, const IndexPath *path) {
             path->indexclauses == NIL ? 1 : std::max(least_share, share_admitted(root, path))};
 }
 
-// `exact`: whether all rows are measured, or the session's settings decide.
-Model model_of(PlannerInfo *root, const IndexPath *path, const Facts &facts, bool exact) {
-    return {std::max(path->indexinfo->tuples, 2.0),
-            facts.ef,
-            exact,
-            cpu_index_tuple_cost + cpu_operator_cost,
-            2 * facts.m * new_neighbours,
-            checked_by(root, path)};
+// The exact search of a whole table, whose rows pass as the query's conditions say.
+ExactWork exact_work(const RelOptInfo *table, const MeasuredBytes &bytes) {
+    ExactWork work;
+    work.rows = std::max(table->tuples, 1.0);
+    work.pages = table->pages;
+    work.vector_bytes = bytes.vector;
+    work.out_of_line = bytes.out_of_line;
+    return work;
+}
+
+// The share of the table's rows that the query's conditions leave.
+double share_passing(const RelOptInfo *table) {
+    return std::clamp(table->rows / std::max(table->tuples, 1.0), least_share, 1.0);
+}
+
+// As far as the query's LIMIT says.
+RowsWanted rows_wanted_by(const PlannerInfo *root, const RelOptInfo *table) {
+    const double limit = root->limit_tuples;
+    return limit > 0 ? RowsWanted{limit, with_filters(limit, share_passing(table))} : RowsWanted{};
+}
+
+// What the planner charges for a unit of work.
+Cost cost_of_work(const PlannerInfo *root, const RelOptInfo *table, const MeasuredBytes &bytes) {
+    const double rows = std::max(table->tuples, 1.0);
+    const double passing = rows * share_passing(table);
+    const double kept =
+        root->limit_tuples > 0 ? std::min(passing, 2 * root->limit_tuples) : passing;
+    const double comparisons = std::log2(std::max(2.0, kept));
+    const Cost cost = table->pages * seq_page_cost +
+                      rows * (cpu_tuple_cost + table->baserestrictcost.per_tuple) +
+                      passing * cpu_operator_cost * (1 + 2 * comparisons);
+    return cost / work_of(exact_work(table, bytes), share_passing(table), 0, comparisons);
+}
+
+// Of a search without conditions on columns of the index, in units of work.
+struct SearchWork {
+    double first;    // before the first row
+    double further;  // for all rows, as many times as there are rows
+};
+
+class Model {
+  public:
+    Model(const PlannerInfo *root, const IndexPath *path, const Facts &facts)
+        : facts_(facts),
+          table_(path->indexinfo->rel),
+          nodes_(std::max(path->indexinfo->tuples, 2.0)),
+          wanted_(rows_taken(root)),
+          walked_(work_of_walking(facts.bytes.walked)),
+          scanned_(work_of_scanning(facts.bytes.compact ? facts.bytes.walked : facts.bytes.vector)),
+          fetched_(work_of_fetching(exact_work(table_, facts.bytes))) {}
+
+    // All nodes are measured in one pass, and put in order as far as rows are asked for.
+    SearchWork exact() const {
+        const double measured = facts_.options.bits == 1 ? more_in_a_pass * wanted_ : wanted_;
+        return {start_of_search + nodes_ * scanned_ + in_table(measured), work_of_sorting(nodes_)};
+    }
+
+    SearchWork walk() const {
+        if (measures_all(facts_.ef, static_cast<uint64>(nodes_)))
+            return exact();
+        const double candidates = facts_.ef + nodes_on_the_way;
+        const double walked = walked_ * std::min(nodes_, candidates * distances_of_candidate());
+        const double beyond = wanted_ > 0 ? std::max(0.0, 1 - facts_.ef / wanted_) : 1;
+        const double further = beyond * resumption_factor * distances_of_candidate() * walked_;
+        const double most = max_scan_tuples();
+        return {start_of_search + walked + in_table(wanted_),
+                nodes_ <= most ? nodes_ * further
+                               : most * further + nodes_ * scanned_ + work_of_sorting(nodes_)};
+    }
+
+  private:
+    double distances_of_candidate() const {
+        return 2 * facts_.options.m * new_of_links * std::pow(nodes_ / rows_of_these, growth);
+    }
+
+    // How many rows the query takes from the scan; 0 where that is not known.
+    double rows_taken(const PlannerInfo *root) const {
+        if (root->limit_tuples <= 0 || bms_membership(root->all_baserels) != BMS_SINGLETON)
+            return 0;
+        return root->limit_tuples / share_passing(table_);
+    }
+
+    double in_table(double rows) const {
+        return facts_.bytes.compact
+                   ? fetched_ * std::min(nodes_, measured_in_table(facts_.options) * rows)
+                   : 0;
+    }
+
+    const Facts &facts_;
+    const RelOptInfo *table_;
+    double nodes_;
+    double wanted_;
+    // The work of a distance on a walk and in a pass over all nodes, and of one in the table.
+    double walked_;
+    double scanned_;
+    double fetched_;
+};
+
+SearchTimes times_of(const IndexPath *path, const Facts &facts, const Checked &checked) {
+    const graph::FilterPlan plan({std::max(path->indexinfo->tuples, 2.0), checked.share,
+                                  static_cast<double>(checked.conditions),
+                                  static_cast<std::uint32_t>(facts.options.m), facts.bytes.walked});
+    const double first = plan.expected_cost(static_cast<std::size_t>(facts.ef));
+    return {first, std::max(first, plan.cost_of_pass())};
+}
+
+SearchWork work_with_conditions(const IndexPath *path, const Facts &facts, const Checked &checked,
+                                bool exact) {
+    const SearchTimes times = times_of(path, facts, checked);
+    const double first = work_of_nanoseconds(exact ? times.all : times.first);
+    return {start_of_search + first, work_of_nanoseconds(times.all) - first};
+}
+
+SearchWork work_of_search(const PlannerInfo *root, const IndexPath *path, const Facts &facts,
+                          const Checked &checked, bool exact) {
+    if (path->indexclauses != NIL)
+        return work_with_conditions(path, facts, checked, exact);
+    const Model model(root, path, facts);
+    return exact ? model.exact() : model.walk();
+}
+
+// The server takes a scan for safe in parallel workers where the table's conditions and columns
+// are, whatever it orders by. A parameter that a query around this one sets has no value in a
+// worker.
+void note_what_workers_lack(PlannerInfo *root, IndexPath *path) {
+    path->path.parallel_safe =
+        path->path.parallel_safe &&
+        is_parallel_safe(root, reinterpret_cast<Node *>(path->indexorderbys));
 }
 
 bool wants_no_vector(const List *clauses) {
@@ -218,30 +284,26 @@ bool wants_no_vector(const List *clauses) {
 }  // namespace
 
 Cost exact_order_cost(PlannerInfo *root, const IndexPath *path) {
-    const Facts facts = facts_of(path->indexinfo->indexoid, rows_wanted_by(root));
-    return share_charged(path->indexinfo->rel, facts) *
-           model_of(root, path, facts, true).first_row();
+    const Facts facts = facts_of(path->indexinfo, rows_wanted_by(root, path->indexinfo->rel));
+    return cost_of_work(root, path->indexinfo->rel, facts.bytes) *
+           work_of_search(root, path, facts, checked_by(root, path), true).first;
+}
+
+double share_seen(PlannerInfo *root, const IndexPath *path) {
+    const RelOptInfo *table = path->indexinfo->rel;
+    const MeasuredBytes bytes = measured_bytes(path->indexinfo);
+    MeasuredBytes seen = bytes;
+    seen.out_of_line = false;
+    return bytes.out_of_line ? cost_of_work(root, table, bytes) / cost_of_work(root, table, seen)
+                             : 1;
 }
 
 SearchTimes search_times(PlannerInfo *root, const IndexPath *path) {
-    const Facts facts = facts_of(path->indexinfo->indexoid, rows_wanted_by(root));
-    const Checked checked = checked_by(root, path);
-    const graph::FilterPlan plan({std::max(path->indexinfo->tuples, 2.0), checked.share,
-                                  static_cast<double>(checked.conditions),
-                                  static_cast<std::uint32_t>(facts.m),
-                                  measured_bytes(path->indexinfo).walked});
-    const double first = plan.expected_cost(static_cast<std::size_t>(facts.ef));
-    return {first, std::max(first, plan.cost_of_pass())};
+    return times_of(path, facts_of(path->indexinfo, rows_wanted_by(root, path->indexinfo->rel)),
+                    checked_by(root, path));
 }
 
-MeasuredBytes measured_bytes(const IndexOptInfo *index) {
-    const Facts facts = facts_of(index->indexoid);
-    Relation relation = index_open(index->indexoid, NoLock);
-    MeasuredBytes bytes = sizes(relation);
-    index_close(relation, NoLock);
-    bytes.out_of_line = are_out_of_line(index->rel, facts);
-    return bytes;
-}
+MeasuredBytes measured_bytes(const IndexOptInfo *index) { return facts_of(index).bytes; }
 
 void estimate_cost(struct PlannerInfo *root, struct IndexPath *path, double, Cost *startup_cost,
                    Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages) {
@@ -250,21 +312,23 @@ void estimate_cost(struct PlannerInfo *root, struct IndexPath *path, double, Cos
         *correlation = 0;
         *pages = 0;
         *startup_cost = *total_cost = get_float8_infinity();
+        note_what_workers_lack(root, path);
         const IndexOptInfo *index = path->indexinfo;
         // The index can only order rows, and has none without a vector.
         if (path->indexorderbys == NIL || wants_no_vector(path->indexclauses))
             return compat::exclude(&path->path);
-        const Facts facts = facts_of(index->indexoid, rows_wanted_by(root));
+        const Facts facts = facts_of(index, rows_wanted_by(root, path->indexinfo->rel));
         if (!facts.searchable)
             return compat::exclude(&path->path);
-        const Model model = model_of(root, path, facts, facts.exact);
-        const double share = share_charged(index->rel, facts);
-        const double first = model.first_row();
-        const double further = model.further_rows() + model.rows() * cpu_index_tuple_cost;
+        const Checked checked = checked_by(root, path);
+        const SearchWork work = work_of_search(root, path, facts, checked, facts.exact);
+        const Cost of_work = cost_of_work(root, index->rel, facts.bytes);
         // Only rows that the index's conditions leave are fetched from the table.
-        *selectivity = model.checked.share;
-        *startup_cost = share * first;
-        *total_cost = share * (first + further);
+        *selectivity = checked.share;
+        const double rows = std::max(1.0, index->tuples * *selectivity);
+        const double first = work.first + (index->indrestrictinfo == NIL ? 0 : start_of_node);
+        *startup_cost = of_work * first;
+        *total_cost = of_work * (first + work.further) + rows * cpu_index_tuple_cost;
     });
 }
 

@@ -9,6 +9,10 @@ namespace dvec::postgres {
 // putting them in order, before the first comes.
 Cost exact_order_cost(PlannerInfo *root, const IndexPath *path);
 
+// Of the time that the exact search takes, the share that the planner charges for: where vectors
+// are stored out of line it does not see the reading.
+double share_seen(PlannerInfo *root, const IndexPath *path);
+
 // What a search as found with the path's index conditions is expected to take, in nanoseconds: the
 // first few rows, as hnsw.ef_search says; and all rows that satisfy the conditions, in order.
 struct SearchTimes {

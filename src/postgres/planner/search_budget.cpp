@@ -1,6 +1,7 @@
-// Prices were measured in CPU time on tables in memory, 60,000 rows of 64 dimensions and 20,000 of
-// 768 stored out of line, and fitted to within half of each other; those for pages that are not in
-// the buffer pool are what a solid-state disk takes, rounded in favour of the exact search.
+// Prices were measured in CPU time (Zen 5, AVX-512) on tables in memory of 500 to 100,000 rows of 3
+// to 768 dimensions, in line and out of line, whole and compact, and fitted to within half of each
+// other; those for pages that are not in the buffer pool are what a solid-state disk takes, rounded
+// in favour of the exact search.
 #include "postgres/planner/search_budget.hpp"
 
 #include <sys/resource.h>
@@ -14,24 +15,34 @@ namespace dvec::postgres {
 
 namespace {
 
-// The unit is the cost of reading a row in the table's order and finding that it does not pass,
-// about fifty nanoseconds.
+// The unit is fifty nanoseconds.
 constexpr double unit_nanoseconds = 50;
-constexpr double page_in_order = 20;      // to open a page for that
+constexpr double row_read = 0.6;          // in the table's order, to find that it does not pass
+constexpr double page_in_order = 5;       // to open a page for that
 constexpr double page_fetched = 50;       // to get it into the buffer pool first
 constexpr double fetched_scattered = 10;  // times that, for pages here and there, at least
 constexpr double page_faulted = 1500;  // one of the index's files, here and there: nothing overlaps
-constexpr double row_handed_out = 12;  // by the index: to find the row that an entry stands for
+constexpr double row_handed_out = 8;   // by the index: to find the row that an entry stands for
 constexpr double row_fetched = 8;      // here and there, from a page that is in the buffer pool
-constexpr double row_in_exact_order = 60;  // put in order and noted as returned besides
-constexpr double vector_assembled = 30;    // from pieces that are stored out of line
-constexpr double comparison = 0.4;
+constexpr double row_in_exact_order = 12;  // put in order and noted as returned besides
+constexpr double row_measured = 1.5;       // by the operator, and offered to a sort
+constexpr double vector_assembled = 28;    // from pieces that are stored out of line
+constexpr double comparison = 0.15;
 
 constexpr double line_bytes = 64;
-// Of vectors one behind the other, here and there in memory, and in pieces.
-constexpr double line_in_order = 0.125;
-constexpr double line_scattered = 0.4;
-constexpr double line_in_pieces = 0.5;
+// Of vectors one behind the other in the table, and in pieces.
+constexpr double line_in_order = 0.06;
+constexpr double line_in_pieces = 0.4;
+// A distance of a walk from node to node, and of a pass over the nodes one behind the other; and
+// each line of it.
+constexpr double node_walked = 0.8;
+constexpr double line_walked = 0.16;
+constexpr double node_scanned = 0.3;
+constexpr double line_scanned = 0.08;
+
+// What the engine reckons with (engine/graph/filter_plan.hpp) was measured on a machine that takes
+// so many times as long.
+constexpr double slower = 2;
 
 double lines(double bytes) { return bytes / line_bytes; }
 double pages(double bytes) { return bytes / BLCKSZ; }
@@ -43,9 +54,10 @@ double page_fetched_scattered() {
 
 // Of a row in the table, where it has been read.
 double price_of_measuring(const ExactWork &exact, double missing) {
-    return 1 + (exact.out_of_line ? vector_assembled + line_in_pieces * lines(exact.vector_bytes) +
-                                        missing * pages(exact.vector_bytes) * page_fetched
-                                  : line_in_order * lines(exact.vector_bytes));
+    return row_measured + (exact.out_of_line
+                               ? vector_assembled + line_in_pieces * lines(exact.vector_bytes) +
+                                     missing * pages(exact.vector_bytes) * page_fetched
+                               : line_in_order * lines(exact.vector_bytes));
 }
 
 // Pages of the index's files that this process had to wait for: they are mapped.
@@ -58,11 +70,16 @@ constexpr uint64 rows_that_tell = 32;       // by the pages they took what the o
 
 }  // namespace
 
-void SearchBudget::begin_scan(const ExactWork *exact) {
+void SearchBudget::begin_scan(const ExactWork *exact, double wanted) {
     affordable = exact == nullptr ? nullptr : affordable_distances;
     takes_rows_at_hand = may_take_rows_at_hand;
     if (exact != nullptr)
         exact_ = *exact;
+    distances_per_row_read = exact == nullptr ? 0 : work_of_fetching(exact_) / price_of_walking();
+    // The index scan does this too, but where parameters have changed not before it is asked for a
+    // row, which is after it was weighed.
+    forget_scan();
+    wanted_ = wanted;
     passed_ = 0;
     read_before_ = 0;
     faulted_at_start_ = pages_faulted();
@@ -82,10 +99,6 @@ double SearchBudget::blocks_read() const {
     return static_cast<double>(read_before_ + pgBufferUsage.shared_blks_read - read_at_start_);
 }
 
-double SearchBudget::share_in_vain() const {
-    return exact_.passing < 1 ? wasted_share : wasted_share_if_all_pass;
-}
-
 // Where all rows pass, every row handed out is of use. Otherwise the work may be in vain. An index
 // without vectors could only do what the exact search does.
 bool SearchBudget::is_worth_measuring_all(double wanted) const {
@@ -95,7 +108,7 @@ bool SearchBudget::is_worth_measuring_all(double wanted) const {
         return false;
     const double measured = exact_.rows * price_of_scanning();
     if (exact_.passing < 1 || wanted < 0)
-        return measured < share_in_vain() * work_of_exact_search();
+        return measured < share_in_vain(exact_.passing >= 1) * work_of_exact_search();
     return measured + std::min(wanted, exact_.rows) * row_handed_out < work_of_exact_search();
 }
 
@@ -112,34 +125,28 @@ uint64 SearchBudget::affordable_distances(ScanGuide &guide) {
                                                             static_cast<double>(guide.distances)));
     if (guide.scanned > 0 && guide.rows == 0)
         budget.faulted_in_pass_ = budget.faulted_;
-    const double exact = budget.work_of_exact_search();
-    if (guide.within > 0 && budget.work_of_rest_within() > exact)
+    const WorkSoFar work = budget.work_so_far();
+    if (guide.within > 0 && budget.work_of_rest_within() > work.exact)
         return 0;
-    if (guide.within > 0 && budget.exact_.passing >= 1)
+    if (guide.within > 0 && work.all_pass)
         return PG_UINT64_MAX / 2;
-    const double left = budget.share_in_vain() * exact - budget.work_done();
+    const double left = work.share_to_walk() * work.exact - work.done;
     return left > 0 ? static_cast<uint64>(left / budget.price_of_walking()) + 1 : 0;
 }
 
-// The first round is as wide as the LIMIT asks for, and may have spent the budget before its first
-// row. What counts then is what it costs to go on, and that is little while rows are at hand.
 bool SearchBudget::may_take_rows_at_hand(ScanGuide &guide) {
-    const auto &budget = static_cast<const SearchBudget &>(guide);
-    const double in_vain = guide.rows == 0 ? 0 : 1 - budget.share_passed();
-    return in_vain * budget.work_of_rows() < wasted_share_at_hand * budget.work_of_exact_search();
+    return static_cast<const SearchBudget &>(guide).work_so_far().takes_row_at_hand();
 }
 
-// The price of a distance on a walk from node to node; below, that of one in a pass over all nodes,
-// which reads whole vectors.
-double SearchBudget::price_of_walking() const {
-    return 4 + line_scattered * lines(exact_.walked_bytes);
-}
-double SearchBudget::price_of_scanning() const {
-    return 1 + line_in_order * lines(exact_.vector_bytes);
-}
-
-double SearchBudget::price_of_handing_out() const {
-    return row_handed_out + (exact_.compact ? row_fetched + price_of_measuring(exact_, 0) : 0);
+WorkSoFar SearchBudget::work_so_far() const {
+    return {.exact = work_of_exact_search(),
+            .done = work_done(),
+            .of_rows = work_of_rows(),
+            .rows = rows,
+            .passed = passed_,
+            .wanted = wanted_,
+            .all_pass = exact_.passing >= 1,
+            .in_first_round = rounds == 0};
 }
 
 // The work left for a scan within a bound: measuring the remaining nodes in a pass, and handing out
@@ -156,15 +163,18 @@ double SearchBudget::work_of_rest_within() const {
 // The index may be in memory when the table is not, so after some rows the pages read for them are
 // counted.
 double SearchBudget::price_of_row_within() const {
+    // The condition is checked on the row.
+    const double price = row_in_exact_order + price_of_measuring(exact_, 0);
     if (rows < rows_that_tell)
-        return row_in_exact_order + missing_ * (page_faulted + page_fetched_scattered());
+        return price + missing_ * (page_faulted + page_fetched_scattered());
     const double waited = blocks_read() * page_fetched_scattered() +
                           static_cast<double>(faulted_ - faulted_in_pass_) * page_faulted;
-    return row_in_exact_order + waited / static_cast<double>(rows);
+    return price + waited / static_cast<double>(rows);
 }
 
 double SearchBudget::work_of_rows() const {
-    return static_cast<double>(rows) * price_of_handing_out() +
+    return static_cast<double>(rows) * row_handed_out +
+           static_cast<double>(rows_read) * work_of_fetching(exact_) +
            blocks_read() * page_fetched_scattered();
 }
 
@@ -175,30 +185,45 @@ double SearchBudget::work_done() const {
            (scanned == 0 ? static_cast<double>(faulted_) * page_faulted : 0);
 }
 
-double SearchBudget::share_passed() const {
-    return std::min(1.0, static_cast<double>(passed_) / std::max(1.0, static_cast<double>(rows)));
+// Until some rows have been seen, what the planner expects counts as much as so many of them.
+double SearchBudget::share_to_pass() const {
+    constexpr double rows_of_planner = 2;
+    return std::min(1.0, (static_cast<double>(passed_) + rows_of_planner * exact_.expected) /
+                             (static_cast<double>(rows) + rows_of_planner));
 }
 
 // The least that the exact search costs, assuming the share of passing rows and of pages missing
 // from the buffer pool that was observed so far.
 double SearchBudget::work_of_exact_search() const {
     const double handed_out = std::max(1.0, static_cast<double>(rows));
-    const double passing = std::max(exact_.passing, share_passed());
+    const double passing = std::max(exact_.passing, share_to_pass());
     const double missing = std::min(1.0, std::max(missing_, blocks_read() / handed_out));
-    const double kept = exact_.sorts_all ? std::log2(std::max(2.0, exact_.rows * passing)) : 0;
-    return work_of(exact_, passing, missing, kept);
+    return work_of(exact_, passing, missing, comparisons(exact_.rows * passing));
+}
+
+// For each of so many rows, to sort them or to keep the nearest few, which most rows are none of.
+double SearchBudget::comparisons(double sorted) const {
+    if (exact_.sorts_all || wanted_ < 0)
+        return exact_.sorts_all ? std::log2(std::max(2.0, sorted)) : 0;
+    return std::log2(std::max(2.0, wanted_)) * std::min(1.0, 4 * wanted_ / std::max(1.0, sorted));
 }
 
 double work_of(const ExactWork &exact, double passing, double missing, double kept) {
     const double measured = price_of_measuring(exact, missing);
-    double read = exact.rows + exact.pages * page_in_order;
+    double read = exact.rows * row_read + exact.pages * page_in_order;
     if (exact.scattered)
         read = std::min(read, exact.rows * row_fetched);
     read += exact.pages * missing * page_fetched;
     return read + exact.rows * passing * (measured + comparison * kept);
 }
 
-double work_of_nanoseconds(double nanoseconds) { return nanoseconds / unit_nanoseconds; }
+double work_of_nanoseconds(double nanoseconds) { return nanoseconds / (slower * unit_nanoseconds); }
 double work_of_handing_out(double rows) { return rows * row_handed_out; }
+double work_of_walking(double bytes) { return node_walked + line_walked * lines(bytes); }
+double work_of_scanning(double bytes) { return node_scanned + line_scanned * lines(bytes); }
+double work_of_sorting(double rows) { return rows * comparison * std::log2(std::max(2.0, rows)); }
+double work_of_fetching(const ExactWork &exact) {
+    return row_fetched + price_of_measuring(exact, 0);
+}
 
 }  // namespace dvec::postgres

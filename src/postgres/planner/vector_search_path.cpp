@@ -187,33 +187,66 @@ Costs index_costs(PlannerInfo *root, const VectorSearchRequest &request) {
         request.bounds.farthest
             ? clauselist_selectivity(root, request.bounds.conditions, 0, JOIN_INNER, nullptr)
             : 1;
+    const Cost fetched =
+        share_seen(root, &index) * std::max(0.0, index.path.total_cost - index.indextotalcost);
     if (request.order == SearchOrder::as_found) {
-        const Cost rows = index.path.total_cost - index.path.startup_cost;
-        return {index.path.startup_cost, index.path.startup_cost + share * rows};
+        const Cost startup = index.path.startup_cost;
+        return {startup, startup + share * (index.indextotalcost - startup + fetched)};
     }
-    const Cost rows = index.path.total_cost - index.indextotalcost;
     const Cost startup = exact_order_cost(root, &index);
-    return {startup, startup + share * std::max(rows, 0.0)};
+    return {startup, startup + share * fetched};
 }
 
-// When the index scan is estimated to cost more than the exact search and the budget for trying the
-// index first, the node is going to change over, and is charged for both. That is also the most it
-// is ever charged.
+// MIN() adds such a condition on what it is the least of.
+bool is_not_null(const VectorSearchRequest &request, const RestrictInfo *condition) {
+    if (!IsA(condition->clause, NullTest))
+        return false;
+    const auto *test = reinterpret_cast<const NullTest *>(condition->clause);
+    auto *tested = reinterpret_cast<Node *>(test->arg);
+    return test->nulltesttype == IS_NOT_NULL && !test->argisrow &&
+           (equal(tested, request.distance) ||
+            equal(tested, linitial(request.index_path->indexorderbys)) ||
+            match_index_to_operand(tested, 0, request.index_path->indexinfo));
+}
+
+// Conditions on the distance are no filters: the exact search measures all rows for them.
+Filters filters_of(const VectorSearchRequest &request) {
+    const IndexPath &index = *request.index_path;
+    List *conditions = list_copy(index.indexinfo->indrestrictinfo);
+    if (index.path.param_info != nullptr)
+        conditions = list_concat(conditions, index.path.param_info->ppi_clauses);
+    const int bounds = list_length(request.bounds.conditions);
+    const int all = list_length(conditions);
+    if (all <= bounds)
+        return Filters::none;
+    int not_null = 0;
+    const ListCell *cell;
+    foreach (cell, conditions)
+        not_null += is_not_null(request, lfirst_node(RestrictInfo, cell)) ? 1 : 0;
+    if (all - not_null <= bounds)
+        return Filters::not_null;
+    return bounds == 0 && checks_all(&index, conditions) ? Filters::of_index : Filters::of_rows;
+}
+
+// Where the index scan is estimated to cost more than it may (search_budget.hpp), the node is going
+// to change over, and is charged for both. That is also the most it is ever charged.
 Costs node_costs(PlannerInfo *root, const VectorSearchRequest &request, const Path *exact) {
     const Costs index = index_costs(root, request);
     if (exact == nullptr)
         return index;
     const Cost all = compat::cost_without_penalty(exact);
-    const Cost in_vain = wasted_share * all;
+    const Cost most = (1 + wasted_share) * all;
+    if (request.level.limit < 0)
+        return {std::min(index.startup, most),
+                std::max(index.startup, std::min(index.total, most))};
     const double rows = std::max(1.0, request.index_path->path.rows);
-    const double wanted = request.level.limit < 0 ? 0 : std::min(1.0, request.level.limit / rows);
-    if (index.startup + wanted * (index.total - index.startup) > in_vain + all)
-        return {in_vain + all, in_vain + all};
-    return {index.startup, std::max(index.startup, std::min(index.total, in_vain + all))};
+    const double wanted = std::min(1.0, request.level.limit / rows);
+    const bool is_filtered = filters_of(request) == Filters::of_rows && !request.bounds.farthest;
+    const Cost affordable = is_filtered ? most_in_vain * all : most;
+    if (index.startup + wanted * (index.total - index.startup) > affordable)
+        return {most, most};
+    return index;
 }
-
-// The work before the first row that every VectorSearch has: two plan nodes, and a search to begin.
-constexpr double start_of_search = 300;
 
 ExactWork exact_work(const RelOptInfo *rel, const ExactSearch &exact, const MeasuredBytes &bytes) {
     ExactWork work;
@@ -260,37 +293,6 @@ bool is_filtered(const VectorSearchRequest &request) {
     return false;
 }
 
-// MIN() adds such a condition on what it is the least of.
-bool is_not_null(const VectorSearchRequest &request, const RestrictInfo *condition) {
-    if (!IsA(condition->clause, NullTest))
-        return false;
-    const auto *test = reinterpret_cast<const NullTest *>(condition->clause);
-    auto *tested = reinterpret_cast<Node *>(test->arg);
-    return test->nulltesttype == IS_NOT_NULL && !test->argisrow &&
-           (equal(tested, request.distance) ||
-            equal(tested, linitial(request.index_path->indexorderbys)) ||
-            match_index_to_operand(tested, 0, request.index_path->indexinfo));
-}
-
-// Conditions on the distance are no filters: the exact search measures all rows for them.
-Filters filters_of(const VectorSearchRequest &request) {
-    const IndexPath &index = *request.index_path;
-    List *conditions = list_copy(index.indexinfo->indrestrictinfo);
-    if (index.path.param_info != nullptr)
-        conditions = list_concat(conditions, index.path.param_info->ppi_clauses);
-    const int bounds = list_length(request.bounds.conditions);
-    const int all = list_length(conditions);
-    if (all <= bounds)
-        return Filters::none;
-    int not_null = 0;
-    const ListCell *cell;
-    foreach (cell, conditions)
-        not_null += is_not_null(request, lfirst_node(RestrictInfo, cell)) ? 1 : 0;
-    if (all - not_null <= bounds)
-        return Filters::not_null;
-    return bounds == 0 && checks_all(&index, conditions) ? Filters::of_index : Filters::of_rows;
-}
-
 // Whether the node, when it begins, is going to leave all to the exact search
 // (vector_search_start): where the order is exact and conditions are checked on the rows, the exact
 // search may have little to measure.
@@ -312,9 +314,9 @@ bool leaves_all(const RelOptInfo *rel, const VectorSearchRequest &request,
 constexpr double share_in_range = 1.0 / 400;
 
 // Measuring all rows without putting them in order, and fetching those that are near.
-Costs range_costs(const VectorSearchRequest &request, const Path *exact) {
+Costs range_costs(PlannerInfo *root, const VectorSearchRequest &request, const Path *exact) {
     const double tuples = std::max(request.index_path->indexinfo->tuples, 1.0);
-    const Cost measured = tuples * cpu_operator_cost;
+    const Cost measured = exact_order_cost(root, request.index_path);
     const Cost fetched = tuples * share_in_range * (random_page_cost + cpu_tuple_cost);
     const Cost most = exact == nullptr ? measured + fetched
                                        : (1 + wasted_share) * compat::cost_without_penalty(exact);
@@ -326,7 +328,7 @@ Costs costs_of(PlannerInfo *root, const VectorSearchRequest &request, const Exac
     if (request.order == SearchOrder::exact && is_compact(request))
         return exact_costs(exact.path);
     if (request.pathkeys == NIL)
-        return range_costs(request, second);
+        return range_costs(root, request, second);
     if (is_filtered(request))
         return filtered_costs(root, request, exact);
     if (second != nullptr && leaves_all(request.index_path->path.parent, request, exact)) {
@@ -401,6 +403,7 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
         .vector_bytes = bytes.vector,
         .walked_bytes = bytes.walked,
         .compact = bytes.compact,
+        .expected = std::min(1.0, rel->rows / std::max(1.0, exact.share_read * rel->tuples)),
     };
 
     CustomPath *path = makeNode(CustomPath);
@@ -409,14 +412,16 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
     path->path.pathtype = T_CustomScan;
     path->path.pathtarget = rel->reltarget;
     path->path.pathkeys = request.pathkeys;
-    path->path.parallel_safe = index->parallel_safe && exact.path->parallel_safe;
+    List *expressions = expressions_of(request);
+    path->path.parallel_safe = index->parallel_safe && exact.path->parallel_safe &&
+                               is_parallel_safe(root, reinterpret_cast<Node *>(expressions));
     const Cost penalty = compat::penalty(&request.index_path->path);
     path->path.startup_cost = costs.startup + penalty;
     path->path.total_cost = costs.total + penalty;
     path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
     path->custom_paths = two ? list_make2(index, exact.path) : list_make1(index);
     path->custom_private =
-        list_make2(expressions_of(request), list_make2(to_private(plan), request.bounds.code));
+        list_make2(expressions, list_make2(to_private(plan), request.bounds.code));
     path->methods = &path_methods;
     return path;
 }

@@ -23,7 +23,8 @@ List *to_private(const VectorSearchPlan &plan) {
     List *sizes = list_make5(integer(plan.scattered), real_number(plan.rows_per_page),
                              real_number(plan.share_read), real_number(plan.vector_bytes),
                              real_number(plan.walked_bytes));
-    return lappend(list_concat(list_concat(choices, columns), sizes), integer(plan.compact));
+    return list_concat(list_concat(list_concat(choices, columns), sizes),
+                       list_make2(integer(plan.compact), real_number(plan.expected)));
 }
 
 VectorSearchPlan from_private(const List *numbers) {
@@ -47,6 +48,7 @@ VectorSearchPlan from_private(const List *numbers) {
         .vector_bytes = real(12),
         .walked_bytes = real(13),
         .compact = integer(14) != 0,
+        .expected = real(15),
     };
 }
 

@@ -46,6 +46,8 @@ struct VectorSearchPlan {
     double walked_bytes;
     // Whether the index has compact vectors.
     bool compact;
+    // The share of the rows read that the planner expects to pass.
+    double expected;
 };
 
 List *to_private(const VectorSearchPlan &plan);

@@ -55,6 +55,7 @@ ExactWork exact_work(const VectorSearchState *state) {
     work.pages =
         plan.scattered ? std::min(work.rows, pages_of_table(state)) : pages_of_table(state);
     work.passing = state->filters == Filters::none ? 1 : 0;
+    work.expected = plan.expected;
     work.vector_bytes = plan.vector_bytes;
     work.out_of_line = plan.out_of_line;
     work.sorts_all = state->limit < 0;
@@ -91,7 +92,8 @@ void prepare_budget(VectorSearchState *state) {
         state->budget = new (MemoryContextAlloc(query, sizeof(SearchBudget))) SearchBudget;
     }
     const ExactWork exact = exact_work(state);
-    state->budget->begin_scan(state->has_exact ? &exact : nullptr);
+    state->budget->begin_scan(state->has_exact ? &exact : nullptr,
+                              static_cast<double>(state->limit));
     state->budget->extent = state->plan.extent == SearchExtent::everything
                                 ? ScanGuide::Extent::everything
                                 : ScanGuide::Extent::as_set;
