@@ -1,6 +1,7 @@
 """VectorSearch in the middle of what others do: rows that change while they are being locked, many draws of
 filters and limits, counted work."""
 
+import bisect
 import random
 import re
 import threading
@@ -119,6 +120,69 @@ def test_rows_at_hand_are_used(table):
     assert changes == 1 and handed_out <= 225
     assert answer(connection, too_few, "enable_seqscan") == \
         answer(connection, too_few, "enable_indexscan")
+
+
+def test_no_row_is_lost_where_it_is_not_known_how_many_are_wanted(cluster):
+    """Rows are returned as the index finds them, by a walk that misses some. When it has cost enough, the
+    exact search returns all others, those that are nearer, too."""
+    connection = cluster.connect()
+    draw = np.random.default_rng(18)
+    rows = draw.random((ROWS, DIMENSIONS), dtype=np.float32)
+    vectors.make_table(connection, rows)
+    connection.execute("ANALYZE items")
+    for setting in ("enable_seqscan", "enable_nestloop", "enable_mergejoin"):
+        connection.execute(f"SET {setting} = off")
+    connection.execute("SET hnsw.ef_search = 1")
+    other = cluster.connect(autocommit=False)
+    joined = ("SELECT items.id FROM items JOIN (SELECT DISTINCT id % 1000 AS kind FROM items WHERE id % 1000 < 300) kinds"
+              " ON kinds.kind = items.id % 1000")
+    connection.execute("CREATE TABLE kinds AS SELECT kind FROM generate_series(0, 299) AS kind; ALTER TABLE kinds ADD PRIMARY KEY (kind)")
+    kept = ("SELECT items.id FROM items CROSS JOIN LATERAL"
+            " (SELECT FROM kinds WHERE kind = items.id % 1000 LIMIT 1) AS kinds")
+    few = {id for id in range(ROWS) if id % 1000 < 30}
+    for query in draw.random((10, DIMENSIONS)):
+        order = f"ORDER BY v <-> '{vectors.text(query)}' LIMIT"
+        handed_out, changes = counts(connection, f"{joined} {order} 9000")
+        assert changes == 1 and 0 < handed_out < ROWS
+        ids = [row[0] for row in connection.execute(f"{joined} {order} 9000")]
+        assert sorted(ids) == [id for id in range(ROWS) if id % 1000 < 300]
+        # Where the join keeps their order they come in it, and those that the walk has missed, which are few, at the very end.
+        ids = [row[0] for row in connection.execute(f"{kept} {order} 9000")]
+        assert sorted(ids) == [id for id in range(ROWS) if id % 1000 < 300]
+        distances = vectors.distances("l2", rows, query)[ids]
+        in_order = np.argmax(np.append(np.diff(distances) < -1e-6, True)) + 1
+        assert in_order >= 0.95 * len(ids) and (np.diff(distances[in_order:]) >= -1e-6).all()
+        assert len(ids) == in_order or distances[in_order:].max() <= distances[:in_order].max()
+        # By rounded distances likewise, among which a row that is farther may come before one that is nearer.
+        rounded = f"{kept} ORDER BY round((v <-> '{vectors.text(query)}')::numeric, 0) LIMIT 9000"
+        assert counts(connection, rounded)[1] == 1
+        ids = [row[0] for row in connection.execute(rounded)]
+        assert sorted(ids) == [id for id in range(ROWS) if id % 1000 < 300]
+        locked = {row[0] for row in other.execute(
+            f"SELECT id FROM items WHERE id % 1000 < 30 {order} 20 FOR UPDATE")}
+        # What the other has not locked, in three limits, the last of which is more than there is.
+        for limit, found in ((20, 20), (150, 150), (1000, len(few) - len(locked))):
+            ids = [row[0] for row in connection.execute(
+                f"SELECT id FROM items WHERE id % 1000 < 30 {order} {limit} FOR UPDATE SKIP LOCKED")]
+            assert len(ids) == len(set(ids)) == found and set(ids) <= few - locked
+        other.rollback()
+
+
+def test_what_was_returned_is_remembered_in_work_mem(cluster):
+    """When the TIDs of rows that the index has returned have filled it, the exact search returns all others."""
+    connection = cluster.connect()
+    # Vectors that are stored out of line: the exact search is dear, so that the index may go far.
+    vectors.make_table(connection, np.random.default_rng(18).random((16000, 520), dtype=np.float32),
+                       options="WITH (m = 8, ef_construction = 16)")
+    connection.execute("ANALYZE items")
+    for setting in ("enable_seqscan", "enable_nestloop", "enable_mergejoin"):
+        connection.execute(f"SET {setting} = off")
+    connection.execute("SET work_mem = '64kB'")
+    statement = ("SELECT items.id FROM items JOIN (SELECT DISTINCT id % 100 AS kind FROM items) kinds"
+                 " ON kinds.kind = items.id % 100 ORDER BY v <-> (SELECT v FROM items WHERE id = 5) LIMIT 20000")
+    handed_out, changes = counts(connection, statement)
+    assert changes == 1 and 0 < handed_out <= 65536 // 6 + 1
+    assert sorted(row[0] for row in connection.execute(statement)) == list(range(16000))
 
 
 def test_minimum(table):
@@ -265,3 +329,128 @@ def test_a_plan_is_shown_whole_that_nobody_had_asked_to_see(cluster, table):
     logged = cluster.log_text()[begin:]
     assert logged.count("Custom Scan (VectorSearch)") == 7
     assert logged.count("->  Seq Scan on items") == 7, logged
+
+
+def test_a_limit_that_grows_from_scan_to_scan(table):
+    """A join without parameters of its own has what is below it keep the rows that it has sorted. They are too few
+    when the next LIMIT is larger."""
+    connection, points = table
+    for setting in ("enable_seqscan", "enable_material", "enable_hashjoin", "enable_mergejoin"):
+        connection.execute(f"SET {setting} = off")
+    asked = f"""
+        SELECT w.rows, r, near.id FROM (VALUES (2), (5), (1), (6)) w (rows) CROSS JOIN LATERAL
+            (SELECT r, n.id FROM generate_series(1, 2) r LEFT JOIN LATERAL
+                (SELECT id FROM items WHERE kind % 1000 = 7
+                 ORDER BY v <-> '{vectors.text(points[11])}' LIMIT w.rows) n ON true OFFSET 0) near"""
+    assert analyzed(connection, asked)["Changes to Exact Search"] == 8
+    nearest = answer(connection, query_of(points, 11, "6", "kind = 7"), "enable_indexscan")
+    connection.execute("SET enable_seqscan = off")
+    assert connection.execute(asked).fetchall() == \
+        [(rows, r, id) for rows in (2, 5, 1, 6) for r in (1, 2) for id in nearest[:rows]]
+
+
+def subplans(node):
+    """Those below a node of a plan."""
+    for child in node.get("Plans", []):
+        if child["Parent Relationship"] == "SubPlan":
+            yield child
+        yield from subplans(child)
+
+
+def test_a_subquery_of_a_condition_is_executed_once(table):
+    """Its hash table serves both children, in whichever it was made, in rescans as well. One that has a parameter is
+    made anew for each value, and by each of them."""
+    connection, points = table
+    connection.execute("CREATE TABLE kinds AS SELECT kind, of FROM generate_series(0, 999) kind, generate_series(1, 2) of"
+                       " WHERE kind <> 6 + of; ANALYZE kinds; SET enable_seqscan = off")
+
+    def near(where, limit):
+        return (f"(SELECT id FROM items WHERE {where} ORDER BY v <-> '{vectors.text(points[7])}' "
+                f"LIMIT {limit}) n")
+
+    passing = "kind NOT IN (SELECT kind FROM kinds WHERE of = 1)"
+    node = analyzed(connection, "SELECT id FROM " + near(passing, 10))
+    assert node["Changes to Exact Search"] == 1, node
+    assert [plan["Actual Loops"] for plan in subplans(node)] == [1], node
+
+    # Numbers of rows that the index has, and has not, before it has cost too much.
+    rescanned = ("SELECT w.rows, n.id FROM (VALUES (1), (900), (2), (800)) w (rows) CROSS JOIN LATERAL "
+                 + near("kind NOT IN (SELECT kind FROM kinds WHERE of = 1 AND kind > 900)", "w.rows"))
+    node = analyzed(connection, rescanned)
+    assert node["Changes to Exact Search"] == 2, node
+    assert [plan["Actual Loops"] for plan in subplans(node)] == [1], node
+
+    correlated = ("SELECT w.of, n.id FROM (VALUES (1), (2), (1), (3)) w (of) CROSS JOIN LATERAL "
+                  + near("kind NOT IN (SELECT kind FROM kinds WHERE of = w.of)", 10))
+    for statement in ("SELECT id FROM " + near(passing, 10), rescanned, correlated):
+        found = connection.execute(statement).fetchall()
+        connection.execute("SET enable_indexscan = off")
+        exact = connection.execute(statement).fetchall()
+        connection.execute("RESET enable_indexscan")
+        if statement is rescanned:
+            assert len(found) == len(set(found)) == len(exact)
+        else:
+            assert found == exact, statement
+
+
+def test_what_nobody_reads_is_not_sorted(cluster):
+    """A vector that is stored in line is most of a row, and read for its distance only."""
+    connection = cluster.connect()
+    points = vectors.clustered(3000, 384, seed=21)
+    vectors.make_table(connection, points)
+    connection.execute("VACUUM ANALYZE items")
+    connection.execute("SET enable_seqscan = off; SET work_mem = '256kB'")
+    distance = f"v <-> '{vectors.text(points[5])}'"
+    for columns, space in (("id", "Memory"), (f"id, {distance}", "Memory"), (f"id - 1, ctid, 2 * ({distance})", "Memory"),
+                           ("id, v", "Disk"), ("items", "Disk")):
+        # Fewer rows than the limit, which is no large part of the table.
+        statement = f"SELECT {columns} FROM items WHERE id % 10 = 0 ORDER BY {distance} LIMIT 370"
+        node = analyzed(connection, statement)
+        assert node["Changes to Exact Search"] == 1, node
+        sort = node["Plans"][1]
+        assert (sort["Node Type"], sort["Sort Space Type"]) == ("Sort", space), (columns, sort)
+        found = connection.execute(statement).fetchall()
+        connection.execute("SET enable_indexscan = off")
+        assert len(found) == 300 and found == connection.execute(statement).fetchall(), columns
+        connection.execute("RESET enable_indexscan")
+
+
+def test_a_query_that_takes_the_order_from_a_limit(cluster):
+    """It does not sort what it ranks, groups or returns by the distance. Rows that the walk has missed may be missing,
+    and must not come out of order."""
+    connection = cluster.connect()
+    draw = np.random.default_rng(22)
+    rows = draw.random((ROWS, DIMENSIONS), dtype=np.float32)
+    vectors.make_table(connection, rows)
+    connection.execute("ANALYZE items; CREATE TABLE kinds AS SELECT kind FROM generate_series(0, 299) AS kind;"
+                       " ALTER TABLE kinds ADD PRIMARY KEY (kind)")
+    for setting in ("enable_seqscan = off", "enable_sort = off", "enable_hashagg = off", "hnsw.ef_search = 1"):
+        connection.execute("SET " + setting)
+    for query in draw.random((10, DIMENSIONS)):
+        near = (f"(SELECT items.id, v <-> '{vectors.text(query)}' AS d FROM items CROSS JOIN LATERAL"
+                " (SELECT FROM kinds WHERE kind = items.id % 1000 LIMIT 1) AS kinds ORDER BY d LIMIT 9000) s")
+        assert counts(connection, "SELECT * FROM " + near)[1] == 1
+        for statement in ("SELECT id, d, rank() OVER (ORDER BY d) FROM " + near,
+                          "SELECT min(id), d, count(*) FROM " + near + " GROUP BY d",
+                          "SELECT id, d, 1 FROM " + near + " ORDER BY d"):
+            ids, found, places = zip(*connection.execute(statement).fetchall())
+            assert list(found) == sorted(found), statement
+            assert 1700 < len(set(ids)) == len(ids) <= 1800 and {id % 1000 for id in ids} <= set(range(300))
+            if "rank" in statement:
+                assert list(places) == [1 + bisect.bisect_left(found, d) for d in found]
+            if "GROUP" in statement:
+                assert len(found) == len(set(found))
+        [[ids, found]] = connection.execute(
+            "SELECT array_agg(id ORDER BY d), array_agg(d ORDER BY d) FROM " + near).fetchall()
+        assert found == sorted(found) and len(ids) > 1700
+
+
+def test_every_scan_is_weighed_alike(table):
+    """How many rows the scan before has handed out, for other parameters, says nothing of the next."""
+    connection, points = table
+    connection.execute("SET enable_seqscan = off; SET enable_memoize = off")
+    asked = f"""
+        SELECT w.below, n.id FROM (VALUES (900), (901), (902)) w (below) CROSS JOIN LATERAL
+            (SELECT id FROM items WHERE kind < w.below
+             ORDER BY v <-> '{vectors.text(points[11])}' FETCH FIRST 3 ROWS WITH TIES) n"""
+    assert analyzed(connection, asked)["Changes to Exact Search"] in (0, 3)

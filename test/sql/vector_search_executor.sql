@@ -90,4 +90,38 @@ EXPLAIN (COSTS off) SELECT id FROM parts WHERE id % 10 < 8 ORDER BY v <-> '[3,5,
 SELECT id FROM parts WHERE id % 10 < 8 ORDER BY v <-> '[3,5,1,2]' LIMIT 1;
 SELECT id FROM items WHERE id % 10 < 8 ORDER BY v <-> '[3,5,1,2]' LIMIT 1;
 EXPLAIN (VERBOSE, COSTS off) SELECT id, v <-> '[3,5,1,2]' AS d FROM items WHERE kind <> 3 ORDER BY d LIMIT 2;
-DROP TABLE items, parts;
+
+-- Partitions joined with partitions, pair by pair: the other table's partition stands for that table.
+CREATE TABLE wanted (id integer, radius float8, v vector(4)) PARTITION BY RANGE (id);
+CREATE TABLE wanted_1 PARTITION OF wanted FOR VALUES FROM (0) TO (1000);
+CREATE TABLE wanted_2 PARTITION OF wanted FOR VALUES FROM (1000) TO (4000);
+INSERT INTO wanted SELECT id, 0.5, v FROM items WHERE id % 700 = 5;
+ANALYZE wanted;
+SET enable_partitionwise_join = on;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SELECT wanted.id, parts.id AS found FROM wanted JOIN parts ON wanted.id = parts.id AND parts.v <-> wanted.v < radius
+ORDER BY 1;
+SELECT wanted.id, parts.id AS found FROM wanted LEFT JOIN parts
+    ON wanted.id = parts.id AND parts.v <-> '[3,5,1,2]' < 4 * radius ORDER BY 1;
+SET enable_seqscan = off;
+SELECT wanted.id, parts.id AS found FROM wanted JOIN parts ON wanted.id = parts.id AND parts.v <-> wanted.v < radius
+ORDER BY 1;
+
+-- What another query's row sets has no value in a parallel worker: no scan that orders by it is sent to one.
+RESET enable_partitionwise_join;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_seqscan;
+SET seq_page_cost = 100; SET random_page_cost = 0.01;
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+EXPLAIN (COSTS off) SELECT wanted.id, n.id FROM wanted, LATERAL
+    (SELECT parts.id FROM parts ORDER BY parts.v <-> wanted.v LIMIT 2) n;
+SELECT wanted.id, n.id FROM wanted, LATERAL (SELECT parts.id FROM parts ORDER BY parts.v <-> wanted.v LIMIT 1) n
+ORDER BY 1;
+SELECT wanted.id, count(*) FROM wanted, LATERAL
+    (SELECT parts.id FROM parts WHERE parts.id % 10 < 8 ORDER BY parts.v <-> '[3,5,1,2]' LIMIT wanted.id / 100) n
+GROUP BY 1 ORDER BY 1;
+RESET seq_page_cost; RESET random_page_cost;
+RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size;
+DROP TABLE items, parts, wanted;

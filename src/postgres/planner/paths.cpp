@@ -126,6 +126,25 @@ void add_other_paths(PlannerInfo *root, RelOptInfo *rel) {
     rel->indexlist = all;
 }
 
+// Whether the path may be taken for a join of partitions with partitions. There the other table's
+// partition stands for that table, and the server puts it in its place in the expressions of the
+// paths that it knows: not in what a VectorSearch measures to, nor in its bounds.
+bool may_join_partitions(const PlannerInfo *root, const Path *path) {
+    if (path->parent->reloptkind != RELOPT_OTHER_MEMBER_REL)
+        return false;
+    for (int table = -1; (table = bms_next_member(PATH_REQ_OUTER(path), table)) >= 0;) {
+        const RelOptInfo *other = root->simple_rel_array[table];
+        if (other != nullptr && other->consider_partitionwise_join)
+            return true;
+    }
+    return false;
+}
+
+void add_search(const PlannerInfo *root, RelOptInfo *rel, Path *path) {
+    if (!may_join_partitions(root, path))
+        add_path(rel, path);
+}
+
 Path *replacement(PlannerInfo *root, RelOptInfo *rel, IndexPath *path) {
     const QueryLevel level = query_level(root, path->path.pathkeys);
     if (is_plain(level, path))
@@ -157,7 +176,7 @@ void replace_index_paths(PlannerInfo *root, RelOptInfo *rel) {
         return;
     add_other_paths(root, rel);
     foreach (cell, full_paths)
-        add_path(rel, replacement(root, rel, static_cast<IndexPath *>(lfirst(cell))));
+        add_search(root, rel, replacement(root, rel, static_cast<IndexPath *>(lfirst(cell))));
 }
 
 void add_reordered_paths(PlannerInfo *root, RelOptInfo *rel) {
@@ -168,14 +187,14 @@ void add_reordered_paths(PlannerInfo *root, RelOptInfo *rel) {
         Path *path = ordered->stands_alone && is_plain(level, ordered->path)
                          ? &ordered->path->path
                          : &search_path(root, rel, *ordered, level)->path;
-        add_path(rel, path);
+        add_search(root, rel, path);
     }
 }
 
 void add_range_paths(PlannerInfo *root, RelOptInfo *rel) {
     ListCell *cell;
     foreach (cell, range_paths(root, rel))
-        add_path(rel, static_cast<Path *>(lfirst(cell)));
+        add_search(root, rel, static_cast<Path *>(lfirst(cell)));
 }
 
 void add_paths(PlannerInfo *root, RelOptInfo *rel, Index number, RangeTblEntry *entry) {

@@ -59,6 +59,101 @@ bool is_grouped_above(const PlannerInfo *root) {
     return false;
 }
 
+// Values that a query gets from others below it, if they are of this type.
+struct ReturnedValues {
+    const Query *query;
+    Oid type;
+
+    bool contain(const Node *expression) const {
+        while (IsA(expression, PlaceHolderVar) || IsA(expression, RelabelType))
+            expression = reinterpret_cast<const Node *>(
+                IsA(expression, PlaceHolderVar)
+                    ? reinterpret_cast<const PlaceHolderVar *>(expression)->phexpr
+                    : reinterpret_cast<const RelabelType *>(expression)->arg);
+        if (!IsA(expression, Var))
+            return false;
+        const auto *column = reinterpret_cast<const Var *>(expression);
+        return column->varlevelsup == 0 && column->vartype == type &&
+               static_cast<int>(column->varno) > 0 &&
+               rt_fetch(column->varno, query->rtable)->rtekind != RTE_RELATION;
+    }
+
+    // Of SortGroupClause, on columns of `targets`.
+    bool contain_any(const List *clauses, List *targets) const {
+        const ListCell *cell;
+        foreach (cell, clauses)
+            if (contain(get_sortgroupclause_expr(lfirst_node(SortGroupClause, cell), targets)))
+                return true;
+        return false;
+    }
+};
+
+// Aggregates over rows in an order take it from what is below them, from version 16 on.
+bool aggregates_use(Node *node, void *values) {
+    if (node == nullptr)
+        return false;
+    if (IsA(node, Aggref)) {
+        const auto *aggregate = reinterpret_cast<const Aggref *>(node);
+        const auto *returned = static_cast<const ReturnedValues *>(values);
+        if (returned->contain_any(aggregate->aggorder, aggregate->args) ||
+            returned->contain_any(aggregate->aggdistinct, aggregate->args))
+            return true;
+    }
+    return compat::walk_expression(node, aggregates_use, values);
+}
+
+bool windows_use(const Query *query, const ReturnedValues &values) {
+    const ListCell *cell;
+    foreach (cell, query->windowClause) {
+        const auto *window = lfirst_node(WindowClause, cell);
+        if (values.contain_any(window->partitionClause, query->targetList) ||
+            values.contain_any(window->orderClause, query->targetList))
+            return true;
+    }
+    return false;
+}
+
+// What a join compares.
+bool joins_use(const PlannerInfo *root, const ReturnedValues &values) {
+    const ListCell *cell;
+    foreach (cell, root->eq_classes) {
+        const auto *equal = lfirst_node(EquivalenceClass, cell);
+        if (list_length(equal->ec_sources) == 0)
+            continue;
+        const ListCell *member;
+        foreach (member, equal->ec_members) {
+            const Expr *compared = lfirst_node(EquivalenceMember, member)->em_expr;
+            if (values.contain(reinterpret_cast<const Node *>(compared)))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool uses_values(PlannerInfo *root, Oid type) {
+    const Query *query = root->parse;
+    ReturnedValues values{query, type};
+    const auto *united = reinterpret_cast<const SetOperationStmt *>(query->setOperations);
+    return values.contain_any(query->sortClause, query->targetList) ||
+           values.contain_any(query->groupClause, query->targetList) ||
+           values.contain_any(query->distinctClause, query->targetList) ||
+           windows_use(query, values) || joins_use(root, values) ||
+           // By its columns in their order.
+           (united != nullptr && linitial_oid(united->colTypes) == type) ||
+           (query->hasAggs && aggregates_use(reinterpret_cast<Node *>(query->targetList), &values));
+}
+
+// Which of a subquery's columns are meant is not known here, so that any of the type counts.
+bool is_order_used_above(const PlannerInfo *root) {
+    const Query *query = root->parse;
+    auto *first = linitial_node(SortGroupClause, query->sortClause);
+    const Oid type = exprType(get_sortgroupclause_expr(first, query->targetList));
+    for (PlannerInfo *above = root->parent_root; above != nullptr; above = above->parent_root)
+        if (uses_values(above, type))
+            return true;
+    return false;
+}
+
 bool can_be_evaluated_twice(Node *expression) {
     return !contain_volatile_functions(expression) && !contain_subplans(expression);
 }
@@ -88,6 +183,7 @@ QueryLevel query_level(PlannerInfo *root, const List *pathkeys) {
                      nullptr,
                      -1,
                      bms_membership(root->all_baserels) == BMS_SINGLETON,
+                     false,
                      false};
     if (!only_sorts(root) || may_be_joined_by(pathkeys) || has_full_join(root))
         return level;
@@ -101,6 +197,7 @@ QueryLevel query_level(PlannerInfo *root, const List *pathkeys) {
         return level;
     }
     level.order = QueryLevel::Order::nearest;
+    level.order_used_above = is_order_used_above(root);
     if (!level.alone || query->hasTargetSRFs || !can_be_evaluated_twice(query->limitCount) ||
         !can_be_evaluated_twice(query->limitOffset))
         return level;

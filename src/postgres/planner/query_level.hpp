@@ -27,6 +27,9 @@ struct QueryLevel {
     // All rows are returned, to a query around this one that may group them: those without a
     // distance belong to the answer.
     bool grouped_above;
+    // Where the level has a LIMIT: a query around this one sorts, groups or joins by a value such
+    // as this one orders by, and may take the rows' order from here.
+    bool order_used_above;
 };
 
 // For a relation whose rows come in the order of `pathkeys`. Also for partitions and other members

@@ -8,7 +8,8 @@ namespace dvec::postgres {
 
 namespace {
 
-constexpr QueryLevel every_row{QueryLevel::Order::strict, nullptr, nullptr, -1, false};
+constexpr QueryLevel every_row{
+    QueryLevel::Order::strict, nullptr, nullptr, -1, false, false, false};
 
 // For rows of the tables `outer` as parameters; null where nothing bounds a distance.
 CustomPath *range_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, Relids outer) {

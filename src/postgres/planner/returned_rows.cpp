@@ -24,6 +24,10 @@ void ReturnedRows::add(const ItemPointerData &tid, MemoryContext memory) {
     tids_[count_++] = tid;
 }
 
+bool ReturnedRows::is_full() const {
+    return count_ * sizeof(ItemPointerData) >= Size{1024} * static_cast<Size>(work_mem);
+}
+
 void ReturnedRows::sort() { ::qsort(tids_, count_, sizeof(ItemPointerData), compare_tids); }
 
 bool ReturnedRows::contains(const ItemPointerData &tid) const {

@@ -11,6 +11,10 @@ namespace dvec::postgres {
 class ReturnedRows {
   public:
     void add(const ItemPointerData &tid, MemoryContext memory);
+    // All of them; the memory is kept.
+    void forget() { count_ = 0; }
+    // Whether they take what work_mem allows. More can be added all the same.
+    bool is_full() const;
     // To be called when the last one was added, before contains().
     void sort();
 

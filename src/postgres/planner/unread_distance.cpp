@@ -10,6 +10,9 @@
 // to be one of these, such as that of FOR UPDATE, leaves the scan as it was, and so does a subquery
 // that the planner has merged with the query around it. Columns that the query returns, hidden ones
 // that are not for ordering, and scans by other access methods are never touched.
+//
+// What a VectorSearch then no longer reads of its children's rows, such as the vector that it would
+// have computed the distance from, they return as NULL.
 #include "postgres/planner/unread_distance.hpp"
 
 #include "postgres/bridge/access_method.hpp"
@@ -18,6 +21,7 @@
 #include "postgres/bridge/postgres.hpp"
 #include "postgres/planner/partition_merge_plan.hpp"
 #include "postgres/planner/vector_search_path.hpp"
+#include "postgres/planner/vector_search_plan.hpp"
 #include "postgres/relation/own_index.hpp"
 
 namespace dvec::postgres {
@@ -72,7 +76,11 @@ void visit_subqueries(Plan *plan) {
     if (plan == nullptr)
         return;
     check_stack_depth();
-    if (IsA(plan, SubqueryScan)) {
+    if (is_vector_search(plan)) {
+        forget_unread_columns(reinterpret_cast<CustomScan *>(plan));
+    } else if (is_partition_merge(plan)) {
+        visit_each(reinterpret_cast<CustomScan *>(plan)->custom_plans);
+    } else if (IsA(plan, SubqueryScan)) {
         Plan *subquery = reinterpret_cast<SubqueryScan *>(plan)->subplan;
         visit_top(subquery);
         visit_subqueries(subquery);

@@ -113,8 +113,7 @@ TupleTableSlot *exec(CustomScanState *node) {
         }
         context->ecxt_scantuple = present(state, row);
         ++state->presented;
-        if (state->source == SearchSource::index)
-            state->returned.add(context->ecxt_scantuple->tts_tid, state->memory);
+        note_returned(state, context->ecxt_scantuple->tts_tid);
         return node->ss.ps.ps_ProjInfo != nullptr ? ExecProject(node->ss.ps.ps_ProjInfo)
                                                   : context->ecxt_scantuple;
     });
@@ -124,21 +123,21 @@ void rescan(CustomScanState *node) {
     guarded([=] {
         VectorSearchState *state = state_of(node);
         ListCell *cell;
-        foreach (cell, node->custom_ps) {
-            auto *child = static_cast<PlanState *>(lfirst(cell));
-            if (node->ss.ps.chgParam != nullptr)
-                UpdateChangedParamSet(child, node->ss.ps.chgParam);
-            // A child whose parameters have changed does it by itself when it is asked for a row.
-            if (child->chgParam == nullptr)
-                ExecReScan(child);
-        }
+        if (node->ss.ps.chgParam != nullptr)
+            foreach (cell, node->custom_ps)
+                UpdateChangedParamSet(static_cast<PlanState *>(lfirst(cell)), node->ss.ps.chgParam);
+        // A child whose parameters have changed does it by itself when it is asked for a row. The
+        // exact search waits until it is known how many rows are wanted of it (change_to_exact).
+        if (state->index->chgParam == nullptr)
+            ExecReScan(state->index);
         ExecClearTuple(node->ss.ss_ScanTupleSlot);
         ExecClearTuple(state->gathered_slot);
         MemoryContextReset(state->memory);
         state->returned = ReturnedRows{};
         state->gathered = nullptr;
         state->gathered_count = state->gathered_next = 0;
-        state->passing_over = false;
+        state->exact_part = ExactPart::all;
+        state->exact_has_missed = false;
         state->presented = 0;
         state->source = SearchSource::none;
     });

@@ -404,6 +404,7 @@ CustomPath *make_vector_search_path(PlannerInfo *root, RelOptInfo *rel,
         .walked_bytes = bytes.walked,
         .compact = bytes.compact,
         .expected = std::min(1.0, rel->rows / std::max(1.0, exact.share_read * rel->tuples)),
+        .leaves_out_missed = request.level.order_used_above,
     };
 
     CustomPath *path = makeNode(CustomPath);

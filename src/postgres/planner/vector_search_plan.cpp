@@ -1,5 +1,8 @@
 #include "postgres/planner/vector_search_plan.hpp"
 
+#include <initializer_list>
+
+#include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/planner.hpp"
 
 namespace dvec::postgres {
@@ -24,7 +27,8 @@ List *to_private(const VectorSearchPlan &plan) {
                              real_number(plan.share_read), real_number(plan.vector_bytes),
                              real_number(plan.walked_bytes));
     return list_concat(list_concat(list_concat(choices, columns), sizes),
-                       list_make2(integer(plan.compact), real_number(plan.expected)));
+                       list_make3(integer(plan.compact), real_number(plan.expected),
+                                  integer(plan.leaves_out_missed)));
 }
 
 VectorSearchPlan from_private(const List *numbers) {
@@ -49,7 +53,56 @@ VectorSearchPlan from_private(const List *numbers) {
         .walked_bytes = real(13),
         .compact = integer(14) != 0,
         .expected = real(15),
+        .leaves_out_missed = integer(16) != 0,
     };
+}
+
+namespace {
+
+// Numbers, from 1, of the children's columns that the node computes its own from, or needs for
+// itself.
+Bitmapset *columns_read(const CustomScan *scan) {
+    Bitmapset *attributes = nullptr;
+    for (List *expressions : {scan->scan.plan.targetlist, scan->custom_exprs})
+        pull_varattnos(reinterpret_cast<Node *>(expressions), static_cast<Index>(INDEX_VAR),
+                       &attributes);
+    Bitmapset *columns = nullptr;
+    for (int number = -1; (number = bms_next_member(attributes, number)) >= 0;)
+        columns = bms_add_member(columns, number + FirstLowInvalidHeapAttributeNumber);
+    const VectorSearchPlan plan =
+        from_private(list_nth_node(List, scan->custom_private, numbers_part));
+    columns = bms_add_member(columns, plan.tid_column + 1);
+    return bms_add_member(columns, plan.distance_column + 1);
+}
+
+void forget_all_but(const Bitmapset *columns, Plan *child) {
+    ListCell *cell;
+    foreach (cell, child->targetlist) {
+        auto *column = lfirst_node(TargetEntry, cell);
+        if (bms_is_member(column->resno, columns))
+            continue;
+        const auto *value = reinterpret_cast<const Node *>(column->expr);
+        column->expr = reinterpret_cast<Expr *>(
+            makeNullConst(exprType(value), exprTypmod(value), exprCollation(value)));
+    }
+}
+
+}  // namespace
+
+void forget_unread_columns(CustomScan *scan) {
+    Bitmapset *columns = columns_read(scan);
+    ListCell *cell;
+    foreach (cell, scan->custom_plans) {
+        auto *child = static_cast<Plan *>(lfirst(cell));
+        if (IsA(child, Sort)) {
+            const auto *sort = reinterpret_cast<const Sort *>(child);
+            for (int key = 0; key < sort->numCols; ++key)
+                columns = bms_add_member(columns, sort->sortColIdx[key]);
+            // Its columns are those of what it sorts.
+            child = outerPlan(child);
+        }
+        forget_all_but(columns, child);
+    }
 }
 
 }  // namespace dvec::postgres

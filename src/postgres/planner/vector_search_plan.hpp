@@ -48,6 +48,8 @@ struct VectorSearchPlan {
     bool compact;
     // The share of the rows read that the planner expects to pass.
     double expected;
+    // Whether rows that the index has missed are left out instead of coming last.
+    bool leaves_out_missed;
 };
 
 List *to_private(const VectorSearchPlan &plan);
@@ -63,6 +65,10 @@ enum VectorSearchExpressions : int {
     query_expression,  // what distances are measured to
     bounds_operands
 };
+
+// Of a finished plan: has the children return NULL in columns that the node does not read. What
+// they return is sorted and copied, and a vector that is stored in line is most of a row.
+void forget_unread_columns(CustomScan *scan);
 
 // vector_search.cpp: the executor's side.
 extern const CustomScanMethods vector_search_methods;

@@ -2,6 +2,7 @@
 
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/planner.hpp"
+#include "postgres/planner/hashed_subplans.hpp"
 
 namespace dvec::postgres {
 
@@ -44,29 +45,66 @@ TupleTableSlot *next_gathered(VectorSearchState *state) {
                                  false);
 }
 
+bool is_nearer_than_index(const VectorSearchState *state, TupleTableSlot *row) {
+    bool is_null;
+    const float8 distance =
+        DatumGetFloat8(slot_getattr(row, state->plan.distance_column + 1, &is_null));
+    return !is_null && float8_lt(distance, state->budget->last);
+}
+
 bool was_returned(const VectorSearchState *state, TupleTableSlot *row) {
     bool is_null;
     const Datum tid = slot_getattr(row, state->plan.tid_column + 1, &is_null);
     return state->returned.contains(*reinterpret_cast<ItemPointer>(DatumGetPointer(tid)));
 }
 
+// What the index has missed is returned in a second reading, behind all others. In exact order it
+// has missed nothing that is to be returned.
+bool begin_missed(VectorSearchState *state) {
+    if (!state->exact_has_missed)
+        return false;
+    state->exact_has_missed = false;
+    state->exact_part = ExactPart::missed;
+    ExecReScan(state->exact);
+    return true;
+}
+
 TupleTableSlot *next_of_exact(VectorSearchState *state) {
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         TupleTableSlot *row = ExecProcNode(state->exact);
-        if (TupIsNull(row))
-            return nullptr;
-        if (!state->passing_over)
+        if (TupIsNull(row)) {
+            if (!begin_missed(state))
+                return nullptr;
+            continue;
+        }
+        if (state->exact_part == ExactPart::all)
             return row;
-        bool is_null;
-        const float8 distance =
-            DatumGetFloat8(slot_getattr(row, state->plan.distance_column + 1, &is_null));
-        if (!is_null && float8_lt(distance, state->budget->last))
+        const bool is_nearer = is_nearer_than_index(state, row);
+        // Where the query orders by rounded distances, a row that is not nearer may come before
+        // one that is.
+        if (state->exact_part == ExactPart::missed && !is_nearer)
+            continue;
+        if (is_nearer && state->budget->order == ScanGuide::Order::exact)
             continue;
         if (was_returned(state, row))
             continue;
-        return row;
+        if (!is_nearer || state->exact_part == ExactPart::missed)
+            return row;
+        state->exact_has_missed = !state->plan.leaves_out_missed;
     }
+}
+
+// A sort that is begun again keeps the rows it has, unless more or fewer are wanted of it than
+// before. So that is said first.
+void begin_exact(VectorSearchState *state, int64 bound) {
+    PlanState *exact = exact_search(state);
+    share_hashed_subplans(state->index, exact);
+    ExecSetTupleBound(bound, exact);
+    // A child whose parameters have changed begins again when it is asked for a row.
+    if (state->exact_began && exact->chgParam == nullptr)
+        ExecReScan(exact);
+    state->exact_began = true;
 }
 
 }  // namespace
@@ -74,11 +112,12 @@ TupleTableSlot *next_of_exact(VectorSearchState *state) {
 void change_to_exact(VectorSearchState *state, ExactPart part) {
     ++state->changes;
     state->source = SearchSource::exact;
-    state->passing_over = part == ExactPart::behind_index;
-    if (state->passing_over)
+    state->exact_part = part;
+    const bool skips = part != ExactPart::all;
+    if (skips)
         state->returned.sort();
     // Rows that are skipped would count towards the bound.
-    ExecSetTupleBound(state->passing_over ? -1 : state->limit, exact_search(state));
+    begin_exact(state, skips ? -1 : state->limit);
 }
 
 void gather_rows(VectorSearchState *state) {
@@ -105,8 +144,9 @@ TupleTableSlot *next_row(VectorSearchState *state) {
     if (state->source == SearchSource::gathered)
         row = next_gathered(state);
     if (state->source == SearchSource::index) {
-        row = next_of_index(state);
-        if (row == nullptr && exact_has_more(state))
+        const bool is_full = state->has_exact && state->returned.is_full();
+        row = is_full ? nullptr : next_of_index(state);
+        if (row == nullptr && (is_full || exact_has_more(state)))
             change_to_exact(state,
                             state->returned.is_empty() ? ExactPart::all : ExactPart::behind_index);
     }
@@ -115,6 +155,17 @@ TupleTableSlot *next_row(VectorSearchState *state) {
     if (row == nullptr)
         state->source = SearchSource::end;
     return row;
+}
+
+void note_returned(VectorSearchState *state, const ItemPointerData &tid) {
+    if (!state->has_exact || state->source != SearchSource::index)
+        return;
+    // In exact order, only rows as far as the last one are in doubt.
+    const SearchBudget &budget = *state->budget;
+    if (budget.order == ScanGuide::Order::exact && float8_lt(state->last_returned, budget.last))
+        state->returned.forget();
+    state->last_returned = budget.last;
+    state->returned.add(tid, state->memory);
 }
 
 }  // namespace dvec::postgres

@@ -5,6 +5,7 @@
 
 #include "postgres/bridge/heap.hpp"
 #include "postgres/bridge/planner.hpp"
+#include "postgres/planner/hashed_subplans.hpp"
 #include "postgres/planner/vector_search_rows.hpp"
 
 namespace dvec::postgres {
@@ -149,6 +150,8 @@ void start_vector_search(VectorSearchState *state) {
         state->limit >= 0)
         budget->lift();
     begin_index_scan(state);
+    if (state->exact_began)
+        share_hashed_subplans(state->exact, state->index);
     if (budget->order == ScanGuide::Order::as_found && can_gather(state)) {
         state->source = SearchSource::gathered;
         gather_rows(state);

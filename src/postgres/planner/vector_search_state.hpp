@@ -19,6 +19,10 @@ enum class SearchSource : unsigned char {
     end
 };
 
+// What of the exact search is returned: all, what lies behind the index's last row, or what is
+// nearer and was not returned.
+enum class ExactPart : unsigned char { all, behind_index, missed };
+
 struct VectorSearchState {
     CustomScanState custom;
     VectorSearchPlan plan;
@@ -26,6 +30,7 @@ struct VectorSearchState {
     IndexScanState *index_scan = nullptr;
     bool has_exact = false;      // whether the plan has an exact search
     PlanState *exact = nullptr;  // null until it is first needed (exact_search)
+    bool exact_began = false;    // in this scan or a former one
     int flags = 0;               // of the executor, for that
     ExprState *limit_count = nullptr;
     ExprState *limit_offset = nullptr;
@@ -42,9 +47,11 @@ struct VectorSearchState {
     MinimalTuple *gathered = nullptr;
     int64 gathered_count = 0;
     int64 gathered_next = 0;
-    ReturnedRows returned;      // from the index, while it hands them out as they come
-    bool passing_over = false;  // the exact search has not come to where the index was left
-    uint64 changes = 0;         // to the exact search, over all rescans
+    ReturnedRows returned;     // from the index, while it hands them out as they come
+    double last_returned = 0;  // distance of the last of them
+    ExactPart exact_part = ExactPart::all;
+    bool exact_has_missed = false;  // of what the index has returned as found
+    uint64 changes = 0;             // to the exact search, over all rescans
 };
 
 // The exact search of a plan that has one. It is initialized when it is first asked for: most
