@@ -4,10 +4,12 @@
 // these interfaces: it works on mappings.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/status.hpp"
@@ -33,6 +35,25 @@ enum class Access : std::uint8_t { read_only, read_write };
 // beginning to the end.
 enum class Reading : std::uint8_t { scattered, in_order };
 
+// Pages of memory in which a file is kept: a page stays as it came.
+enum class Pages : std::uint8_t { small, large };
+inline constexpr std::size_t large_page = std::size_t{2} << 20;
+std::size_t small_page() noexcept;
+
+constexpr std::uint64_t round_up(std::uint64_t bytes, std::uint64_t unit) noexcept {
+    return (bytes + unit - 1) / unit * unit;
+}
+
+// Files up to so many bytes are kept in large pages where the system has them for files: then a
+// process that maps one needs fewer page tables, and its processor's address cache reaches
+// further. But what is written is written by the page. Of this process.
+inline std::atomic<std::uint64_t> most_in_large_pages{std::uint64_t{256} << 20};
+
+inline Pages pages_of(std::uint64_t file_bytes) noexcept {
+    return file_bytes <= most_in_large_pages.load(std::memory_order_relaxed) ? Pages::large
+                                                                             : Pages::small;
+}
+
 // A shared mapping of the beginning of a file. Owns the mapping, not the file. The mapped length
 // may exceed the file's size, so that the file can grow without moving the mapping; touching a byte
 // beyond the file's size is fatal (SIGBUS), so users bound every access by the size known to be
@@ -41,6 +62,9 @@ class Mapping {
   public:
     Mapping() noexcept = default;
     Mapping(std::byte *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    // Of a file in memory: a part of `memory`, which stays for as long as this does.
+    Mapping(std::byte *data, std::size_t size, std::shared_ptr<const Mapping> memory) noexcept
+        : data_(data), size_(size), memory_(std::move(memory)) {}
     Mapping(Mapping &&other) noexcept;
     Mapping &operator=(Mapping &&other) noexcept;
     Mapping(const Mapping &) = delete;
@@ -51,8 +75,9 @@ class Mapping {
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return data_ == nullptr; }
 
-    // Makes the mapping at least `size` bytes long. The address may change: pointers into the old
-    // range are invalid afterwards, and no other thread may be using them.
+    // Makes the mapping at least `size` bytes long. The address may change, but for a file in
+    // memory: pointers into the old range are invalid afterwards, and no other thread may be using
+    // them.
     Status extend(std::size_t size);
 
     // Brings the pages of bytes [begin, end) into memory and makes them ready to be written, so
@@ -62,10 +87,15 @@ class Mapping {
     void populate(std::size_t begin, std::size_t end) const noexcept;
 
     // Brings the pages of bytes [begin, end) into memory and reads those from disk that are not
-    // there, in pages as large as the system makes them: that spares every process that maps the
-    // file page tables and misses of the processor's address cache. The file must have disk space
-    // for all of these bytes. Fails when the disk does.
-    Status bring_in(std::size_t begin, std::size_t end) const;
+    // there, as small or, where the system has them and no small one is in the way, as large ones.
+    // The file must have disk space for all of these bytes. Advice to the system stays with this
+    // mapping, so it should be one for this alone. Fails when the disk does.
+    Status bring_in(std::size_t begin, std::size_t end, Pages pages) const;
+
+    // Of a file in memory: gives the memory of bytes [begin, end) back to the system; `begin` is a
+    // multiple of the page size, and the page of the last byte goes as a whole. The bytes read as
+    // zero afterwards, in every mapping. Of another file: nothing.
+    void give_back(std::size_t begin, std::size_t end) const noexcept;
 
     // Tells the system how pages of this mapping that are not in memory will be read from now on. A
     // hint; where the system cannot take it, nothing happens.
@@ -80,6 +110,8 @@ class Mapping {
 
     std::byte *data_ = nullptr;
     std::size_t size_ = 0;
+    // Null: the mapping is this one's own. Otherwise all of it is in memory at any time.
+    std::shared_ptr<const Mapping> memory_;
 };
 
 // An open file. Not thread safe beyond what pread and pwrite give.
@@ -144,6 +176,16 @@ class FileSystem {
     // Makes creations, renames and removals in the folder durable.
     virtual Status sync_directory(const std::string &path) = 0;
 };
+
+// A new file in memory of this process, of `most` bytes at most, which nobody else can open. Its
+// mappings have one address and can be written to, whatever was asked for, and a store beyond the
+// size of the file ends the process. The memory is free again when neither the file nor a mapping
+// of it is left. Large pages where the system has them for who asks. `path` is only what messages
+// call it. A failure means that the system cannot do this, or does not allow it.
+Result<std::unique_ptr<File>> make_memory_file(const std::string &path, std::uint64_t most);
+
+// How much memory a file in memory takes that was extended to so many bytes and never shortened.
+std::uint64_t memory_of_file(std::uint64_t bytes) noexcept;
 
 // The real one. Stateless and usable from any thread. It is never destroyed: a process may exit
 // while threads that link or prefetch are still at work.

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -250,14 +251,43 @@ class PosixFileSystem final : public FileSystem {
 
 }  // namespace
 
+namespace {
+
+// The least that systems are usually set to read ahead: of one demand they read no more.
+constexpr std::size_t read_at_once = std::size_t{128} << 10;
+
+// The system reads ahead by its own measure, from a page on that was read so: in small pages for
+// many megabytes, where the header of a file had been looked at and large ones are wanted, and in
+// large ones where it reads far ahead and small ones are wanted. So it is told page by page what to
+// do. Where it has no large pages, asking for them fails and does no harm.
+void expect_reading_of(std::byte *begin, std::size_t size, Pages pages) noexcept {
+#ifdef MADV_HUGEPAGE
+    if (pages == Pages::large && ::madvise(begin, size, MADV_HUGEPAGE) == 0)
+        return;
+#endif
+    (void)::madvise(begin, size, MADV_RANDOM);
+    for (std::size_t at = 0; at < size; at += read_at_once)
+        (void)::madvise(begin + at, std::min(read_at_once, size - at), MADV_WILLNEED);
+}
+
+}  // namespace
+
+std::size_t small_page() noexcept {
+    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return page;
+}
+
 Mapping::Mapping(Mapping &&other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      memory_(std::move(other.memory_)) {}
 
 Mapping &Mapping::operator=(Mapping &&other) noexcept {
     if (this != &other) {
         release();
         data_ = std::exchange(other.data_, nullptr);
         size_ = std::exchange(other.size_, 0);
+        memory_ = std::move(other.memory_);
     }
     return *this;
 }
@@ -265,13 +295,17 @@ Mapping &Mapping::operator=(Mapping &&other) noexcept {
 Mapping::~Mapping() { release(); }
 
 void Mapping::release() noexcept {
-    if (data_ != nullptr)
+    if (data_ != nullptr && memory_ == nullptr)
         ::munmap(data_, size_);
 }
 
 Status Mapping::extend(std::size_t size) {
     if (size <= size_)
         return {};
+    if (memory_ != nullptr) {
+        size_ = size;
+        return {};
+    }
     void *address = ::mremap(data_, size_, size, MREMAP_MAYMOVE);
     if (address == MAP_FAILED)
         return Status::from_errno(errno, "could not extend a file mapping");
@@ -282,9 +316,8 @@ Status Mapping::extend(std::size_t size) {
 
 void Mapping::populate(std::size_t begin, std::size_t end) const noexcept {
 #ifdef MADV_POPULATE_WRITE
-    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const std::size_t first = begin / page * page;
-    if (begin < end && end <= size_)
+    const std::size_t first = begin / small_page() * small_page();
+    if (memory_ == nullptr && begin < end && end <= size_)
         (void)::madvise(data_ + first, end - first, MADV_POPULATE_WRITE);
 #else
     (void)begin;
@@ -292,15 +325,15 @@ void Mapping::populate(std::size_t begin, std::size_t end) const noexcept {
 #endif
 }
 
-Status Mapping::bring_in(std::size_t begin, std::size_t end) const {
-    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const std::size_t first = begin / page * page;
-    if (begin >= end || end > size_)
+Status Mapping::bring_in(std::size_t begin, std::size_t end, Pages pages) const {
+    const std::size_t first = begin / small_page() * small_page();
+    if (memory_ != nullptr || begin >= end || end > size_)
         return {};
-#ifdef MADV_HUGEPAGE
-    // Where the system has no huge pages, this fails and does no harm.
-    (void)::madvise(data_ + first, end - first, MADV_HUGEPAGE);
-#endif
+    for (std::size_t at = first, next; at < end; at = next) {
+        next = std::min(end, at / large_page * large_page + large_page);
+        const bool may_be_large = next - at == large_page && !in_memory(at);
+        expect_reading_of(data_ + at, next - at, may_be_large ? pages : Pages::small);
+    }
 #ifdef MADV_POPULATE_READ
     if (::madvise(data_ + first, end - first, MADV_POPULATE_READ) == 0)
         return {};
@@ -308,21 +341,26 @@ Status Mapping::bring_in(std::size_t begin, std::size_t end) const {
     if (errno != EINVAL)
         return Status::from_errno(errno, "could not read a mapped file");
 #endif
-    for (std::size_t at = first; at < end; at += page)
+    for (std::size_t at = first; at < end; at += small_page())
         static_cast<void>(*static_cast<const volatile std::byte *>(data_ + at));
     return {};
 }
 
+void Mapping::give_back(std::size_t begin, std::size_t end) const noexcept {
+    if (memory_ != nullptr && begin < end && end <= size_)
+        (void)::madvise(data_ + begin, end - begin, MADV_DONTNEED);
+}
+
 void Mapping::expect(Reading reading) const noexcept {
-    if (data_ != nullptr)
+    if (data_ != nullptr && memory_ == nullptr)
         (void)::madvise(data_, size_,
                         reading == Reading::scattered ? MADV_RANDOM : MADV_SEQUENTIAL);
 }
 
 bool Mapping::in_memory(std::size_t at) const noexcept {
-    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     unsigned char there = 1;
-    if (at >= size_ || ::mincore(data_ + at / page * page, 1, &there) != 0)
+    if (memory_ != nullptr || at >= size_ ||
+        ::mincore(data_ + at / small_page() * small_page(), 1, &there) != 0)
         return true;
     return (there & 1) != 0;
 }

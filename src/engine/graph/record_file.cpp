@@ -47,6 +47,20 @@ std::uint64_t records_in(std::uint64_t file_bytes, std::uint32_t record_bytes,
     return std::min((file_bytes - file_header_bytes) / record_bytes, limit);
 }
 
+// Where nobody has written yet, the whole units of [begin, end) get large pages: a page that was
+// written as a small one stays that. Through a mapping of its own, so that no advice stays with
+// those that searches use. Nothing depends on its success.
+void take_large_pages(File &file, std::uint64_t begin, std::uint64_t end) {
+    if (base::pages_of(end) != base::Pages::large)
+        return;
+    begin = base::round_up(begin, base::large_page);
+    end = end / base::large_page * base::large_page;
+    if (begin >= end)
+        return;
+    if (const auto map = file.map(end, base::Access::read_only); map.ok())
+        (void)map.value().bring_in(begin, end, base::Pages::large);
+}
+
 // Makes `map` at least `bytes` long, with room to grow before it has to move again.
 Status cover(File &file, Mapping &map, std::uint64_t bytes) {
     if (map.size() >= bytes)
@@ -112,13 +126,17 @@ Result<std::uint64_t> RecordFile::grow(base::FileSystem &file_system, std::uint6
     const std::uint64_t exact = offset(needed);
     if (size.value() < exact) {
         const std::uint64_t step = std::clamp(size.value() / 16, 8 * kibibyte, 256 * mebibyte);
-        const std::uint64_t ample = std::max(exact, std::min(size.value() + step, offset(limit)));
+        std::uint64_t ample = std::max(exact, std::min(size.value() + step, offset(limit)));
+        if (step >= base::large_page)
+            ample = base::round_up(ample, base::large_page);
+        const std::uint64_t before = size.value();
         Status status = file.value()->allocate(ample);
         if (status.code() == Code::no_space && exact < ample)
             status = file.value()->allocate(exact);
         DVEC_TRY(std::move(status));
         size = file.value()->size();
         DVEC_TRY(size);
+        take_large_pages(*file.value(), before, size.value());
     }
     return records_in(size.value(), record_bytes_, limit);
 }
@@ -139,6 +157,22 @@ Status RecordFile::follow(base::FileSystem &file_system, std::uint64_t records) 
     return {};
 }
 
+Status RecordFile::remap(base::FileSystem &file_system) {
+    auto file = file_system.open(path_, base::OpenMode::read_write);
+    DVEC_TRY(file);
+    auto identity = file.value()->identity();
+    DVEC_TRY(identity);
+    auto size = file.value()->size();
+    DVEC_TRY(size);
+    if (size.value() < bytes_)
+        return Status(Code::corrupt, "file \"" + path_ + "\" is shorter than what it replaces");
+    auto map = file.value()->map(map_.size(), base::Access::read_write);
+    DVEC_TRY(map);
+    map_ = std::move(map).value();
+    identity_ = identity.value();
+    return {};
+}
+
 Status RecordFile::bring_in(base::FileSystem &file_system, bool (*interrupted)()) const {
     auto file = reopen(file_system);
     DVEC_TRY(file);
@@ -147,7 +181,8 @@ Status RecordFile::bring_in(base::FileSystem &file_system, bool (*interrupted)()
     for (std::uint64_t at = 0; at < bytes_; at += brought_in_at_once) {
         if (interrupted != nullptr && interrupted())
             return Status(Code::interrupted, "reading the index was interrupted");
-        DVEC_TRY(map.value().bring_in(at, std::min(bytes_, at + brought_in_at_once)));
+        DVEC_TRY(map.value().bring_in(at, std::min(bytes_, at + brought_in_at_once),
+                                      base::pages_of(bytes_)));
     }
     return {};
 }

@@ -32,13 +32,18 @@ class RecordFile {
     base::Result<std::unique_ptr<base::File>> reopen(base::FileSystem &file_system) const;
 
     // Makes disk space for `needed` records, in steps of a sixteenth of the file, but of 8 kB at
-    // least and 256 MB at most; returns for how many records there is space, `limit` at most. The
-    // mapping stays as it is. Code::no_space changes nothing; Code::limit_exceeded beyond `limit`.
+    // least and 256 MB at most, and brings it into memory where it gets large pages; returns for
+    // how many records there is space, `limit` at most. The mapping stays as it is. Code::no_space
+    // changes nothing; Code::limit_exceeded beyond `limit`.
     base::Result<std::uint64_t> grow(base::FileSystem &file_system, std::uint64_t needed,
                                      std::uint64_t limit) const;
 
     // Makes the mapping cover so many records; it may move. Code::corrupt when the file is shorter.
     base::Status follow(base::FileSystem &file_system, std::uint64_t records);
+
+    // Maps the file that has the name now, in the place of the one that was mapped: it must hold
+    // the same bytes. The mapping may move. A failure changes nothing.
+    base::Status remap(base::FileSystem &file_system);
 
     // Reads what the mapping covers into memory, through a separate mapping (NodeStore::bring_in).
     base::Status bring_in(base::FileSystem &file_system, bool (*interrupted)()) const;

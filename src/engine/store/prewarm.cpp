@@ -38,7 +38,7 @@ void take_lowest_priority() noexcept {
 }
 
 std::uint64_t missing_bytes(const base::Mapping &map, std::uint64_t begin, std::uint64_t end) {
-    static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    const std::uint64_t page = base::small_page();
     std::uint64_t missing = 0;
     for (std::uint64_t at = begin; at < end; at += page)
         if (!map.in_memory(at))
@@ -125,7 +125,7 @@ Status Prewarm::read_piece(base::File &file, const base::Mapping &map, std::uint
         return {};
     const std::uint64_t missing = missing_bytes(map, at, end);
     if (missing > 0)
-        DVEC_TRY(map.bring_in(at, end));
+        DVEC_TRY(map.bring_in(at, end, base::pages_of(size.value())));
     outcome_.bytes += end - at;
     outcome_.read += missing;
     return {};

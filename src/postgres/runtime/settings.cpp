@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/base/file.hpp"
 #include "engine/distance/isa.hpp"
 #include "postgres/bridge/shared_memory.hpp"
 
@@ -87,6 +88,7 @@ const config_enum_entry wal_sync_values[] = {
     {nullptr, 0, false}};
 
 char *simd_name;
+int large_pages_kb;
 
 bool check_simd(char **value, void **, GucSource) {
     if (std::strcmp(*value, "auto") == 0)
@@ -103,6 +105,11 @@ bool check_simd(char **value, void **, GucSource) {
     return true;
 }
 
+void assign_large_pages(int kilobytes, void *) {
+    base::most_in_large_pages.store(std::uint64_t{1024} * static_cast<unsigned>(kilobytes),
+                                    std::memory_order_relaxed);
+}
+
 void assign_simd(const char *value, void *) {
     distance::select_isa(distance::parse_isa(value).value_or(distance::best_isa()));
 }
@@ -112,6 +119,10 @@ void assign_simd(const char *value, void *) {
 std::uint64_t checkpoint_bytes() noexcept {
     return std::uint64_t{1024} *
            static_cast<unsigned>(std::min(checkpoint_size_kb, log_max_size_kb / 2));
+}
+
+std::uint64_t build_memory_bytes() noexcept {
+    return std::uint64_t{1024} * static_cast<unsigned>(maintenance_work_mem);
 }
 
 void init() {
@@ -129,6 +140,12 @@ void init() {
         "after; entries that a crash of the machine takes are found again in the table.",
         &wal_sync, static_cast<int>(WalSync::buffered), wal_sync_values, PGC_USERSET, 0, nullptr,
         nullptr, nullptr);
+    DefineCustomIntVariable(
+        "dvec.large_pages", "Sets the largest file of an index that is kept in large pages.",
+        "Searches of large pages are faster, above all those of many sessions. What changes is "
+        "written to the disk by the page, so a few rows write much of the file.",
+        &large_pages_kb, 256 * mb, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB, nullptr, assign_large_pages,
+        nullptr);
     DefineCustomBoolVariable("dvec.autoprewarm",
                              "Has the dvec worker read the indexes that were searched into memory "
                              "when the server starts.",

@@ -34,6 +34,9 @@ extern int wal_sync;  // a WalSync; a session's own
 // Log bytes at which a checkpoint is due: dvec.checkpoint_size, but well before dvec.log_max_size.
 std::uint64_t checkpoint_bytes() noexcept;
 
+// What a build or a compaction may take in memory: maintenance_work_mem, of this process.
+std::uint64_t build_memory_bytes() noexcept;
+
 void init();
 
 }  // namespace dvec::postgres::settings

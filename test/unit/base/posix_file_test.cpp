@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "../support/file_checks.hpp"
 #include "../support/temp_directory.hpp"
 #include "engine/base/file.hpp"
 
@@ -77,17 +79,7 @@ TEST_F(PosixFile, DescriptorsDoNotLeakIntoPrograms) {
 }
 
 TEST_F(PosixFile, WritesAndReadsAnywhere) {
-    auto file = open("f", OpenMode::create);
-    ASSERT_TRUE(file->write(5000, "hello", 5).ok());
-    EXPECT_EQ(size_of(*file), 5005u);
-    char text[6] = {};
-    ASSERT_TRUE(file->read(5000, text, 5).ok());
-    EXPECT_STREQ(text, "hello");
-    ASSERT_TRUE(file->read(0, text, 5).ok());
-    EXPECT_EQ(std::string(text, 5), std::string(5, '\0'));
-    EXPECT_TRUE(file->read(5005, text, 0).ok());
-    EXPECT_EQ(file->read(5001, text, 5).code(), Code::corrupt);
-    EXPECT_TRUE(file->sync().ok());
+    test::check_that_it_writes_and_reads_anywhere(*open("f", OpenMode::create));
 }
 
 TEST_F(PosixFile, AllocateGrowsWithZerosAndNeverShrinks) {
@@ -199,6 +191,43 @@ TEST_F(PosixFile, TellsWhichPagesAreInMemory) {
     mapping.data()[2 * page] = std::byte{1};
     EXPECT_TRUE(mapping.in_memory(2 * page + 5));
     EXPECT_TRUE(mapping.in_memory(4 * page));
+}
+
+// Bytes that this process has mapped of files in large pages; 0 where the system does not tell.
+std::uint64_t mapped_in_large_pages() {
+    std::ifstream file("/proc/self/smaps_rollup");
+    for (std::string word; file >> word;)
+        if (std::uint64_t kilobytes = 0; word == "FilePmdMapped:" && file >> kilobytes)
+            return kilobytes << 10;
+    return 0;
+}
+
+// Whoever opens a file has looked at its header, so its first page is there as a small one. That
+// must not make small ones of those behind it.
+TEST_F(PosixFile, BringsInLargePagesBehindSmallOnes) {
+    constexpr std::size_t size = std::size_t{16} << 20;
+    const test::TempDirectory on_disk("/var/tmp");
+    const auto in_large_pages = [&](const std::string &name, bool look_first) {
+        EXPECT_TRUE(
+            system_.open(on_disk.file(name), OpenMode::create).value()->allocate(size).ok());
+        int header = 0;
+        if (look_first) {
+            auto looks = system_.open(on_disk.file(name), OpenMode::read_only);
+            EXPECT_TRUE(looks.value()->read(0, &header, sizeof(header)).ok());
+        }
+        auto opened = system_.open(on_disk.file(name), OpenMode::read_only);
+        const auto map = opened.value()->map(size, Access::read_only);
+        EXPECT_TRUE(map.ok() && map.value().bring_in(0, size, Pages::large).ok());
+        return mapped_in_large_pages();
+    };
+    // Whether the system has such pages may change, and whether it leaves in memory what was just
+    // read: it counts only what lies between two files that came whole.
+    const std::uint64_t before = in_large_pages("before", false);
+    const std::uint64_t looked_at = in_large_pages("looked at", true);
+    const std::uint64_t after = in_large_pages("after", false);
+    if (before < size || after < size)
+        GTEST_SKIP() << "no large pages of files here, or none left";
+    EXPECT_GE(looked_at, size / 2);
 }
 
 TEST_F(PosixFile, MappingMovesItsOwnership) {

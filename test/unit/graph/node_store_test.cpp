@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -60,6 +61,22 @@ TEST_F(NodeStoreTest, KeepsPayloadsAcrossReopening) {
         EXPECT_EQ(reinterpret_cast<std::uintptr_t>(again->vector(id)) % cache_line, 0u);
         EXPECT_TRUE(again->payload_intact(id));
     }
+}
+
+// Large pages are there from the beginning or not at all, so they are taken before anybody writes.
+TEST_F(NodeStoreTest, BringsNewSpaceIntoMemoryWhereItGetsLargePages) {
+    const std::uint64_t before = base::most_in_large_pages.exchange(std::uint64_t{1} << 30);
+    constexpr std::uint32_t slots = 100'000;
+    create(32);
+    ASSERT_TRUE(nodes_->reserve_slots(slots).ok() && nodes_->refresh().ok());
+    EXPECT_TRUE(nodes_->in_memory(slots / 2));
+    EXPECT_EQ(nodes_->state(slots / 2), 0u);
+
+    ASSERT_TRUE(nodes_->reserve_slots(4 * slots).ok() && nodes_->refresh().ok());
+    ASSERT_TRUE(nodes_->reserve_slots(state_.capacity.load() + 1).ok());
+    constexpr std::uintmax_t large_page = 2 << 20;
+    EXPECT_EQ(std::filesystem::file_size(directory_.file("nodes.1")) % large_page, 0u);
+    base::most_in_large_pages = before;
 }
 
 TEST_F(NodeStoreTest, TellsForeignDamagedAndNewerFilesApart) {

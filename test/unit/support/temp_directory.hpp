@@ -17,11 +17,8 @@ namespace dvec::test {
 
 class TempDirectory {
   public:
-    TempDirectory() {
-        const char *chosen = std::getenv("TMPDIR");
-        std::string pattern = chosen != nullptr                 ? chosen
-                              : ::access("/dev/shm", W_OK) == 0 ? "/dev/shm"
-                                                                : "/tmp";
+    TempDirectory() : TempDirectory(usual_parent()) {}
+    explicit TempDirectory(std::string pattern) {
         pattern += "/dvec-test-XXXXXX";
         if (::mkdtemp(pattern.data()) == nullptr) {
             ADD_FAILURE() << "cannot make a folder like " << pattern;
@@ -47,6 +44,11 @@ class TempDirectory {
     }
 
   private:
+    static const char *usual_parent() {
+        const char *chosen = std::getenv("TMPDIR");
+        return chosen != nullptr ? chosen : ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    }
+
     std::string path_;
 };
 
