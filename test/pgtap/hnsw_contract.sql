@@ -175,6 +175,7 @@ SELECT set_eq(
     ('dvec.ef_search', '0', '', '0', '10000', 'user'),
     ('dvec.target_recall', '0', '', '0', '0.999', 'user'),
     ('dvec.iterative_scan', 'unset', '', '', '', 'user'),
+    ('dvec.large_pages', '262144', 'kB', '0', '2147483647', 'sighup'),
     ('dvec.link_threads', '2', '', '1', '64', 'sighup'),
     ('dvec.max_indexes', '1024', '', '8', '1048576', 'postmaster'),
     ('dvec.simd', 'auto', '', '', '', 'superuser'),
@@ -198,7 +199,7 @@ SELECT set_eq(
 -- Progress of a build has names.
 SELECT is(
     ARRAY(SELECT pg_indexam_progress_phasename(pg_am.oid, phase) FROM generate_series(0, 5) phase),
-    ARRAY[NULL, 'initializing', 'loading tuples', 'linking nodes', 'syncing files', NULL],
+    ARRAY[NULL, 'initializing', 'loading tuples', 'linking nodes', 'writing files', NULL],
     'phases of CREATE INDEX')
 FROM pg_am WHERE amname = 'hnsw';
 

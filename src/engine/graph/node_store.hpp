@@ -89,6 +89,11 @@ class NodeStore {
     // last call. Code::corrupt when a file is shorter than the shared capacity says.
     base::Status refresh();
 
+    // For the parties of a build whose files were written elsewhere, under the same names and with
+    // the same bytes: maps the files that have the names now. Pointers obtained before are invalid
+    // afterwards. After a failure the store may only be destroyed.
+    base::Status remap();
+
     // Brings slots that are to be written soon into memory. Otherwise the process that writes the
     // first slot of a page that nobody has touched has to wait until the system has made and
     // cleared the page. Ids beyond mapped_slots() are left out.

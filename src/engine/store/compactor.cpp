@@ -35,30 +35,34 @@ constexpr NodeId linked_per_row_added = 2;
 }  // namespace
 
 Compactor::Compactor(base::FileSystem &file_system, const Description &description,
-                     SharedState &state, Locks locks)
+                     const distance::Kernel &kernel, SharedState &state, Locks locks,
+                     std::uint64_t memory)
     : file_system_(file_system),
       description_(description),
       state_(state),
       locks_(locks),
       old_generation_(state.generation.load()),
-      new_generation_(old_generation_ + 1) {}
+      new_generation_(old_generation_ + 1),
+      new_params_(node_store_params(description_, kernel, new_generation_)),
+      files_(file_system, memory_for_files(memory, new_params_.layout)) {}
 
 Compactor::~Compactor() {
     end_compaction(state_);
     // Removes only the files of this generation: by now the folder may hold the files of an index
     // that was built anew.
-    if (!exchanged_ && !new_params_.directory.empty())
+    if (!exchanged_ && created_)
         static_cast<void>(graph::NodeStore::remove_files(file_system_, new_params_));
 }
 
 Result<std::unique_ptr<Compactor>> Compactor::begin(base::FileSystem &file_system,
                                                     const Description &description,
                                                     SharedState &state, Locks locks,
-                                                    unsigned threads) {
+                                                    unsigned threads, std::uint64_t memory) {
     return base::guarded([&]() -> Result<std::unique_ptr<Compactor>> {
         auto kernel = known_kernel(description);
         DVEC_TRY(kernel);
-        std::unique_ptr<Compactor> compactor(new Compactor(file_system, description, state, locks));
+        std::unique_ptr<Compactor> compactor(
+            new Compactor(file_system, description, kernel.value(), state, locks, memory));
         DVEC_TRY(compactor->open(kernel.value(), threads));
         return compactor;
     });
@@ -72,9 +76,9 @@ Status Compactor::open(const distance::Kernel &kernel, unsigned threads) {
     DVEC_TRY(old_nodes);
     old_nodes_ = std::move(old_nodes).value();
 
-    new_params_ = node_store_params(description_, kernel, new_generation_);
-    DVEC_TRY(graph::NodeStore::create_files(file_system_, new_params_));
-    auto nodes = graph::NodeStore::open(file_system_, new_params_, graph_);
+    created_ = true;
+    DVEC_TRY(files_.create(new_params_));
+    auto nodes = graph::NodeStore::open(files_, new_params_, graph_);
     DVEC_TRY(nodes);
     nodes_ = std::move(nodes).value();
     auto linker = graph::Linker::create(*nodes_, linker_params(description_, kernel, threads));
@@ -107,36 +111,38 @@ Result<bool> Compactor::step(std::uint32_t limit, const std::atomic<bool> &stop)
         const NodeId allocated = state_.graph.allocated.load(std::memory_order_acquire);
         const NodeId linked = graph_.linked.load();
         DVEC_TRY(old_nodes_->refresh());
-        DVEC_TRY(copy_until(next_ + std::min(limit, allocated - next_)));
+        DVEC_TRY(copy_until(next_ + std::min(limit, allocated - next_), stop));
         DVEC_TRY(link(limit, stop));
         note_progress(linked);
         if (!little_is_left())
             return false;
-        // Synced here, where nobody waits for it. It may take so long that many rows arrive
-        // meanwhile.
+        // Written and synced here, where nobody waits for it. It may take so long that many rows
+        // arrive meanwhile.
+        if (files_.in_memory())
+            DVEC_TRY(move_files(stop));
         DVEC_TRY(nodes_->sync());
         return little_is_left();
     });
 }
 
 // The old mapping must cover `end`.
-Status Compactor::copy_until(NodeId end) {
+Status Compactor::copy_until(NodeId end, const std::atomic<bool> &stop) {
     for (; next_ < end; ++next_)
         if (graph::state_flags(old_nodes_->state(next_)) == graph::slot_ready)
-            DVEC_TRY(copy(next_));
+            DVEC_TRY(copy(next_, stop));
         else if (!graph::flags_sound(graph::state_flags(old_nodes_->state(next_))))
             return Status(Code::corrupt, "node " + std::to_string(next_) + " of file \"" +
                                              old_nodes_->nodes_path() + "\" is damaged");
     return {};
 }
 
-Status Compactor::copy(NodeId id) {
+Status Compactor::copy(NodeId id, const std::atomic<bool> &stop) {
     if (!old_nodes_->payload_intact(id))
         return Status(Code::corrupt, "node " + std::to_string(id) + " of file \"" +
                                          old_nodes_->nodes_path() + "\" is damaged");
     const NodeId copy = graph_.allocated.load(std::memory_order_relaxed);
     if (copy >= nodes_->mapped_slots()) {
-        DVEC_TRY(nodes_->reserve_slots(1));
+        DVEC_TRY(with_room(stop, [this] { return nodes_->reserve_slots(1); }));
         DVEC_TRY(nodes_->refresh());
     }
     origin_.push_back(id);
@@ -155,9 +161,26 @@ Status Compactor::link(std::uint32_t limit, const std::atomic<bool> &stop) {
     const NodeId allocated = graph_.allocated.load();
     const NodeId end = begin + std::min(limit, allocated - begin);
     for (NodeId linked = begin; linked < end; linked = graph_.linked.load())
-        DVEC_TRY(
-            linker_->link(std::min(end, linked + graph::Linker::batch_of_build(linked)), stop));
+        DVEC_TRY(with_room(stop, [&] {
+            return linker_->link(std::min(end, linked + graph::Linker::batch_of_build(linked)),
+                                 stop);
+        }));
     return {};
+}
+
+// Does what needs space in the new files, which may have to leave memory before there is enough.
+template <class Do>
+Status Compactor::with_room(const std::atomic<bool> &stop, const Do &apply) {
+    Status status = apply();
+    if (status.code() != Code::no_space || !files_.in_memory())
+        return status;
+    DVEC_TRY(move_files(stop));
+    return apply();
+}
+
+Status Compactor::move_files(const std::atomic<bool> &stop) {
+    DVEC_TRY(files_.move_out(stop));
+    return nodes_->remap();
 }
 
 Status Compactor::finish(WalFlusher &wal, const std::function<void()> &on_exchange) {
@@ -168,7 +191,8 @@ Status Compactor::finish(WalFlusher &wal, const std::function<void()> &on_exchan
             const std::lock_guard hold_append(locks_.append);
             DVEC_TRY(begin_log());
             DVEC_TRY(old_nodes_->refresh());
-            DVEC_TRY(copy_until(state_.graph.allocated.load()));
+            const std::atomic<bool> never{false};
+            DVEC_TRY(copy_until(state_.graph.allocated.load(), never));
             carry_deletions_over();
             DVEC_TRY(nodes_->sync());
             DVEC_TRY(wal.flush(state_.log.max_lsn.load()));

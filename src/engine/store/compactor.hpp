@@ -20,6 +20,7 @@
 #include "engine/base/file.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/node_store.hpp"
+#include "engine/store/build_files.hpp"
 #include "engine/store/checkpointer.hpp"
 #include "engine/store/description.hpp"
 #include "engine/store/shared_state.hpp"
@@ -32,17 +33,20 @@ namespace dvec::store {
 class Compactor {
   public:
     // Creates the new files. All references must outlive the compactor. Memory: 4 bytes per live
-    // node beside what a linker takes.
+    // node beside what a linker takes; and the files themselves are in memory while they take
+    // `memory` bytes at most, until little is left to do.
     static base::Result<std::unique_ptr<Compactor>> begin(base::FileSystem &file_system,
                                                           const Description &description,
                                                           SharedState &state, Locks locks,
-                                                          unsigned threads);
+                                                          unsigned threads,
+                                                          std::uint64_t memory = 0);
     // Removes the new files unless they have become the index's.
     ~Compactor();
 
     // Does a piece of the work: copies and links up to `limit` nodes. True when so little is left
     // that finish() is due; by then most of the new files is on disk. Code::interrupted when `stop`
-    // became true; Code::corrupt when a node turns out to be damaged.
+    // became true, which may be the end of the compaction as well; Code::corrupt when a node turns
+    // out to be damaged.
     base::Result<bool> step(std::uint32_t limit, const std::atomic<bool> &stop);
 
     // Exchanges the files. `on_exchange` runs at the moment when ids change their meaning, under
@@ -55,12 +59,16 @@ class Compactor {
     std::uint32_t copied_below(std::uint32_t old_id) const noexcept;
 
   private:
-    Compactor(base::FileSystem &file_system, const Description &description, SharedState &state,
-              Locks locks);
+    Compactor(base::FileSystem &file_system, const Description &description,
+              const distance::Kernel &kernel, SharedState &state, Locks locks,
+              std::uint64_t memory);
 
     base::Status open(const distance::Kernel &kernel, unsigned threads);
-    base::Status copy_until(std::uint32_t end);
-    base::Status copy(std::uint32_t id);
+    base::Status copy_until(std::uint32_t end, const std::atomic<bool> &stop);
+    base::Status copy(std::uint32_t id, const std::atomic<bool> &stop);
+    template <class Do>
+    base::Status with_room(const std::atomic<bool> &stop, const Do &apply);
+    base::Status move_files(const std::atomic<bool> &stop);
     base::Status link(std::uint32_t limit, const std::atomic<bool> &stop);
     bool little_is_left() const noexcept;
     void note_progress(std::uint32_t linked_before) noexcept;
@@ -75,7 +83,9 @@ class Compactor {
     Locks locks_;
     const std::uint64_t old_generation_;
     const std::uint64_t new_generation_;
-    graph::NodeStore::Params new_params_;  // once there are such files
+    const graph::NodeStore::Params new_params_;
+    BuildFiles files_;
+    bool created_ = false;
     bool exchanged_ = false;
 
     std::unique_ptr<graph::NodeStore> old_nodes_;

@@ -51,8 +51,8 @@ char *build_phase_name(int64 phase) {
             return pstrdup("loading tuples");
         case static_cast<int64>(BuildPhase::link):
             return pstrdup("linking nodes");
-        case static_cast<int64>(BuildPhase::sync):
-            return pstrdup("syncing files");
+        case static_cast<int64>(BuildPhase::store):
+            return pstrdup("writing files");
         default:
             return nullptr;
     }

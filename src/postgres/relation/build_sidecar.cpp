@@ -1,5 +1,6 @@
-// The calling process scans the heap and copies vectors into the mapped files; the engine's threads
-// link them as they come. The threads know nothing of PostgreSQL. They must be stopped on every way
+// The calling process scans the heap and copies vectors into mapped files; the engine's threads
+// link them as they come. The files are in memory until they are whole, or outgrow
+// maintenance_work_mem. The threads know nothing of PostgreSQL. They must be stopped on every way
 // out of here, an ERROR as well as the end of the process, before the memory they use is gone.
 #include "postgres/relation/build_sidecar.hpp"
 
@@ -15,6 +16,7 @@
 #include "postgres/relation/item_pointer.hpp"
 #include "postgres/relation/row_reader.hpp"
 #include "postgres/relation/usual_rows.hpp"
+#include "postgres/runtime/settings.hpp"
 #include "postgres/runtime/wal.hpp"
 
 namespace dvec::postgres {
@@ -31,6 +33,7 @@ struct Build {
     double index_tuples;
     RowJudge judge;
     bool only_usual_rows;
+    bool told_outgrown;
 };
 
 void stop_build(int, Datum argument) {
@@ -59,14 +62,16 @@ base::Status clear_folder(const std::string &directory) {
     return exists.value() ? files.remove_directory(directory) : base::Status();
 }
 
-store::Builder *start_builder(const store::Shape &shape, const IndexFile &file) {
+store::Builder *start_builder(const store::Shape &shape, const IndexFile &file,
+                              std::uint64_t memory) {
     const auto threads = static_cast<unsigned>(max_parallel_maintenance_workers) + 1;
     return value_or_raise([&]() -> base::Result<store::Builder *> {
         return base::guarded([&]() -> base::Result<store::Builder *> {
             const store::Description description{shape, index_directory(file)};
             const FolderCreation no_sweep;
             DVEC_TRY(clear_folder(description.directory));
-            auto builder = store::Builder::create(base::posix_file_system(), description, threads);
+            auto builder =
+                store::Builder::create(base::posix_file_system(), description, threads, memory);
             DVEC_TRY(builder);
             return builder.value().release();
         });
@@ -87,11 +92,45 @@ bool came_before(Build *build, ItemPointer tid) {
     return !build->page_rows.note(engine_tid(tid));
 }
 
+void wait_a_moment() {
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+                    wait_event(WaitFor::build));
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+}
+
+// The first sentence and the hint are pgvector's. Who waits for a repair has not asked for it.
+void tell_outgrown(Build *build) {
+    if (build->told_outgrown || build->repair != nullptr)
+        return;
+    const auto outgrown = build->builder->outgrown();
+    if (!outgrown)
+        return;
+    build->told_outgrown = true;
+    const unsigned rows = outgrown->rows;
+    if (outgrown->system_short)
+        ereport(NOTICE,
+                (errmsg("hnsw graph no longer fits into free memory after %u tuples", rows),
+                 errdetail(
+                     "It goes on in files, whose pages the system may write to disk many times.")));
+    else
+        ereport(
+            NOTICE,
+            (errmsg("hnsw graph no longer fits into maintenance_work_mem after %u tuples", rows),
+             errdetail("It goes on in files, whose pages the system may write to disk many times."),
+             errhint("Increase maintenance_work_mem to speed up builds.")));
+}
+
+// Room may have to be made by moving the files out of memory, which takes its time.
 void add_row(Build *build, ItemPointer tid, const Datum *values, const bool *is_null) {
     const RowEncoder::Row row = build->reader.encoder.encode(values, is_null);
     if (row.bytes == nullptr)
         return;
-    ok_or_raise([&] { return build->builder->add(engine_tid(tid), {row.bytes, row.keys}); });
+    while (!value_or_raise([&] {
+        return build->builder->try_add(engine_tid(tid), {row.bytes, row.keys});
+    }))
+        wait_a_moment();
+    tell_outgrown(build);
     build->index_tuples += 1;
     show_progress(build, PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
 }
@@ -125,19 +164,19 @@ double scan_heap(Build *build, Relation heap, IndexInfo *index_info) {
     return rows;
 }
 
-void wait_for_linking(Build *build) {
-    build->builder->finish_adding();
-    while (!build->builder->done()) {
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
-                        wait_event(WaitFor::build));
-        ResetLatch(MyLatch);
-        CHECK_FOR_INTERRUPTS();
-        show_progress(build, PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
-    }
-}
-
 void enter_phase(const Build *build, BuildPhase phase) {
     show_progress(build, PROGRESS_CREATEIDX_SUBPHASE, static_cast<int64>(phase));
+}
+
+void wait_for_builder(Build *build) {
+    build->builder->finish_adding();
+    while (!build->builder->done()) {
+        wait_a_moment();
+        show_progress(build, PROGRESS_CREATEIDX_TUPLES_DONE, build->builder->linked());
+        if (build->builder->writing())
+            enter_phase(build, BuildPhase::store);
+    }
+    tell_outgrown(build);
 }
 
 void complete(Build *build, XLogRecPtr reconcile_lsn) {
@@ -156,8 +195,8 @@ double fill(Build *build, Relation heap, IndexInfo *index_info) {
     const double heap_tuples = scan_heap(build, heap, index_info);
     enter_phase(build, BuildPhase::link);
     show_progress(build, PROGRESS_CREATEIDX_TUPLES_TOTAL, build->builder->added());
-    wait_for_linking(build);
-    enter_phase(build, BuildPhase::sync);
+    wait_for_builder(build);
+    enter_phase(build, BuildPhase::store);
     // No entry may be ahead of its row: a crash must not take back what the files say.
     flush_wal();
     complete(build, begin);
@@ -172,8 +211,8 @@ void make_empty_sidecar(Relation index, const store::Shape &shape) {
     build.repair = &nobody_looks;
     build.file = compat::file_name(index);
     with_error_cleanup(abandon_build, PointerGetDatum(&build), [&] {
-        build.builder = start_builder(shape, build.file);
-        wait_for_linking(&build);
+        build.builder = start_builder(shape, build.file, 0);
+        wait_for_builder(&build);
         complete(&build, 0);
     });
     stop_build(0, PointerGetDatum(&build));
@@ -191,7 +230,7 @@ BuildResult build_sidecar(Relation heap, Relation index, IndexInfo *index_info,
 
     BuildResult result{};
     with_error_cleanup(abandon_build, PointerGetDatum(&build), [&] {
-        build.builder = start_builder(shape, build.file);
+        build.builder = start_builder(shape, build.file, settings::build_memory_bytes());
         result.heap_tuples = fill(&build, heap, index_info);
     });
     stop_build(0, PointerGetDatum(&build));

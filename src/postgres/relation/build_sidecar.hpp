@@ -15,7 +15,7 @@ struct RowSource {
 };
 
 // Of CREATE INDEX, in pg_stat_progress_create_index, beside the server's own "initializing".
-enum class BuildPhase : int64 { load = PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1, link, sync };
+enum class BuildPhase : int64 { load = PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1, link, store };
 
 struct BuildResult {
     double heap_tuples;   // rows seen

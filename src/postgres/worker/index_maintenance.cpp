@@ -284,7 +284,8 @@ bool settle_compaction(MaintainedIndex &index, const base::Status &status, Faile
 
 void begin_compaction(MaintainedIndex &index, TimestampTz now) {
     auto compactor = open_files_of(index.entry, *index.locks, store::Compactor::begin,
-                                   static_cast<unsigned>(settings::link_threads));
+                                   static_cast<unsigned>(settings::link_threads),
+                                   settings::build_memory_bytes());
     if (!compactor.ok())
         (void)settle_compaction(index, compactor.status(), FailedSync::impossible, now);
     else

@@ -1,5 +1,6 @@
 // Compaction: the same rows before and after, whoever inserts, removes and searches meanwhile, and
 // whenever it all dies.
+#include <cerrno>
 #include <filesystem>
 #include <functional>
 #include <thread>
@@ -23,9 +24,9 @@ class StoreCompactor : public testing::Test {
         index_ = store_.open();
         rows_ = row_range(0, 400);
     }
-    std::unique_ptr<Compactor> begin() {
-        auto compactor =
-            Compactor::begin(store_.files, store_.description, *store_.state, store_.locks(), 2);
+    std::unique_ptr<Compactor> begin(std::uint64_t memory = 0) {
+        auto compactor = Compactor::begin(store_.files, store_.description, *store_.state,
+                                          store_.locks(), 2, memory);
         EXPECT_TRUE(compactor.ok()) << compactor.status().message();
         return std::move(compactor).value();
     }
@@ -49,8 +50,11 @@ class StoreCompactor : public testing::Test {
         const base::Status status = compactor.finish(wal, [] {});
         ASSERT_TRUE(status.ok()) << status.message();
     }
-    void compact() {
-        auto compactor = begin();
+    std::string nodes_path(std::uint64_t generation) const {
+        return store_.path("nodes." + std::to_string(generation));
+    }
+    void compact(std::uint64_t memory = 0) {
+        auto compactor = begin(memory);
         run(*compactor);
         finish(*compactor);
         index_ = store_.open();
@@ -256,6 +260,52 @@ TEST_F(StoreCompactor, NoFaultLosesARow) {
             ASSERT_LT(nth, 100u);
         }
     }
+}
+
+// In memory to the end, not so long, and not at all.
+TEST_F(StoreCompactor, FilesInMemoryBecomeTheIndexsFiles) {
+    for (Row row = 0; row < 100; ++row)
+        remove(row);
+    Row row = 1000;
+    for (const std::uint64_t kilobytes : {1024, 40, 8}) {
+        SCOPED_TRACE(kilobytes);
+        const std::string former = nodes_path(store_.state->generation.load());
+        const std::string next = nodes_path(store_.state->generation.load() + 1);
+        auto compactor = begin(kilobytes << 10);
+        EXPECT_EQ(std::filesystem::exists(next), kilobytes == 8);
+        run(*compactor, [&, end = row + 30] {
+            if (row < end)
+                insert(row++);
+        });
+        EXPECT_TRUE(std::filesystem::exists(next));
+        finish(*compactor);
+        EXPECT_FALSE(std::filesystem::exists(former));
+        compactor.reset();
+        index_ = store_.open();
+        ASSERT_NO_FATAL_FAILURE(expect_rows(*index_, rows_));
+        index_.reset();
+        ASSERT_EQ(store_.recover().start, Start::replayed);
+        index_ = store_.open();
+        ASSERT_NO_FATAL_FAILURE(expect_rows(*index_, rows_));
+    }
+}
+
+TEST_F(StoreCompactor, AFullDiskLeavesTheFormerFilesInUse) {
+    for (const std::uint64_t memory : {1u << 20, 30u << 10}) {
+        auto compactor = begin(memory);
+        files_.plan().fail(Operation::allocate, 1, ENOSPC, Persistence::forever);
+        const std::atomic<bool> stop{false};
+        base::Status status;
+        for (int steps = 0; status.ok() && steps < 100; ++steps)
+            status = compactor->step(20, stop).status();
+        EXPECT_EQ(status.code(), Code::no_space) << status.message();
+        files_.plan().heal();
+        compactor.reset();
+        EXPECT_FALSE(std::filesystem::exists(nodes_path(2)));
+        ASSERT_NO_FATAL_FAILURE(expect_rows(*index_, rows_));
+    }
+    compact(1 << 20);
+    ASSERT_NO_FATAL_FAILURE(expect_rows(*index_, rows_));
 }
 
 TEST_F(StoreCompactor, TellsWhereTheFirstRowsWent) {
