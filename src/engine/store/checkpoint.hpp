@@ -92,6 +92,9 @@ class CheckpointFile {
     // serial (one above the current) and checksum.
     base::Status write(CheckpointRecord record);
 
+    // Makes the record that was read durable: who wrote it may have died before.
+    base::Status sync() { return file_->sync(); }
+
     // The places in the file of damaged records. A block that was never written is no damaged
     // record.
     base::Result<std::vector<std::uint64_t>> damaged_blocks();

@@ -205,6 +205,11 @@ class Recovery {
         forget_worn_graph();
         nodes_->note_progress();
         replay.max_lsn = std::max(checkpoint_.max_lsn, max_lsn_);
+        // The log goes on in segments that the checkpoint before this one may need. The processes
+        // that died may have written this one without syncing it, and then a power loss would bring
+        // the other one back.
+        if (survived_ == Survived::written)
+            DVEC_TRY(sync_checkpoint());
         DVEC_TRY(writer.value()->resume(replay));
         // Makes sure that the segment in which the log goes on is there, so that the next recovery
         // can tell a log that is gone from one that was not begun. A full disk is no reason not to
@@ -219,6 +224,12 @@ class Recovery {
                                  CheckpointKind::running));
         remove_left_files();
         return {};
+    }
+
+    Status sync_checkpoint() {
+        auto file = CheckpointFile::open(file_system_, description_.directory);
+        DVEC_TRY(file);
+        return file.value().sync();
     }
 
     // Files that stayed behind when others replaced them only take space. They are removed only
