@@ -16,7 +16,8 @@ Datum from_array(FunctionCallInfo fcinfo) {
     check_dimensions<Element>(dimensions);
     check_expected_dimensions(PG_GETARG_INT32(1), dimensions);
 
-    float *numbers = element_values(array, dimensions);
+    float *numbers = element_values(array, dimensions,
+                                    [](float number) { (void)converted_element<Element>(number); });
     Dense<Element> *vector = new_dense<Element>(dimensions);
     // All elements are converted before any is checked, so that with two errors in an array the one
     // reported is the same as in pgvector.

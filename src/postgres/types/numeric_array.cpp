@@ -12,13 +12,15 @@ void copy_elements(ArrayType *array, float *values, int count) {
         values[i] = static_cast<float>(elements[i]);
 }
 
-void copy_numerics(ArrayType *array, float *values, int expected_count) {
+void copy_numerics(ArrayType *array, float *values, int expected_count, void (*check)(float)) {
     Datum *elements = nullptr;
     int count = 0;
     deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
     Assert(count == expected_count);
-    for (int i = 0; i < count; ++i)
+    for (int i = 0; i < count; ++i) {
         values[i] = DatumGetFloat4(DirectFunctionCall1(numeric_float4, elements[i]));
+        check(values[i]);
+    }
     pfree(elements);
 }
 
@@ -33,7 +35,7 @@ int element_count(ArrayType *array) {
     return ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 }
 
-float *element_values(ArrayType *array, int count) {
+float *element_values(ArrayType *array, int count, void (*check)(float number)) {
     auto *values = static_cast<float *>(palloc(sizeof(float) * static_cast<Size>(count)));
     switch (ARR_ELEMTYPE(array)) {
         case INT4OID:
@@ -46,7 +48,7 @@ float *element_values(ArrayType *array, int count) {
             copy_elements<float8>(array, values, count);
             break;
         case NUMERICOID:
-            copy_numerics(array, values, count);
+            copy_numerics(array, values, count, check);
             break;
         default:
             ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("unsupported array type")));

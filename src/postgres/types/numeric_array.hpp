@@ -10,7 +10,9 @@ namespace dvec::postgres {
 // nulls (22004).
 int element_count(ArrayType *array);
 
-// All elements as floats, palloc'd. Raises 22000 for an array of another type.
-float *element_values(ArrayType *array, int count);
+// All elements as floats, palloc'd. Raises 22000 for an array of another type. Reading a numeric
+// may raise, and so may `check`: it sees each as soon as it is read, so that of two errors in an
+// array the first is reported.
+float *element_values(ArrayType *array, int count, void (*check)(float number));
 
 }  // namespace dvec::postgres

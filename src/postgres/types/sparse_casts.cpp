@@ -65,7 +65,7 @@ DVEC_FUNCTION(array_to_sparsevec) {
     check_sparse_dimensions(dimensions);
     check_expected_dimensions(PG_GETARG_INT32(1), dimensions);
 
-    float *numbers = element_values(array, dimensions);
+    float *numbers = element_values(array, dimensions, [](float) {});
     SparseVector *vector = without_zeros(numbers, dimensions);
     for (int i = 0; i < vector->count; ++i)
         check_sparse_element(vector->values()[i]);
