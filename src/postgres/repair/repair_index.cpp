@@ -21,9 +21,10 @@ void make_others_let_go(IndexEntry *entry) {
 }
 
 void rebuild(IndexEntry *entry, RelationSource &source, RepairResult *result) {
-    ereport(LOG,
-            (errmsg("dvec: rebuilding the files of index %s from its table", name_of(entry).text),
-             errdetail_internal("%s.", entry->repair.reason)));
+    ereport(
+        LOG,
+        (errmsg("dvec: rebuilding the files of index %s from its table", name_of(entry).text),
+         errdetail_internal("%s.", entry->repair.reason), errhidestmt(true), errhidecontext(true)));
     // A database that moves to another tablespace leaves its folders behind. They must be gone
     // before it moves back with rows that were added meanwhile.
     sweep();

@@ -142,8 +142,10 @@ void report_opening(const IndexEntry *entry, const RepairResult *repaired) {
             strlcpy(what, "rebuild", sizeof what);
             break;
     }
+    // Whose statement opened it does not matter, and it may be long: vectors are.
     ereport(LOG, (errmsg("dvec: index %s opened in " INT64_FORMAT " ms: %s", name_of(entry).text,
-                         opening.milliseconds, what)));
+                         opening.milliseconds, what),
+                  errhidestmt(true), errhidecontext(true)));
 }
 
 }  // namespace dvec::postgres

@@ -106,7 +106,7 @@ IndexState open_for_all(IndexEntry *entry, IndexSource &source) {
     const char *reason =
         summary.repair == Repair::none ? "the server is a standby" : summary.reason;
     ereport(LOG, (errmsg("dvec: index %s has to be repaired from its table", name_of(entry).text),
-                  errdetail_internal("%s.", reason)));
+                  errdetail_internal("%s.", reason), errhidestmt(true), errhidecontext(true)));
     LWLockAcquire(&registry()->lock, LW_EXCLUSIVE);
     note_needed_repair(entry, std::max(summary.repair, Repair::changed_pages), reason);
     LWLockRelease(&registry()->lock);
