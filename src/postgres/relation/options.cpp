@@ -37,10 +37,10 @@ bool is_given(Datum options, const char *name) {
     return false;
 }
 
-// Whoever sets such an option expects something of it: a small index, or a fast one. It is no
-// error, since options are set one after the other, and one that is kept may get its meaning by the
-// next.
-void tell_what_has_no_effect(Datum options, const IndexOptions &parsed) {
+// Whoever sets such an option expects something of it: a small index, a fast one, or a recall. It
+// is no error, since options are set one after the other, and one that is kept may get its meaning
+// by the next.
+void tell_what_is_vain(Datum options, const IndexOptions &parsed) {
     if (parsed.storage != Storage::compact && is_given(options, "bits"))
         ereport(NOTICE, (errmsg("option \"bits\" has no effect without compact storage"),
                          errdetail("Whole vectors are not rounded."),
@@ -49,6 +49,14 @@ void tell_what_has_no_effect(Datum options, const IndexOptions &parsed) {
         ereport(NOTICE, (errmsg("option \"link_codes\" has no effect with compact storage"),
                          errdetail("Link codes are for indexes that hold whole vectors."),
                          errhint("Set \"storage\" to \"full\", or do without \"link_codes\".")));
+    if (parsed.storage == Storage::compact && parsed.bits < default_bits &&
+        parsed.target_recall > no_target_recall)
+        ereport(NOTICE,
+                (errmsg("option \"target_recall\" may promise too much with %d bits per element",
+                        parsed.bits),
+                 errdetail("It is measured by rounded vectors, and rounding hides more than that "
+                           "tells by L1 distance and among near copies."),
+                 errhint("Compare with dvec_recall(), or set \"bits\" to %d.", default_bits)));
 }
 
 }  // namespace
@@ -105,7 +113,7 @@ bytea *parse_hnsw_options(Datum options, bool validate) {
         options, validate, hnsw_options, sizeof(IndexOptions), elements, lengthof(elements)));
     if (validate && parsed != nullptr) {
         check_bits(parsed->bits);
-        tell_what_has_no_effect(options, *parsed);
+        tell_what_is_vain(options, *parsed);
     }
     return reinterpret_cast<bytea *>(parsed);
 }
