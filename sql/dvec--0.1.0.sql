@@ -1488,6 +1488,9 @@ BEGIN
         ' FROM %2$s WHERE %3$s AND %1$s IS NOT NULL ORDER BY random() LIMIT %4$s) AS sample',
         shape.vector, shape.rows, shape.condition, queries) INTO sample;
     IF sample.tids IS NULL THEN
+        RAISE NOTICE USING
+            MESSAGE = format('index "%s" has no rows to ask for their neighbors',
+                (SELECT relname FROM pg_class WHERE oid = indexes[1]));
         RETURN;
     END IF;
 
@@ -1498,9 +1501,6 @@ BEGIN
         bounds[i] := bound;
         all_neighbors := all_neighbors + neighbors;
     END LOOP;
-    IF all_neighbors = 0 THEN
-        RETURN;
-    END IF;
 
     PERFORM set_config('enable_indexscan', 'on', true), set_config('enable_seqscan', 'off', true);
     FOREACH index IN ARRAY indexes LOOP
@@ -1547,7 +1547,8 @@ BEGIN
                 warm := true;
             END LOOP;
             milliseconds := extract(epoch FROM clock_timestamp() - started) * 1000 / array_length(sample.tids, 1);
-            recall := found_neighbors / all_neighbors::double precision;
+            -- A row without others misses none.
+            recall := coalesce(found_neighbors / nullif(all_neighbors, 0)::double precision, 1);
             RETURN NEXT;
             EXIT WHEN found_neighbors = all_neighbors AND value >= asked;
         END LOOP;

@@ -40,7 +40,7 @@ SHOW enable_indexscan;
 SHOW enable_seqscan;
 RESET enable_indexscan;
 
--- Nothing to ask for, or nothing to find.
+-- Nothing to ask for, or nothing to find and so nothing to miss.
 CREATE TABLE few (v vector(2));
 CREATE INDEX few_v ON few USING hnsw (v vector_l2_ops);
 SELECT ef_search, recall FROM dvec_recall('few_v');
