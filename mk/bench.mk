@@ -28,8 +28,9 @@ build/bench/%_benchmark: bench/%_benchmark.cpp
 	@echo "LINK $@"
 	@$(CXX) $(BENCH_FLAGS) -o $@ $(filter %.cpp %.o,$^) -lbenchmark -lisal -lpthread
 
-# The harness: its client knows libpq and no dvec code, its bare peer hnswlib and nothing else of ours.
-BENCH_PROGRAMS = build/bench/bench_client build/bench/make_data build/bench/bare_hnswlib
+# The harness: its client knows libpq and no dvec code; of those without a server one is hnswlib and nothing else of
+# ours, and one is our engine.
+BENCH_PROGRAMS = build/bench/bench_client build/bench/make_data build/bench/bare_hnswlib build/bench/bare_dvec
 
 build/bench/obj/%.o: bench/%.cpp
 	@mkdir -p $(@D)
@@ -38,11 +39,13 @@ build/bench/obj/%.o: bench/%.cpp
 
 build/bench/bench_client: $(patsubst bench/%.cpp,build/bench/obj/%.o,$(wildcard bench/client/*.cpp))
 build/bench/make_data: build/bench/obj/data/make_data.o
-build/bench/bare_hnswlib: build/bench/obj/peers/bare_hnswlib.o build/bench/obj/client/measure.o
+IN_PROCESS = build/bench/obj/peers/in_process.o build/bench/obj/client/measure.o
+build/bench/bare_hnswlib: build/bench/obj/peers/bare_hnswlib.o $(IN_PROCESS)
+build/bench/bare_dvec: build/bench/obj/peers/bare_dvec.o $(IN_PROCESS) $(call engine_objects,$(ENGINE_SOURCES))
 
 $(BENCH_PROGRAMS):
 	@echo "LINK $@"
-	@$(CXX) $(BENCH_FLAGS) -o $@ $^ -L$(shell $(PG_CONFIG) --libdir) -lpq -lpthread
+	@$(CXX) $(BENCH_FLAGS) -o $@ $^ -L$(shell $(PG_CONFIG) --libdir) -lpq -lisal -lpthread
 
 -include $(patsubst bench/%.cpp,build/bench/obj/%.d,$(wildcard bench/client/*.cpp bench/data/*.cpp \
 	bench/peers/*.cpp)) $(BENCHES:=.d)

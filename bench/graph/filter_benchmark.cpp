@@ -11,13 +11,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "bench/check.hpp"
+#include "bench/command_line.hpp"
 #include "bench/processor_time.hpp"
 #include "engine/graph/filter_memory.hpp"
 #include "engine/graph/linker.hpp"
@@ -283,10 +283,8 @@ int main(int argc, char **argv) {
             "[line]");
     Setup setup;
     setup.folder = argv[1];
-    std::uint32_t *const numbers[] = {&setup.nodes, &setup.dimensions, &setup.queries, &setup.ef,
-                                      &setup.megabytes};
-    for (int at = 2; at < argc && at < 7; ++at)
-        *numbers[at - 2] = static_cast<std::uint32_t>(std::strtoul(argv[at], nullptr, 10));
+    read_numbers(argc, argv, 2, setup.nodes, setup.dimensions, setup.queries, setup.ef,
+                 setup.megabytes);
     if (argc > 7)
         setup.line = argv[7];
     if (setup.nodes < regions || setup.dimensions == 0 || setup.queries == 0 || setup.ef == 0)

@@ -5,12 +5,9 @@
 //     graph_benchmark [nodes] [dimensions] [threads] [M] [ef_construction] [queries] [link codes]
 //
 // With 1 for the last, dvec goes by link codes.
-#include <stdlib.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,7 +23,9 @@
 #undef hnswlib
 
 #include "bench/check.hpp"
+#include "bench/command_line.hpp"
 #include "bench/processor_time.hpp"
+#include "bench/scratch_folder.hpp"
 #include "engine/graph/link_codes.hpp"
 #include "engine/graph/linker.hpp"
 #include "engine/graph/search.hpp"
@@ -198,8 +197,10 @@ void run(const Setup &setup, const std::string &directory) {
     for (const std::size_t ef : ef_steps) {
         std::uint64_t distances = 0;
         const Point ours = measure(setup, truth, [&](std::size_t q, std::vector<NodeId> &found) {
-            Search::Params search_params{kernel, static_cast<std::uint32_t>(setup.dimensions),
-                                         static_cast<std::uint32_t>(ef)};
+            Search::Params search_params;
+            search_params.kernel = kernel;
+            search_params.dimensions = static_cast<std::uint32_t>(setup.dimensions);
+            search_params.ef = static_cast<std::uint32_t>(ef);
             search_params.link_codes = codes;
             search_params.coded = coded;
             check(search.start(nodes, marks, query(q), search_params));
@@ -225,24 +226,8 @@ void run(const Setup &setup, const std::string &directory) {
 
 int main(int argc, char **argv) {
     Setup setup;
-    const auto number = [&](int at, auto &value) {
-        if (argc > at)
-            value =
-                static_cast<std::decay_t<decltype(value)>>(std::strtoull(argv[at], nullptr, 10));
-    };
-    number(1, setup.nodes);
-    number(2, setup.dimensions);
-    number(3, setup.threads);
-    number(4, setup.m);
-    number(5, setup.ef_construction);
-    number(6, setup.queries);
-    number(7, setup.link_codes);
-
-    const char *base_directory = std::getenv("TMPDIR");
-    std::string directory =
-        std::string(base_directory != nullptr ? base_directory : "/tmp") + "/dvec_bench_XXXXXX";
-    if (::mkdtemp(directory.data()) == nullptr)
-        fail("could not make a directory");
-    run(setup, directory);
-    check(base::posix_file_system().remove_directory(directory));
+    read_numbers(argc, argv, 1, setup.nodes, setup.dimensions, setup.threads, setup.m,
+                 setup.ef_construction, setup.queries, setup.link_codes);
+    const ScratchFolder folder;
+    run(setup, folder.path());
 }

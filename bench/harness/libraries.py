@@ -1,6 +1,7 @@
 """Libraries that search vectors in memory, each in a process of its own and on one thread, beside dvec and pgvector by SQL:
 processor time of one query over ef. What SQL costs without a search is taken off where there is SQL, so that searches
-are compared. The libraries are asked by an interpreter that has their packages (bench/peers/library_search.py).
+are compared; dvec's engine is measured in a process of its own, too. The libraries are asked by an interpreter that has
+their packages (bench/peers/library_search.py).
 
 Whoever is measured has the same degree and ef_construction as far as it knows these words: m = 16 is a degree of 32.
 """
@@ -10,9 +11,11 @@ import subprocess
 import time
 
 from harness import data, plan
+from harness.peers import InProcess
 from harness.sections import note_dataset, search_floor
 
 SCRIPT = plan.ROOT / "bench/peers/library_search.py"
+ENGINE = "dvec, without a server"
 LIBRARIES = ("SymphonyQG", "faiss, floats", "faiss, bytes", "vsag", "Qdrant")
 
 
@@ -80,13 +83,23 @@ def keep(bench, dataset, peer, ef, point):
     bench.results.add([point], section="libraries", dataset=dataset.name, peer=peer, clients=1, ef=ef)
 
 
-def bare(bench, dataset, files):
-    hnswlib = bench.peers.hnswlib(dataset, files)
-    for ef in bench.scale.efs if hnswlib is not None else ():
-        bench.say(f"libraries {dataset.name} hnswlib ef {ef}")
-        found = hnswlib.search(ef, 1, bench.scale.seconds, True)
-        keep(bench, dataset, "hnswlib", ef, {"recall": found["recall"], "cpu_us": found["backend_cpu_us"]})
-    bench.peers.forget_hnswlib(dataset)
+def without_server(bench, dataset, files):
+    """hnswlib, and dvec's engine: what it takes less than dvec by SQL is what sleeping between two queries costs."""
+    if "hnswlib" in bench.peers.names:
+        in_process(bench, dataset, "hnswlib", InProcess("bare_hnswlib", dataset, files, bench.peers.threads))
+    if "dvec" in bench.peers.names:
+        for name, more in ((ENGINE, {}), (f"{ENGINE}, link codes", {"link_codes": 1})):
+            in_process(bench, dataset, name, InProcess("bare_dvec", dataset, files, bench.peers.threads, **more))
+
+
+def in_process(bench, dataset, name, peer):
+    try:
+        for ef in bench.scale.efs:
+            bench.say(f"libraries {dataset.name} {name} ef {ef}")
+            found = peer.search(ef, 1, bench.scale.seconds, True)
+            keep(bench, dataset, name, ef, {"recall": found["recall"], "cpu_us": found["backend_cpu_us"]})
+    finally:
+        peer.destroy()
 
 
 def library(bench, dataset, files, name):
@@ -108,6 +121,6 @@ def libraries(bench):
         files = data.ensure(dataset)
         note_dataset(bench, dataset, files)
         servers(bench, dataset, files)
-        bare(bench, dataset, files)
+        without_server(bench, dataset, files)
         for name in LIBRARIES:
             library(bench, dataset, files, name)

@@ -3,7 +3,7 @@
     dvec       a server with dvec and its index
     pgvector   a server with pgvector and its index, when there is one
     heap       dvec's server and type, but no index: exact scans, and what an insert costs by itself
-    hnswlib    in a process of its own, without a server
+    hnswlib    in a process of its own, without a server; likewise dvec's engine in the section on libraries
     Qdrant     its engine, in a process of its own, in the section on filters (harness/qdrant.py)
     libraries  of Python's registry, each in a process of its own (harness/libraries.py)
 """
@@ -66,7 +66,7 @@ class ServerPeer:
         self.loaded.add(table)
         return table
 
-    def index(self, dataset, table, parallel="default"):
+    def index(self, dataset, table, parallel="default", ef_construction=EF_CONSTRUCTION):
         """Builds the index anew. `parallel` is default or forced: PostgreSQL plans workers by the size of
         the table without its TOAST."""
         name = f"{table}_hnsw"
@@ -75,7 +75,7 @@ class ServerPeer:
         force = f"ALTER TABLE {table} SET (parallel_workers = {self.threads - 1})"
         self.server.sql(force if parallel == "forced" else reset)
         built = self.build(f"CREATE INDEX {name} ON {table} USING hnsw (v {dataset.operator_class}) "
-                           f"WITH (m = {M}, ef_construction = {EF_CONSTRUCTION})")
+                           f"WITH (m = {M}, ef_construction = {ef_construction})")
         return built | {"index_bytes": self.index_bytes(dataset, table)}
 
     def build(self, statement):
@@ -159,13 +159,14 @@ class ServerPeer:
                 time.sleep(0.01)
 
 
-class BareHnswlib:
-    name = "hnswlib"
+class InProcess:
+    """An index in the memory of one process: hnswlib's, or that of dvec's engine (bench/peers/in_process.hpp)."""
 
-    def __init__(self, dataset, files, threads):
-        command = data.program("bare_hnswlib", "", base=files.base, queries=files.queries,
+    def __init__(self, program, dataset, files, threads, **more):
+        self.name = program.removeprefix("bare_")
+        command = data.program(program, "", base=files.base, queries=files.queries,
                                truth=files.truth, metric=dataset.metric, m=M,
-                               ef_construction=EF_CONSTRUCTION, threads=threads)
+                               ef_construction=EF_CONSTRUCTION, threads=threads, **more)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True)
         self.build = self.answer()
@@ -173,7 +174,7 @@ class BareHnswlib:
     def answer(self):
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit("bare_hnswlib failed")
+            raise SystemExit(f"{self.name} failed")
         return json.loads(line)
 
     def ask(self, *words):
@@ -219,7 +220,7 @@ class Peers:
         if "hnswlib" not in self.names:
             return None
         if dataset.name not in self.bare:
-            self.bare[dataset.name] = BareHnswlib(dataset, files, self.threads)
+            self.bare[dataset.name] = InProcess("bare_hnswlib", dataset, files, self.threads)
         return self.bare[dataset.name]
 
     def forget_hnswlib(self, dataset):

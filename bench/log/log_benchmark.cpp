@@ -2,14 +2,12 @@
 // payload that is computed before), and how fast replay reads a log back. Files go to $TMPDIR, else
 // to /tmp; a run needs some hundred megabytes there.
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
-#include <string>
 #include <vector>
 
+#include "bench/scratch_folder.hpp"
 #include "engine/log/reader.hpp"
 #include "engine/log/writer.hpp"
 
@@ -29,25 +27,14 @@ class Unshared final : public base::Mutex {
 class Log {
   public:
     Log() {
-        const char *chosen = std::getenv("TMPDIR");
-        std::string pattern = chosen != nullptr ? chosen : "/tmp";
-        pattern += "/dvec-bench-XXXXXX";
-        if (::mkdtemp(pattern.data()) == nullptr)
-            std::abort();
-        geometry_ = {.directory = pattern, .segment_bytes = segment_bytes, .identity = 1};
+        geometry_ = {.directory = folder_.path(), .segment_bytes = segment_bytes, .identity = 1};
         auto opened = log::Writer::open(base::posix_file_system(), geometry_, state_, sync_lock_);
         if (!opened.ok())
             std::abort();
         writer_ = std::move(opened).value();
     }
-    Log(const Log &) = delete;
-    Log &operator=(const Log &) = delete;
-    ~Log() {
-        writer_.reset();
-        std::filesystem::remove_all(geometry_.directory);
-    }
 
-    // Room for the record at the head; segments come and go behind the clock's back.
+    // Whether there is room for the record at the head.
     bool ready(const log::Draft &draft) {
         const auto fits = writer_->fits(draft);
         return fits.ok() && fits.value();
@@ -65,10 +52,23 @@ class Log {
             std::abort();
     }
 
+    // Segments come and go behind the clock's back.
+    void append(benchmark::State &state, const log::Draft &draft, std::uint32_t node) {
+        if (!ready(draft)) {
+            state.PauseTiming();
+            make_room(0);
+            state.ResumeTiming();
+            if (!ready(draft))
+                std::abort();
+        }
+        benchmark::DoNotOptimize(writer_->append(draft, node));
+    }
+
     log::Writer &writer() { return *writer_; }
     const log::Geometry &geometry() const { return geometry_; }
 
   private:
+    const bench::ScratchFolder folder_;
     log::SharedState state_{};
     Unshared sync_lock_;
     log::Geometry geometry_;
@@ -89,14 +89,7 @@ void append_prepared(benchmark::State &state) {
     const log::Draft draft(log::RecordType::insert, 1, row_id, payload);
     std::uint32_t node = 0;
     for (auto _ : state) {
-        if (!log.ready(draft)) {
-            state.PauseTiming();
-            log.make_room(0);
-            state.ResumeTiming();
-            if (!log.ready(draft))
-                std::abort();
-        }
-        benchmark::DoNotOptimize(log.writer().append(draft, node++));
+        log.append(state, draft, node++);
     }
     state.SetItemsProcessed(state.iterations());
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(draft.record_bytes()));
@@ -110,14 +103,7 @@ void append_whole(benchmark::State &state) {
     std::uint32_t node = 0;
     for (auto _ : state) {
         const log::Draft draft(log::RecordType::insert, node, row_id, payload);
-        if (!log.ready(draft)) {
-            state.PauseTiming();
-            log.make_room(0);
-            state.ResumeTiming();
-            if (!log.ready(draft))
-                std::abort();
-        }
-        benchmark::DoNotOptimize(log.writer().append(draft, node++));
+        log.append(state, draft, node++);
     }
     state.SetItemsProcessed(state.iterations());
 }

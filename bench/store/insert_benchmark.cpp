@@ -9,23 +9,17 @@
 // index is begun anew, so what is measured does not depend on how many rows there are.
 #include <benchmark/benchmark.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
-#include <mutex>
 #include <random>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "engine/store/builder.hpp"
+#include "bench/scratch_folder.hpp"
+#include "bench/store/index_alone.hpp"
 #include "engine/store/index.hpp"
 #include "engine/store/recovery.hpp"
-#include "engine/store/wal_history.hpp"
 
 namespace {
 
@@ -40,31 +34,17 @@ double now(clockid_t clock) {
     return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
 }
 
-[[noreturn]] void fail(const base::Status &status) {
-    std::fprintf(stderr, "%s\n", status.message().c_str());
-    std::abort();
-}
-
-class Lock : public base::Mutex {
-  public:
-    void lock() override { mutex_.lock(); }
-    void unlock() override { mutex_.unlock(); }
-
-  private:
-    std::mutex mutex_;
-};
-
 // Notes how long it is held each time.
-class MeasuredLock final : public Lock {
+class MeasuredLock final : public bench::Lock {
   public:
     MeasuredLock() { times_.reserve(std::size_t{sessions} * rows_of_session); }
     void lock() override {
-        Lock::lock();
+        bench::Lock::lock();
         begun_ = now(CLOCK_MONOTONIC);
     }
     void unlock() override {
         times_.push_back(now(CLOCK_MONOTONIC) - begun_);
-        Lock::unlock();
+        bench::Lock::unlock();
     }
     // The median, which does not count when a holder had to give up the processor.
     double usual_time() {
@@ -78,51 +58,25 @@ class MeasuredLock final : public Lock {
     std::vector<double> times_;
 };
 
-class NoWal final : public store::WalFlusher, public store::WalHistory {
-  public:
-    base::Status flush(std::uint64_t) override { return {}; }
-    std::uint64_t current_start() const noexcept override { return 1; }
-    std::optional<std::uint64_t> surviving_end(std::uint64_t) const noexcept override {
-        return nothing_lost;
-    }
-    Foreign foreign_recovery_since(std::uint64_t) const noexcept override { return Foreign::none; }
-    bool file_system_held_since(std::uint64_t) const noexcept override { return true; }
-};
-
 // An index without rows, and what its users share.
 class EmptyIndex {
   public:
     EmptyIndex(std::uint32_t dimensions, distance::Metric metric) {
-        const char *chosen = std::getenv("TMPDIR");
-        directory_ = chosen != nullptr ? chosen : "/tmp";
-        directory_ += "/dvec-bench-XXXXXX";
-        if (::mkdtemp(directory_.data()) == nullptr)
-            std::abort();
         description_.owner = {.identity = 1, .system = 1, .database = 1, .relation = 1};
         description_.dimensions = dimensions;
         description_.metric = metric;
-        description_.directory = directory_ + "/index";
-        NoWal wal;
+        description_.directory = folder_.path() + "/index";
+        bench::NoWal wal;
         auto builder = store::Builder::create(files_, description_, 1);
-        if (!builder.ok())
-            fail(builder.status());
-        builder.value()->finish_adding();
-        while (!builder.value()->done())
-            std::this_thread::yield();
-        if (auto done = builder.value()->complete(wal, {.server_start = 1}); !done.ok())
-            fail(done);
-        if (auto found = store::recover(files_, description_, state_, locks(), wal); !found.ok())
-            fail(found.status());
+        bench::check(builder.status());
+        bench::complete(*builder.value(), wal);
+        bench::check(store::recover(files_, description_, state_, locks(), wal).status());
         bring_slots_into_memory();
     }
-    EmptyIndex(const EmptyIndex &) = delete;
-    EmptyIndex &operator=(const EmptyIndex &) = delete;
-    ~EmptyIndex() { std::filesystem::remove_all(directory_); }
 
     std::unique_ptr<store::Index> open() {
         auto index = store::Index::open(files_, description_, state_, locks());
-        if (!index.ok())
-            fail(index.status());
+        bench::check(index.status());
         return std::move(index).value();
     }
     double lock_is_held() { return append_.usual_time(); }
@@ -132,21 +86,19 @@ class EmptyIndex {
     void bring_slots_into_memory() {
         const auto index = open();
         graph::NodeStore &nodes = index->writable_nodes();
-        if (auto made = nodes.reserve_slots(sessions * rows_of_session); !made.ok())
-            fail(made);
-        if (auto mapped = nodes.refresh(); !mapped.ok())
-            fail(mapped);
+        bench::check(nodes.reserve_slots(sessions * rows_of_session));
+        bench::check(nodes.refresh());
         nodes.warm(0, sessions * rows_of_session);
     }
     store::Locks locks() { return {append_, grow_, sync_}; }
 
     base::FileSystem &files_ = base::posix_file_system();
-    std::string directory_;
+    const bench::ScratchFolder folder_;
     store::Description description_;
     store::SharedState state_{};
     MeasuredLock append_;
-    Lock grow_;
-    Lock sync_;
+    bench::Lock grow_;
+    bench::Lock sync_;
 };
 
 std::vector<float> random_vectors(std::size_t count, std::size_t dimensions) {
@@ -179,7 +131,7 @@ void insert(benchmark::State &state) {
                 for (std::uint32_t row = 0; row < rows_of_session; ++row) {
                     const float *vector = &elements[row % vectors * dimensions];
                     if (auto id = index->insert({session, 1}, row, vector); !id.ok())
-                        fail(id.status());
+                        bench::fail(id.status().message());
                 }
                 spent[session] = now(CLOCK_THREAD_CPUTIME_ID) - begun;
             });
