@@ -1,6 +1,7 @@
 """The demo, run as a newcomer runs it, and the page that it writes, looked at in a browser."""
 
 import os
+import pathlib
 import re
 import subprocess
 
@@ -45,8 +46,57 @@ def test_what_it_says(run):
     for part in ("edit video from the command line", "family = 'python'", "Index Cond", "recall@10", "dvec_recall",
                  "the index still finds it: inserted-just-now", page.name):
         assert part in said, part
-    # Not a word of pgvector where there is none.
-    assert ("pgvector" in said) == ("pgvector" in page.read_text(encoding="utf-8"))
+    # The page has no word of pgvector where there is none.
+    assert ("pgvector is not installed" in said) == ("pgvector" not in page.read_text(encoding="utf-8"))
+    assert "one and a half candidates" in said and "one and a half candidates" in page.read_text(encoding="utf-8")
+
+
+def test_what_the_plan_means(run):
+    """Only where the plan is of a pass over the keys."""
+    said, page = run
+    for text in (said, page.read_text(encoding="utf-8")):
+        assert ("Index Exact Searches" in text) == ("docs/filtering.md#how-it-searches" in text)
+    assert "## How it searches" in (clusters.ROOT / "docs/filtering.md").read_text(encoding="utf-8")
+
+
+def make_prefix(tmp_path):
+    """As `make prefix` leaves it where the server has no pgvector. Returns it, the server, and folders of extensions
+    and of libraries, which either has."""
+    prefix, server = tmp_path / "prefix", tmp_path / "server"
+    extensions, libraries = "share/extension", "lib"
+    for folder in (extensions, libraries):
+        (server / folder).mkdir(parents=True)
+        pathlib.Path(f"{prefix}{server}/{folder}").mkdir(parents=True)
+    (prefix / "bin").mkdir()
+    pg_config = prefix / "bin/pg_config"
+    pg_config.write_text(f"#!/bin/sh\ncase $1 in --sharedir) echo {server}/share ;; --pkglibdir) echo {server}/lib ;; esac\n")
+    pg_config.chmod(0o755)
+    pathlib.Path(f"{prefix}{server}/{extensions}/vector.control").write_text("comment = 'from dvec'\n")
+    return prefix, server, extensions, libraries
+
+
+def find_pgvector(prefix, tree):
+    found = subprocess.run([clusters.ROOT / "demo/find-pgvector", prefix, tree], check=True, capture_output=True, text=True)
+    return found.stdout.strip()
+
+
+def test_no_pgvector(tmp_path):
+    prefix, *_ = make_prefix(tmp_path)
+    assert find_pgvector(prefix, tmp_path / "tree") == ""
+    assert not (tmp_path / "tree").exists()
+
+
+def test_pgvector_installed_later(tmp_path):
+    """After the prefix was made, which so has no link to the library."""
+    prefix, server, extensions, libraries = make_prefix(tmp_path)
+    files = [f"{extensions}/vector.control", f"{extensions}/vector--1.sql", f"{libraries}/vector.so"]
+    for file in files:
+        (server / file).write_text("pgvector's\n")
+    for _ in range(2):
+        tree = find_pgvector(prefix, tmp_path / "tree")
+        assert tree == str(tmp_path / "tree")
+        for file in files:
+            assert pathlib.Path(f"{tree}{server}/{file}").read_text() == "pgvector's\n", file
 
 
 def test_nothing_from_elsewhere(run):
@@ -159,3 +209,40 @@ def test_without_scripts(opened):
     assert "edit video from the command line" in text and "Index Cond" in text
     assert page.evaluate("document.querySelectorAll('.dots path').length") > 20
     assert page.evaluate("getComputedStyle(document.querySelector('.controls')).display") == "none"
+
+
+@pytest.fixture
+def demo(run):
+    """Calls it again in the same folder, and leaves no server."""
+    home = run[1].parent
+
+    def call(*options, bin_folder=clusters.BIN):
+        return subprocess.run([clusters.ROOT / "demo/run", *options], capture_output=True, text=True, timeout=100, check=False,
+                              stdin=subprocess.DEVNULL,
+                              env=os.environ | {"DVEC_DEMO_HOME": str(home), "DVEC_PREFIX_BIN": str(bin_folder)})
+
+    yield call
+    call("--stop")
+
+
+def test_started_again(run, demo):
+    """With the data of a demo that kept no server; once more it says the same."""
+    assert f"DVEC_DEMO_HOME={run[1].parent} demo/run --start" in run[0]
+    first, second = demo("--start"), demo("--start")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert first.stdout == second.stdout
+    assert f"DVEC_DEMO_HOME={run[1].parent} demo/run --stop" in first.stdout
+    url = re.search(r"postgresql://postgres@/demo\?host=\S+", first.stdout)[0]
+    counted = subprocess.run([clusters.BIN / "psql", "-XAt", url, "-c", "SELECT count(*) FROM packages"],
+                             check=True, capture_output=True, text=True)
+    assert int(counted.stdout) == len(PACKAGES.read_text(encoding="utf-8").splitlines())
+    assert "The server is stopped" in demo("--stop").stdout
+    assert "No server" in demo("--stop").stdout
+
+
+def test_refused(demo, tmp_path):
+    unknown = demo("--foo")
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith('demo: unknown option "--foo"\n') and "demo/run --keep" in unknown.stderr
+    unbuilt = demo(bin_folder=tmp_path)
+    assert unbuilt.returncode == 1 and "run  make demo" in unbuilt.stderr
