@@ -10,7 +10,7 @@ from harness.markdown import megabytes, number, table
 from harness.memory_report import memory_table
 from harness.results import Results
 from harness.sections import EF
-from harness.targets import (all_targets, growth_targets, limits_targets, memory_targets, ratio, replica_targets,
+from harness.targets import (all_targets, growth_targets, limits_targets, memory_targets, ratio, replica_targets, search_targets,
                              shards_targets)
 
 INTRODUCTION = """\
@@ -262,6 +262,16 @@ def part_of_own(results, section, title, tables, targets=None):
     yield tables(own)
 
 
+def avx2_part(results):
+    """What searches reach on processors without AVX-512. Their numbers are in the file only."""
+    own = Results(results.path.with_name("avx2.csv"))
+    if not own.select(section="search") or results.path == own.path:
+        return
+    yield f"## Without AVX-512\n\n{provenance(own, 'search')}"
+    yield table_of_targets([target for target in search_targets(own) if target.met is not None])
+    yield from remarks(own)
+
+
 def words_part(results):
     """Recall of word vectors, which has a run of its own: it needs no idle machine."""
     words = Results(results.path.with_name("words.csv"))
@@ -490,7 +500,12 @@ TABLES = {"build": ("Building", build_table), "search": ("Searching", search_tab
 
 
 def provenance(results, name):
-    keys = dict(section="run", variant=name)
+    """Of each run of a section: of those for some sets only, each set has its own."""
+    datasets = dict.fromkeys(row["dataset"] for row in results.select(section="run", variant=name))
+    return "\n".join(provenance_of(results, dict(section="run", variant=name, dataset=each)) for each in datasets)
+
+
+def provenance_of(results, keys):
     words = {row["metric"]: row["value"] for row in results.select(**keys)}
     text = (f"{words.get('date', '')}, `{words.get('command', '')}`; load average at the end "
             f"{number(results.value('load_average', **keys))}, others' processor use "
@@ -542,6 +557,7 @@ def parts(results, figures=()):
         if name == "search":
             yield "\n".join(f"![recall of {path.stem}]({path})" for path in figures) + "\n"
         yield make(results)
+    yield from avx2_part(results)
     yield from words_part(results)
     yield from part_of_own(results, "libraries", "The best libraries in memory", libraries_table)
     yield from part_of_own(results, "limits", "Ranges, and limits that cannot be filled", limits_table, limits_targets)

@@ -1,5 +1,5 @@
 """The raw results: one CSV for each scale, a line per number. A run replaces the lines of the sections it
-measured and leaves the others."""
+measured, of the sets that it was for, and leaves the others."""
 
 import csv
 import statistics
