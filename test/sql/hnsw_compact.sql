@@ -124,5 +124,28 @@ DROP INDEX compact_idx;
 CREATE INDEX compact_idx ON t USING hnsw (v vector_l2_ops) WITH (storage = compact, bits = 8);
 SELECT array_agg(dvec_ef_search('compact_idx', rows) ORDER BY rows) AS of_eight FROM unnest(ARRAY[5, 100, 1000, 2000]) AS rows;
 
-DROP FUNCTION answers;
-DROP TABLE t, bits;
+-- What an index is to become counts from the time when it is built. Until then searches, and plans, go by what it is.
+CREATE FUNCTION cost(query text, OUT cost text) LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+    cost := plan->0->'Plan'->>'Total Cost';
+END $$;
+CREATE VIEW kept AS SELECT dvec_ef_search('compact_idx', 100) AS candidates,
+    cost('SELECT id FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = 10) LIMIT 100') AS nearest,
+    cost('SELECT id FROM t WHERE v <-> (SELECT v FROM t WHERE id = 10) < 1') AS within;
+CREATE TEMPORARY TABLE of_eight AS SELECT * FROM kept;
+ALTER INDEX compact_idx SET (bits = 1);
+SELECT kept.candidates, kept IS NOT DISTINCT FROM of_eight AS as_before FROM kept, of_eight;
+ALTER INDEX compact_idx SET (storage = full);
+SELECT kept.candidates, kept IS NOT DISTINCT FROM of_eight AS as_before FROM kept, of_eight;
+REINDEX INDEX compact_idx;
+SELECT kept.candidates, kept IS NOT DISTINCT FROM of_eight AS as_before FROM kept, of_eight;
+ALTER INDEX compact_idx SET (storage = compact);
+SELECT candidates FROM kept;
+REINDEX INDEX compact_idx;
+SELECT candidates FROM kept;
+
+DROP VIEW kept;
+DROP FUNCTION answers, cost;
+DROP TABLE t, bits, of_eight;

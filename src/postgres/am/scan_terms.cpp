@@ -12,6 +12,7 @@
 #include "postgres/bridge/catalog.hpp"
 #include "postgres/bridge/guard.hpp"
 #include "postgres/bridge/heap.hpp"
+#include "postgres/relation/built_options.hpp"
 #include "postgres/relation/own_method.hpp"
 
 namespace dvec::postgres {
@@ -110,7 +111,7 @@ struct Asked {
     Asked(Relation asked_index, const RowsWanted &rows)
         : index(asked_index),
           method(method_of(index)),
-          options(index_options(index)),
+          options(built_options(index)),
           width(search_width(options)),
           wanted(rows),
           candidates(enough_for_probes(

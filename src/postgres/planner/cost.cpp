@@ -30,6 +30,7 @@
 #include "postgres/bridge/planner.hpp"
 #include "postgres/planner/index_conditions.hpp"
 #include "postgres/planner/search_budget.hpp"
+#include "postgres/relation/built_options.hpp"
 #include "postgres/relation/opclass.hpp"
 #include "postgres/relation/own_method.hpp"
 #include "postgres/repair/open_relation.hpp"
@@ -124,9 +125,11 @@ bool are_out_of_line(const RelOptInfo *table, double vector_bytes) {
 // The planner holds a lock on the index.
 Facts facts_of(const IndexOptInfo *info, const RowsWanted &wanted = {}) {
     Relation index = index_open(info->indexoid, NoLock);
-    const IndexOptions options = index_options(index);
+    // This may open it, so that it is known how it was built.
+    const bool searchable = can_be_searched(index);
+    const IndexOptions options = built_options(index);
     Facts facts{options, candidates(index, wanted), searches_exactly(index), sizes(index, options),
-                can_be_searched(index)};
+                searchable};
     facts.bytes.out_of_line = are_out_of_line(info->rel, bytes_in_table(index));
     index_close(index, NoLock);
     return facts;
