@@ -1,7 +1,9 @@
 """An index is built in memory as long as it fits into maintenance_work_mem, and then goes on in files."""
 
 import os
+import pathlib
 import re
+import resource
 import threading
 
 import psycopg
@@ -153,6 +155,22 @@ def test_memory_is_bounded_by_the_setting(filled):
         assert 0 < rows * DIMENSIONS * 4 < 1 << 20
     assert build.error is None
     cluster.sql("DROP INDEX held_idx")
+
+
+def test_a_process_may_have_too_few_addresses(filled):
+    """A limit of its own (ulimit -v) refuses what the setting allows. To allow more would not help."""
+    cluster, rows = filled
+    connection = cluster.connect()
+    notices = notices_of(connection)
+    connection.execute("SET maintenance_work_mem = '4GB'")
+    pid = connection.info.backend_pid
+    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[0])
+    _, most = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30), most))
+    connection.execute("CREATE INDEX items_v_idx ON items USING hnsw (v vector_l2_ops)")
+    assert notices == [("hnsw graph no longer fits into free memory after 0 tuples", None)]
+    assert answers.check_complete(connection, "items", rows[0]) == ROWS
+    connection.execute("DROP INDEX items_v_idx")
 
 
 def test_a_cancelled_build_leaves_no_memory_and_no_folder(filled):

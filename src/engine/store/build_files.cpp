@@ -134,6 +134,8 @@ Result<std::unique_ptr<File>> BuildFiles::open(const std::string &path, base::Op
         auto known = files_.find(path);
         if (known == files_.end() && mode == base::OpenMode::create && in_memory()) {
             auto made = base::make_memory_file(path, allowance_.bytes());
+            if (!made.ok())
+                allowance_.was_refused(0);  // nothing was taken yet
             DVEC_TRY(made);
             known = files_.emplace(path, std::move(made).value()).first;
         } else if (known != files_.end() && mode == base::OpenMode::create) {

@@ -32,7 +32,7 @@ class MemoryAllowance {
     std::uint64_t bytes() const noexcept { return bytes_; }
     // Takes more, if it may be taken.
     bool take(std::uint64_t bytes);
-    // Says that the system did not give what was taken.
+    // Says that the system did not give what was taken, or, with 0, not even the addresses for it.
     void was_refused(std::uint64_t bytes);
     // Whether it was the system that had no more when something was refused last.
     bool system_short() const noexcept;
