@@ -51,7 +51,9 @@ base::Status pass_over_admitted(SearchContext &context, Measured measured, Use u
     // Between two questions whether to stop: some hundred microseconds.
     constexpr std::uint32_t chunks_between_polls = 512;
     const NodeId end = context.marks.linked;
-    NodeId ids[ahead + column_chunk_ids];
+    // Only whole batches are used before the end: these are left when a chunk is added.
+    constexpr std::size_t most_left = ahead + SearchContext::batch - 1;
+    NodeId ids[most_left + column_chunk_ids];
     std::size_t count = 0;
     // Not a function given by the caller: prefetch_lines says why it must be inlined.
     const auto prefetch = [&](NodeId id) __attribute__((always_inline)) {

@@ -8,6 +8,7 @@
 
 #include "engine/graph/filter_plan.hpp"
 #include "engine/graph/row_filter.hpp"
+#include "engine/graph/search_context.hpp"
 #include "test/unit/graph/graph_fixture.hpp"
 
 namespace dvec::graph {
@@ -145,6 +146,30 @@ TEST_F(FilteredSearchTest, WhereFewPassTheyComeByAPassInExactOrder) {
             EXPECT_LE(search.statistics().distances, 2 * hits.size() + 100);
             expect_all_admitted(filter, query, hits, 0);
         }
+    }
+}
+
+// As of a table that was filled tenant by tenant: every id of a chunk, behind some that are left of
+// the chunk before.
+TEST_F(FilteredSearchTest, AllOfAChunkMayPassWhereverTheRowsThatPassBegin) {
+    columns_ = 1;
+    create(16);
+    std::vector<std::uint64_t> keys(3 * column_chunk_ids);
+    for (std::size_t id = 0; id < keys.size(); ++id)
+        keys[id] = id;
+    add(ClusteredData(1, shape).make(keys.size()), keys);
+    link_all();
+    const auto query = ClusteredData(2, shape).make(1);
+    for (std::uint32_t left = 0; left <= 4 * SearchContext::batch; ++left) {
+        SCOPED_TRACE(left);
+        const RowFilter filter =
+            within(column_chunk_ids - left, 2 * column_chunk_ids + column_chunk_ids / 2);
+        auto params = filtered_params(filter);
+        params.exact_after = 0;
+        Search search;
+        expect_all_admitted(filter, query.data(), search_with(search, query.data(), params, 10000),
+                            0);
+        EXPECT_EQ(search.statistics().expanded, 0u);
     }
 }
 
