@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import vectors
+from answers import plan_of
 from cluster import wait_until
 
 DIMENSIONS = 16
@@ -443,6 +444,26 @@ def test_a_query_that_takes_the_order_from_a_limit(cluster):
         [[ids, found]] = connection.execute(
             "SELECT array_agg(id ORDER BY d), array_agg(d ORDER BY d) FROM " + near).fetchall()
         assert found == sorted(found) and len(ids) > 1700
+
+
+def test_rows_from_before_a_column_was_not_null(cluster):
+    """NOT NULL … NOT VALID binds new rows only. Without a distance, former ones come first in a descending order."""
+    connection = cluster.connect()
+    if connection.info.server_version < 180000:
+        pytest.skip("before PostgreSQL 18 all rows satisfy NOT NULL")
+    points = vectors.clustered(500, DIMENSIONS, seed=23)
+    vectors.make_table(connection, points)
+    connection.execute("INSERT INTO items SELECT id, NULL FROM generate_series(500, 502) AS id; ANALYZE items;"
+                       " ALTER TABLE items ADD CONSTRAINT known NOT NULL v NOT VALID; SET enable_seqscan = off")
+    asked = f"SELECT id FROM items ORDER BY 1 - (v <-> '{vectors.text(points[5])}') DESC LIMIT 4"
+
+    def found():
+        assert "Order By:" in plan_of(connection, asked)
+        return [id for [id] in connection.execute(asked)]
+    assert set(found()) == {5, 500, 501, 502}
+    connection.execute("UPDATE items SET v = '%s' WHERE v IS NULL" % vectors.text(points[5] + np.float32(1)))
+    connection.execute("ALTER TABLE items VALIDATE CONSTRAINT known")
+    assert found()[0] == 5
 
 
 def test_every_scan_is_weighed_alike(table):

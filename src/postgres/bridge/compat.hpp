@@ -24,10 +24,12 @@ extern "C" {
 extern "C" {
 #include "access/heapam_xlog.h"
 #include "access/xlogreader.h"
+#include "catalog/pg_attribute.h"
 #include "commands/vacuum.h"
 #include "common/relpath.h"
 #include "nodes/pathnodes.h"
 #include "optimizer/paths.h"
+#include "parser/parsetree.h"
 #if PG_VERSION_NUM >= 170000
 #include "storage/procnumber.h"
 #else
@@ -47,6 +49,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 #include "utils/pg_locale.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #if PG_VERSION_NUM >= 160000
 #include "utils/relfilenumbermap.h"
 #else
@@ -248,6 +251,23 @@ inline List *class_members(EquivalenceClass *order, Relids children) {
     return result;
 #else
     return order->ec_members;
+#endif
+}
+
+// Whether no row of a table that is scanned, and has no tables below it, has a NULL in a column.
+// From version 18 on a column may be declared NOT NULL while former rows are not (NOT VALID).
+inline bool is_never_null([[maybe_unused]] const PlannerInfo *root, const RelOptInfo *rel,
+                          AttrNumber column) {
+#if PG_VERSION_NUM >= 170000
+    return bms_is_member(column, rel->notnullattnums);
+#else
+    HeapTuple tuple = SearchSysCache2(
+        ATTNUM, ObjectIdGetDatum(planner_rt_fetch(rel->relid, root)->relid), Int16GetDatum(column));
+    if (!HeapTupleIsValid(tuple))
+        return false;
+    const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
+    ReleaseSysCache(tuple);
+    return not_null;
 #endif
 }
 

@@ -48,16 +48,8 @@ bool match_key(PlannerInfo *root, IndexOptInfo *index, const PathKey *key,
 
 // Whether the vector of the index may be NULL.
 bool may_be_null(const PlannerInfo *root, const IndexOptInfo *index) {
-    if (index->indexkeys[0] == 0)
-        return true;
-    const RangeTblEntry *table = planner_rt_fetch(index->rel->relid, root);
-    HeapTuple tuple =
-        SearchSysCache2(ATTNUM, ObjectIdGetDatum(table->relid), Int16GetDatum(index->indexkeys[0]));
-    if (!HeapTupleIsValid(tuple))
-        return true;
-    const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
-    ReleaseSysCache(tuple);
-    return !not_null;
+    const int column = index->indexkeys[0];
+    return column == 0 || !compat::is_never_null(root, index->rel, static_cast<AttrNumber>(column));
 }
 
 // NaN sorts above all numbers, so a descending order begins with it. It begins with NULL too,
