@@ -239,6 +239,11 @@ def limits_table(results):
     return text
 
 
+def judged(targets):
+    """Those whose numbers were measured."""
+    return [target for target in targets if target.met is not None]
+
+
 def table_of_targets(targets):
     return table(["target", "wanted", "measured", ""],
                  [[each.what, each.wanted, each.measured, each.verdict] for each in targets])
@@ -268,7 +273,7 @@ def avx2_part(results):
     if not own.select(section="search") or results.path == own.path:
         return
     yield f"## Without AVX-512\n\n{provenance(own, 'search')}"
-    yield table_of_targets([target for target in search_targets(own) if target.met is not None])
+    yield table_of_targets(judged(search_targets(own)))
     yield from remarks(own)
 
 
@@ -531,7 +536,7 @@ def data_table(results):
 
 
 def targets_table(results):
-    targets = [target for target in all_targets(results) if target.met is not None]
+    targets = judged(all_targets(results))
     met = sum(target.met is True for target in targets)
     return f"## Targets\n\n{met} of {len(targets)} met.\n\n" + table_of_targets(targets)
 

@@ -31,9 +31,9 @@ class Results:
         gone = [id(row) for row in self.select(**keys)]
         self.rows = {key: row for key, row in self.rows.items() if id(row) not in gone}
 
-    def note(self, section, name, text, variant=""):
+    def note(self, section, name, text, variant="", dataset=""):
         """A fact in words."""
-        self.put(dict(section=section, metric=name, value=text, variant=variant))
+        self.put(dict(section=section, metric=name, value=text, variant=variant, dataset=dataset))
 
     def add(self, rounds, **keys):
         """Numbers by name, one dict for each round."""
