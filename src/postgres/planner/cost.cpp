@@ -122,15 +122,20 @@ bool are_out_of_line(const RelOptInfo *table, double vector_bytes) {
            static_cast<double>(table->pages) * BLCKSZ < table->tuples * vector_bytes;
 }
 
+MeasuredBytes bytes_of(const IndexOptInfo *info, Relation index, const IndexOptions &options) {
+    MeasuredBytes bytes = sizes(index, options);
+    bytes.out_of_line = are_out_of_line(info->rel, bytes_in_table(index));
+    return bytes;
+}
+
 // The planner holds a lock on the index.
-Facts facts_of(const IndexOptInfo *info, const RowsWanted &wanted = {}) {
+Facts facts_of(const IndexOptInfo *info, const RowsWanted &wanted) {
     Relation index = index_open(info->indexoid, NoLock);
     // This may open it, so that it is known how it was built.
     const bool searchable = can_be_searched(index);
     const IndexOptions options = built_options(index);
-    Facts facts{options, candidates(index, wanted), searches_exactly(index), sizes(index, options),
-                searchable};
-    facts.bytes.out_of_line = are_out_of_line(info->rel, bytes_in_table(index));
+    const Facts facts{options, candidates(index, wanted), searches_exactly(index),
+                      bytes_of(info, index, options), searchable};
     index_close(index, NoLock);
     return facts;
 }
@@ -306,7 +311,12 @@ SearchTimes search_times(PlannerInfo *root, const IndexPath *path) {
                     checked_by(root, path));
 }
 
-MeasuredBytes measured_bytes(const IndexOptInfo *index) { return facts_of(index).bytes; }
+MeasuredBytes measured_bytes(const IndexOptInfo *info) {
+    Relation index = index_open(info->indexoid, NoLock);
+    const MeasuredBytes bytes = bytes_of(info, index, built_options(index));
+    index_close(index, NoLock);
+    return bytes;
+}
 
 void estimate_cost(struct PlannerInfo *root, struct IndexPath *path, double, Cost *startup_cost,
                    Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages) {

@@ -28,6 +28,7 @@ struct MeasuredBytes {
     bool out_of_line;  // the table's own pages do not hold it
     bool compact;      // nor does the index: what it hands out is measured in the table
 };
-MeasuredBytes measured_bytes(const IndexOptInfo *index);
+// Of an index that estimate_cost() was asked of before, which opens it.
+MeasuredBytes measured_bytes(const IndexOptInfo *info);
 
 }  // namespace dvec::postgres
