@@ -18,9 +18,7 @@ std::optional<store::Shape> shape_in_use(const IndexFile &file) {
         return open->entry->shape;
     std::optional<store::Shape> shape;
     LWLockAcquire(&registry()->lock, LW_SHARED);
-    // What stands in an entry that is not ready may be of the index's former life.
-    const IndexEntry *entry = find_entry(file);
-    if (entry != nullptr && entry->state.load() == IndexState::ready)
+    if (const IndexEntry *entry = find_ready_entry(file))
         shape = entry->shape;
     LWLockRelease(&registry()->lock);
     return shape;

@@ -172,9 +172,8 @@ bool is_followed_closely(const IndexFile &file) noexcept {
         return false;
     XLogRecPtr read_to = 0;
     LWLockAcquire(&registry()->lock, LW_SHARED);
-    const IndexEntry *entry = find_entry(file);
-    if (entry != nullptr && entry->state.load() == IndexState::ready &&
-        entry->following.on.load() != 0) {
+    if (const IndexEntry *entry = find_ready_entry(file);
+        entry != nullptr && entry->following.on.load() != 0) {
         const Held held(*entry, LW_SHARED);
         read_to = entry->following.complete ? entry->following.read_to : 0;
     }

@@ -173,9 +173,8 @@ namespace {
 // The index's entry if it is ready, else null; nothing is opened for it.
 FoundEntry find_ready(const IndexFile &file) noexcept {
     LWLockAcquire(&registry()->lock, LW_SHARED);
-    IndexEntry *entry = find_entry(file);
     FoundEntry found{};
-    if (entry != nullptr && entry->state.load() == IndexState::ready)
+    if (IndexEntry *entry = find_ready_entry(file))
         found = {entry, entry->incarnation.load(), IndexState::ready, false};
     LWLockRelease(&registry()->lock);
     return found;

@@ -166,6 +166,11 @@ IndexEntry *find_entry(const IndexFile &file) noexcept {
     return nullptr;
 }
 
+IndexEntry *find_ready_entry(const IndexFile &file) noexcept {
+    IndexEntry *entry = find_entry(file);
+    return entry != nullptr && entry->state.load() == IndexState::ready ? entry : nullptr;
+}
+
 IndexEntry *make_entry(const IndexFile &file) {
     for (int i = 0; i < the_registry->capacity; ++i) {
         IndexEntry &entry = the_registry->entries[i];

@@ -214,6 +214,9 @@ std::span<IndexEntry> known_entries() noexcept;
 
 // Under Registry::lock. The entry of an index, or null.
 IndexEntry *find_entry(const IndexFile &file) noexcept;
+// The same, but null also where the entry is not ready: what stands in it may then be of a former
+// life of the index.
+IndexEntry *find_ready_entry(const IndexFile &file) noexcept;
 // Under Registry::lock, exclusively. A new, closed entry; null when the table is full.
 IndexEntry *make_entry(const IndexFile &file);
 // Under Registry::lock, exclusively, and the entry's maintenance_lock. Forgets an index.
